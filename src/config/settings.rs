@@ -1,0 +1,137 @@
+//! What the rest of the program may rely on.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::domain::recipients::RoutingTable;
+use crate::secret::Secret;
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Look up every configured recipient beside the start.
+    pub preload: bool,
+    pub teleport: TeleportSettings,
+    pub microsoft: MicrosoftSettings,
+    pub routing: RoutingTable,
+    pub log: LogSettings,
+    pub limits: Limits,
+}
+
+/// Where the cluster is and who we are there.
+#[derive(Clone, Debug)]
+pub struct TeleportSettings {
+    pub host: String,
+    pub port: u16,
+    pub credentials: Credentials,
+}
+
+/// The files that prove who we are.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// `tctl auth sign --format=file`, or what `tbot` writes.
+    Identity(PathBuf),
+    /// `tctl auth sign --format=tls`.
+    Tls {
+        key: PathBuf,
+        certificate: PathBuf,
+        authorities: PathBuf,
+    },
+}
+
+/// The app in Microsoft's cloud.
+#[derive(Clone, Debug)]
+pub struct MicrosoftSettings {
+    pub app_id: String,
+    pub app_secret: Secret,
+    pub tenant_id: String,
+    /// The id in the Teams app's manifest, which the catalog calls `externalId`.
+    pub teams_app_id: String,
+    pub endpoints: Endpoints,
+}
+
+/// Where Microsoft's services are, and what tokens for them are asked with.
+///
+/// The URLs may hold a path; requests are put behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    pub login: Url,
+    pub graph: Url,
+    pub bot: Url,
+    pub graph_scope: String,
+    pub bot_scope: String,
+}
+
+/// Where log lines go, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    pub output: LogOutput,
+    pub severity: tracing::Level,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogOutput {
+    Stderr,
+    Stdout,
+    File(PathBuf),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Bounds that are no part of the file; tests shorten them.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// One attempt of one HTTP request to Microsoft, from first byte to last.
+    pub microsoft_timeout: Duration,
+    /// Attempts of one HTTP request, the first included.
+    pub microsoft_attempts: u32,
+    /// The pause after the first failed attempt; it doubles up to `microsoft_longest_pause`.
+    pub microsoft_first_pause: Duration,
+    /// Also the longest `Retry-After` that is waited for in place.
+    pub microsoft_longest_pause: Duration,
+    /// How long a freshly installed app may take until its chat can be found.
+    pub chat_appears_within: Duration,
+    /// Opening a connection to Teleport: each of TCP and TLS.
+    pub teleport_dial_timeout: Duration,
+    /// One call to Teleport.
+    pub teleport_timeout: Duration,
+    pub teleport_first_pause: Duration,
+    pub teleport_longest_pause: Duration,
+    /// How long a claim holds without a sign of life of its owner.
+    pub claim_term: Duration,
+    /// The pause before a failed delivery is planned again; it doubles up to `again_longest_pause`.
+    pub again_first_pause: Duration,
+    pub again_longest_pause: Duration,
+    /// How often everything is listed and compared, beside after every connect.
+    pub resync_every: Duration,
+    /// How long deliveries in flight may take after the first signal to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            microsoft_timeout: Duration::from_secs(20),
+            microsoft_attempts: 5,
+            microsoft_first_pause: Duration::from_millis(500),
+            microsoft_longest_pause: Duration::from_secs(30),
+            chat_appears_within: Duration::from_secs(20),
+            teleport_dial_timeout: Duration::from_secs(10),
+            teleport_timeout: Duration::from_secs(30),
+            teleport_first_pause: Duration::from_millis(200),
+            teleport_longest_pause: Duration::from_secs(30),
+            claim_term: Duration::from_secs(20),
+            again_first_pause: Duration::from_secs(5),
+            again_longest_pause: Duration::from_mins(5),
+            resync_every: Duration::from_mins(10),
+            drain: Duration::from_secs(15),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! A recipient as somebody wrote it: a mail address, a user id or a channel link.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+/// Somebody, or some channel, to tell.
+///
+/// Two spellings of the same mail address or user id are equal. `Debug` hides the mailbox, because mail addresses
+/// must not reach a log above debug level.
+#[derive(Clone)]
+pub struct Address {
+    raw: String,
+    kind: Kind,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Email,
+    UserId,
+    Channel(ChannelLink),
+}
+
+/// What a link to a Teams channel says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelLink {
+    /// The conversation, such as `19:…@thread.tacv2`.
+    pub thread: String,
+    /// The id of the team that the channel is in.
+    pub team: String,
+}
+
+/// Hosts whose `/l/channel/` links lead to Teams (`@microsoft/teams-js` 2.58, valid origins).
+const LINK_HOSTS: [&str; 6] = [
+    "teams.microsoft.com",
+    "teams.cloud.microsoft",
+    "gov.teams.microsoft.us",
+    "dod.teams.microsoft.us",
+    "teams.microsoft.us",
+    "teams.microsoftonline.cn",
+];
+
+impl Address {
+    /// Understands a recipient string.
+    ///
+    /// # Errors
+    /// Says, as a fragment, why the text is neither a mail address, nor a user id, nor a channel link.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let raw = text.trim();
+        if raw.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        let kind = if raw.contains("://") {
+            Kind::Channel(ChannelLink::parse(raw)?)
+        } else if raw.contains('@') {
+            check_mail(raw)?;
+            Kind::Email
+        } else if is_guid(raw) {
+            Kind::UserId
+        } else {
+            return Err("it is neither a mail address, nor a user id (GUID), nor a channel link".to_owned());
+        };
+        Ok(Self {
+            raw: raw.to_owned(),
+            kind,
+        })
+    }
+
+    /// Returns the recipient as it was written, without surrounding space.
+    pub fn as_str(&self) -> &str {
+        &self.raw
+    }
+
+    /// Returns the link if the recipient is a channel.
+    pub fn channel(&self) -> Option<&ChannelLink> {
+        match &self.kind {
+            Kind::Channel(link) => Some(link),
+            Kind::Email | Kind::UserId => None,
+        }
+    }
+
+    pub fn is_email(&self) -> bool {
+        matches!(self.kind, Kind::Email)
+    }
+
+    /// Returns what equal addresses share.
+    fn identity(&self) -> String {
+        match &self.kind {
+            Kind::Email | Kind::UserId => self.raw.to_lowercase(),
+            Kind::Channel(link) => link.thread.clone(),
+        }
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for Address {}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl fmt::Debug for Address {
+    /// Keeps enough to recognise the recipient, and hides who it is: `a…@example.com`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Email => {
+                let (mailbox, domain) = self.raw.rsplit_once('@').unwrap_or((&self.raw, ""));
+                let first = mailbox.chars().next().unwrap_or('…');
+                write!(f, "{first}…@{domain}")
+            }
+            Kind::UserId => f.write_str(&self.raw),
+            Kind::Channel(link) => f.write_str(&link.thread),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// Writes the same as `Debug`: what people read in a log must not name a mailbox either.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl ChannelLink {
+    /// Reads `https://teams.microsoft.com/l/channel/<thread>/<name>?groupId=<team>`; a `tenantId` may be missing.
+    ///
+    /// Stricter than the Go plugin, which accepts any host and any path of five parts.
+    fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| format!("it is not a link: {error}"))?;
+        let host = url.host_str().unwrap_or_default();
+        if url.scheme() != "https" || !LINK_HOSTS.contains(&host) {
+            return Err(format!("it is not a link to Teams: {}://{host}", url.scheme()));
+        }
+        let segments: Vec<_> = url.path_segments().into_iter().flatten().collect();
+        let ["l", "channel", thread, _name] = segments[..] else {
+            return Err("it is not a link to a channel: expected /l/channel/<id>/<name>".to_owned());
+        };
+        let thread = percent_decode_str(thread)
+            .decode_utf8()
+            .map_err(|_| "its channel id is not text".to_owned())?;
+        if !is_thread(&thread) {
+            return Err(format!("its channel id is not one: {thread:?}"));
+        }
+        let team = url
+            .query_pairs()
+            .find(|(key, _)| key == "groupId")
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default();
+        if !is_guid(&team) {
+            return Err("it has no groupId=<team id>".to_owned());
+        }
+        Ok(Self {
+            thread: thread.into_owned(),
+            team,
+        })
+    }
+}
+
+/// Tells whether the text is like `19:…@thread.tacv2` or, for old channels, `19:…@thread.skype`.
+fn is_thread(text: &str) -> bool {
+    let body = text.strip_prefix("19:").unwrap_or_default();
+    let (name, suffix) = body.split_once('@').unwrap_or_default();
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        && ["thread.tacv2", "thread.skype", "thread.v2"].contains(&suffix)
+}
+
+fn is_guid(text: &str) -> bool {
+    let lengths: Vec<_> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+/// Accepts what a mailbox may look like, and nothing that could change the meaning of a request to Microsoft.
+fn check_mail(text: &str) -> Result<(), String> {
+    let (mailbox, domain) = text.rsplit_once('@').unwrap_or_default();
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"".contains(c);
+    if mailbox.is_empty() || domain.is_empty() {
+        return Err("it is not a mail address: a part beside the @ is missing".to_owned());
+    }
+    if let Some(c) = text.chars().find(|c| odd(*c)) {
+        return Err(format!("it is not a bare mail address: it has {c:?}"));
+    }
+    if mailbox.contains('@') {
+        return Err("it is not a mail address: it has more than one @".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let parsed = Address::parse(text).map(|address| format!("{address:?}"));
+        match (parsed, expected) {
+            (Ok(shown), Ok(expected)) => assert_eq!(shown, expected, "{text}"),
+            (Err(reason), Err(part)) => assert!(reason.contains(part), "{text}: {reason}"),
+            (parsed, expected) => panic!("{text}: {parsed:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn recipients_are_mail_addresses_user_ids_or_channel_links() {
+        check("alice@example.com", Ok("a…@example.com"));
+        check(" o'brien@example.com ", Ok("o…@example.com"));
+        check("üser@exämple.com", Ok("ü…@exämple.com"));
+        check("a_b.com#EXT#@t.onmicrosoft.com", Ok("a…@t.onmicrosoft.com"));
+        let id = "a36aec2e-f11c-4219-b79a-19ffff57de70";
+        check(id, Ok(id));
+        let link = "https://teams.microsoft.com/l/channel/19%3ae06a7383ed98468f90217a35fa1980d7%40thread.tacv2/\
+                    Approval%2520Channel%25202?groupId=f2b3c8ed-5502-4449-b76f-dc3acea81f1c&tenantId=x";
+        check(link, Ok("19:e06a7383ed98468f90217a35fa1980d7@thread.tacv2"));
+    }
+
+    #[test]
+    fn other_text_is_refused_with_its_reason() {
+        check("", Err("empty"));
+        check("devs-msteams-channel", Err("neither a mail address"));
+        check("Foo <a@b.c>", Err("bare mail address"));
+        check("a@b@c.d", Err("more than one @"));
+        check("@b.c", Err("missing"));
+        check(
+            "https://evil.example/l/channel/19%3aa%40thread.tacv2/x?groupId=1",
+            Err("not a link to Teams"),
+        );
+        check("http://teams.microsoft.com/l/channel/a/b", Err("not a link to Teams"));
+        check("https://teams.microsoft.com/l/team/a/b", Err("not a link to a channel"));
+        check(
+            "https://teams.microsoft.com/l/channel/19%3asome%2f%40thread.tacv2/x",
+            Err("channel id"),
+        );
+        check(
+            "https://teams.microsoft.com/l/channel/19%3aa%40thread.tacv2/x",
+            Err("groupId"),
+        );
+    }
+
+    #[test]
+    fn two_spellings_of_one_person_are_equal() {
+        let one = Address::parse("Alice@Example.com").unwrap();
+        assert_eq!(one, Address::parse("alice@example.com").unwrap());
+        assert_ne!(one, Address::parse("bob@example.com").unwrap());
+    }
+}

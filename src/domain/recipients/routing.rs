@@ -1,0 +1,62 @@
+//! The table that says who hears of which role.
+
+use std::collections::BTreeMap;
+
+use crate::domain::recipients::Address;
+use crate::domain::request::AccessRequest;
+
+/// `role_to_recipients`: role names are literal, and `"*"` serves every role without an entry of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoutingTable {
+    roles: BTreeMap<String, Vec<Address>>,
+    others: Vec<Address>,
+}
+
+/// Whom a request goes to, and which suggested reviewers cannot be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recipients {
+    /// Each once, in the order of the table and then of the suggestions.
+    pub addresses: Vec<Address>,
+    /// Suggested reviewers that are no mail addresses, as they were written.
+    pub unreachable: Vec<String>,
+}
+
+impl RoutingTable {
+    pub fn new(roles: BTreeMap<String, Vec<Address>>, others: Vec<Address>) -> Self {
+        Self { roles, others }
+    }
+
+    /// Returns the recipients of a request: those of its roles, and the suggested reviewers with a mail address.
+    pub fn recipients(&self, request: &AccessRequest) -> Recipients {
+        let mut recipients = Recipients::default();
+        for role in &request.roles {
+            for address in self.roles.get(role).unwrap_or(&self.others) {
+                recipients.add(address.clone());
+            }
+        }
+        for reviewer in &request.suggested_reviewers {
+            match Address::parse(reviewer) {
+                Ok(address) if address.is_email() => recipients.add(address),
+                Ok(_) | Err(_) => recipients.unreachable.push(reviewer.clone()),
+            }
+        }
+        recipients
+    }
+
+    /// Returns every address of the table, each once.
+    pub fn addresses(&self) -> Vec<Address> {
+        let mut recipients = Recipients::default();
+        for address in self.roles.values().flatten().chain(&self.others) {
+            recipients.add(address.clone());
+        }
+        recipients.addresses
+    }
+}
+
+impl Recipients {
+    fn add(&mut self, address: Address) {
+        if !self.addresses.contains(&address) {
+            self.addresses.push(address);
+        }
+    }
+}

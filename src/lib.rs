@@ -1,0 +1,8 @@
+//! `teleport-msteams` shows Teleport Access Requests in Microsoft Teams and keeps every card true.
+
+pub mod backoff;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod msteams;
+pub mod secret;

@@ -1,0 +1,1 @@
+//! Microsoft Teams: tokens, Graph and the Bot connector.
