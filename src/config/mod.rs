@@ -1,9 +1,18 @@
 //! The configuration: from a TOML file to settings that are whole and valid.
 //!
-//! Architecture Invariant: opens the configuration and the files of secrets, nothing else; never the network.
+//! Architecture Invariant: opens the configuration and the files of secrets, nothing else; never the network. Either
+//! there are valid [`Settings`], or every [`Problem`] of the file at once.
 
+mod check;
+mod cloud;
+mod file;
+mod microsoft;
+mod problem;
 mod settings;
+mod teleport;
 
+pub use check::{Loaded, load};
+pub use problem::{Problem, Problems};
 pub use settings::{
     Credentials, Endpoints, Limits, LogFormat, LogOutput, LogSettings, MicrosoftSettings, Settings, TeleportSettings,
 };

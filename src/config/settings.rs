@@ -17,6 +17,8 @@ pub struct Settings {
     pub microsoft: MicrosoftSettings,
     pub routing: RoutingTable,
     pub log: LogSettings,
+    /// End instead of reconnecting when the stream of events breaks.
+    pub fail_fast: bool,
     pub limits: Limits,
 }
 

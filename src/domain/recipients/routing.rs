@@ -1,6 +1,6 @@
 //! The table that says who hears of which role.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::domain::recipients::Address;
 use crate::domain::request::AccessRequest;
@@ -28,34 +28,45 @@ impl RoutingTable {
 
     /// Returns the recipients of a request: those of its roles, and the suggested reviewers with a mail address.
     pub fn recipients(&self, request: &AccessRequest) -> Recipients {
-        let mut recipients = Recipients::default();
+        let mut found = Found::default();
         for role in &request.roles {
             for address in self.roles.get(role).unwrap_or(&self.others) {
-                recipients.add(address.clone());
+                found.add(address.clone());
             }
         }
+        let mut unreachable = Vec::new();
         for reviewer in &request.suggested_reviewers {
             match Address::parse(reviewer) {
-                Ok(address) if address.is_email() => recipients.add(address),
-                Ok(_) | Err(_) => recipients.unreachable.push(reviewer.clone()),
+                Ok(address) if address.is_email() => found.add(address),
+                Ok(_) | Err(_) => unreachable.push(reviewer.clone()),
             }
         }
-        recipients
+        Recipients {
+            addresses: found.addresses,
+            unreachable,
+        }
     }
 
     /// Returns every address of the table, each once.
     pub fn addresses(&self) -> Vec<Address> {
-        let mut recipients = Recipients::default();
+        let mut found = Found::default();
         for address in self.roles.values().flatten().chain(&self.others) {
-            recipients.add(address.clone());
+            found.add(address.clone());
         }
-        recipients.addresses
+        found.addresses
     }
 }
 
-impl Recipients {
+/// Addresses in the order in which they were first found.
+#[derive(Default)]
+struct Found {
+    addresses: Vec<Address>,
+    seen: HashSet<Address>,
+}
+
+impl Found {
     fn add(&mut self, address: Address) {
-        if !self.addresses.contains(&address) {
+        if self.seen.insert(address.clone()) {
             self.addresses.push(address);
         }
     }

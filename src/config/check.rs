@@ -1,0 +1,382 @@
+//! From the text of the file to [`Settings`], or to every problem it has.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use crate::config::Limits;
+use crate::config::LogFormat;
+use crate::config::LogOutput;
+use crate::config::LogSettings;
+use crate::config::Problem;
+use crate::config::Problems;
+use crate::config::Settings;
+use crate::config::file::Notes;
+use crate::config::file::Root;
+use crate::config::file::Section;
+use crate::config::file::described;
+use crate::config::microsoft::microsoft;
+use crate::config::teleport::teleport;
+use crate::domain::recipients::Address;
+use crate::domain::recipients::RoutingTable;
+
+/// Valid settings, and what is odd about their file.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads and checks the file; `environment` looks up the variables that secrets may name.
+///
+/// # Errors
+/// Every problem of the file at once.
+pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
+    let fail = |problem| Problems {
+        file: file.to_owned(),
+        list: vec![problem],
+    };
+    let text = fs::read_to_string(file).map_err(|error| {
+        let remedy = "name the right file with --config";
+        fail(Problem::new("", format!("it cannot be read: {error}"), remedy))
+    })?;
+    let table: Table = text
+        .parse()
+        .map_err(|error| fail(Problem::new("", syntax(&error, &text), "mend the TOML")))?;
+    let mut notes = Notes::default();
+    match check(&table, environment, &mut notes) {
+        Some(settings) if notes.problems.is_empty() => Ok(Loaded {
+            settings,
+            warnings: notes.warnings,
+        }),
+        Some(_) | None => Err(Problems {
+            file: file.to_owned(),
+            list: notes.problems,
+        }),
+    }
+}
+
+/// Says where the TOML ends to make sense, without the line itself, which may hold a secret.
+fn syntax(error: &toml::de::Error, text: &str) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let message = error.message().replace('\n', ", ");
+    format!("it is not TOML: line {line}, column {column}: {message}")
+}
+
+/// Returns `None` only if something is noted as a problem.
+fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mut Notes) -> Option<Settings> {
+    let mut root = Root::new(table);
+    let preload = root.boolean("preload", notes).unwrap_or(false);
+
+    let mut section = Section::take(&mut root, "teleport", notes);
+    let teleport = teleport(&mut section, notes);
+    section.finish(notes);
+
+    let mut section = Section::take(&mut root, "msapi", notes);
+    let microsoft = microsoft(&mut section, environment, notes);
+    section.finish(notes);
+
+    let section = Section::take(&mut root, "role_to_recipients", notes);
+    let routing = routing(section, table, notes);
+
+    let mut section = Section::take(&mut root, "log", notes);
+    let log = log(&mut section, notes);
+    section.finish(notes);
+
+    root.finish(notes);
+    Some(Settings {
+        preload,
+        teleport: teleport?,
+        microsoft: microsoft?,
+        routing: routing?,
+        log,
+        fail_fast: false,
+        limits: Limits::default(),
+    })
+}
+
+fn routing(mut section: Section<'_>, table: &Table, notes: &mut Notes) -> Option<RoutingTable> {
+    let others = section.value("*");
+    let name = "role_to_recipients";
+    let Some(Value::Table(entries)) = table.get(name) else {
+        if table.get(name).is_none() {
+            notes.problem(name, "is missing", "write [role_to_recipients] with an entry \"*\"");
+        }
+        return None;
+    };
+    if others.is_none() {
+        let remedy = "say who hears of roles without an entry of their own, or \"*\" = [] for nobody";
+        notes.problem(format!("{name}.\"*\""), "is missing", remedy);
+    }
+    let mut roles = BTreeMap::new();
+    for (role, value) in entries {
+        let key = format!("{name}.{role:?}");
+        if let Some(addresses) = addresses(&key, value, notes) {
+            roles.insert(role.clone(), addresses);
+        }
+    }
+    let others = roles.remove("*")?;
+    if others.is_empty() {
+        let message = "nobody hears of requests for roles without an entry of their own, but suggested reviewers";
+        notes.warning(
+            format!("{name}.\"*\""),
+            message,
+            "list recipients there if that is not meant",
+        );
+    }
+    Some(RoutingTable::new(roles, others))
+}
+
+/// Reads a string or a list of strings. Recipients that cannot be anybody are warned of and left out: the Go plugin
+/// accepts them, so a file that worked goes on working for the others.
+fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>> {
+    let values = match value {
+        Value::Array(values) => values.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let mut addresses = Vec::new();
+    for value in values {
+        let Value::String(text) = value else {
+            let message = format!("expected recipients, got {}", described(value));
+            notes.problem(key, message, "write a string or a list of strings");
+            return None;
+        };
+        if text.trim().is_empty() {
+            continue;
+        }
+        match Address::parse(text) {
+            Ok(address) => addresses.push(address),
+            Err(reason) => {
+                let remedy = "write a mail address, a user id or the link of a channel";
+                notes.warning(key, format!("nobody can be told at {text:?}: {reason}"), remedy);
+            }
+        }
+    }
+    Some(addresses)
+}
+
+fn log(section: &mut Section<'_>, notes: &mut Notes) -> LogSettings {
+    let output = match section.string("output", notes) {
+        None | Some("stderr" | "error" | "2") => LogOutput::Stderr,
+        Some("stdout" | "out" | "1") => LogOutput::Stdout,
+        Some(path) => LogOutput::File(PathBuf::from(path)),
+    };
+    let severity = section.string("severity", notes).unwrap_or("info");
+    let level = match severity.to_lowercase().as_str() {
+        "info" => Some(tracing::Level::INFO),
+        "err" | "error" => Some(tracing::Level::ERROR),
+        "debug" => Some(tracing::Level::DEBUG),
+        "warn" | "warning" => Some(tracing::Level::WARN),
+        "trace" => Some(tracing::Level::TRACE),
+        _ => None,
+    };
+    if level.is_none() {
+        let message = format!("{severity:?} is not a severity");
+        notes.problem(
+            section.key("severity"),
+            message,
+            "write error, warn, info, debug or trace",
+        );
+    }
+    let format = match section.string("format", notes).unwrap_or("text") {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        other => {
+            notes.problem(
+                section.key("format"),
+                format!("{other:?} is not a format"),
+                "write text or json",
+            );
+            LogFormat::Text
+        }
+    };
+    LogSettings {
+        output,
+        severity: level.unwrap_or(tracing::Level::INFO),
+        format,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        preload = true
+        [teleport]
+        addr = "teleport.example.com:443"
+        identity = "/var/lib/teleport/plugins/msteams/identity"
+        refresh_identity = true
+        [msapi]
+        app_id = "11111111-2222-3333-4444-555555555555"
+        app_secret = "tell nobody"
+        tenant_id = "66666666-2222-3333-4444-555555555555"
+        teams_app_id = "77777777-2222-3333-4444-555555555555"
+        [role_to_recipients]
+        "*" = "alice@example.com"
+        dba = ["bob@example.com", "alice@example.com"]
+    "#;
+
+    /// Loads a text and returns what is wrong and what is odd, each as one line.
+    fn check(text: &str) -> (Vec<String>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("teleport-msteams.toml");
+        fs::write(&file, text).unwrap();
+        let environment = |name: &str| (name == "SECRET").then(|| "from the environment".to_owned());
+        let lines = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
+        match load(&file, &environment) {
+            Ok(loaded) => (Vec::new(), lines(loaded.warnings)),
+            Err(problems) => (lines(problems.list), Vec::new()),
+        }
+    }
+
+    /// Replaces one piece of the good file, and expects exactly these problems, each by a part of its line.
+    #[track_caller]
+    fn wrong(from: &str, to: &str, expected: &[&str]) {
+        assert!(GOOD.contains(from), "{from}");
+        let (problems, _) = check(&GOOD.replacen(from, to, 1));
+        assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+        for (problem, part) in problems.iter().zip(expected) {
+            assert!(problem.contains(part), "{problem}");
+            assert!(!problem.contains("tell nobody"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_good_file_has_neither_problems_nor_warnings() {
+        assert_eq!(check(GOOD), (vec![], vec![]));
+    }
+
+    #[test]
+    fn every_problem_of_a_file_is_told_at_once() {
+        let text = r#"
+            preload = "yes"
+            [teleport]
+            addr = 5
+            client_key = "/key"
+            [msapi]
+            app_secret = "env:MISSING"
+            cloud = "blue"
+            [role_to_recipients]
+            dba = 7
+            dev = [true]
+            [log]
+            severity = "loud"
+        "#;
+        let (problems, _) = check(text);
+        let parts = [
+            "preload: expected true or false, got the string \"yes\"",
+            "teleport.addr: expected a string, got the number 5",
+            "teleport: missing: client_crt, root_cas",
+            "msapi.app_id: is missing",
+            "msapi.tenant_id: is missing",
+            "msapi.teams_app_id: is missing",
+            "msapi.app_secret: the variable MISSING is not set",
+            "msapi.cloud: \"blue\" is not a cloud",
+            "role_to_recipients.\"*\": is missing",
+            "role_to_recipients.\"dba\": expected recipients, got the number 7",
+            "role_to_recipients.\"dev\": expected recipients, got true",
+            "log.severity: \"loud\" is not a severity",
+        ];
+        for part in parts {
+            assert!(
+                problems.iter().any(|problem| problem.contains(part)),
+                "{part}: {problems:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_key_and_the_remedy() {
+        wrong(
+            "addr = \"teleport.example.com:443\"",
+            "addr = \"ftp://x\"",
+            &["ftp:// cannot be used; write host:port"],
+        );
+        wrong(
+            "addr = \"teleport.example.com:443\"",
+            "addr = \"x:99999\"",
+            &["teleport.addr"],
+        );
+        wrong(
+            "identity = ",
+            "client_key = \"/k\"\nidentity = ",
+            &["keep one or the other"],
+        );
+        wrong(
+            "\"tell nobody\"",
+            "\"/no/such/file\"",
+            &["msapi.app_secret: /no/such/file cannot be read"],
+        );
+        wrong("\"tell nobody\"", "\"\"", &["msapi.app_secret: is missing"]);
+        wrong(
+            "\"11111111-2222",
+            "\"xxxxxxxx-xxxx",
+            &["msapi.app_id: is still the example's"],
+        );
+        wrong("\"66666666-2222", "\"a/b", &["msapi.tenant_id: \"a/b"]);
+        let http = "[msapi.endpoints]\nlogin = \"http://login.example.com\"\n[role_to_recipients]";
+        wrong(
+            "[role_to_recipients]",
+            http,
+            &["msapi.endpoints.login: \"http://login.example.com\" would send secrets"],
+        );
+        wrong("[msapi]", "[msapi", &["it is not TOML: line 7"]);
+    }
+
+    #[test]
+    fn unknown_keys_and_odd_recipients_are_warnings() {
+        let text = GOOD
+            .replace("preload", "preloda = 1\npreload")
+            .replace("\"*\" = \"alice@example.com\"", "\"*\" = []");
+        let (problems, warnings) = check(&text.replacen("app_id =", "app_di = 1\napp_id =", 1));
+        assert_eq!(problems, Vec::<String>::new());
+        let parts = [
+            "msapi.app_di: unknown key, ignored; did you mean app_id?",
+            "nobody hears",
+            "did you mean preload?",
+        ];
+        for part in parts {
+            assert!(
+                warnings.iter().any(|warning| warning.contains(part)),
+                "{part}: {warnings:#?}"
+            );
+        }
+        let (_, warnings) = check(&GOOD.replace("\"bob@example.com\"", "\"devs-msteams-channel\""));
+        assert!(
+            warnings[0].contains("nobody can be told at \"devs-msteams-channel\""),
+            "{warnings:?}"
+        );
+    }
+
+    #[test]
+    fn addresses_and_secrets_may_be_written_in_several_ways() {
+        for addr in [
+            "https://teleport.example.com/",
+            "teleport.example.com",
+            "[::1]:3025",
+            "tcp://h:1",
+        ] {
+            assert_eq!(
+                check(&GOOD.replace("teleport.example.com:443", addr)).0,
+                Vec::<String>::new(),
+                "{addr}"
+            );
+        }
+        assert_eq!(
+            check(&GOOD.replace("tell nobody", "env:SECRET")).0,
+            Vec::<String>::new()
+        );
+        assert_eq!(check(&GOOD.replace("[teleport]", "[TELEPORT]")).0, Vec::<String>::new());
+        let loopback = "[msapi.endpoints]\nbot = \"http://127.0.0.1:1/bot\"\n[role_to_recipients]";
+        assert_eq!(
+            check(&GOOD.replace("[role_to_recipients]", loopback)).0,
+            Vec::<String>::new()
+        );
+    }
+}

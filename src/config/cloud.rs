@@ -1,0 +1,49 @@
+//! Microsoft's clouds and where their services are (`@microsoft/teams.api` 2.1.0, and Graph's list of deployments).
+
+/// One cloud; `bot` is `None` where Microsoft documents no address for messages that nobody asked for.
+#[derive(Debug)]
+pub(super) struct Cloud {
+    pub(super) name: &'static str,
+    pub(super) login: &'static str,
+    pub(super) graph: &'static str,
+    pub(super) bot: Option<&'static str>,
+    pub(super) bot_scope: &'static str,
+}
+
+pub(super) const CLOUDS: [Cloud; 5] = [
+    Cloud {
+        name: "public",
+        login: "https://login.microsoftonline.com",
+        graph: "https://graph.microsoft.com",
+        bot: Some("https://smba.trafficmanager.net/teams"),
+        bot_scope: "https://api.botframework.com/.default",
+    },
+    Cloud {
+        name: "gcc",
+        login: "https://login.microsoftonline.com",
+        graph: "https://graph.microsoft.com",
+        bot: Some("https://smba.infra.gcc.teams.microsoft.com/teams"),
+        bot_scope: "https://api.botframework.com/.default",
+    },
+    Cloud {
+        name: "gcc-high",
+        login: "https://login.microsoftonline.us",
+        graph: "https://graph.microsoft.us",
+        bot: Some("https://smba.infra.gov.teams.microsoft.us/teams"),
+        bot_scope: "https://api.botframework.us/.default",
+    },
+    Cloud {
+        name: "dod",
+        login: "https://login.microsoftonline.us",
+        graph: "https://dod-graph.microsoft.us",
+        bot: Some("https://smba.infra.dod.teams.microsoft.us/teams"),
+        bot_scope: "https://api.botframework.us/.default",
+    },
+    Cloud {
+        name: "china",
+        login: "https://login.partner.microsoftonline.cn",
+        graph: "https://microsoftgraph.chinacloudapi.cn",
+        bot: None,
+        bot_scope: "https://api.botframework.azure.cn/.default",
+    },
+];

@@ -1,0 +1,192 @@
+//! Reads values out of a TOML table, and notes what is wrong or left over.
+
+use toml::{Table, Value};
+
+use crate::config::Problem;
+
+/// What was noticed while reading; problems end the program, warnings do not.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// One table of the file, and the keys that were asked for.
+pub(super) struct Section<'a> {
+    name: &'a str,
+    table: Option<&'a Table>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    /// Takes the table of that name, or notes that something else stands there.
+    pub(super) fn take(root: &mut Root<'a>, name: &'static str, notes: &mut Notes) -> Self {
+        root.known.push(name);
+        let table = match root.entry(name) {
+            Some(Value::Table(table)) => Some(table),
+            Some(other) => {
+                let message = format!("expected a table, got {}", described(other));
+                notes.problem(name, message, format!("write [{name}] on a line of its own"));
+                None
+            }
+            None => None,
+        };
+        Self {
+            name,
+            table,
+            known: Vec::new(),
+        }
+    }
+
+    /// A table inside this one, such as `[msapi.endpoints]`; `path` is its whole name.
+    pub(super) fn inner(&mut self, key: &'static str, path: &'a str, notes: &mut Notes) -> Self {
+        let table = match self.value(key) {
+            Some(Value::Table(table)) => Some(table),
+            Some(other) => {
+                let message = format!("expected a table, got {}", described(other));
+                notes.problem(path, message, format!("write [{path}] on a line of its own"));
+                None
+            }
+            None => None,
+        };
+        Self {
+            name: path,
+            table,
+            known: Vec::new(),
+        }
+    }
+
+    pub(super) fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.name)
+    }
+
+    pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Value> {
+        self.known.push(key);
+        self.table.and_then(|table| table.get(key))
+    }
+
+    /// Returns the text of a key; an empty one counts as absent.
+    pub(super) fn string(&mut self, key: &'static str, notes: &mut Notes) -> Option<&'a str> {
+        match self.value(key)? {
+            Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()),
+            other => {
+                let message = format!("expected a string, got {}", described(other));
+                notes.problem(self.key(key), message, "put it between double quotes");
+                None
+            }
+        }
+    }
+
+    pub(super) fn boolean(&mut self, key: &'static str, notes: &mut Notes) -> Option<bool> {
+        match self.value(key)? {
+            Value::Boolean(value) => Some(*value),
+            other => {
+                let message = format!("expected true or false, got {}", described(other));
+                notes.problem(self.key(key), message, "write true or false without quotes");
+                None
+            }
+        }
+    }
+
+    /// Warns of every key that nobody asked for.
+    pub(super) fn finish(self, notes: &mut Notes) {
+        for key in self.table.into_iter().flat_map(Table::keys) {
+            if !self.known.contains(&key.as_str()) {
+                notes.unknown(&format!("{}.{key}", self.name), key, &self.known);
+            }
+        }
+    }
+}
+
+/// The file's top level.
+pub(super) struct Root<'a> {
+    table: &'a Table,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Root<'a> {
+    pub(super) fn new(table: &'a Table) -> Self {
+        Self {
+            table,
+            known: Vec::new(),
+        }
+    }
+
+    pub(super) fn boolean(&mut self, key: &'static str, notes: &mut Notes) -> Option<bool> {
+        self.known.push(key);
+        match self.table.get(key)? {
+            Value::Boolean(value) => Some(*value),
+            other => {
+                let message = format!("expected true or false, got {}", described(other));
+                notes.problem(key, message, "write true or false without quotes");
+                None
+            }
+        }
+    }
+
+    /// Warns of every top-level key that nobody asked for.
+    pub(super) fn finish(self, notes: &mut Notes) {
+        for key in self.table.keys() {
+            let known = self.known.iter().any(|known| *known == key || same_section(known, key));
+            if !known {
+                notes.unknown(key, key, &self.known);
+            }
+        }
+    }
+
+    fn entry(&self, name: &str) -> Option<&'a Value> {
+        let exact = self.table.get(name);
+        exact.or_else(|| {
+            self.table
+                .iter()
+                .find(|(key, _)| same_section(name, key))
+                .map(|(_, value)| value)
+        })
+    }
+}
+
+/// The Go plugin also reads `[Teleport]`, `[TELEPORT]`, `[Log]` and `[LOG]`, and no other spelling.
+fn same_section(name: &str, written: &str) -> bool {
+    match name {
+        "teleport" => ["Teleport", "TELEPORT"].contains(&written),
+        "log" => ["Log", "LOG"].contains(&written),
+        _ => false,
+    }
+}
+
+impl Notes {
+    pub(super) fn problem(&mut self, key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.push(Problem::new(key, message, remedy));
+    }
+
+    pub(super) fn warning(&mut self, key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
+        self.warnings.push(Problem::new(key, message, remedy));
+    }
+
+    /// Names the known key that the unknown one was probably meant to be.
+    fn unknown(&mut self, path: &str, key: &str, known: &[&str]) {
+        let nearest = known
+            .iter()
+            .map(|known| (strsim::jaro_winkler(&key.to_lowercase(), known), known))
+            .filter(|(likeness, _)| *likeness > 0.8)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        let remedy = match nearest {
+            Some((_, nearest)) => format!("did you mean {nearest}?"),
+            None => "nothing reads it".to_owned(),
+        };
+        self.warning(path, "unknown key, ignored", remedy);
+    }
+}
+
+/// Says what a value is, with the value where it is short and can be no secret.
+pub(super) fn described(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("the string {text:?}"),
+        Value::Integer(number) => format!("the number {number}"),
+        Value::Float(number) => format!("the number {number}"),
+        Value::Boolean(value) => format!("{value}"),
+        Value::Datetime(time) => format!("the time {time}"),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Table(_) => "a table".to_owned(),
+    }
+}
