@@ -1,3 +1,15 @@
 //! The Adaptive Card of a request.
 //!
-//! Architecture Invariant: text that people wrote reaches a card only through `text`.
+//! Architecture Invariant: text that people wrote reaches a card only through `text`, and a card always stays below what
+//! Teams accepts.
+
+mod cluster;
+mod layout;
+mod message;
+mod schema;
+mod text;
+
+pub use cluster::Cluster;
+pub use layout::Remembered;
+pub use message::{Message, of_record, of_request};
+pub use schema::Card;

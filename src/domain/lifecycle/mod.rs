@@ -1,1 +1,13 @@
 //! The life of a request's cards: what we told whom, and what is to be told next.
+//!
+//! Architecture Invariant: decides and does nothing. A plan lists single deliveries, each of which succeeds or fails
+//! alone; a record only ever says what was really done.
+
+mod claim;
+mod plan;
+mod record;
+mod stored;
+
+pub use claim::Claim;
+pub use plan::{Facts, Observed, Plan, Step, Why, Work, plan};
+pub use record::{Outcome, Posted, Record, Shown, Skip};

@@ -1,0 +1,66 @@
+//! What every card of a cluster has in common.
+
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::utf8_percent_encode;
+
+use crate::domain::request::RequestId;
+
+/// A cluster, as cards name it and link to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    pub name: String,
+    /// The Web UI, such as `https://teleport.example.com`, where it can show requests.
+    pub web: Option<String>,
+}
+
+impl Cluster {
+    /// Turns the public address that a Proxy tells into that of its Web UI; `None` if it is no clean address.
+    ///
+    /// Like the Go plugin's: port 443 is dropped, other ports are kept, and so is a scheme if there is one.
+    pub fn web_address(public: &str) -> Option<String> {
+        let (scheme, rest) = match public.split_once("://") {
+            Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
+            Some(_) => return None,
+            None => ("https", public),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let clean = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        if rest.is_empty() || !rest.bytes().all(clean) {
+            return None;
+        }
+        let host = match scheme {
+            "https" => rest.strip_suffix(":443").unwrap_or(rest),
+            _ => rest,
+        };
+        Some(format!("{scheme}://{host}"))
+    }
+
+    /// Returns the address at which the request can be reviewed.
+    pub(super) fn link(&self, id: &RequestId) -> Option<String> {
+        const KEPT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
+        let web = self.web.as_ref()?;
+        Some(format!("{web}/web/requests/{}", utf8_percent_encode(id.as_str(), KEPT)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_web_address_follows_from_the_public_one() {
+        for (public, expected) in [
+            ("teleport.example.com:443", Some("https://teleport.example.com")),
+            ("teleport.example.com:3080", Some("https://teleport.example.com:3080")),
+            ("teleport.example.com", Some("https://teleport.example.com")),
+            ("http://localhost:8080", Some("http://localhost:8080")),
+            ("https://t.example.com:443/", Some("https://t.example.com")),
+            ("", None),
+            ("javascript://x", None),
+            ("t.example.com/x?y", None),
+            ("t.example.com)](x", None),
+        ] {
+            assert_eq!(Cluster::web_address(public).as_deref(), expected, "{public}");
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! The record as the map of strings that Teleport keeps.
+//!
+//! Keys and encodings of the first group are the Go plugin's (`integrations/access/msteams` and `integrations/lib/plugindata`
+//! in `gravitational/teleport`), byte for byte. Keys that begin with `x_` are ours.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::domain::lifecycle::Claim;
+use crate::domain::lifecycle::Posted;
+use crate::domain::lifecycle::Record;
+use crate::domain::lifecycle::Shown;
+use crate::domain::lifecycle::Skip;
+use crate::domain::request::Stage;
+
+/// The keys that the Go plugin expects to be absent when it claims a request.
+const GO_KEYS: [&str; 8] = [
+    "user",
+    "roles",
+    "request_reason",
+    "resources",
+    "reviews_count",
+    "resolution",
+    "resolve_reason",
+    "messages",
+];
+
+/// How the Go plugin writes "no time".
+const GO_ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+
+/// An entry of `messages`; the order of the fields is part of the encoding.
+#[derive(Deserialize, Serialize)]
+struct Message {
+    id: String,
+    ts: String,
+    rid: String,
+}
+
+/// What we know beyond `messages` of one card.
+#[derive(Deserialize, Serialize)]
+struct Card {
+    id: String,
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    conversation: Option<String>,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    shown: Option<String>,
+    #[serde(rename = "again", default, skip_serializing_if = "is_false")]
+    again: bool,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Skipped {
+    why: String,
+    since: Timestamp,
+    at: String,
+}
+
+impl Record {
+    /// Returns what a claim of a new request expects: nothing of the Go plugin's, and nothing of ours.
+    pub fn expect_absent() -> BTreeMap<String, String> {
+        let keys = GO_KEYS.into_iter().chain(["x_claim"]);
+        keys.map(|key| (key.to_owned(), String::new())).collect()
+    }
+
+    /// Returns what a later write expects: that neither replica nor Go plugin has written since the map was read.
+    pub fn expect_unchanged(map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let value = |key: &str| map.get(key).cloned().unwrap_or_default();
+        ["x_claim", "messages"].map(|key| (key.to_owned(), value(key))).into()
+    }
+
+    /// Writes the record; keys without a value are there, empty, which deletes them.
+    pub fn encode(&self) -> BTreeMap<String, String> {
+        let reviews = Some(self.reviews).filter(|count| *count > 0);
+        let claim = self.claim.as_ref().map(ToString::to_string);
+        let until = self.access_until.map_or_else(|| GO_ZERO_TIME.to_owned(), seconds);
+        let pairs = [
+            ("user", self.user.clone()),
+            ("roles", self.roles.clone()),
+            ("request_reason", self.reason.clone()),
+            ("resources", String::new()),
+            (
+                "reviews_count",
+                reviews.map(|count| count.to_string()).unwrap_or_default(),
+            ),
+            (
+                "resolution",
+                self.resolution
+                    .map(|stage| stage.as_str().to_owned())
+                    .unwrap_or_default(),
+            ),
+            ("resolve_reason", self.resolve_reason.clone()),
+            ("messages", self.messages()),
+            ("max_duration", until),
+            ("x_claim", claim.unwrap_or_default()),
+            ("x_expires", self.expires.map(seconds).unwrap_or_default()),
+            ("x_cards", self.known_cards()),
+            ("x_skipped", self.skips()),
+        ];
+        pairs.map(|(key, value)| (key.to_owned(), value)).into()
+    }
+
+    /// Reads a record; `None` if the map is empty. What cannot be read is left out, and unreadable messages are kept.
+    pub fn decode(map: &BTreeMap<String, String>) -> Option<Self> {
+        if map.is_empty() {
+            return None;
+        }
+        let text = |key: &str| map.get(key).map(String::as_str).unwrap_or_default();
+        let time = |key: &str| text(key).parse::<Timestamp>().ok();
+        let mut record = Self {
+            user: text("user").to_owned(),
+            roles: text("roles").to_owned(),
+            reason: text("request_reason").to_owned(),
+            reviews: text("reviews_count").parse().unwrap_or_default(),
+            resolution: Stage::parse(text("resolution")),
+            resolve_reason: text("resolve_reason").to_owned(),
+            access_until: time("max_duration").filter(|_| text("max_duration") != GO_ZERO_TIME),
+            claim: map.get("x_claim").map(|mark| Claim::parse(mark)),
+            expires: time("x_expires"),
+            ..Self::default()
+        };
+        for entry in text("messages").split(',').filter(|entry| !entry.is_empty()) {
+            match message(entry) {
+                Some(message) => record.cards.push(posted(message)),
+                None => record.unreadable.push(entry.to_owned()),
+            }
+        }
+        let known: Vec<Card> = serde_json::from_str(text("x_cards")).unwrap_or_default();
+        for card in known {
+            if let Some(posted) = record.cards.iter_mut().find(|posted| posted.activity == card.id) {
+                posted.conversation = card.conversation;
+                posted.shown = card.shown.as_deref().and_then(shown);
+                posted.again = card.again;
+            }
+        }
+        let skipped: BTreeMap<String, Skipped> = serde_json::from_str(text("x_skipped")).unwrap_or_default();
+        let skips = skipped
+            .into_iter()
+            .filter_map(|(recipient, Skipped { why, since, at })| {
+                let at = shown(&at)?;
+                Some((recipient, Skip { why, since, at }))
+            });
+        record.skipped = skips.collect();
+        Some(record)
+    }
+
+    fn messages(&self) -> String {
+        let entries = self.cards.iter().map(|card| {
+            let message = Message {
+                id: card.activity.clone(),
+                ts: card.posted.clone(),
+                rid: card.recipient.clone(),
+            };
+            STANDARD.encode(as_go_writes(&json(&message)))
+        });
+        let entries: Vec<_> = entries.chain(self.unreadable.iter().cloned()).collect();
+        entries.join(",")
+    }
+
+    fn known_cards(&self) -> String {
+        let known: Vec<_> = self
+            .cards
+            .iter()
+            .filter(|card| card.conversation.is_some() || card.shown.is_some())
+            .map(|card| Card {
+                id: card.activity.clone(),
+                conversation: card.conversation.clone(),
+                shown: card.shown.map(|shown| shown.to_string()),
+                again: card.again,
+            })
+            .collect();
+        if known.is_empty() { String::new() } else { json(&known) }
+    }
+
+    fn skips(&self) -> String {
+        let skips = self.skipped.iter().map(|(recipient, Skip { why, since, at })| {
+            let skipped = Skipped {
+                why: why.clone(),
+                since: *since,
+                at: at.to_string(),
+            };
+            (recipient, skipped)
+        });
+        let skips: BTreeMap<_, _> = skips.collect();
+        if skips.is_empty() { String::new() } else { json(&skips) }
+    }
+}
+
+/// Writes a time as the Go plugin writes the time of posting; ours is always UTC.
+pub(super) fn posted_at(now: Timestamp) -> String {
+    now.strftime("%d %b %y %H:%M UTC").to_string()
+}
+
+fn seconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn posted(message: Message) -> Posted {
+    Posted {
+        activity: message.id,
+        posted: message.ts,
+        recipient: message.rid,
+        conversation: None,
+        shown: None,
+        again: false,
+    }
+}
+
+/// Reads an entry of `messages`: Base64 of JSON, or `id/time/recipient` of plugins before version 12.
+fn message(entry: &str) -> Option<Message> {
+    if let Ok(bytes) = STANDARD.decode(entry) {
+        return serde_json::from_slice(&bytes).ok();
+    }
+    let parts: Vec<_> = entry.split('/').collect();
+    let [id, ts, rid] = parts[..] else {
+        return None;
+    };
+    Some(Message {
+        id: id.to_owned(),
+        ts: ts.to_owned(),
+        rid: rid.to_owned(),
+    })
+}
+
+fn shown(text: &str) -> Option<Shown> {
+    let (stage, reviews) = text.split_once('/')?;
+    Some(Shown {
+        stage: Stage::parse(stage)?,
+        reviews: reviews.parse().ok()?,
+    })
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("strings, numbers and times always become JSON")
+}
+
+/// Go's encoder escapes what could end a script element.
+fn as_go_writes(json: &str) -> String {
+    json.replace('&', "\\u0026")
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINK: &str = "https://teams.microsoft.com/l/channel/19%3ae06a7383ed98468f90217a35fa1980d7%40thread.tacv2/Approval%2520Channel%25202?groupId=f2b3c8ed-5502-4449-b76f-dc3acea81f1c&tenantId=ff882432-09b0-437b-bd22-ca13c0037ded";
+
+    /// What the Go plugin stored for two messages, taken from a running one.
+    const GO_MESSAGES: &str = "eyJpZCI6IjE3MTUwNzI3MDMwMDEiLCJ0cyI6IjA3IE1heSAyNCAwOTowNSBVVEMiLCJyaWQiOiJhbGljZUBleGFtcGxlLmNvbSJ9,eyJpZCI6IjE3MTUwNzI3MDM1NTIiLCJ0cyI6IjA3IE1heSAyNCAwOTowNSBVVEMiLCJyaWQiOiJodHRwczovL3RlYW1zLm1pY3Jvc29mdC5jb20vbC9jaGFubmVsLzE5JTNhZTA2YTczODNlZDk4NDY4ZjkwMjE3YTM1ZmExOTgwZDclNDB0aHJlYWQudGFjdjIvQXBwcm92YWwlMjUyMENoYW5uZWwlMjUyMDI/Z3JvdXBJZD1mMmIzYzhlZC01NTAyLTQ0NDktYjc2Zi1kYzNhY2VhODFmMWNcdTAwMjZ0ZW5hbnRJZD1mZjg4MjQzMi0wOWIwLTQzN2ItYmQyMi1jYTEzYzAwMzdkZWQifQ==";
+
+    fn card(activity: &str, recipient: &str) -> Posted {
+        let posted_at = posted_at("2024-05-07T09:05:03Z".parse().unwrap());
+        Posted {
+            activity: activity.to_owned(),
+            posted: posted_at,
+            recipient: recipient.to_owned(),
+            conversation: None,
+            shown: None,
+            again: false,
+        }
+    }
+
+    fn example() -> Record {
+        Record {
+            user: "bob@example.com".to_owned(),
+            roles: "dba,dev".to_owned(),
+            reason: "Need to fix the index".to_owned(),
+            reviews: 1,
+            cards: vec![card("1715072703001", "alice@example.com"), card("1715072703552", LINK)],
+            access_until: Some("2024-05-14T09:05:00Z".parse().unwrap()),
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn the_go_plugins_record_is_written_byte_for_byte() {
+        let mut map = example().encode();
+        map.retain(|_, value| !value.is_empty());
+        let expected = [
+            ("user", "bob@example.com"),
+            ("roles", "dba,dev"),
+            ("request_reason", "Need to fix the index"),
+            ("reviews_count", "1"),
+            ("messages", GO_MESSAGES),
+            ("max_duration", "2024-05-14T09:05:00Z"),
+        ];
+        let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(map, expected.into());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut record = example();
+        record.claim = Some(Claim::parse("held me 3"));
+        record.expires = Some("2024-05-14T09:05:00Z".parse().unwrap());
+        record.cards[0].conversation = Some("19:a_b@unq.gbl.spaces".to_owned());
+        record.cards[0].shown = Some(Shown {
+            stage: Stage::Pending,
+            reviews: 1,
+        });
+        let skip = Skip {
+            why: "no such user".to_owned(),
+            since: "2024-05-07T09:05:03Z".parse().unwrap(),
+            at: Shown {
+                stage: Stage::Pending,
+                reviews: 0,
+            },
+        };
+        record.skipped.insert("x@example.com".to_owned(), skip);
+        let mut map = record.encode();
+        map.retain(|_, value| !value.is_empty());
+        assert_eq!(Record::decode(&map), Some(record));
+    }
+
+    #[test]
+    fn a_time_that_is_not_set_is_written_as_go_writes_it() {
+        let record = Record::default();
+        assert_eq!(record.encode()["max_duration"], "0001-01-01T00:00:00Z");
+        assert_eq!(Record::decode(&record.encode()).unwrap().access_until, None);
+    }
+
+    #[test]
+    fn entries_of_old_plugins_are_read_and_others_are_kept() {
+        let messages = "17/07 May 24 09:05 UTC/alice@example.com,e30=,a/b".to_owned();
+        let record = Record::decode(&[("messages".to_owned(), messages)].into()).unwrap();
+        assert_eq!(record.cards, [card("17", "alice@example.com")]);
+        assert_eq!(record.unreadable, ["e30=", "a/b"]);
+        assert!(record.encode()["messages"].ends_with(",e30=,a/b"));
+    }
+}
