@@ -1,1 +1,36 @@
-//! Microsoft Teams: tokens, Graph and the Bot connector.
+//! The Microsoft side: from addresses and cards to messages in Teams.
+//!
+//! [`Teams`] is the one handle. Below it, `service` sends requests of one service (Graph, the Bot connector) with a
+//! token, in their turn, and again where that is safe; `graph` and `bot` know the paths and the JSON; `resolver` turns
+//! an address into a conversation.
+//!
+//! Architecture Invariant: the only folder that names `reqwest` or Microsoft's JSON. Knows nothing of Teleport or of
+//! requests, only addresses and cards. Logs nothing above debug: what goes wrong is returned, with its meaning,
+//! its remedy, and whether trying again makes sense.
+
+mod aadsts;
+mod activity;
+mod attempts;
+mod bot;
+mod envelope;
+mod error;
+mod graph;
+mod hint;
+mod http;
+mod line;
+mod pace;
+mod pacing;
+mod resolver;
+mod send_log;
+mod service;
+mod single_flight;
+mod teams;
+mod token;
+mod verdict;
+
+pub use activity::Activity;
+pub use error::{Error, Meaning, Retry};
+pub use graph::CatalogApp;
+pub use line::Urgency;
+pub use resolver::{Conversation, ConversationKind};
+pub use teams::Teams;

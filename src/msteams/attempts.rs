@@ -1,0 +1,97 @@
+//! How often one request may be tried, and how long to wait in between.
+//!
+//! A request is repeated only if that cannot do harm: the answer said so, or the request surely did not arrive, or doing
+//! it twice is the same as doing it once. Which of these holds, the error says.
+//!
+//! Architecture Invariant: a value; the caller waits. After the last attempt there is no pause.
+
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::msteams::error::{Again, Error, Retry};
+
+/// The attempts that one request has left.
+pub(crate) struct Attempts {
+    left: u32,
+    cautious: u32,
+    pauses: Backoff,
+    longest: Duration,
+}
+
+impl Attempts {
+    /// Allows so many attempts, the first included; the pauses between them grow from `first` to `longest`.
+    pub(crate) fn new(attempts: u32, first: Duration, longest: Duration) -> Self {
+        Self {
+            left: attempts.saturating_sub(1),
+            cautious: 1,
+            pauses: Backoff::new(first, longest),
+            longest,
+        }
+    }
+
+    /// Returns how long to wait before the next attempt, or the error if there is none.
+    pub(crate) fn after(&mut self, error: Error) -> Result<Duration, Error> {
+        let asked = match error.retry() {
+            Retry::Later(pause) => pause,
+            Retry::Never | Retry::FateUnknown => None,
+        };
+        let allowed = match error.again() {
+            Again::No => 0,
+            Again::Once => self.cautious.min(self.left),
+            Again::Yes => self.left,
+        };
+        if allowed == 0 || asked.is_some_and(|pause| pause > self.longest) {
+            return Err(error);
+        }
+        if error.again() == Again::Once {
+            self.cautious -= 1;
+        }
+        self.left -= 1;
+        Ok(self.pauses.pause().max(asked.unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msteams::error::Operation;
+    use crate::msteams::verdict;
+
+    fn attempts() -> Attempts {
+        Attempts::new(3, Duration::from_millis(500), Duration::from_secs(30))
+    }
+
+    #[test]
+    fn a_passing_failure_is_tried_again_a_bounded_number_of_times() {
+        let mut attempts = attempts();
+        let busy = || verdict::judge(Operation::Post, 503, None, b"");
+        assert!(attempts.after(busy()).is_ok());
+        assert!(attempts.after(busy()).is_ok());
+        assert!(attempts.after(busy()).is_err());
+    }
+
+    #[test]
+    fn a_server_error_is_tried_again_once_and_a_refusal_never() {
+        let mut attempts = attempts();
+        assert!(
+            attempts
+                .after(verdict::judge(Operation::Update, 500, None, b""))
+                .is_ok()
+        );
+        assert!(
+            attempts
+                .after(verdict::judge(Operation::Update, 500, None, b""))
+                .is_err()
+        );
+        assert!(attempts.after(verdict::judge(Operation::Post, 400, None, b"")).is_err());
+    }
+
+    #[test]
+    fn the_asked_pause_is_kept_unless_it_is_too_long() {
+        let throttled = |seconds| verdict::judge(Operation::Post, 429, Some(Duration::from_secs(seconds)), b"");
+        let mut attempts = attempts();
+        assert!(attempts.after(throttled(20)).unwrap() >= Duration::from_secs(20));
+        let refused = attempts.after(throttled(31)).unwrap_err();
+        assert_eq!(refused.retry(), Retry::Later(Some(Duration::from_secs(31))));
+    }
+}

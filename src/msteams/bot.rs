@@ -1,0 +1,112 @@
+//! The Bot connector: posts and updates messages.
+//!
+//! Architecture Invariant: a message is created at most once for each call, unless Microsoft answered that it was not. Where
+//! that is unknown, the error says so, and nothing is repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::msteams::activity::Activity;
+use crate::msteams::error::{Error, Meaning, Operation, Retry};
+use crate::msteams::http::{Effect, JSON, Request};
+use crate::msteams::line::Urgency;
+use crate::msteams::pace::PaceLimits;
+use crate::msteams::send_log::Window;
+use crate::msteams::service::Service;
+
+pub(crate) struct Bot {
+    service: Service,
+}
+
+#[derive(Deserialize)]
+struct Posted {
+    #[serde(default)]
+    id: Option<String>,
+}
+
+/// The documented limits on sends, of which updates are assumed to be some: 50 a second for the app, and four windows
+/// for each conversation. Each is taken 4 % longer, because sends do not arrive as evenly as they leave.
+pub(crate) fn pace() -> PaceLimits {
+    let window = |sends, seconds: u64| Window {
+        sends,
+        within: Duration::from_millis(seconds * 1_040),
+    };
+    PaceLimits {
+        overall: window(50, 1),
+        // Spreads a burst of 50 over a fifth of a second.
+        gap: Duration::from_millis(4),
+        // Enough for 50 a second while answers take up to 1.3 s; so many hang at most when there are none.
+        in_flight: 64,
+        per_key: vec![window(7, 1), window(8, 2), window(60, 30), window(1_800, 3_600)],
+        // Two hide the way there and back; a conversation that hangs holds no more than these.
+        in_flight_per_key: 2,
+    }
+}
+
+impl Bot {
+    pub(crate) fn new(service: Service) -> Self {
+        Self { service }
+    }
+
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Posts a message and returns its id.
+    pub(crate) async fn post(
+        &self,
+        conversation: &str,
+        activity: &Activity,
+        urgency: Urgency,
+        stop: &CancellationToken,
+    ) -> Result<String, Error> {
+        let request = Request {
+            operation: Operation::Post,
+            method: Method::POST,
+            url: self
+                .service
+                .url(&["v3", "conversations", conversation, "activities"], None),
+            body: Some((JSON, activity.body())),
+            effect: Effect::CreatesMessage,
+            wants_json: false,
+        };
+        let answer = self
+            .service
+            .call(&request, &Arc::from(conversation), urgency, stop)
+            .await;
+        let answer = answer.map_err(|error| error.about(conversation))?;
+        let id = answer.json::<Posted>().ok().and_then(|posted| posted.id);
+        id.filter(|id| !id.is_empty())
+            .ok_or_else(|| Error::new(Operation::Post, Meaning::Delivered, Retry::Never).about(conversation))
+    }
+
+    /// Replaces a message.
+    pub(crate) async fn update(
+        &self,
+        conversation: &str,
+        id: &str,
+        activity: &Activity,
+        urgency: Urgency,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
+        let request = Request {
+            operation: Operation::Update,
+            method: Method::PUT,
+            url: self
+                .service
+                .url(&["v3", "conversations", conversation, "activities", id], None),
+            body: Some((JSON, activity.body())),
+            effect: Effect::Idempotent,
+            wants_json: false,
+        };
+        let answer = self
+            .service
+            .call(&request, &Arc::from(conversation), urgency, stop)
+            .await;
+        answer.map(|_| ()).map_err(|error| error.about(conversation))
+    }
+}

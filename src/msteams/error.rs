@@ -1,0 +1,295 @@
+//! What went wrong at Microsoft, by what it means.
+//!
+//! Architecture Invariant: never holds a secret, a token, a body or a URL. What it shows of an answer is the status, the
+//! code and the id of the request, and those only after they were checked to look like one.
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::{error, fmt};
+
+/// A failed operation: what it was, for whom, what the failure means, and what to do about it.
+#[derive(Clone)]
+pub struct Error(Box<Report>);
+
+#[derive(Clone)]
+struct Report {
+    operation: Operation,
+    subject: Option<String>,
+    meaning: Meaning,
+    detail: Option<&'static str>,
+    status: Option<u16>,
+    code: Option<String>,
+    request_id: Option<String>,
+    hint: Option<String>,
+    retry: Retry,
+    again: Again,
+    source: Option<Arc<reqwest::Error>>,
+}
+
+/// What a failure means, whichever service and status it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Meaning {
+    /// There is no such user, team or conversation.
+    NotFound,
+    /// More than one user or app fits.
+    Ambiguous,
+    /// The app is not in the organisation's catalog.
+    AppNotInCatalog,
+    /// The app was not added to the team.
+    AppNotInTeam,
+    /// We are known, but may not do this.
+    Denied,
+    /// Who we say we are is not accepted.
+    Credentials,
+    Throttled,
+    /// Something else changes the same thing at the same time.
+    Conflict,
+    /// The request is wrong, and will be wrong again.
+    Rejected,
+    /// The card is larger than Teams accepts.
+    TooBig,
+    /// No answer, or one that says the service has a problem of its own.
+    Unreachable,
+    /// The answer is not what the protocol promises.
+    Protocol,
+    /// The message to update does not exist, or seems not to: Microsoft answers 403 for some deleted messages.
+    Gone,
+    /// The app is not, or no longer, in the conversation.
+    BotNotInstalled,
+    /// The user blocked the app.
+    Blocked,
+    /// The card was accepted, but its id is not known: it can never be updated, and must not be posted again.
+    Delivered,
+    /// Nothing was sent, because whoever asked for it changed their mind.
+    Stopped,
+}
+
+/// Whether the same call may succeed another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// The same call fails again until somebody changes what it is about.
+    Never,
+    /// Later, and not before the time has passed if there is one.
+    Later(Option<Duration>),
+    /// The card may be there or not; posting it again may show it twice.
+    FateUnknown,
+}
+
+/// Whether the failed attempt may be repeated in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    No,
+    /// One cautious time.
+    Once,
+    Yes,
+}
+
+/// What was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Prepare,
+    GraphToken,
+    BotToken,
+    FindApp,
+    FindUser,
+    FindInstallation,
+    Install,
+    FindChat,
+    FindInTeam,
+    Post,
+    Update,
+}
+
+impl Error {
+    pub(crate) fn new(operation: Operation, meaning: Meaning, retry: Retry) -> Self {
+        Self(Box::new(Report {
+            operation,
+            subject: None,
+            meaning,
+            detail: None,
+            status: None,
+            code: None,
+            request_id: None,
+            hint: None,
+            retry,
+            again: Again::No,
+            source: None,
+        }))
+    }
+
+    pub fn meaning(&self) -> Meaning {
+        self.0.meaning
+    }
+
+    /// Returns what somebody can do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    pub fn retry(&self) -> Retry {
+        self.0.retry
+    }
+
+    /// Returns the code that Microsoft gave, such as `BotDisabledByAdmin` or `AADSTS7000215`.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// Tells whether an answer did not come in time.
+    pub(crate) fn is_timeout(&self) -> bool {
+        let source = self.0.source.as_ref();
+        source.is_some_and(|source| source.is_timeout() && !source.is_connect())
+    }
+
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    pub(crate) fn again(&self) -> Again {
+        self.0.again
+    }
+
+    /// Says for whom or what it was tried, unless it was for everybody; the text must be fit for a log.
+    pub(crate) fn about(mut self, subject: impl fmt::Display) -> Self {
+        if !self.0.operation.is_for_everybody() {
+            self.0.subject = Some(subject.to_string());
+        }
+        self
+    }
+
+    /// Says in other words than the meaning's own what happened.
+    pub(crate) fn detail(mut self, detail: &'static str) -> Self {
+        self.0.detail = Some(detail);
+        self
+    }
+
+    pub(crate) fn with_hint(mut self, hint: Option<impl Into<String>>) -> Self {
+        self.0.hint = hint.map(Into::into);
+        self
+    }
+
+    pub(crate) fn with_again(mut self, again: Again) -> Self {
+        self.0.again = again;
+        self
+    }
+
+    pub(crate) fn with_answer(mut self, status: u16, code: Option<String>) -> Self {
+        self.0.status = Some(status);
+        self.0.code = code;
+        self
+    }
+
+    pub(crate) fn with_request_id(mut self, id: Option<String>) -> Self {
+        self.0.request_id = id;
+        self
+    }
+
+    /// Keeps the cause, without its URL: that may hold a mail address.
+    pub(crate) fn with_source(mut self, source: reqwest::Error) -> Self {
+        self.0.source = Some(Arc::new(source.without_url()));
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = &self.0;
+        write!(f, "could not {}", report.operation.phrase())?;
+        if let Some(subject) = &report.subject {
+            write!(f, " for {subject}")?;
+        }
+        write!(f, ": {}", report.detail.unwrap_or(report.meaning.phrase()))?;
+        let status = report.status.map(|status| status.to_string());
+        let request = report.request_id.as_ref().map(|id| format!("request id {id}"));
+        let facts: Vec<_> = [status, report.code.clone(), request].into_iter().flatten().collect();
+        if facts.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", facts.join(", "))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("text", &self.to_string())
+            .field("meaning", &self.0.meaning)
+            .field("retry", &self.0.retry)
+            .field("hint", &self.0.hint)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        let source = self.0.source.as_deref()?;
+        Some(source)
+    }
+}
+
+impl Meaning {
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::NotFound => "it does not exist",
+            Self::Ambiguous => "there is more than one",
+            Self::AppNotInCatalog => "the app is not in the organisation's catalog",
+            Self::AppNotInTeam => "the app is not installed in the team",
+            Self::Denied => "access is denied",
+            Self::Credentials => "the credentials are refused",
+            Self::Throttled => "Microsoft asks to slow down",
+            Self::Conflict => "another operation is in the way",
+            Self::Rejected => "the request is refused as wrong",
+            Self::TooBig => "the card is too big",
+            Self::Unreachable => "the service is out of reach",
+            Self::Protocol => "the answer makes no sense",
+            Self::Gone => "the message seems to be deleted",
+            Self::BotNotInstalled => "the app is not installed there",
+            Self::Blocked => "the user has blocked the app",
+            Self::Delivered => "it was accepted, but without an id",
+            Self::Stopped => "it is not wanted any more",
+        }
+    }
+}
+
+impl Operation {
+    fn is_for_everybody(self) -> bool {
+        matches!(self, Self::Prepare | Self::GraphToken | Self::BotToken | Self::FindApp)
+    }
+
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare HTTPS",
+            Self::GraphToken => "get a token for Graph",
+            Self::BotToken => "get a token for the Bot connector",
+            Self::FindApp => "find the app in the catalog",
+            Self::FindUser => "find the user",
+            Self::FindInstallation => "look up the installed app",
+            Self::Install => "install the app",
+            Self::FindChat => "find the chat of the app",
+            Self::FindInTeam => "look up the app in the team",
+            Self::Post => "post the card",
+            Self::Update => "update the card",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_for_whom_and_what_came_back() {
+        let error = Error::new(Operation::FindUser, Meaning::Denied, Retry::Later(None))
+            .about("a…@example.com")
+            .with_answer(403, Some("Authorization_RequestDenied".to_owned()));
+        let expected =
+            "could not find the user for a…@example.com: access is denied (403, Authorization_RequestDenied)";
+        assert_eq!(error.to_string(), expected);
+        let error = Error::new(Operation::Post, Meaning::Unreachable, Retry::FateUnknown).detail("no answer in time");
+        assert_eq!(error.to_string(), "could not post the card: no answer in time");
+        let error = Error::new(Operation::BotToken, Meaning::Credentials, Retry::Later(None)).about("19:a");
+        let expected = "could not get a token for the Bot connector: the credentials are refused";
+        assert_eq!(error.to_string(), expected);
+    }
+}

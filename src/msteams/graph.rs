@@ -1,0 +1,262 @@
+//! Graph: who a user is, whether the app is installed, and which chat it has.
+//!
+//! Architecture Invariant: reads the directory and installs our own app for users; nothing else is ever changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::backoff::Backoff;
+use crate::config::Limits;
+use crate::msteams::envelope::Envelope;
+use crate::msteams::error::{Error, Meaning, Operation, Retry};
+use crate::msteams::hint;
+use crate::msteams::http::{Effect, JSON, Request};
+use crate::msteams::line::Urgency;
+use crate::msteams::pace::{Key, PaceLimits};
+use crate::msteams::send_log::Window;
+use crate::msteams::service::{Service, encode};
+
+/// Our app as the organisation's catalog has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogApp {
+    /// The id in the catalog; not the one in the app's manifest.
+    pub id: String,
+    pub name: String,
+}
+
+pub(crate) struct Graph {
+    service: Service,
+    chat_appears_within: Duration,
+    first_pause: Duration,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    value: Vec<Entry>,
+    #[serde(rename = "@odata.nextLink")]
+    next: Option<String>,
+}
+
+/// What we read of any object: all have an id.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    id: String,
+    #[serde(default)]
+    display_name: Option<String>,
+}
+
+/// A filtered list has one entry, rarely two; an empty page may still have a next one.
+const MOST_PAGES: usize = 8;
+
+/// The documented limits on reading and installing apps, with a little room: 30 calls a second for the app, and 4 of
+/// them on one team.
+pub(crate) fn pace() -> PaceLimits {
+    let within = Duration::from_millis(1_040);
+    PaceLimits {
+        overall: Window { sends: 30, within },
+        gap: Duration::from_millis(4),
+        in_flight: 16,
+        per_key: vec![Window { sends: 4, within }],
+        in_flight_per_key: 4,
+    }
+}
+
+impl Graph {
+    pub(crate) fn new(service: Service, limits: &Limits) -> Self {
+        Self {
+            service,
+            chat_appears_within: limits.chat_appears_within,
+            first_pause: limits.microsoft_first_pause,
+        }
+    }
+
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Finds the app by the id in its manifest.
+    pub(crate) async fn app(&self, external_id: &str) -> Result<CatalogApp, Error> {
+        let query = filter("externalId", external_id);
+        let url = self.service.url(&["v1.0", "appCatalogs", "teamsApps"], Some(&query));
+        let app = self.only(Operation::FindApp, url, &nothing()).await?;
+        let app = app.ok_or_else(|| failure(Operation::FindApp, Meaning::AppNotInCatalog, Retry::Later(None)))?;
+        Ok(CatalogApp {
+            id: app.id,
+            name: app.display_name.unwrap_or_default(),
+        })
+    }
+
+    /// Finds the id of the user with a mail address; where nobody has it, it may be a user principal name.
+    pub(crate) async fn user_by_mail(&self, mail: &str) -> Result<String, Error> {
+        let query = format!("{}&$select=id", filter("mail", mail));
+        let url = self.service.url(&["v1.0", "users"], Some(&query));
+        match self.only(Operation::FindUser, url, &nothing()).await? {
+            Some(user) => Ok(user.id),
+            None => self.user(mail).await,
+        }
+    }
+
+    /// Finds the id of the user with an id or a user principal name.
+    pub(crate) async fn user(&self, id_or_name: &str) -> Result<String, Error> {
+        let select = Some("$select=id");
+        // A name that begins with a dollar sign would be taken for a keyword.
+        let url = if id_or_name.starts_with('$') {
+            self.service
+                .url(&["v1.0", &format!("users({})", literal(id_or_name))], select)
+        } else {
+            self.service.url(&["v1.0", "users", id_or_name], select)
+        };
+        Ok(self.get::<Entry>(Operation::FindUser, url, &nothing()).await?.id)
+    }
+
+    /// Finds the chat that the app has with a user, and installs the app if it is missing.
+    pub(crate) async fn chat(&self, user: &str, app: &CatalogApp) -> Result<String, Error> {
+        let mut installation = self.installation(user, app).await?;
+        if installation.is_none() {
+            self.install(user, app).await?;
+        }
+        let deadline = Instant::now() + self.chat_appears_within;
+        let mut pauses = Backoff::new(self.first_pause, self.chat_appears_within / 4);
+        loop {
+            if installation.is_none() {
+                installation = self.installation(user, app).await?;
+            }
+            if let Some(installation) = &installation
+                && let Some(chat) = self.chat_of_installation(user, installation).await?
+            {
+                return Ok(chat);
+            }
+            let pause = pauses.pause();
+            if Instant::now() + pause > deadline {
+                let error = Error::new(Operation::FindChat, Meaning::NotFound, Retry::Later(None));
+                return Err(error.detail("the app is installed, but its chat has not appeared yet"));
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// Makes sure that the app was added to a team.
+    pub(crate) async fn check_team(&self, team: &str, app: &CatalogApp) -> Result<(), Error> {
+        let url = self
+            .service
+            .url(&["v1.0", "teams", team, "installedApps"], Some(&installed(app)));
+        let found = self.only(Operation::FindInTeam, url, &Arc::from(team)).await?;
+        let missing = || failure(Operation::FindInTeam, Meaning::AppNotInTeam, Retry::Never);
+        found.map(|_| ()).ok_or_else(missing)
+    }
+
+    async fn installation(&self, user: &str, app: &CatalogApp) -> Result<Option<String>, Error> {
+        let path = ["v1.0", "users", user, "teamwork", "installedApps"];
+        let url = self.service.url(&path, Some(&installed(app)));
+        let found = self.only(Operation::FindInstallation, url, &nothing()).await?;
+        Ok(found.map(|installation| installation.id))
+    }
+
+    /// Installs the app; that somebody else did at the same time is as good.
+    async fn install(&self, user: &str, app: &CatalogApp) -> Result<(), Error> {
+        let reference = self.service.url(&["v1.0", "appCatalogs", "teamsApps", &app.id], None);
+        let body = json!({ "teamsApp@odata.bind": reference.as_str() });
+        let request = Request {
+            operation: Operation::Install,
+            method: Method::POST,
+            url: self
+                .service
+                .url(&["v1.0", "users", user, "teamwork", "installedApps"], None),
+            body: Some((JSON, Bytes::from(body.to_string()))),
+            effect: Effect::Idempotent,
+            wants_json: false,
+        };
+        match self
+            .service
+            .call(&request, &nothing(), Urgency::Announcement, &CancellationToken::new())
+            .await
+        {
+            Err(error) if error.status() == Some(409) => Ok(()),
+            outcome => outcome.map(|_| ()),
+        }
+    }
+
+    async fn chat_of_installation(&self, user: &str, installation: &str) -> Result<Option<String>, Error> {
+        let path = ["v1.0", "users", user, "teamwork", "installedApps", installation, "chat"];
+        let url = self.service.url(&path, None);
+        match self.get::<Entry>(Operation::FindChat, url, &nothing()).await {
+            Ok(chat) => Ok(Some(chat.id)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the one entry of a filtered list.
+    async fn only(&self, operation: Operation, url: Url, key: &Key) -> Result<Option<Entry>, Error> {
+        let odd = |detail| Error::new(operation, Meaning::Protocol, Retry::Later(None)).detail(detail);
+        let mut found = None;
+        let mut url = url;
+        for _ in 0..MOST_PAGES {
+            let page: Page = self.get(operation, url, key).await?;
+            for entry in page.value {
+                if found.replace(entry).is_some() {
+                    return Err(failure(operation, Meaning::Ambiguous, Retry::Never));
+                }
+            }
+            let Some(next) = page.next else { return Ok(found) };
+            // The token must not go to another host.
+            let next = self.service.own_url(&next);
+            url = next.ok_or_else(|| odd("the next page is on another host"))?;
+        }
+        Err(odd("the list has no end"))
+    }
+
+    async fn get<T: for<'a> Deserialize<'a>>(&self, operation: Operation, url: Url, key: &Key) -> Result<T, Error> {
+        let request = Request::get(operation, url);
+        self.service
+            .call(&request, key, Urgency::Announcement, &CancellationToken::new())
+            .await?
+            .json()
+    }
+}
+
+/// Returns the key of calls that only the limit on everything concerns.
+fn nothing() -> Key {
+    Arc::from("")
+}
+
+fn failure(operation: Operation, meaning: Meaning, retry: Retry) -> Error {
+    let hint = hint::hint(operation, meaning, &Envelope::default());
+    Error::new(operation, meaning, retry).with_hint(hint)
+}
+
+/// Writes a text as `OData` wants it: in quotes, with its own quotes doubled.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn filter(property: &str, value: &str) -> String {
+    format!("$filter={}", encode(&format!("{property} eq {}", literal(value))))
+}
+
+fn installed(app: &CatalogApp) -> String {
+    format!("$expand=teamsApp&{}", filter("teamsApp/id", &app.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_doubled_and_everything_is_encoded() {
+        assert_eq!(
+            filter("mail", "o'brien+x&y@example.com"),
+            "$filter=mail%20eq%20%27o%27%27brien%2Bx%26y%40example.com%27"
+        );
+        assert_eq!(literal("$o'x@y"), "'$o''x@y'");
+    }
+}

@@ -1,0 +1,204 @@
+//! Calls of one service: with a token, in their turn, and again where that is safe.
+//!
+//! Architecture Invariant: a token goes to the service it is for and nowhere else; every attempt waits for its own turn.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::config::Limits;
+use crate::msteams::error::{Error, Meaning, Retry};
+use crate::msteams::http::{Answer, Http, Request};
+use crate::msteams::line::Urgency;
+use crate::msteams::pace::{Key, PaceLimits};
+use crate::msteams::pacing::Pacer;
+use crate::msteams::token::Token;
+
+/// Graph or the Bot connector.
+pub(crate) struct Service {
+    http: Http,
+    base: Url,
+    token: Token,
+    pacer: Pacer,
+    /// When even a new token was refused.
+    shut: Mutex<Option<Instant>>,
+}
+
+/// While even new tokens are refused, asking for more of them with every send would only be a burden.
+const SHUT_FOR: Duration = Duration::from_secs(30);
+
+/// All but what RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How long a conversation is left alone whose messages are not answered. Longer than anybody waits in place, so that
+/// those who wait for their turn there are told at once.
+const HANGING: Duration = Duration::from_mins(1);
+
+impl Service {
+    pub(crate) fn new(http: &Http, base: &Url, token: Token, pace: PaceLimits, limits: &Limits) -> Self {
+        Self {
+            http: http.clone(),
+            base: base.clone(),
+            token,
+            pacer: Pacer::new(pace, limits.microsoft_longest_pause),
+            shut: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Returns the URL of a path below the service's base.
+    pub(crate) fn url(&self, segments: &[&str], query: Option<&str>) -> Url {
+        join(&self.base, segments, query)
+    }
+
+    /// Returns the URL of a link that the service gave, if it leads to the service.
+    pub(crate) fn own_url(&self, link: &str) -> Option<Url> {
+        Url::parse(link).ok().filter(|url| url.origin() == self.base.origin())
+    }
+
+    /// Sends a request until it succeeds, is refused, or the attempts are used up.
+    ///
+    /// `key` is what the service's limits are counted by, beside the limit on everything. Once `stop` is cancelled nothing
+    /// more is begun; an exchange that has begun is finished.
+    pub(crate) async fn call(
+        &self,
+        request: &Request,
+        key: &Key,
+        urgency: Urgency,
+        stop: &CancellationToken,
+    ) -> Result<Answer, Error> {
+        let mut attempts = self.http.attempts();
+        let mut refused = false;
+        loop {
+            let error = match self.attempt(request, key, urgency, stop, &mut refused).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let throttled = error.meaning() == Meaning::Throttled;
+            if error.is_timeout() {
+                // Nobody else should wait as long for a conversation that does not answer.
+                self.pacer.pause(key, HANGING);
+            }
+            let pause = attempts.after(error);
+            if throttled && let Some(pause) = asked_pause(&pause) {
+                // The others who want to send there need not find out for themselves.
+                self.pacer.pause(key, pause);
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Err(stopped(request)),
+                () = sleep(pause?) => {}
+            }
+        }
+    }
+
+    /// Sends a request once, and a second time if the token turns out to be refused.
+    async fn attempt(
+        &self,
+        request: &Request,
+        key: &Key,
+        urgency: Urgency,
+        stop: &CancellationToken,
+        refused: &mut bool,
+    ) -> Result<Answer, Error> {
+        loop {
+            let turn = async {
+                // A turn must not be held while the login service is asked; after the turn there is a token at hand.
+                self.token.get().await?;
+                let turn = self.pacer.enter(key, urgency).await;
+                turn.map_err(|pause| paused(request, pause))
+            };
+            let permit = tokio::select! {
+                () = stop.cancelled() => return Err(stopped(request)),
+                permit = turn => permit?,
+            };
+            let token = self.token.get().await?;
+            // In a box, so that the many who wait for their turn stay small.
+            let outcome = Box::pin(self.http.exchange(request, Some(token.expose()))).await;
+            drop(permit);
+            let unauthorized = matches!(&outcome, Err(error) if error.status() == Some(401));
+            if !unauthorized || !self.renews(*refused) {
+                return outcome;
+            }
+            *refused = true;
+            self.token.refused(&token);
+        }
+    }
+
+    /// Tells whether a refused token is worth a new one; `again` says that this was a new one.
+    fn renews(&self, again: bool) -> bool {
+        let now = Instant::now();
+        let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
+        if again {
+            *shut = Some(now);
+        }
+        shut.is_none_or(|shut| now > shut + SHUT_FOR)
+    }
+}
+
+/// Puts segments behind a base, whose own path is kept; `query` has to be encoded already.
+pub(crate) fn join(base: &Url, segments: &[&str], query: Option<&str>) -> Url {
+    let mut url = base.clone();
+    let mut path = base.path().trim_end_matches('/').to_owned();
+    for segment in segments {
+        path.push('/');
+        path.push_str(&encode(segment));
+    }
+    url.set_path(&path);
+    url.set_query(query);
+    url
+}
+
+pub(crate) fn encode(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// Returns how long Microsoft wants nothing, whether or not there is another attempt.
+fn asked_pause(pause: &Result<Duration, Error>) -> Option<Duration> {
+    match pause.as_ref().map_err(Error::retry) {
+        Ok(pause) => Some(*pause),
+        Err(Retry::Later(pause)) => pause,
+        Err(Retry::Never | Retry::FateUnknown) => None,
+    }
+}
+
+fn paused(request: &Request, pause: Duration) -> Error {
+    Error::new(request.operation, Meaning::Throttled, Retry::Later(Some(pause)))
+        .detail("nothing is sent there for a while, after throttling or silence")
+}
+
+fn stopped(request: &Request) -> Error {
+    Error::new(request.operation, Meaning::Stopped, Retry::Later(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(base: &str, segments: &[&str], expected: &str) {
+        let base = Url::parse(base).unwrap();
+        assert_eq!(join(&base, segments, Some("$top=1")).as_str(), expected);
+    }
+
+    #[test]
+    fn the_path_of_a_base_is_kept_and_segments_are_encoded() {
+        check(
+            "http://h:1/bot/teams/",
+            &["v3", "conversations"],
+            "http://h:1/bot/teams/v3/conversations?$top=1",
+        );
+        check("https://h", &["v1.0", "users"], "https://h/v1.0/users?$top=1");
+        check(
+            "https://h/a",
+            &["19:a_b@thread.tacv2;messageid=1", "o'brien/..#?%"],
+            "https://h/a/19%3Aa_b%40thread.tacv2%3Bmessageid%3D1/o%27brien%2F..%23%3F%25?$top=1",
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! The tokens that open Microsoft's services.
+//!
+//! A token serves until shortly before its end. It is renewed long before, beside the sends, so that no send waits for the
+//! login service while that is slow or down.
+//!
+//! Architecture Invariant: the only place that sends the secret. Neither it nor a token is ever part of an error.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::debug;
+use url::{Url, form_urlencoded};
+
+use crate::backoff::Backoff;
+use crate::config::MicrosoftSettings;
+use crate::msteams::error::{Error, Meaning, Operation};
+use crate::msteams::http::{Effect, FORM, Http, Request};
+use crate::msteams::service::join;
+use crate::msteams::single_flight::SingleFlight;
+use crate::secret::Secret;
+
+/// The token of one scope.
+pub(crate) struct Token {
+    http: Http,
+    operation: Operation,
+    url: Url,
+    client_id: String,
+    client_secret: Secret,
+    scope: String,
+    issued: SingleFlight<Issued>,
+}
+
+/// A token, and when it is no longer fit for use.
+#[derive(Clone)]
+pub(crate) struct Issued {
+    value: Secret,
+    renew_at: Instant,
+    ends_at: Instant,
+}
+
+#[derive(Deserialize)]
+struct Grant {
+    access_token: String,
+    #[serde(default = "unknown_lifetime")]
+    expires_in: u64,
+}
+
+/// A token is not used in its last moments: it could end on the way, and the clocks differ.
+const SAFETY: Duration = Duration::from_mins(1);
+
+/// So early is a token renewed; what goes wrong then has time to come right.
+const EARLY: Duration = Duration::from_mins(5);
+
+/// Longer lives than a day are not given out, and not believed.
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
+
+/// After a refusal only a change of the app's registration helps, and that takes minutes to be known everywhere.
+const AFTER_REFUSAL: Duration = Duration::from_mins(2);
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+impl Token {
+    pub(crate) fn new(http: &Http, settings: &MicrosoftSettings, operation: Operation, scope: &str) -> Self {
+        Self {
+            http: http.clone(),
+            operation,
+            url: join(
+                &settings.endpoints.login,
+                &[&settings.tenant_id, "oauth2", "v2.0", "token"],
+                None,
+            ),
+            client_id: settings.app_id.clone(),
+            client_secret: settings.app_secret.clone(),
+            scope: scope.to_owned(),
+            issued: SingleFlight::new(),
+        }
+    }
+
+    /// Returns a token that is good for the next minute.
+    pub(crate) async fn get(&self) -> Result<Secret, Error> {
+        let usable = |issued: &Issued| Instant::now() < issued.ends_at;
+        if let Some(issued) = self.issued.held().filter(usable) {
+            return Ok(issued.value);
+        }
+        // In a box, so that the many who wait for the one who fetches stay small.
+        Ok(self.issued.get(usable, Box::pin(self.fetch())).await?.value)
+    }
+
+    /// Drops the token if it is still the one that a service refused.
+    pub(crate) fn refused(&self, value: &Secret) {
+        self.issued.forget_if(|issued| issued.value == *value);
+    }
+
+    /// Keeps a fresh token at hand, for ever.
+    pub(crate) async fn keep(&self) -> Infallible {
+        let mut failures = Backoff::new(AFTER_FAILURE, LONGEST_PAUSE);
+        let mut refusals = Backoff::new(AFTER_REFUSAL, LONGEST_PAUSE);
+        loop {
+            let fresh = |issued: &Issued| Instant::now() < issued.renew_at;
+            match self.issued.get(fresh, Box::pin(self.fetch())).await {
+                Ok(issued) => {
+                    failures.reset();
+                    refusals.reset();
+                    sleep_until(issued.renew_at).await;
+                }
+                Err(error) => {
+                    debug!(error = %error, "Could not renew a token");
+                    let refused = error.meaning() == Meaning::Credentials;
+                    let pauses = if refused { &mut refusals } else { &mut failures };
+                    sleep(pauses.pause()).await;
+                }
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<Issued, Error> {
+        let request = self.request();
+        let mut attempts = self.http.attempts();
+        loop {
+            let asked = Instant::now();
+            let outcome = self.http.exchange(&request, None).await;
+            match outcome.and_then(|answer| answer.json::<Grant>()) {
+                Ok(grant) => return Ok(Issued::new(&grant, asked)),
+                Err(error) => sleep(attempts.after(error)?).await,
+            }
+        }
+    }
+
+    fn request(&self) -> Request {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", &self.client_id)
+            .append_pair("client_secret", self.client_secret.expose())
+            .append_pair("scope", &self.scope)
+            .finish();
+        Request {
+            operation: self.operation,
+            method: Method::POST,
+            url: self.url.clone(),
+            body: Some((FORM, Bytes::from(form))),
+            effect: Effect::Idempotent,
+            wants_json: true,
+        }
+    }
+}
+
+impl Issued {
+    /// Counts from when the token was asked for, since nobody knows when it was made.
+    fn new(grant: &Grant, asked: Instant) -> Self {
+        let life = Duration::from_secs(grant.expires_in).min(LONGEST_LIFE);
+        Self {
+            value: Secret::new(&grant.access_token),
+            renew_at: asked + life - EARLY.min(life / 2),
+            ends_at: asked + life - SAFETY.min(life / 4),
+        }
+    }
+}
+
+/// Returns what to assume of a token that does not tell, in seconds: the shortest that Microsoft gives out.
+fn unknown_lifetime() -> u64 {
+    5 * 60
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_renewed_early_and_not_used_at_its_end() {
+        let asked = Instant::now();
+        let issued = |expires_in| {
+            let access_token = "x".to_owned();
+            let issued = Issued::new(
+                &Grant {
+                    access_token,
+                    expires_in,
+                },
+                asked,
+            );
+            ((issued.renew_at - asked).as_secs(), (issued.ends_at - asked).as_secs())
+        };
+        assert_eq!(issued(3599), (3299, 3539));
+        assert_eq!(issued(120), (60, 90));
+        assert_eq!(issued(0), (0, 0));
+        assert_eq!(issued(u64::MAX), (24 * 3600 - 300, 24 * 3600 - 60));
+    }
+}
