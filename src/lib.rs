@@ -6,3 +6,4 @@ pub mod config;
 pub mod domain;
 pub mod msteams;
 pub mod secret;
+pub mod teleport;

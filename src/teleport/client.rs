@@ -1,0 +1,222 @@
+//! The typed calls.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tonic::Request;
+use tonic::Response;
+use tonic::Status;
+use tonic::transport::Channel;
+use tonic::transport::Endpoint;
+use tower::service_fn;
+
+use crate::clock;
+use crate::config::Limits;
+use crate::config::TeleportSettings;
+use crate::domain::request::AccessRequest;
+use crate::teleport::Error;
+use crate::teleport::Identity;
+use crate::teleport::Meaning;
+use crate::teleport::connect::connector;
+use crate::teleport::convert;
+use crate::teleport::wire::proto;
+use crate::teleport::wire::proto::auth_service_client::AuthServiceClient;
+use crate::teleport::wire::types;
+
+/// Largest message we accept, in bytes. The plugin data of all open requests come as one message of up to a few hundred
+/// bytes for each recipient; gRPC's own 4 MiB would end at some thousand requests.
+const LARGEST_MESSAGE: usize = 64 << 20;
+
+/// How many requests to ask for at a time; answers must stay below gRPC's 4 MiB on the server's side.
+const PAGE: i32 = 100;
+
+const USER_AGENT: &str = concat!("teleport-msteams/", env!("CARGO_PKG_VERSION"));
+
+/// Servers count pings that come faster than every 60 s against us, and hang up.
+const PING_EVERY: Duration = Duration::from_secs(75);
+const PING_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The oldest server that the Go plugin works with.
+const OLDEST_SERVER: (u64, u64) = (8, 0);
+
+/// A client of the Auth Service; clones share one connection, which is opened anew when it breaks.
+#[derive(Clone, Debug)]
+pub struct Client {
+    service: AuthServiceClient<Channel>,
+    settings: TeleportSettings,
+    patience: Duration,
+}
+
+/// What a ping tells of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    pub name: String,
+    pub version: String,
+    /// Host and port of the Web UI; empty if the cluster does not say.
+    pub proxy_public_addr: String,
+    /// Requests can be reviewed in the Web UI.
+    pub advanced_workflows: bool,
+}
+
+impl Client {
+    /// Prepares a client; nothing is dialled before the first call.
+    pub fn new(settings: &TeleportSettings, limits: &Limits) -> Self {
+        let connect = connector(settings, limits.teleport_dial_timeout);
+        let endpoint = Endpoint::from_static("http://teleport.cluster.local");
+        // A name that is no valid header leaves the library's own in place.
+        let endpoint = endpoint.clone().user_agent(USER_AGENT).unwrap_or(endpoint);
+        let channel = endpoint
+            .origin(http::Uri::from_static("https://teleport.cluster.local"))
+            .http2_keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_PATIENCE)
+            .keep_alive_while_idle(true)
+            .connect_with_connector_lazy(service_fn(move |_uri| connect()));
+        Self {
+            service: AuthServiceClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE),
+            settings: settings.clone(),
+            patience: limits.teleport_timeout,
+        }
+    }
+
+    /// Reads the credentials, so that their faults are told before anything is dialled.
+    pub async fn identity(&self) -> Result<Identity, Error> {
+        let loaded = Identity::load(&self.settings.credentials, clock::now()).await;
+        loaded.map_err(|error| {
+            Error::new(Meaning::Credentials, "log in to Teleport", error.to_string()).with_hint(error.remedy())
+        })
+    }
+
+    /// Asks for the cluster's facts, and refuses a server that is too old.
+    pub async fn ping(&self) -> Result<Cluster, Error> {
+        let doing = "ping Teleport";
+        let too_old = |version: &str| {
+            let (major, minor) = OLDEST_SERVER;
+            let detail = format!("the server's version {version} is older than {major}.{minor}.0");
+            Error::new(Meaning::Unsupported, doing, detail).with_hint("update the cluster")
+        };
+        let mut service = self.service.clone();
+        let answer = self.call(doing, service.ping(proto::PingRequest {})).await;
+        let answer = match answer {
+            Err(error) if error.meaning() == Meaning::Unsupported => return Err(too_old("(unknown)")),
+            answer => answer?,
+        };
+        if is_too_old(&answer.server_version) {
+            return Err(too_old(&answer.server_version));
+        }
+        let features = answer.server_features.unwrap_or_default();
+        Ok(Cluster {
+            name: answer.cluster_name,
+            version: answer.server_version,
+            proxy_public_addr: answer.proxy_public_addr,
+            advanced_workflows: features.advanced_access_workflows,
+        })
+    }
+
+    /// Lists every access request that our role lets us see, and hands each over.
+    ///
+    /// A missing permission makes the list shorter, not an error, so an absence proves nothing.
+    pub async fn list_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<(), Error> {
+        let doing = "list access requests";
+        let mut start_key = String::new();
+        loop {
+            let query = proto::ListAccessRequestsRequest {
+                limit: PAGE,
+                start_key,
+                ..proto::ListAccessRequestsRequest::default()
+            };
+            let mut service = self.service.clone();
+            let page = match self.call(doing, service.list_access_requests(query)).await {
+                Err(error) if error.meaning() == Meaning::Unsupported => return self.stream_requests(each).await,
+                page => page?,
+            };
+            page.access_requests
+                .into_iter()
+                .filter_map(convert::access_request)
+                .for_each(&mut each);
+            if page.next_key.is_empty() {
+                return Ok(());
+            }
+            start_key = page.next_key;
+        }
+    }
+
+    /// Does the same with the call of older servers.
+    async fn stream_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<(), Error> {
+        let doing = "list access requests";
+        let mut service = self.service.clone();
+        let filter = types::AccessRequestFilter::default();
+        let mut stream = self.call(doing, service.get_access_requests_v2(filter)).await?;
+        while let Some(message) = self.within(doing, stream.message()).await? {
+            convert::access_request(message).map(&mut each);
+        }
+        Ok(())
+    }
+
+    pub(super) fn service(&self) -> AuthServiceClient<Channel> {
+        self.service.clone()
+    }
+
+    pub(super) async fn call<T>(
+        &self,
+        doing: &'static str,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        self.within(doing, call).await.map(Response::into_inner)
+    }
+
+    /// Gives a call the time that every call to Teleport has.
+    pub(super) async fn within<T>(
+        &self,
+        doing: &'static str,
+        call: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Error> {
+        let Ok(answer) = timeout(self.patience, call).await else {
+            let detail = format!("no answer within {:?}", self.patience);
+            return Err(Error::new(Meaning::Unreachable, doing, detail));
+        };
+        answer.map_err(|status| Error::of_status(doing, &status))
+    }
+
+    pub(super) fn watch_request(kinds: &[&str]) -> Request<proto::Watch> {
+        let kinds = kinds.iter().map(|kind| types::WatchKind {
+            kind: (*kind).to_owned(),
+            ..types::WatchKind::default()
+        });
+        Request::new(proto::Watch {
+            kinds: kinds.collect(),
+            allow_partial_success: true,
+        })
+    }
+}
+
+/// Compares the first two numbers of a version such as `18.2.0-dev`; one that cannot be read is taken as new.
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version
+        .trim_start_matches('v')
+        .split(['.', '-', '+'])
+        .map(str::parse::<u64>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST_SERVER,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_before_8_are_too_old() {
+        for (version, expected) in [
+            ("7.3.26", true),
+            ("8.0.0", false),
+            ("18.2.0-dev.1", false),
+            ("6.1.0-beta.1", true),
+            ("v17.0.0-aa", false),
+            ("odd", false),
+        ] {
+            assert_eq!(is_too_old(version), expected, "{version}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! From Teleport's messages to our own types, and nothing else.
+
+use jiff::Timestamp;
+
+use crate::domain::request::AccessList;
+use crate::domain::request::AccessRequest;
+use crate::domain::request::RequestId;
+use crate::domain::request::Resource;
+use crate::domain::request::Review;
+use crate::domain::request::Stage;
+use crate::domain::request::Verdict;
+use crate::teleport::wire::types;
+
+/// Go's zero time, 0001-01-01T00:00:00Z, which stands for "not set" in fields that are always sent.
+const GO_ZERO_SECONDS: i64 = -62_135_596_800;
+
+/// Reads a request; `None` if it has no name or no content.
+pub(super) fn access_request(message: types::AccessRequestV3) -> Option<AccessRequest> {
+    let metadata = message.metadata?;
+    let spec = message.spec?;
+    if metadata.name.is_empty() {
+        return None;
+    }
+    let stage = stage(spec.state());
+    let access_until = time(spec.max_duration).or_else(|| time(spec.expires));
+    let resources = resources(&spec);
+    Some(AccessRequest {
+        id: RequestId::new(metadata.name),
+        user: spec.user,
+        roles: spec.roles,
+        stage,
+        reason: spec.request_reason,
+        resolve_reason: spec.resolve_reason,
+        reviews: spec.reviews.into_iter().map(review).collect(),
+        suggested_reviewers: spec.suggested_reviewers,
+        resources,
+        created: time(spec.created),
+        access_until,
+        access_from: time(spec.assume_start_time),
+        expires: time(spec.resource_expiry).or_else(|| time(metadata.expires)),
+        promoted_to: spec.access_list.map(|list| AccessList {
+            name: list.name,
+            title: list.title,
+        }),
+    })
+}
+
+/// Reads the newer list of resources, which wins where it is not empty, or the older one.
+fn resources(spec: &types::AccessRequestSpecV3) -> Vec<Resource> {
+    let newer = spec
+        .requested_resource_access_ids
+        .iter()
+        .filter_map(|access| access.id.as_ref());
+    let resource = |id: &types::ResourceId| Resource {
+        cluster: id.cluster_name.clone(),
+        kind: id.kind.clone(),
+        name: id.name.clone(),
+        sub_resource: id.sub_resource_name.clone(),
+    };
+    if spec.requested_resource_access_ids.is_empty() {
+        spec.requested_resource_ids.iter().map(resource).collect()
+    } else {
+        newer.map(resource).collect()
+    }
+}
+
+fn stage(state: types::RequestState) -> Stage {
+    match state {
+        types::RequestState::Pending => Stage::Pending,
+        types::RequestState::Approved => Stage::Approved,
+        types::RequestState::Denied => Stage::Denied,
+        types::RequestState::Promoted => Stage::Promoted,
+        types::RequestState::None => Stage::Unknown,
+    }
+}
+
+fn review(message: types::AccessReview) -> Review {
+    let verdict = match message.proposed_state() {
+        types::RequestState::Approved => Verdict::Approve,
+        types::RequestState::Denied => Verdict::Deny,
+        types::RequestState::Promoted => Verdict::Promote,
+        types::RequestState::None | types::RequestState::Pending => Verdict::Other,
+    };
+    Review {
+        author: message.author,
+        verdict,
+        reason: message.reason,
+        created: time(message.created),
+    }
+}
+
+/// Reads a time; absent, year 1 and times that cannot be are all "not set".
+fn time(timestamp: Option<prost_types::Timestamp>) -> Option<Timestamp> {
+    let timestamp = timestamp?;
+    if timestamp.seconds <= GO_ZERO_SECONDS {
+        return None;
+    }
+    Timestamp::new(timestamp.seconds, timestamp.nanos).ok()
+}

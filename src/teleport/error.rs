@@ -1,0 +1,145 @@
+//! What went wrong on the Teleport side, by meaning.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use tonic::Code;
+use tonic::Status;
+
+use crate::teleport::connect::ConnectError;
+
+/// A failure of a call to Teleport.
+#[derive(Debug)]
+pub struct Error {
+    meaning: Meaning,
+    doing: &'static str,
+    detail: String,
+    hint: Option<String>,
+}
+
+/// What a failure means to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// There is no such thing (any more).
+    NotFound,
+    /// Our role does not allow it.
+    Denied,
+    /// Somebody else wrote first.
+    Conflict,
+    /// The server does not know the call.
+    Unsupported,
+    /// Our credentials cannot be used; waiting does not help, a new file does.
+    Credentials,
+    /// No answer; trying again may help.
+    Unreachable,
+    /// An answer that cannot be right.
+    Protocol,
+}
+
+impl Error {
+    pub(super) fn new(meaning: Meaning, doing: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            meaning,
+            doing,
+            detail: detail.into(),
+            hint: None,
+        }
+    }
+
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Reads a status by its code, never by its text (Teleport's `trail` maps its errors to codes).
+    pub(super) fn of_status(doing: &'static str, status: &Status) -> Self {
+        if let Some(error) = cause::<ConnectError>(status) {
+            return Self::of_connect(doing, error);
+        }
+        let text = status.message().lines().next().unwrap_or_default();
+        let meaning = match status.code() {
+            Code::NotFound => Meaning::NotFound,
+            Code::PermissionDenied | Code::Unauthenticated => Meaning::Denied,
+            Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted => Meaning::Conflict,
+            Code::Unimplemented => Meaning::Unsupported,
+            Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled | Code::ResourceExhausted => {
+                Meaning::Unreachable
+            }
+            Code::Ok | Code::InvalidArgument | Code::OutOfRange | Code::Internal | Code::DataLoss => Meaning::Protocol,
+        };
+        let detail = match chain(status) {
+            causes if causes.is_empty() => text.to_owned(),
+            causes => format!("{text}: {causes}"),
+        };
+        if let Some(alert) = refused_certificate(&detail) {
+            let detail = format!("the server refused our certificate ({alert})");
+            return Self::new(Meaning::Credentials, doing, detail)
+                .with_hint("sign a new identity for this cluster; its user authority may have been rotated");
+        }
+        Self::new(meaning, doing, detail)
+    }
+
+    fn of_connect(doing: &'static str, error: &ConnectError) -> Self {
+        Self {
+            meaning: if error.is_credentials() {
+                Meaning::Credentials
+            } else {
+                Meaning::Unreachable
+            },
+            doing,
+            detail: error.to_string(),
+            hint: error.hint(),
+        }
+    }
+
+    pub fn meaning(&self) -> Meaning {
+        self.meaning
+    }
+
+    /// Returns what to do about it, where something helps.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "could not {}: {}", self.doing, self.detail)
+    }
+}
+
+impl StdError for Error {}
+
+/// Finds an error of one type among the causes of another.
+fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Writes the causes of a status, each once: transport errors often repeat what is inside them.
+fn chain(status: &Status) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = status.source();
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !texts.contains(&text) && !status.message().contains(&text) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
+}
+
+/// In TLS 1.3 a server refuses our certificate after the handshake seems done; only the text of the alert arrives.
+fn refused_certificate(detail: &str) -> Option<&str> {
+    let (_, alert) = detail.split_once("received fatal alert: ")?;
+    let name = alert.split([' ', ':', ',']).next().unwrap_or_default();
+    let certificate = ["Certificate", "UnknownCA", "UnknownCa", "AccessDenied"];
+    certificate.iter().any(|part| name.contains(part)).then_some(name)
+}

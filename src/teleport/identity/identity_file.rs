@@ -1,0 +1,226 @@
+//! Reads an identity file, or the three PEM files of `tctl auth sign --format=tls`.
+
+use std::fmt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::PrivatePkcs1KeyDer;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::PrivateSec1KeyDer;
+use rustls::sign::CertifiedKey;
+
+use crate::config::Credentials;
+use crate::teleport::identity::subject::Subject;
+
+/// Credentials that belong together and can be used.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The one certificate, and its key. Teleport refuses chains of more than one.
+    pub(in crate::teleport) key: Arc<CertifiedKey>,
+    pub(in crate::teleport) authorities: Vec<CertificateDer<'static>>,
+    pub user: String,
+    pub cluster: String,
+    pub not_after: Timestamp,
+}
+
+/// Why credentials cannot be used. `Display` names the file, never its content.
+#[derive(Clone, Debug)]
+pub(in crate::teleport) struct IdentityError {
+    file: PathBuf,
+    problem: String,
+    remedy: &'static str,
+}
+
+const SIGN_AGAIN: &str = "sign a new one with tctl auth sign, or let tbot write it";
+
+/// A block between BEGIN and END, by its place in the file: writers' labels are not reliable.
+struct Block {
+    label: String,
+    der: Vec<u8>,
+}
+
+impl Identity {
+    /// Reads and checks the credentials against each other and the time.
+    pub(in crate::teleport) async fn load(credentials: &Credentials, now: Timestamp) -> Result<Self, IdentityError> {
+        match credentials {
+            Credentials::Identity(file) => {
+                let mut blocks = read(file).await?.into_iter();
+                let missing = |what| IdentityError::new(file, format!("it holds no {what}"), SIGN_AGAIN);
+                let key = blocks.next().ok_or_else(|| missing("private key"))?;
+                let certificate = blocks.next().ok_or_else(|| missing("TLS certificate"))?;
+                let authorities: Vec<_> = blocks.collect();
+                if authorities.is_empty() {
+                    return Err(missing("TLS authority (a third PEM block)"));
+                }
+                assemble(file, file, file, &key, certificate, authorities, now)
+            }
+            Credentials::Tls {
+                key: key_file,
+                certificate: certificate_file,
+                authorities: authorities_file,
+            } => {
+                let first = |file: &Path, blocks: Vec<Block>| {
+                    let problem = || IdentityError::new(file, "it holds no PEM block".to_owned(), SIGN_AGAIN);
+                    blocks.into_iter().next().ok_or_else(problem)
+                };
+                let key = first(key_file, read(key_file).await?)?;
+                let certificate = first(certificate_file, read(certificate_file).await?)?;
+                let authorities = read(authorities_file).await?;
+                if authorities.is_empty() {
+                    let problem = "it holds no authority".to_owned();
+                    return Err(IdentityError::new(authorities_file, problem, SIGN_AGAIN));
+                }
+                assemble(
+                    key_file,
+                    certificate_file,
+                    authorities_file,
+                    &key,
+                    certificate,
+                    authorities,
+                    now,
+                )
+            }
+        }
+    }
+}
+
+fn assemble(
+    key_file: &Path,
+    certificate_file: &Path,
+    authorities_file: &Path,
+    key: &Block,
+    certificate: Block,
+    authorities: Vec<Block>,
+    now: Timestamp,
+) -> Result<Identity, IdentityError> {
+    let signer = signing_key(key).map_err(|problem| IdentityError::new(key_file, problem, SIGN_AGAIN))?;
+    let subject = Subject::read(&certificate.der).ok_or_else(|| {
+        let problem = format!("its {} block is no certificate", certificate.label);
+        IdentityError::new(certificate_file, problem, SIGN_AGAIN)
+    })?;
+    for authority in &authorities {
+        if Subject::read(&authority.der).is_none() {
+            let problem = format!("its {} block is no certificate of an authority", authority.label);
+            return Err(IdentityError::new(authorities_file, problem, SIGN_AGAIN));
+        }
+    }
+    let key = CertifiedKey::new(vec![CertificateDer::from(certificate.der)], signer);
+    if key.keys_match().is_err() {
+        let problem = "the private key does not belong to the certificate".to_owned();
+        return Err(IdentityError::new(key_file, problem, "take both from the same signing"));
+    }
+    let time = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+    let (not_before, not_after) = (time(subject.not_before), time(subject.not_after));
+    let Subject {
+        user, issuer, cluster, ..
+    } = subject;
+    if now >= not_after {
+        let problem = format!("the certificate of {user}, issued by {issuer}, expired at {not_after}");
+        return Err(IdentityError::new(certificate_file, problem, SIGN_AGAIN));
+    }
+    if now < not_before {
+        let problem = format!("the certificate of {user}, issued by {issuer}, is not valid before {not_before}");
+        return Err(IdentityError::new(
+            certificate_file,
+            problem,
+            "set this machine's clock",
+        ));
+    }
+    Ok(Identity {
+        key: Arc::new(key),
+        authorities: authorities
+            .into_iter()
+            .map(|block| CertificateDer::from(block.der))
+            .collect(),
+        user,
+        cluster,
+        not_after,
+    })
+}
+
+/// Tries every encoding whatever the label says: old versions of Teleport wrote labels that do not fit.
+fn signing_key(block: &Block) -> Result<Arc<dyn rustls::sign::SigningKey>, String> {
+    let der = &block.der;
+    let encodings = [
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der.as_slice())),
+        PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(der.as_slice())),
+        PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(der.as_slice())),
+    ];
+    encodings
+        .iter()
+        .find_map(|key| any_supported_type(key).ok())
+        .ok_or_else(|| match block.label.as_str() {
+            "PIV YUBIKEY PRIVATE KEY" => "its key lies in a hardware token, which a daemon cannot use".to_owned(),
+            label => format!("its first block ({label}) is no private key that can be used"),
+        })
+}
+
+async fn read(file: &Path) -> Result<Vec<Block>, IdentityError> {
+    let bytes = tokio::fs::read(file).await.map_err(|error| {
+        let remedy = "check the path in [teleport], and that this user may read it";
+        IdentityError::new(file, format!("it cannot be read: {error}"), remedy)
+    })?;
+    if bytes.is_empty() {
+        return Err(IdentityError::new(file, "it is empty".to_owned(), SIGN_AGAIN));
+    }
+    blocks(&String::from_utf8_lossy(&bytes)).map_err(|problem| IdentityError::new(file, problem, SIGN_AGAIN))
+}
+
+/// Cuts a file into its PEM blocks and ignores every other line, such as those for SSH.
+fn blocks(text: &str) -> Result<Vec<Block>, String> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        let Some(label) = line.strip_prefix("-----BEGIN ") else {
+            continue;
+        };
+        let label = label.trim_end_matches('-').to_owned();
+        let mut body = String::new();
+        loop {
+            match lines.next() {
+                Some(line) if line.starts_with("-----END") => break,
+                Some(line) => body.push_str(line),
+                None => return Err(format!("its {label} block does not end")),
+            }
+        }
+        let der = STANDARD
+            .decode(&body)
+            .map_err(|_| format!("its {label} block is not base64"))?;
+        blocks.push(Block { label, der });
+    }
+    Ok(blocks)
+}
+
+impl IdentityError {
+    fn new(file: &Path, problem: String, remedy: &'static str) -> Self {
+        Self {
+            file: file.to_owned(),
+            problem,
+            remedy,
+        }
+    }
+
+    pub(in crate::teleport) fn remedy(&self) -> &'static str {
+        self.remedy
+    }
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the credentials in {} cannot be used: {}",
+            self.file.display(),
+            self.problem
+        )
+    }
+}
+
+impl std::error::Error for IdentityError {}

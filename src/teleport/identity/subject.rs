@@ -1,0 +1,49 @@
+//! What Teleport writes into the subject of a certificate (its `lib/tlsca`).
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+
+/// The attribute with the name of the cluster that issued the certificate.
+const CLUSTER: &str = "1.3.9999.1.7";
+const COMMON_NAME: &str = "2.5.4.3";
+const ORGANIZATION: &str = "2.5.4.10";
+
+/// What a user's certificate says.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) user: String,
+    pub(super) issuer: String,
+    pub(super) cluster: String,
+    /// Seconds since 1970.
+    pub(super) not_before: i64,
+    pub(super) not_after: i64,
+}
+
+impl Subject {
+    /// Reads a certificate; `None` if it is none.
+    pub(super) fn read(certificate: &[u8]) -> Option<Self> {
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let issuer = attribute(parsed.issuer(), ORGANIZATION).unwrap_or_default();
+        Some(Self {
+            user: attribute(parsed.subject(), COMMON_NAME).unwrap_or_default(),
+            cluster: attribute(parsed.subject(), CLUSTER).unwrap_or_else(|| issuer.clone()),
+            issuer,
+            not_before: parsed.validity().not_before.timestamp(),
+            not_after: parsed.validity().not_after.timestamp(),
+        })
+    }
+}
+
+/// Returns the cluster that a server's certificate belongs to, if it says so.
+pub(in crate::teleport) fn cluster_of(certificate: &[u8]) -> Option<String> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    attribute(parsed.subject(), CLUSTER)
+}
+
+/// Looks through every member of every RDN: standard attributes may share one.
+fn attribute(name: &x509_parser::x509::X509Name<'_>, oid: &str) -> Option<String> {
+    name.iter_attributes()
+        .find(|attribute| attribute.attr_type().to_id_string() == oid)
+        .and_then(|attribute| attribute.as_str().ok())
+        .map(str::to_owned)
+}

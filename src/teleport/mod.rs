@@ -1,0 +1,19 @@
+//! Teleport: who we are there, the road to the Auth Service, its events, requests and plugin data.
+//!
+//! Architecture Invariant: the only folder that names tonic or prost. Wire types stop in `convert`; nothing here knows
+//! Microsoft.
+
+mod client;
+mod connect;
+mod convert;
+mod error;
+mod identity;
+mod plugin_data;
+mod watch;
+mod wire;
+
+pub use client::{Client, Cluster};
+pub use error::{Error, Meaning};
+pub use identity::Identity;
+pub use plugin_data::Swap;
+pub use watch::{Watch, WatchEvent};

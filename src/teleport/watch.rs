@@ -1,0 +1,161 @@
+//! The stream of events, opened again for ever.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio::time::sleep;
+use tonic::Streaming;
+
+use crate::backoff::Backoff;
+use crate::config::Limits;
+use crate::domain::request::AccessRequest;
+use crate::domain::request::RequestId;
+use crate::teleport::Client;
+use crate::teleport::Error;
+use crate::teleport::Meaning;
+use crate::teleport::convert;
+use crate::teleport::wire::proto;
+use crate::teleport::wire::proto::event::Resource;
+
+const REQUESTS: &str = "access_request";
+const RULES: &str = "access_monitoring_rule";
+
+/// What the stream tells. Events of one connection come in the order in which the server sent them.
+#[derive(Debug)]
+pub enum WatchEvent {
+    /// A stream is open. Whatever happened before is unknown: list everything.
+    Connected {
+        /// Kinds that our role may not watch; everything works without them but what needs them.
+        denied: Vec<&'static str>,
+    },
+    Request(Box<AccessRequest>),
+    /// The request was deleted or has expired; the event does not say which.
+    Gone(RequestId),
+    /// The stream ended, in whatever way; events may be lost. The next try comes after the pause.
+    Disconnected {
+        error: Error,
+        pause: Duration,
+    },
+}
+
+/// One open stream.
+#[derive(Debug)]
+pub struct Watch {
+    stream: Streaming<proto::Event>,
+    denied: Vec<&'static str>,
+}
+
+impl Watch {
+    /// Opens a stream and waits until the server says which kinds it grants.
+    pub async fn open(client: &Client) -> Result<Self, Error> {
+        let doing = "watch access requests";
+        let refused = |error: Error| match error.meaning() {
+            // "None of the kinds can be watched" comes as an invalid argument.
+            Meaning::Denied | Meaning::Protocol => error.with_hint("the role needs list and read on access_request"),
+            _ => error,
+        };
+        let mut service = client.service();
+        let request = Client::watch_request(&[REQUESTS, RULES]);
+        let mut stream = client
+            .call(doing, service.watch_events(request))
+            .await
+            .map_err(refused)?;
+        let first = client.within(doing, stream.message()).await.map_err(refused)?;
+        let Some(first) = first else {
+            return Err(Error::new(
+                Meaning::Unreachable,
+                doing,
+                "the stream ended before it began",
+            ));
+        };
+        if first.r#type() != proto::Operation::Init {
+            return Err(Error::new(Meaning::Protocol, doing, "the first event is not INIT"));
+        }
+        // Very old servers send INIT without saying what they granted.
+        let granted = match first.resource {
+            Some(Resource::WatchStatus(status)) => status.spec.map(|spec| spec.kinds),
+            _ => None,
+        };
+        let is_denied = |kind: &&str| match &granted {
+            Some(granted) => !granted.iter().any(|granted| granted.kind == *kind),
+            None => false,
+        };
+        let denied: Vec<_> = [REQUESTS, RULES].into_iter().filter(is_denied).collect();
+        if denied.contains(&REQUESTS) {
+            let error = Error::new(Meaning::Denied, doing, "our role may not watch access_request");
+            return Err(refused(error));
+        }
+        Ok(Self { stream, denied })
+    }
+
+    /// Waits for the next event that means something to us. There is no limit of time: a quiet cluster sends nothing, and
+    /// a dead connection is found by pings.
+    async fn next(&mut self) -> Result<WatchEvent, Error> {
+        let doing = "watch access requests";
+        loop {
+            let message = self
+                .stream
+                .message()
+                .await
+                .map_err(|status| Error::of_status(doing, &status))?;
+            let Some(event) = message else {
+                return Err(Error::new(Meaning::Unreachable, doing, "the server ended the stream"));
+            };
+            let operation = event.r#type;
+            match event.resource {
+                Some(Resource::AccessRequest(request)) if operation == i32::from(proto::Operation::Put) => {
+                    if let Some(request) = convert::access_request(request) {
+                        return Ok(WatchEvent::Request(Box::new(request)));
+                    }
+                }
+                Some(Resource::ResourceHeader(header))
+                    if operation == i32::from(proto::Operation::Delete) && header.kind == REQUESTS =>
+                {
+                    let name = header.metadata.map(|metadata| metadata.name).unwrap_or_default();
+                    if !name.is_empty() {
+                        return Ok(WatchEvent::Gone(RequestId::new(name)));
+                    }
+                }
+                // Kinds, operations and resources of other versions do no harm.
+                _ => tracing::debug!(event.operation = operation, "Event ignored"),
+            }
+        }
+    }
+
+    /// Reports this stream, and then every later one, until the receiver is gone. Never gives up: there is nothing else
+    /// that the program could do without events.
+    pub async fn run(self, client: Client, limits: Limits, events: mpsc::Sender<WatchEvent>) -> Option<Infallible> {
+        let mut backoff = Backoff::new(limits.teleport_first_pause, limits.teleport_longest_pause);
+        let mut watch = Some(self);
+        loop {
+            let opened = match watch.take() {
+                Some(watch) => Ok(watch),
+                None => Self::open(&client).await,
+            };
+            let error = match opened {
+                Ok(mut watch) => {
+                    let opened = Instant::now();
+                    let denied = watch.denied.clone();
+                    events.send(WatchEvent::Connected { denied }).await.ok()?;
+                    let error = loop {
+                        match watch.next().await {
+                            Ok(event) => events.send(event).await.ok()?,
+                            Err(error) => break error,
+                        }
+                    };
+                    // A server that grants streams and ends them at once must not be hammered.
+                    if opened.elapsed() > limits.teleport_longest_pause {
+                        backoff.reset();
+                    }
+                    error
+                }
+                Err(error) => error,
+            };
+            let pause = backoff.pause();
+            events.send(WatchEvent::Disconnected { error, pause }).await.ok()?;
+            sleep(pause).await;
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The generated client and messages of `proto/`.
+
+#![expect(clippy::all, clippy::pedantic, unreachable_pub, reason = "generated code")]
+
+pub(super) mod proto {
+    include!(concat!(env!("OUT_DIR"), "/client/proto.rs"));
+}
+
+pub(super) mod types {
+    include!(concat!(env!("OUT_DIR"), "/client/types.rs"));
+}
