@@ -1,9 +1,12 @@
 //! `teleport-msteams` shows Teleport Access Requests in Microsoft Teams and keeps every card true.
 
 pub mod backoff;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod domain;
 pub mod msteams;
 pub mod secret;
+pub mod telemetry;
 pub mod teleport;

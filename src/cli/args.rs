@@ -1,0 +1,65 @@
+//! What may be written behind the program's name.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::Subcommand;
+
+use crate::cli::report::report;
+use crate::cli::start;
+use crate::cli::version;
+
+/// Shows Teleport Access Requests in Microsoft Teams and keeps every card true.
+#[derive(Debug, Parser)]
+#[command(name = "teleport-msteams", disable_version_flag = true)]
+struct Arguments {
+    /// Log everything that helps to find a fault
+    #[arg(short, long, global = true)]
+    debug: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch Teleport and tell reviewers in Microsoft Teams
+    Start(start::Options),
+    /// Print the version of this program
+    Version,
+}
+
+/// Runs the program. Returns 0 if it did what it was asked, 1 if it failed, 2 for a wrong command line, and 78 for a wrong
+/// configuration.
+pub fn run() -> ExitCode {
+    let Arguments { debug, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // If nobody can be told, there is nothing left to do.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = match command {
+        Command::Start(options) => options.run(debug),
+        Command::Version => {
+            version::run();
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,17 @@
+//! The command line: arguments, commands, and what people read.
+//!
+//! Architecture Invariant: the only module that prints, and that reads arguments and the environment.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where the program speaks"
+)]
+
+mod args;
+mod environment;
+mod report;
+mod start;
+mod version;
+
+pub use args::run;

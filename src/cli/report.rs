@@ -1,0 +1,26 @@
+//! How a failure is told.
+
+use std::process::ExitCode;
+
+use crate::config::Problems;
+use crate::msteams;
+use crate::teleport;
+
+/// `EX_CONFIG` of `sysexits.h`; a service manager does not restart after it.
+const WRONG_CONFIGURATION: u8 = 78;
+
+/// Prints `ERROR: what: why` and, where something helps, `hint: what to do`.
+pub(super) fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("ERROR: {error:#}");
+    let hint = error.chain().find_map(|cause| {
+        let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
+        teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))
+    });
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
+    }
+    if error.chain().any(<dyn std::error::Error>::is::<Problems>) {
+        return ExitCode::from(WRONG_CONFIGURATION);
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,68 @@
+//! `start`: run until told to stop.
+
+use std::path::PathBuf;
+
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio_util::sync::CancellationToken;
+use tracing::Level;
+use tracing::warn;
+
+use crate::cli::environment;
+use crate::config;
+use crate::config::Loaded;
+use crate::config::Settings;
+use crate::daemon;
+use crate::telemetry;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/teleport-msteams.toml")]
+    config: PathBuf,
+}
+
+impl Options {
+    pub(super) fn run(self, debug: bool) -> anyhow::Result<()> {
+        let Loaded { mut settings, warnings } = config::load(&self.config, &environment::variable)?;
+        settings.fail_fast = environment::flag("TELEPORT_PLUGIN_FAIL_FAST")?;
+        if debug {
+            settings.log.severity = settings.log.severity.max(Level::DEBUG);
+        }
+        telemetry::start(&settings.log)?;
+        for warning in warnings {
+            warn!(file = %self.config.display(), "{warning}");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        runtime.block_on(until_told(settings))
+    }
+}
+
+/// Runs the daemon; the first signal lets it finish what is on its way, the second one ends it at once.
+async fn until_told(settings: Settings) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let stop = CancellationToken::new();
+    let daemon = daemon::run(settings, stop.clone());
+    tokio::pin!(daemon);
+    loop {
+        tokio::select! {
+            ended = &mut daemon => return ended,
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {
+                // The guide's unit sends it on reload, which must not end the daemon.
+                warn!("SIGHUP ignored: the configuration is read at the start alone; restart to apply changes");
+                continue;
+            }
+        }
+        if stop.is_cancelled() {
+            anyhow::bail!("stopped by a second signal; deliveries in flight are taken up again after the next start");
+        }
+        stop.cancel();
+    }
+}

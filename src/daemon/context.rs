@@ -1,0 +1,88 @@
+//! What every lane works with.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::config::Limits;
+use crate::domain::card::Cluster;
+use crate::domain::lifecycle::Claim;
+use crate::domain::recipients::RoutingTable;
+use crate::msteams::Teams;
+use crate::teleport::Client;
+
+/// How many requests may be claimed for an announcement at once. Each holds a claim that must be kept alive, so those
+/// beyond wait before they claim; at the documented 50 messages a second this many keep the road full.
+const ANNOUNCING: usize = 64;
+
+/// How many resolved or reviewed requests may be brought up to date at once. They do not wait for announcements.
+const UPDATING: usize = 64;
+
+/// After this long a refused recipient is tried again, in case somebody mended what was wrong.
+const RETRY_REFUSED_AFTER: Duration = Duration::from_hours(1);
+
+pub(super) struct Context {
+    pub(super) client: Client,
+    pub(super) teams: Teams,
+    pub(super) routing: RoutingTable,
+    pub(super) cluster: Cluster,
+    pub(super) limits: Limits,
+    /// Cancelled when the daemon takes no more work.
+    pub(super) stopping: CancellationToken,
+    pub(super) announcing: Semaphore,
+    pub(super) updating: Semaphore,
+    /// A name that no other process has, for claims.
+    replica: String,
+    beats: AtomicU64,
+    started: Timestamp,
+}
+
+impl Context {
+    pub(super) fn new(
+        client: Client,
+        teams: Teams,
+        routing: RoutingTable,
+        cluster: Cluster,
+        limits: Limits,
+        stopping: CancellationToken,
+    ) -> Self {
+        Self {
+            client,
+            teams,
+            routing,
+            cluster,
+            limits,
+            stopping,
+            announcing: Semaphore::new(ANNOUNCING),
+            updating: Semaphore::new(UPDATING),
+            replica: uuid::Uuid::new_v4().simple().to_string(),
+            beats: AtomicU64::new(0),
+            started: clock::now(),
+        }
+    }
+
+    /// Returns a mark that nobody has written before.
+    pub(super) fn mark(&self, held: bool) -> Claim {
+        Claim {
+            held,
+            owner: self.replica.clone(),
+            beat: self.beats.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn is_ours(&self, claim: &Claim) -> bool {
+        claim.owner == self.replica
+    }
+
+    /// Refusals noted before this moment are tried again: before this process, or some time ago.
+    pub(super) fn retry_refused_before(&self, now: Timestamp) -> Timestamp {
+        let ago = SignedDuration::try_from(RETRY_REFUSED_AFTER).unwrap_or(SignedDuration::ZERO);
+        now.checked_sub(ago).unwrap_or(Timestamp::MIN).max(self.started)
+    }
+}

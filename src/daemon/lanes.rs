@@ -1,0 +1,225 @@
+//! One lane for each request: order within a request, concurrency between them.
+//!
+//! A lane has at most one running job and one newest observation. Whatever comes while a job runs replaces what waited,
+//! and tells the job to begin nothing more; so a burst of events costs one run, and memory is bounded by the number of
+//! open requests.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::daemon::context::Context;
+use crate::daemon::memory::Memory;
+use crate::daemon::memory::Stored;
+use crate::daemon::reconcile::Outcome;
+use crate::daemon::reconcile::reconcile;
+use crate::daemon::tasks::Tasks;
+use crate::domain::lifecycle::Observed;
+use crate::domain::request::AccessRequest;
+use crate::domain::request::RequestId;
+use crate::domain::request::Stage;
+
+/// Counts listings, to tell what was heard since one began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Listing(u64);
+
+#[derive(Clone)]
+pub(super) struct Lanes {
+    context: Arc<Context>,
+    tasks: Tasks,
+    table: Arc<Mutex<Table>>,
+}
+
+#[derive(Debug)]
+struct Table {
+    lanes: HashMap<RequestId, Lane>,
+    /// The newest listing that has begun.
+    listing: Listing,
+}
+
+#[derive(Debug)]
+struct Lane {
+    /// Not yet taken by a job.
+    newest: Option<Observed>,
+    /// The request as it was last seen, for the card of its end.
+    last: Option<Arc<AccessRequest>>,
+    /// Absent while a job has it.
+    memory: Option<Memory>,
+    /// Cancelled when something newer comes.
+    changed: CancellationToken,
+    running: bool,
+    /// The newest listing that had begun when an event of this request was heard last.
+    heard: Option<Listing>,
+}
+
+impl Lanes {
+    pub(super) fn new(context: Arc<Context>, tasks: Tasks) -> Self {
+        Self {
+            context,
+            tasks,
+            table: Arc::new(Mutex::new(Table {
+                lanes: HashMap::new(),
+                listing: Listing(0),
+            })),
+        }
+    }
+
+    /// Begins a listing. What is heard from now on is newer than what it will say.
+    pub(super) fn begin_listing(&self) -> Listing {
+        let mut table = self.table();
+        table.listing.0 += 1;
+        table.listing
+    }
+
+    /// Takes the state of a request from an event.
+    pub(super) fn event(&self, request: AccessRequest) {
+        let request = Arc::new(request);
+        let id = request.id.clone();
+        let mut table = self.table();
+        let heard = table.listing;
+        let lane = self.lane(&mut table, &id);
+        lane.heard = Some(heard);
+        lane.last = Some(Arc::clone(&request));
+        self.offer(lane, &id, Observed::Request(request));
+    }
+
+    /// Takes the end of a request from an event.
+    pub(super) fn gone(&self, id: &RequestId) {
+        let mut table = self.table();
+        let heard = table.listing;
+        let lane = self.lane(&mut table, id);
+        lane.heard = Some(heard);
+        let last = lane.last.take();
+        self.offer(lane, id, Observed::Gone(last));
+    }
+
+    /// Takes a request and its record from a list; what an event said since the listing began is newer and wins.
+    pub(super) fn listed(&self, request: AccessRequest, record: BTreeMap<String, String>, listing: Listing) {
+        let request = Arc::new(request);
+        let id = request.id.clone();
+        let mut table = self.table();
+        let lane = self.lane(&mut table, &id);
+        if lane.heard >= Some(listing) {
+            return;
+        }
+        lane.last = Some(Arc::clone(&request));
+        lane.learn(record);
+        self.offer(lane, &id, Observed::Request(request));
+    }
+
+    /// Takes the record of a request that is over, from a list.
+    pub(super) fn listed_gone(&self, id: &RequestId, record: BTreeMap<String, String>, listing: Listing) {
+        let mut table = self.table();
+        let lane = self.lane(&mut table, id);
+        if lane.heard >= Some(listing) {
+            return;
+        }
+        lane.learn(record);
+        let last = lane.last.take();
+        self.offer(lane, id, Observed::Gone(last));
+    }
+
+    /// Tells whether an event of the request was heard since the listing began.
+    pub(super) fn heard(&self, id: &RequestId, listing: Listing) -> bool {
+        let table = self.table();
+        table.lanes.get(id).is_some_and(|lane| lane.heard >= Some(listing))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lane<'a>(&self, table: &'a mut Table, id: &RequestId) -> &'a mut Lane {
+        table.lanes.entry(id.clone()).or_insert_with(|| Lane {
+            newest: None,
+            last: None,
+            memory: Some(Memory::new(&self.context.limits)),
+            changed: CancellationToken::new(),
+            running: false,
+            heard: None,
+        })
+    }
+
+    fn offer(&self, lane: &mut Lane, id: &RequestId, observed: Observed) {
+        lane.newest = Some(observed);
+        lane.changed.cancel();
+        if !lane.running && !self.context.stopping.is_cancelled() {
+            lane.running = true;
+            let job = self.clone().run(id.clone());
+            self.tasks.job("request", job);
+        }
+    }
+
+    /// Works until there is nothing newer.
+    async fn run(self, id: RequestId) {
+        while let Some((observed, mut memory, stop)) = self.take(&id) {
+            let outcome = reconcile(&self.context, &id, &observed, &mut memory, &stop).await;
+            let pause = match outcome {
+                Outcome::Settled => {
+                    self.give_back(&id, memory, None);
+                    continue;
+                }
+                Outcome::Interrupted => {
+                    self.give_back(&id, memory, Some(observed));
+                    continue;
+                }
+                Outcome::Again(pause) => pause,
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = stop.cancelled() => {}
+            }
+            self.give_back(&id, memory, Some(observed));
+        }
+    }
+
+    /// Hands the newest observation to the job; `None` ends the job.
+    fn take(&self, id: &RequestId) -> Option<(Observed, Memory, CancellationToken)> {
+        let mut table = self.table();
+        let lane = table.lanes.get_mut(id)?;
+        if self.context.stopping.is_cancelled() {
+            lane.running = false;
+            return None;
+        }
+        let taken = lane.newest.take().zip(lane.memory.take());
+        let Some((observed, memory)) = taken else {
+            lane.running = false;
+            // Only a request that waits for reviews is worth remembering.
+            if !lane.last.as_ref().is_some_and(|last| last.stage == Stage::Pending) {
+                table.lanes.remove(id);
+            }
+            return None;
+        };
+        lane.changed = self.context.stopping.child_token();
+        Some((observed, memory, lane.changed.clone()))
+    }
+
+    /// Takes the memory back, and what is still to be done unless something newer came.
+    fn give_back(&self, id: &RequestId, memory: Memory, unfinished: Option<Observed>) {
+        let mut table = self.table();
+        if let Some(lane) = table.lanes.get_mut(id) {
+            lane.memory = Some(memory);
+            if lane.newest.is_none() {
+                lane.newest = unfinished;
+            }
+        }
+    }
+}
+
+impl Lane {
+    /// Takes a record from a list, unless we know better.
+    fn learn(&mut self, record: BTreeMap<String, String>) {
+        if let Some(memory) = &mut self.memory
+            && matches!(memory.stored, Stored::Unknown)
+        {
+            memory.read(record);
+            memory.looked = true;
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The running program: start-up, one lane for each request, the five steps of a reconcile, and the end.
+//!
+//! Architecture Invariant: the only module that sees both sides. It does no protocol work itself, and what it decides
+//! is decided in `domain`.
+
+mod claiming;
+mod context;
+mod deliver;
+mod lanes;
+mod memory;
+mod preload;
+mod reconcile;
+mod resync;
+mod run;
+mod settling;
+mod tasks;
+
+pub use run::run;

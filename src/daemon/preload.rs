@@ -1,0 +1,42 @@
+//! Looks up every configured recipient beside the start, so that the first card does not have to wait for it.
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use tracing::info;
+use tracing::warn;
+
+use crate::daemon::context::Context;
+use crate::msteams::Teams;
+
+/// Look-ups at once; Graph takes 30 requests a second, and a look-up needs up to five.
+const AT_ONCE: usize = 8;
+
+pub(super) async fn preload(context: &Context) {
+    let addresses = context.routing.addresses();
+    info!(recipients = addresses.len(), "Preloading recipient data...");
+    let teams: &Teams = &context.teams;
+    let all = addresses.len();
+    let found = stream::iter(addresses).map(|address| async move {
+        match teams.resolve(&address).await {
+            Ok(conversation) => {
+                info!(
+                    recipient = %address, chat_id = conversation.id, kind = ?conversation.kind,
+                    "Recipient found, chat found"
+                );
+                true
+            }
+            Err(error) => {
+                let hint = error.hint();
+                warn!(recipient = %address, %error, hint, "Recipient cannot be told");
+                false
+            }
+        }
+    });
+    let found = found
+        .buffer_unordered(AT_ONCE)
+        .filter(|found| std::future::ready(*found))
+        .count()
+        .await;
+    let missing = all - found;
+    info!(found, missing, "Recipient data preloaded and cached.");
+}

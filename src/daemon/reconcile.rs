@@ -1,0 +1,217 @@
+//! The five steps for one request: gather, decide, claim, deliver, settle.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+use tracing::info;
+use tracing::warn;
+
+use crate::clock;
+use crate::daemon::claiming::Claimed;
+use crate::daemon::claiming::Lease;
+use crate::daemon::claiming::claim;
+use crate::daemon::claiming::others_turn;
+use crate::daemon::context::Context;
+use crate::daemon::deliver::Delivered;
+use crate::daemon::deliver::deliver;
+use crate::daemon::memory::Memory;
+use crate::daemon::memory::Stored;
+use crate::daemon::settling::Ledger;
+use crate::domain::lifecycle::Facts;
+use crate::domain::lifecycle::Observed;
+use crate::domain::lifecycle::Plan;
+use crate::domain::lifecycle::Why;
+use crate::domain::lifecycle::Work;
+use crate::domain::lifecycle::plan;
+use crate::domain::recipients::Recipients;
+use crate::domain::request::RequestId;
+use crate::domain::request::Stage;
+use crate::teleport::Error;
+
+/// How often a request is looked at again in one run because somebody else wrote first. Beyond that the two of us are
+/// racing, and a pause helps more.
+const LOST_CLAIMS: usize = 4;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Everything is as it should be, as far as it can be.
+    Settled,
+    /// Look again after this pause.
+    Again(Duration),
+    /// The request changed, or the daemon stops.
+    Interrupted,
+}
+
+/// Brings the cards of one request up to date with what was observed.
+pub(super) async fn reconcile(
+    context: &Context,
+    id: &RequestId,
+    observed: &Observed,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+) -> Outcome {
+    let recipients = recipients(context, id, observed, memory.failures == 0);
+    for _ in 0..LOST_CLAIMS {
+        if stop.is_cancelled() {
+            return Outcome::Interrupted;
+        }
+        if let Err(error) = gather(context, id, observed, memory).await {
+            return not_now(id, memory, &error);
+        }
+        let now = clock::now();
+        let facts = Facts {
+            cluster: &context.cluster,
+            id,
+            observed,
+            record: memory.record(),
+            recipients: &recipients.addresses,
+            told: &memory.told,
+            retry_refused_before: context.retry_refused_before(now),
+            now,
+        };
+        let work = match plan(facts) {
+            Plan::Nothing(why) => return nothing(id, why),
+            Plan::Work(work) => work,
+        };
+        if let Some(wait) = others_turn(context, memory) {
+            debug!(request.id = %id, "Another replica is at it");
+            memory.stored = Stored::Unknown;
+            return Outcome::Again(wait);
+        }
+        let slots = if work.shown.stage == Stage::Pending && memory.record().is_none() {
+            &context.announcing
+        } else {
+            &context.updating
+        };
+        let slot = tokio::select! {
+            () = stop.cancelled() => return Outcome::Interrupted,
+            slot = slots.acquire() => slot,
+        };
+        let begun = Instant::now();
+        let claimed = claim(context, id, observed, memory).await;
+        let forgotten = match claimed {
+            Ok(Claimed::Ours) => false,
+            Ok(Claimed::Lost) => continue,
+            Ok(Claimed::Gone) if matches!(observed, Observed::Gone(_)) => true,
+            Ok(Claimed::Gone) => {
+                debug!(request.id = %id, "The request is gone");
+                return Outcome::Settled;
+            }
+            Err(error) => return not_now(id, memory, &error),
+        };
+        let lease = Lease::new(begun, context.limits.claim_term);
+        let outcome = carry_out(context, id, &work, &lease, memory, stop, forgotten).await;
+        drop(slot);
+        return outcome;
+    }
+    debug!(request.id = %id, "Somebody else keeps writing first");
+    Outcome::Again(memory.again.pause())
+}
+
+/// Reads the record if we do not know it. A request that nobody has reviewed yet is taken as new: the claim finds out.
+async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: &mut Memory) -> Result<(), Error> {
+    let looks_new = match observed {
+        Observed::Request(request) => request.stage == Stage::Pending && request.reviews.is_empty(),
+        Observed::Gone(_) => false,
+    };
+    if !matches!(memory.stored, Stored::Unknown) {
+        return Ok(());
+    }
+    if looks_new && !memory.looked {
+        memory.stored = Stored::Absent;
+    } else {
+        memory.read(context.client.plugin_data(id).await?);
+    }
+    memory.looked = true;
+    Ok(())
+}
+
+fn recipients(context: &Context, id: &RequestId, observed: &Observed, tell: bool) -> Recipients {
+    let Observed::Request(request) = observed else {
+        return Recipients::default();
+    };
+    let recipients = context.routing.recipients(request);
+    if tell && request.stage == Stage::Pending {
+        for reviewer in &recipients.unreachable {
+            debug!(request.id = %id, reviewer, "Suggested reviewer has no mail address and is not told");
+        }
+    }
+    recipients
+}
+
+fn nothing(id: &RequestId, why: Why) -> Outcome {
+    match why {
+        Why::NoRecipients => warn!(request.id = %id, "No recipients to notify"),
+        Why::UnknownState => warn!(request.id = %id, "Unknown request state; its cards are left alone"),
+        Why::UpToDate | Why::NeverAnnounced | Why::Behind => debug!(request.id = %id, ?why, "Nothing to do"),
+    }
+    Outcome::Settled
+}
+
+fn not_now(id: &RequestId, memory: &mut Memory, error: &Error) -> Outcome {
+    let hint = error.hint();
+    if memory.failures == 0 {
+        warn!(request.id = %id, %error, hint, "Request has to wait");
+    } else {
+        debug!(request.id = %id, %error, hint, "Request has to wait");
+    }
+    // Whether the failed call did something is unknown.
+    memory.stored = Stored::Unknown;
+    memory.failures = memory.failures.saturating_add(1);
+    Outcome::Again(memory.again.pause())
+}
+
+async fn carry_out(
+    context: &Context,
+    id: &RequestId,
+    work: &Work,
+    lease: &Lease,
+    memory: &mut Memory,
+    stop: &CancellationToken,
+    forgotten: bool,
+) -> Outcome {
+    let Stored::Known(known) = std::mem::take(&mut memory.stored) else {
+        return Outcome::Again(memory.again.pause());
+    };
+    let quiet = memory.failures > 0;
+    let mut ledger = Ledger::new(context, id, work.shown, &work.resolve_reason, lease, *known, forgotten);
+    let delivered = deliver(context, id, work, lease, &mut ledger, stop, quiet).await;
+    memory.stored = ledger.into_stored();
+    memory.told.extend(delivered.told.iter().cloned());
+    tell(id, work, &delivered);
+    if delivered.again > 0 {
+        memory.failures = memory.failures.saturating_add(1);
+        let pause = memory.again.pause();
+        return Outcome::Again(delivered.pause.map_or(pause, |asked| asked.max(pause)));
+    }
+    memory.failures = 0;
+    memory.again.reset();
+    if delivered.interrupted {
+        return Outcome::Interrupted;
+    }
+    Outcome::Settled
+}
+
+/// One line for what changed in what people see.
+fn tell(id: &RequestId, work: &Work, delivered: &Delivered) {
+    let Delivered {
+        posted,
+        updated,
+        refused,
+        again,
+        ..
+    } = delivered;
+    let stage = work.shown.stage;
+    if *posted > 0 {
+        info!(request.id = %id, posted, updated, refused, waiting = again, "Access request {id} announced");
+    } else if *updated > 0 {
+        let reviews = work.shown.reviews;
+        info!(
+            request.id = %id, request.stage = %stage, reviews, updated, refused, waiting = again,
+            "Cards of access request {id} show {stage}"
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! From settings to a running daemon, and to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use anyhow::bail;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio::time::interval;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+use tracing::info;
+use tracing::warn;
+
+use crate::config::Settings;
+use crate::daemon::context::Context;
+use crate::daemon::lanes::Lanes;
+use crate::daemon::preload::preload;
+use crate::daemon::resync::resync;
+use crate::daemon::tasks::Tasks;
+use crate::domain::card;
+use crate::msteams::Teams;
+use crate::teleport::Client;
+use crate::teleport::Error;
+use crate::teleport::Meaning;
+use crate::teleport::Watch;
+use crate::teleport::WatchEvent;
+
+/// Events that may wait for the dispatcher, which only sorts them into lanes. The server keeps another thousand for us
+/// and cuts us off only after most of a minute.
+const WAITING_EVENTS: usize = 256;
+
+/// Runs the daemon until `stop` is cancelled; then finishes what is on its way.
+///
+/// # Errors
+/// What keeps the daemon from starting, or what ended it although it should have gone on.
+pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    let Settings {
+        preload: preloading,
+        teleport,
+        microsoft,
+        routing,
+        log: _,
+        fail_fast,
+        limits,
+    } = settings;
+    info!("Starting Teleport MS Teams Plugin {}", env!("CARGO_PKG_VERSION"));
+    let stopping = CancellationToken::new();
+    let tasks = Tasks::new(stopping.clone());
+    let client = Client::new(&teleport, &limits);
+    let teams = Teams::new(&microsoft, &limits)?;
+    let started = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        started = async { tokio::try_join!(start_teleport(&client), start_microsoft(&teams)) } => started,
+    };
+    let ((cluster, watch), ()) = started?;
+
+    let context = Context::new(
+        client.clone(),
+        teams.clone(),
+        routing,
+        cluster,
+        limits.clone(),
+        stopping.clone(),
+    );
+    let context = Arc::new(context);
+    let lanes = Lanes::new(Arc::clone(&context), tasks.clone());
+    let (sender, events) = mpsc::channel(WAITING_EVENTS);
+    tasks.service("tokens", async move { teams.renew_tokens().await });
+    tasks.service("watch", watch.run(client, limits.clone(), sender));
+    if preloading {
+        let context = Arc::clone(&context);
+        tasks.job("preload", async move {
+            tokio::select! {
+                () = context.stopping.cancelled() => {}
+                () = preload(&context) => {}
+            }
+        });
+    }
+    let dispatcher = Dispatcher {
+        context,
+        lanes,
+        tasks: tasks.clone(),
+        events,
+        fail_fast,
+        connection: 0,
+        failures: 0,
+        ready: false,
+    };
+    let ended = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        ended = dispatcher.run() => ended,
+        name = tasks.failed() => Err(anyhow::anyhow!("the task {name} ended although it must not")),
+    };
+    info!("Attempting graceful shutdown...");
+    stopping.cancel();
+    let drained = timeout(limits.drain, tasks.drained()).await.is_ok();
+    if drained {
+        info!("Successfully shut down");
+    } else {
+        warn!("Some deliveries did not end in time; they are taken up again after the next start");
+    }
+    ended
+}
+
+async fn start_teleport(client: &Client) -> anyhow::Result<(card::Cluster, Watch)> {
+    let identity = client.identity().await?;
+    info!(user = identity.user, cluster = identity.cluster, expires = %identity.not_after, "Credentials loaded");
+    debug!("Checking Teleport server version");
+    let facts = client.ping().await.context("could not start")?;
+    info!(cluster = facts.name, version = facts.version, "Teleport cluster found");
+    let web = if facts.advanced_workflows {
+        card::Cluster::web_address(&facts.proxy_public_addr)
+    } else {
+        None
+    };
+    let watch = Watch::open(client).await?;
+    let cluster = card::Cluster { name: facts.name, web };
+    Ok((cluster, watch))
+}
+
+async fn start_microsoft(teams: &Teams) -> anyhow::Result<()> {
+    let app = teams.find_app().await?;
+    info!(id = app.id, name = app.name, "MS Teams app found in org app store");
+    Ok(())
+}
+
+/// Sorts events into lanes, and lists everything when that is due.
+struct Dispatcher {
+    context: Arc<Context>,
+    lanes: Lanes,
+    tasks: Tasks,
+    events: mpsc::Receiver<WatchEvent>,
+    fail_fast: bool,
+    /// Counts connections: what was listed on an older one is worthless.
+    connection: u64,
+    /// Attempts to connect that failed in a row.
+    failures: u32,
+    ready: bool,
+}
+
+impl Dispatcher {
+    async fn run(mut self) -> anyhow::Result<()> {
+        // One result at a time; whoever lists waits until the last one was looked at.
+        let (sender, mut resynced) = mpsc::channel::<(u64, Result<(), Error>)>(1);
+        let mut timer = interval(self.context.limits.resync_every);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        timer.reset();
+        loop {
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    // The watch has ended; `tasks` says so.
+                    None => return std::future::pending().await,
+                    Some(event) => {
+                        if self.sort(event)? {
+                            self.list(&sender, Duration::ZERO);
+                            timer.reset();
+                        }
+                    }
+                },
+                Some((connection, result)) = resynced.recv() => {
+                    if connection == self.connection {
+                        self.take_resync(result, &sender)?;
+                    }
+                }
+                _ = timer.tick() => self.list(&sender, Duration::ZERO),
+            }
+        }
+    }
+
+    /// Takes one event; says whether everything has to be listed now.
+    fn sort(&mut self, event: WatchEvent) -> anyhow::Result<bool> {
+        match event {
+            WatchEvent::Connected { denied } => {
+                self.connection += 1;
+                if self.failures > 0 {
+                    info!("Watcher connected");
+                } else {
+                    debug!("Watcher connected");
+                }
+                for kind in denied {
+                    let hint = format!("the role needs read on {kind}");
+                    debug!(kind, hint, "Our role may not watch this kind; the TOML routes");
+                }
+                self.failures = 0;
+                return Ok(true);
+            }
+            WatchEvent::Request(request) => self.lanes.event(*request),
+            WatchEvent::Gone(id) => self.lanes.gone(&id),
+            WatchEvent::Disconnected { error, pause } => {
+                if self.fail_fast {
+                    return Err(error).context("Connection problem detected. Exiting as fail fast is on");
+                }
+                self.failures += 1;
+                let (hint, tries) = (error.hint(), self.failures);
+                // At growing intervals: the first try, and then each time that their number has doubled.
+                if tries.is_power_of_two() {
+                    warn!(%error, hint, tries, ?pause, "Connection problem detected, attempting to reconnect");
+                } else {
+                    debug!(%error, hint, tries, ?pause, "Connection problem detected, attempting to reconnect");
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn list(&self, sender: &mpsc::Sender<(u64, Result<(), Error>)>, pause: Duration) {
+        let (context, lanes) = (Arc::clone(&self.context), self.lanes.clone());
+        let (sender, connection) = (sender.clone(), self.connection);
+        self.tasks.job("resync", async move {
+            let listing = async {
+                tokio::time::sleep(pause).await;
+                resync(&context, &lanes).await
+            };
+            tokio::select! {
+                () = context.stopping.cancelled() => {}
+                result = listing => {
+                    // The dispatcher is gone only when the daemon stops.
+                    let _ = sender.send((connection, result)).await;
+                }
+            }
+        });
+    }
+
+    fn take_resync(
+        &mut self,
+        result: Result<(), Error>,
+        sender: &mpsc::Sender<(u64, Result<(), Error>)>,
+    ) -> anyhow::Result<()> {
+        match result {
+            Ok(()) if self.ready => debug!("Everything compared"),
+            Ok(()) => {
+                self.ready = true;
+                info!("Plugin is ready");
+            }
+            Err(error) if !self.ready && error.meaning() == Meaning::Denied => bail!(error),
+            Err(error) => {
+                let hint = error.hint();
+                warn!(%error, hint, "Requests could not be listed; trying again");
+                self.list(sender, self.context.limits.teleport_longest_pause);
+            }
+        }
+        Ok(())
+    }
+}

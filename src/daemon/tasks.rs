@@ -1,0 +1,84 @@
+//! The one place that spawns.
+//!
+//! A task that ends although it should not, or panics, ends the program with an error: a daemon that looks healthy and
+//! does nothing is worse than one that is restarted.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use futures_util::FutureExt as _;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+use tracing::info_span;
+
+/// The tasks of one daemon.
+#[derive(Clone, Debug)]
+pub(super) struct Tasks {
+    tracker: TaskTracker,
+    stopping: CancellationToken,
+    failed: CancellationToken,
+    failure: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Tasks {
+    pub(super) fn new(stopping: CancellationToken) -> Self {
+        Self {
+            tracker: TaskTracker::new(),
+            stopping,
+            failed: CancellationToken::new(),
+            failure: Arc::default(),
+        }
+    }
+
+    /// Runs what must go on as long as the daemon does; it is dropped when the daemon stops.
+    pub(super) fn service<F: Future + Send + 'static>(&self, name: &'static str, future: F) {
+        let tasks = self.clone();
+        self.spawn(name, async move {
+            tokio::select! {
+                () = tasks.stopping.cancelled() => {}
+                _ = future => tasks.fail(name),
+            }
+        });
+    }
+
+    /// Runs what ends by itself; a stop waits for it.
+    pub(super) fn job(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(name, future);
+    }
+
+    /// Waits until a task failed, and names it.
+    pub(super) async fn failed(&self) -> &'static str {
+        self.failed.cancelled().await;
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.unwrap_or("unknown")
+    }
+
+    /// Waits until every task has ended.
+    pub(super) async fn drained(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        let tasks = self.clone();
+        let guarded = async move {
+            if AssertUnwindSafe(future).catch_unwind().await.is_err() {
+                tasks.fail(name);
+            }
+        };
+        self.tracker
+            .spawn(guarded.instrument(info_span!("task", task.name = name)));
+    }
+
+    fn fail(&self, name: &'static str) {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(name);
+        self.failed.cancel();
+    }
+}
