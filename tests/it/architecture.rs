@@ -1,0 +1,180 @@
+//! Checks the dependency table of `ARCHITECTURE.md` against the paths in `src/`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module, and the modules it may use besides itself.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("backoff", &[]),
+    ("clock", &[]),
+    ("secret", &[]),
+    ("domain::request", &[]),
+    ("domain::recipients", &["domain::request"]),
+    ("domain::card", &["domain::request"]),
+    (
+        "domain::lifecycle",
+        &["domain::request", "domain::recipients", "domain::card"],
+    ),
+    ("config", &["domain::recipients", "secret"]),
+    ("telemetry", &["config"]),
+    ("teleport", &["domain::request", "config", "backoff", "clock", "secret"]),
+    (
+        "msteams",
+        &[
+            "domain::recipients",
+            "domain::card",
+            "config",
+            "backoff",
+            "clock",
+            "secret",
+        ],
+    ),
+    (
+        "daemon",
+        &[
+            "domain::request",
+            "domain::recipients",
+            "domain::card",
+            "domain::lifecycle",
+            "config",
+            "teleport",
+            "msteams",
+            "backoff",
+            "clock",
+        ],
+    ),
+    ("cli", &["config", "teleport", "msteams", "telemetry", "daemon"]),
+];
+
+/// What pure code never mentions.
+const NOT_IN_DOMAIN: &[&str] = &[
+    "async ", "tokio", "tonic", "reqwest", "tracing", "std::fs", "std::net", "std::env", "::now()",
+];
+
+/// Libraries that only one module may name.
+const ONLY_IN: &[(&str, &str)] = &[
+    ("tonic", "teleport"),
+    ("prost", "teleport"),
+    ("reqwest", "msteams"),
+    ("clap", "cli"),
+    ("backoff::backoff", "backoff"),
+];
+
+#[test]
+fn modules_use_only_what_the_table_allows() {
+    let mut breaches = Vec::new();
+    for (file, text) in sources() {
+        let module = module_of(&file);
+        if module.is_empty() || module == "domain" {
+            continue;
+        }
+        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == module) else {
+            breaches.push(format!("{}: {module} is not in the table", file.display()));
+            continue;
+        };
+        for used in used_modules(&text) {
+            if used != module && !allowed.contains(&used.as_str()) {
+                breaches.push(format!("{}: {module} uses {used}", file.display()));
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn paths_between_modules_start_with_crate_and_name_one_module() {
+    for (file, text) in sources() {
+        for line in text.lines().filter(|line| line.trim() != "use super::*;") {
+            assert!(!line.contains("super::"), "{}: {line}", file.display());
+            assert!(!line.contains("crate::{"), "{}: {line}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_domain_is_pure() {
+    for (file, text) in sources().filter(|(file, _)| file.starts_with("domain")) {
+        for banned in NOT_IN_DOMAIN {
+            assert!(!text.contains(banned), "{} mentions {banned}", file.display());
+        }
+    }
+}
+
+#[test]
+fn each_outside_library_is_named_in_one_module() {
+    for (file, text) in sources() {
+        let module = module_of(&file);
+        for (library, home) in ONLY_IN {
+            let uses = text
+                .lines()
+                .any(|line| line.trim_start().starts_with(&format!("use {library}")));
+            assert!(!uses || module == *home, "{} uses {library}", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    for (file, text) in sources() {
+        assert!(text.starts_with("//! "), "{} has no module comment", file.display());
+        if file.ends_with("mod.rs") {
+            let invariant = text.contains("Architecture Invariant:");
+            assert!(invariant, "{} states no invariant", file.display());
+        }
+    }
+}
+
+#[test]
+fn no_library_for_native_tls_is_linked() {
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    for banned in ["openssl", "openssl-sys", "native-tls", "aws-lc-sys"] {
+        assert!(!lock.contains(&format!("name = \"{banned}\"")), "{banned}");
+    }
+}
+
+/// `teleport/watch.rs` is in `teleport`, `domain/rules/eval.rs` in `domain::rules`; the roots are in none.
+fn module_of(file: &Path) -> String {
+    let parts: Vec<_> = file.iter().map(|part| part.to_string_lossy()).collect();
+    match parts.as_slice() {
+        [domain, inner, ..] if domain == "domain" && inner != "mod.rs" => {
+            format!("domain::{}", inner.trim_end_matches(".rs"))
+        }
+        [root] if ["lib.rs", "main.rs"].contains(&root.as_ref()) => String::new(),
+        [file] => file.trim_end_matches(".rs").to_owned(),
+        [first, ..] => first.to_string(),
+        [] => String::new(),
+    }
+}
+
+fn used_modules(text: &str) -> Vec<String> {
+    let paths = text.split("crate::").skip(1);
+    paths
+        .map(|rest| {
+            let mut names = rest.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let first = names.next().unwrap_or_default();
+            match (first, rest.strip_prefix("domain::")) {
+                ("domain", Some(_)) => format!("domain::{}", names.nth(1).unwrap_or_default()),
+                _ => first.to_owned(),
+            }
+        })
+        .collect()
+}
+
+/// Every file of `src/` with its text, by its path below `src/`.
+fn sources() -> impl Iterator<Item = (PathBuf, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![src.clone()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push((path.strip_prefix(&src).unwrap().to_owned(), text));
+            }
+        }
+    }
+    files.into_iter()
+}
