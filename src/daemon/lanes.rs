@@ -187,8 +187,7 @@ impl Lanes {
             lane.running = false;
             return None;
         }
-        let taken = lane.newest.take().zip(lane.memory.take());
-        let Some((observed, memory)) = taken else {
+        let Some(observed) = lane.newest.take() else {
             lane.running = false;
             // Only a request that waits for reviews is worth remembering.
             if !lane.last.as_ref().is_some_and(|last| last.stage == Stage::Pending) {
@@ -196,6 +195,7 @@ impl Lanes {
             }
             return None;
         };
+        let memory = lane.memory.take().unwrap_or_else(|| Memory::new(&self.context.limits));
         lane.changed = self.context.stopping.child_token();
         Some((observed, memory, lane.changed.clone()))
     }

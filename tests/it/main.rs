@@ -3,3 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
 mod architecture;
+mod requests;
+mod support;
+#[path = "../../examples/sandbox/world/mod.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the page uses parts that no test needs"
+)]
+mod world;

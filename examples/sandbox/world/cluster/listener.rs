@@ -1,0 +1,161 @@
+//! The port: TLS as the Auth Service does it, and connections that can be closed at once.
+
+use std::future::Future;
+use std::io;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::ReadBuf;
+use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::transport::Server;
+use tonic::transport::server::Connected;
+
+use crate::world;
+use crate::world::cluster::Cluster;
+use crate::world::cluster::service::AuthService;
+use crate::world::proto::auth_service_server::AuthServiceServer;
+
+/// Connections whose handshake is done and which nobody serves yet.
+const WAITING: usize = 16;
+
+/// What a client said when it connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    pub server_name: Option<String>,
+    pub protocols: Vec<String>,
+    /// Certificates that the client sent; zero if the handshake failed.
+    pub certificates: usize,
+}
+
+/// Tells a call who is on the other side.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) certificates: usize,
+}
+
+pub(super) fn bind(port: u16) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    socket.listen(128)
+}
+
+/// Serves until `running` is cancelled, which also closes every connection.
+pub(super) fn serve(cluster: Cluster, listener: TcpListener, running: CancellationToken) {
+    let (sender, connections) = mpsc::channel(WAITING);
+    let service = AuthServiceServer::new(AuthService::new(cluster.clone()));
+    let stopped = running.clone().cancelled_owned();
+    world::spawn(async move {
+        let incoming = ReceiverStream::new(connections);
+        let server = Server::builder().add_service(service);
+        // It ends with an error when its connections are closed under it, which is what a stop is for.
+        let _ = server.serve_with_incoming_shutdown(incoming, stopped).await;
+    });
+    world::spawn(async move {
+        loop {
+            let accepted = tokio::select! {
+                () = running.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else {
+                return;
+            };
+            let (cluster, sender, running) = (cluster.clone(), sender.clone(), running.clone());
+            world::spawn(async move {
+                tokio::select! {
+                    () = running.cancelled() => {}
+                    connection = handshake(cluster, stream, running.clone()) => {
+                        if let Ok(connection) = connection {
+                            // Nobody serves any more once the server has stopped.
+                            let _ = sender.send(Ok::<_, io::Error>(connection)).await;
+                        }
+                    }
+                }
+            });
+        }
+    });
+}
+
+async fn handshake(cluster: Cluster, stream: TcpStream, running: CancellationToken) -> io::Result<Connection> {
+    stream.set_nodelay(true)?;
+    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+    let hello = start.client_hello();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut said = Hello {
+        server_name: hello.server_name().map(str::to_owned),
+        protocols: hello.alpn().into_iter().flatten().map(text).collect(),
+        certificates: 0,
+    };
+    let options = &cluster.0.options;
+    let named = options.certificate_of.as_ref().unwrap_or(&options.name);
+    let config = cluster.0.authority.server_config(named);
+    let accepted = start.into_stream(config).await;
+    if let Ok(stream) = &accepted {
+        said.certificates = stream.get_ref().1.peer_certificates().map_or(0, <[_]>::len);
+    }
+    let certificates = said.certificates;
+    cluster.change(|state| state.hellos.push(said));
+    Ok(Connection {
+        stream: accepted?,
+        closed: Box::pin(running.cancelled_owned()),
+        certificates,
+    })
+}
+
+/// A connection that breaks when the cluster stops.
+pub(super) struct Connection {
+    stream: TlsStream<TcpStream>,
+    closed: Pin<Box<WaitForCancellationFutureOwned>>,
+    certificates: usize,
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        Peer {
+            certificates: self.certificates,
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.closed.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.closed.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        Poll::Ready(Ok(()))
+    }
+}

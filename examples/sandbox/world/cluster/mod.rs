@@ -1,0 +1,12 @@
+//! A pretend Teleport Auth Service: real gRPC over mutual TLS, with one state behind it.
+
+mod access_requests;
+mod handle;
+mod listener;
+mod service;
+mod state;
+
+pub use access_requests::{Draft, State, Verdict};
+pub use handle::{Cluster, ClusterOptions};
+pub use listener::Hello;
+pub use state::{ClusterFaults, ClusterState, PluginData, Write};

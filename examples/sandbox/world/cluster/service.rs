@@ -1,0 +1,248 @@
+//! The calls.
+
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+
+use futures_util::Stream;
+use futures_util::stream;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tonic::Request;
+use tonic::Response;
+use tonic::Status;
+
+use crate::world::cluster::Cluster;
+use crate::world::cluster::listener::Peer;
+use crate::world::cluster::state::BUFFER;
+use crate::world::proto;
+use crate::world::proto::auth_service_server;
+use crate::world::types;
+
+/// Requests in one page, if nobody wants another number.
+const PAGE: usize = 100;
+
+/// The kinds that this cluster can watch.
+const KINDS: [&str; 2] = ["access_request", "access_monitoring_rule"];
+
+pub(super) struct AuthService {
+    cluster: Cluster,
+}
+
+impl AuthService {
+    pub(super) fn new(cluster: Cluster) -> Self {
+        Self { cluster }
+    }
+
+    /// Does what every call does first: counts, waits, checks who calls, and fails if that is switched on.
+    async fn begin<T>(&self, call: &str, request: Request<T>) -> Result<T, Status> {
+        let (latency, failing) = self.cluster.change(|state| {
+            *state.calls.entry(call.to_owned()).or_default() += 1;
+            let failing = state.faults.fail_calls > 0;
+            state.faults.fail_calls = state.faults.fail_calls.saturating_sub(1);
+            (state.faults.latency, failing)
+        });
+        sleep(latency).await;
+        if failing {
+            return Err(Status::unavailable("pretended trouble"));
+        }
+        match request.extensions().get::<Peer>().map(|peer| peer.certificates) {
+            Some(1) => Ok(request.into_inner()),
+            Some(0) | None => Err(Status::permission_denied("access denied")),
+            Some(_) => Err(Status::permission_denied("intermediaries are not supported")),
+        }
+    }
+
+    fn matching(&self, filter: &types::AccessRequestFilter) -> Vec<types::AccessRequestV3> {
+        let state = self.cluster.state();
+        if state.faults.hide_requests {
+            return Vec::new();
+        }
+        let fits = |request: &&types::AccessRequestV3| {
+            let name = request.metadata.as_ref().map(|metadata| metadata.name.as_str());
+            let spec = request.spec.as_ref();
+            (filter.id.is_empty() || name == Some(filter.id.as_str()))
+                && (filter.user.is_empty() || spec.is_some_and(|spec| spec.user == filter.user))
+                && (filter.state == 0 || spec.is_some_and(|spec| spec.state == filter.state))
+        };
+        state.requests.values().filter(fits).cloned().collect()
+    }
+}
+
+#[tonic::async_trait]
+impl auth_service_server::AuthService for AuthService {
+    async fn ping(&self, request: Request<proto::PingRequest>) -> Result<Response<proto::PingResponse>, Status> {
+        self.begin("Ping", request).await?;
+        let options = &self.cluster.0.options;
+        Ok(Response::new(proto::PingResponse {
+            cluster_name: options.name.clone(),
+            server_version: options.version.clone(),
+            server_features: Some(proto::Features {
+                advanced_access_workflows: options.advanced_workflows,
+            }),
+            proxy_public_addr: options.proxy_public_addr.clone(),
+        }))
+    }
+
+    type WatchEventsStream = Events;
+
+    async fn watch_events(&self, request: Request<proto::Watch>) -> Result<Response<Events>, Status> {
+        let watch = self.begin("WatchEvents", request).await?;
+        let (sender, receiver) = mpsc::channel(BUFFER);
+        let opened = self.cluster.change(|state| {
+            let denied = &state.faults.deny_kinds;
+            let granted =
+                |kind: &types::WatchKind| KINDS.contains(&kind.kind.as_str()) && !denied.contains(&kind.kind.as_str());
+            let (granted, refused): (Vec<_>, Vec<_>) = watch.kinds.into_iter().partition(granted);
+            if granted.is_empty() {
+                return Err(Status::invalid_argument("none of the requested kinds can be watched"));
+            }
+            if !refused.is_empty() && !watch.allow_partial_success {
+                return Err(Status::permission_denied("access denied to perform action \"read\""));
+            }
+            if !state.faults.hold_init {
+                // The channel is new and has room.
+                let _ = sender.try_send(Ok(init(granted)));
+            }
+            state.watchers.push(sender);
+            Ok(())
+        });
+        opened?;
+        Ok(Response::new(Events {
+            receiver,
+            cluster: self.cluster.clone(),
+        }))
+    }
+
+    type GetAccessRequestsV2Stream = stream::Iter<std::vec::IntoIter<Result<types::AccessRequestV3, Status>>>;
+
+    async fn get_access_requests_v2(
+        &self,
+        request: Request<types::AccessRequestFilter>,
+    ) -> Result<Response<Self::GetAccessRequestsV2Stream>, Status> {
+        let filter = self.begin("GetAccessRequestsV2", request).await?;
+        let all: Vec<_> = self.matching(&filter).into_iter().map(Ok).collect();
+        Ok(Response::new(stream::iter(all)))
+    }
+
+    async fn list_access_requests(
+        &self,
+        request: Request<proto::ListAccessRequestsRequest>,
+    ) -> Result<Response<proto::ListAccessRequestsResponse>, Status> {
+        let query = self.begin("ListAccessRequests", request).await?;
+        let (unknown, page) = {
+            let faults = &self.cluster.state().faults;
+            (faults.no_list_call, faults.page)
+        };
+        if unknown {
+            return Err(Status::unimplemented("unknown method ListAccessRequests"));
+        }
+        let wanted = usize::try_from(query.limit).unwrap_or_default();
+        let most = page.unwrap_or(if wanted == 0 { PAGE } else { wanted.min(PAGE) });
+        let mut rest = self.matching(&query.filter.unwrap_or_default());
+        rest.retain(|request| name(request) >= query.start_key.as_str());
+        let next_key = rest.get(most).map(|request| name(request).to_owned());
+        rest.truncate(most);
+        Ok(Response::new(proto::ListAccessRequestsResponse {
+            access_requests: rest,
+            next_key: next_key.unwrap_or_default(),
+        }))
+    }
+
+    async fn get_plugin_data(
+        &self,
+        request: Request<types::PluginDataFilter>,
+    ) -> Result<Response<proto::PluginDataSeq>, Status> {
+        let filter = self.begin("GetPluginData", request).await?;
+        let state = self.cluster.state();
+        if state.faults.deny_plugin_data {
+            return Err(Status::permission_denied(
+                "access denied to perform action \"list\" on \"access_plugin_data\"",
+            ));
+        }
+        if filter.kind != "access_request" {
+            return Err(Status::invalid_argument("unsupported resource kind"));
+        }
+        let all = state.plugin_data.iter().filter(|(id, entries)| {
+            (filter.resource.is_empty() || **id == filter.resource)
+                && (filter.plugin.is_empty() || entries.contains_key(&filter.plugin))
+        });
+        let plugin_data = all.map(|(id, entries)| {
+            let entries = entries.iter().map(|(plugin, data)| {
+                let data = data.clone().into_iter().collect();
+                (plugin.clone(), types::PluginDataEntry { data })
+            });
+            types::PluginDataV3 {
+                kind: "plugin_data".to_owned(),
+                sub_kind: "access_request".to_owned(),
+                version: "v3".to_owned(),
+                metadata: Some(types::Metadata {
+                    name: id.clone(),
+                    ..types::Metadata::default()
+                }),
+                spec: Some(types::PluginDataSpecV3 {
+                    entries: entries.collect(),
+                }),
+            }
+        });
+        Ok(Response::new(proto::PluginDataSeq {
+            plugin_data: plugin_data.collect(),
+        }))
+    }
+
+    async fn update_plugin_data(
+        &self,
+        request: Request<types::PluginDataUpdateParams>,
+    ) -> Result<Response<()>, Status> {
+        let params = self.begin("UpdatePluginData", request).await?;
+        if params.kind != "access_request" {
+            return Err(Status::invalid_argument("unsupported resource kind"));
+        }
+        self.cluster.change(|state| {
+            if state.faults.deny_plugin_data {
+                let text = "access denied to perform action \"update\" on \"access_plugin_data\"";
+                return Err(Status::permission_denied(text));
+            }
+            state.swap(params).map(Response::new)
+        })
+    }
+}
+
+fn name(request: &types::AccessRequestV3) -> &str {
+    request.metadata.as_ref().map_or("", |metadata| metadata.name.as_str())
+}
+
+fn init(kinds: Vec<types::WatchKind>) -> proto::Event {
+    let status = types::WatchStatusV1 {
+        kind: "watch_status".to_owned(),
+        version: "v1".to_owned(),
+        metadata: None,
+        spec: Some(types::WatchStatusSpecV1 { kinds }),
+    };
+    proto::Event {
+        r#type: proto::Operation::Init.into(),
+        resource: Some(proto::event::Resource::WatchStatus(status)),
+    }
+}
+
+/// The events of one watcher; the cluster notices when nobody reads them any more.
+pub(super) struct Events {
+    receiver: mpsc::Receiver<Result<proto::Event, Status>>,
+    cluster: Cluster,
+}
+
+impl Stream for Events {
+    type Item = Result<proto::Event, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.receiver.poll_recv(cx)
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.receiver.close();
+        self.cluster
+            .change(|state| state.watchers.retain(|watcher| !watcher.is_closed()));
+    }
+}

@@ -1,0 +1,141 @@
+//! What the pretend cluster knows, and how it goes wrong.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use crate::world::cluster::Hello;
+use crate::world::proto::Event;
+use crate::world::types::AccessRequestV3;
+use crate::world::types::PluginDataUpdateParams;
+
+/// The data of one plugin for one request.
+pub type PluginData = BTreeMap<String, String>;
+
+/// The entry of the daemon.
+pub(super) const PLUGIN: &str = "msteams";
+
+/// How many events may wait for a slow reader before it is cut off.
+pub(super) const BUFFER: usize = 1_024;
+
+/// Largest object of plugin data, in bytes.
+const LARGEST_DATA: usize = 1_000_000;
+
+/// Everything the cluster knows.
+#[derive(Default)]
+pub struct ClusterState {
+    pub requests: BTreeMap<String, AccessRequestV3>,
+    /// By request, then by plugin.
+    pub plugin_data: BTreeMap<String, BTreeMap<String, PluginData>>,
+    /// Every accepted write of the daemon, in order.
+    pub writes: Vec<Write>,
+    /// Calls by the name of their method.
+    pub calls: BTreeMap<String, usize>,
+    pub hellos: Vec<Hello>,
+    pub faults: ClusterFaults,
+    pub(super) watchers: Vec<mpsc::Sender<Result<Event, Status>>>,
+}
+
+/// One write of plugin data.
+#[derive(Clone, Debug)]
+pub struct Write {
+    pub id: String,
+    pub set: PluginData,
+    pub expect: PluginData,
+}
+
+/// How the cluster misbehaves; everything is off at first.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+#[derive(Clone, Debug, Default)]
+pub struct ClusterFaults {
+    /// Added to every call.
+    pub latency: Duration,
+    /// So many writes are lost to somebody else.
+    pub lose_swaps: u32,
+    /// So many writes are done, and their answers lost.
+    pub lose_answers: u32,
+    /// So many calls are answered with UNAVAILABLE.
+    pub fail_calls: u32,
+    /// Kinds that our role may not watch.
+    pub deny_kinds: Vec<&'static str>,
+    /// Lists are empty, as without permission.
+    pub hide_requests: bool,
+    pub deny_plugin_data: bool,
+    /// The first event of a watch never comes.
+    pub hold_init: bool,
+    /// Older servers do not know `ListAccessRequests`.
+    pub no_list_call: bool,
+    /// Requests in one page.
+    pub page: Option<usize>,
+}
+
+impl ClusterState {
+    pub fn watches(&self) -> usize {
+        self.watchers.iter().filter(|watcher| !watcher.is_closed()).count()
+    }
+
+    /// Sends an event to every watcher; one that reads too slowly is cut off.
+    pub(super) fn tell(&mut self, event: &Event) {
+        self.watchers
+            .retain(|watcher| watcher.try_send(Ok(event.clone())).is_ok());
+    }
+
+    pub(super) fn data(&self, id: &str) -> PluginData {
+        let entries = self.plugin_data.get(id);
+        entries
+            .and_then(|entries| entries.get(PLUGIN))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Compares and swaps as Teleport does: `expect` with an empty value wants the key absent, `set` with one deletes it.
+    pub(super) fn swap(&mut self, params: PluginDataUpdateParams) -> Result<(), Status> {
+        let PluginDataUpdateParams {
+            resource: id,
+            plugin,
+            set,
+            expect,
+            ..
+        } = params;
+        if self.faults.lose_swaps > 0 {
+            self.faults.lose_swaps -= 1;
+            return Err(Status::failed_precondition("too many concurrent writes to plugin data"));
+        }
+        if !self.requests.contains_key(&id) && !self.plugin_data.contains_key(&id) {
+            return Err(Status::not_found("no access request matching the id"));
+        }
+        let mut data = self
+            .plugin_data
+            .get(&id)
+            .and_then(|all| all.get(&plugin))
+            .cloned()
+            .unwrap_or_default();
+        for (key, value) in &expect {
+            if data.get(key).map_or("", String::as_str) != value {
+                let text = format!("expectations not met for field {key:?}");
+                return Err(Status::failed_precondition(text));
+            }
+        }
+        data.extend(set.clone());
+        data.retain(|_, value| !value.is_empty());
+        let size: usize = data.iter().map(|(key, value)| key.len() + value.len() + 8).sum();
+        if size > LARGEST_DATA {
+            return Err(Status::invalid_argument("plugin data size limit exceeded"));
+        }
+        self.writes.push(Write {
+            id: id.clone(),
+            set: set.into_iter().collect(),
+            expect: expect.into_iter().collect(),
+        });
+        let entries = self.plugin_data.entry(id).or_default();
+        entries.insert(plugin, data);
+        entries.retain(|_, data| !data.is_empty());
+        if self.faults.lose_answers > 0 {
+            self.faults.lose_answers -= 1;
+            return Err(Status::unavailable("the answer was lost"));
+        }
+        Ok(())
+    }
+}

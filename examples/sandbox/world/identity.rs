@@ -1,0 +1,175 @@
+//! Certificates as Teleport makes them.
+
+use std::sync::Arc;
+
+use rcgen::BasicConstraints;
+use rcgen::CertificateParams;
+use rcgen::DistinguishedName;
+use rcgen::DnType;
+use rcgen::ExtendedKeyUsagePurpose;
+use rcgen::IsCa;
+use rcgen::Issuer;
+use rcgen::KeyPair;
+use rcgen::KeyUsagePurpose;
+use rustls::RootCertStore;
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::server::WebPkiClientVerifier;
+use time::Duration;
+use time::OffsetDateTime;
+
+/// The attribute that names the cluster.
+const CLUSTER: [u64; 5] = [1, 3, 9999, 1, 7];
+
+/// The two authorities of a cluster: one for its services, one for its users.
+pub struct Authority {
+    pub cluster: String,
+    hosts: Signer,
+    users: Signer,
+}
+
+struct Signer {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    der: CertificateDer<'static>,
+}
+
+/// A key with its certificate, both as PEM.
+pub struct Credentials {
+    pub key: String,
+    pub certificate: String,
+}
+
+/// When a certificate is valid, in seconds from now.
+#[derive(Clone, Copy)]
+pub struct Validity {
+    pub from: i64,
+    pub to: i64,
+}
+
+impl Validity {
+    pub const ONE_DAY: Self = Self { from: -60, to: 86_400 };
+    pub const OVER: Self = Self {
+        from: -7_200,
+        to: -3_600,
+    };
+}
+
+impl Authority {
+    pub fn new(cluster: &str) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            hosts: Signer::new(cluster),
+            users: Signer::new(cluster),
+        }
+    }
+
+    /// Signs a user's certificate, as `tctl auth sign` does.
+    pub fn user(&self, name: &str, roles: &[&str], validity: Validity) -> Credentials {
+        let mut params = params(validity);
+        params.distinguished_name.push(DnType::CommonName, name);
+        for role in roles {
+            params.distinguished_name.push(DnType::OrganizationName, *role);
+        }
+        params
+            .distinguished_name
+            .push(DnType::CustomDnType(CLUSTER.to_vec()), self.cluster.as_str());
+        self.users.sign(&params)
+    }
+
+    /// Writes an identity file: key, certificate, a line for SSH, and the authority of the services.
+    pub fn identity_file(&self, user: &Credentials) -> String {
+        let Credentials { key, certificate } = user;
+        let cluster = &self.cluster;
+        let authority = &self.hosts.pem;
+        format!("{key}{certificate}@cert-authority {cluster},*.{cluster} ssh-ed25519 AAAA type=host\n{authority}")
+    }
+
+    /// Returns the authority of the services as PEM, for `root_cas`.
+    pub fn authorities(&self) -> &str {
+        &self.hosts.pem
+    }
+
+    /// Returns what an Auth Service of the cluster `named` uses on its port.
+    ///
+    /// # Panics
+    /// Never: everything is made here and fits together.
+    pub fn server_config(&self, named: &str) -> Arc<ServerConfig> {
+        let mut params = params(Validity::ONE_DAY);
+        params.subject_alt_names = ["teleport.cluster.local", "*.teleport.cluster.local"]
+            .map(|name| rcgen::SanType::DnsName(name.try_into().expect("the names are ASCII")))
+            .to_vec();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, format!("auth.{named}"));
+        params.distinguished_name.push(DnType::OrganizationName, "Admin");
+        params
+            .distinguished_name
+            .push(DnType::CustomDnType(CLUSTER.to_vec()), named);
+        let key = KeyPair::generate().expect("a key can be made");
+        let certificate = params
+            .signed_by(&key, &self.hosts.issuer)
+            .expect("the parameters are complete");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut users = RootCertStore::empty();
+        users
+            .add(self.users.der.clone())
+            .expect("our own authority is a certificate");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(users), Arc::clone(&provider))
+            .allow_unauthenticated()
+            .build()
+            .expect("there is one authority");
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider serves both versions")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("the key belongs to the certificate");
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Arc::new(config)
+    }
+}
+
+impl Signer {
+    fn new(cluster: &str) -> Self {
+        let mut params = params(Validity::ONE_DAY);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = Vec::new();
+        params.distinguished_name.push(DnType::OrganizationName, cluster);
+        params.distinguished_name.push(DnType::CommonName, cluster);
+        let key = KeyPair::generate().expect("a key can be made");
+        let certificate = params.self_signed(&key).expect("the parameters are complete");
+        Self {
+            pem: certificate.pem(),
+            der: certificate.der().clone(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Credentials {
+        let key = KeyPair::generate().expect("a key can be made");
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .expect("the parameters are complete");
+        Credentials {
+            key: key.serialize_pem(),
+            certificate: certificate.pem(),
+        }
+    }
+}
+
+fn params(validity: Validity) -> CertificateParams {
+    #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
+    let now = OffsetDateTime::from(std::time::SystemTime::now());
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.not_before = now + Duration::seconds(validity.from);
+    params.not_after = now + Duration::seconds(validity.to);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}

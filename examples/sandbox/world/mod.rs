@@ -1,0 +1,33 @@
+//! A pretend world: a Teleport cluster and a Microsoft tenant that speak the real protocols on loopback sockets, with
+//! switches for trouble.
+//!
+//! People watch it on the sandbox's page; the tests let the daemon live in it. It knows nothing of the daemon.
+
+use std::future::Future;
+
+pub mod cluster;
+pub mod identity;
+pub mod proxy;
+pub mod tenant;
+
+/// Teleport's messages of `proto/types.proto`.
+#[expect(clippy::pedantic, reason = "generated code")]
+pub mod types {
+    include!(concat!(env!("OUT_DIR"), "/server/types.rs"));
+}
+
+/// Teleport's messages and service of `proto/auth.proto`.
+#[expect(clippy::all, clippy::pedantic, clippy::allow_attributes, reason = "generated code")]
+pub mod proto {
+    include!(concat!(env!("OUT_DIR"), "/server/proto.rs"));
+}
+
+/// Runs something beside everything else until it ends by itself.
+pub fn spawn<F>(future: F)
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
+    drop(tokio::spawn(future));
+}

@@ -1,0 +1,139 @@
+//! The Bot connector: messages in conversations.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::world::tenant::call::Asked;
+use crate::world::tenant::call::Reply;
+use crate::world::tenant::state::Card;
+use crate::world::tenant::state::World;
+
+const SCOPE: &str = "https://api.botframework.com/.default";
+
+/// Largest body in bytes of UTF-16.
+const LARGEST: usize = 100_000;
+
+pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
+    if !world.accepts(asked.header("authorization"), SCOPE) {
+        return Reply::ok(
+            401,
+            json!({"message": "Authorization has been denied for this request."}),
+        );
+    }
+    let segments: Vec<_> = asked.segments.iter().map(String::as_str).collect();
+    let [
+        "bot",
+        "teams",
+        "v3",
+        "conversations",
+        conversation,
+        "activities",
+        rest @ ..,
+    ] = &segments[..]
+    else {
+        return Reply::error(404, "BadArgument", "No such path");
+    };
+    let activity = match check(asked) {
+        Ok(activity) => activity,
+        Err(reply) => return reply,
+    };
+    if world.faults.enforce_limits && !world.limits.take(conversation) {
+        return Reply {
+            retry_after: Some(1),
+            ..Reply::error(429, "Throttled", "Too many requests")
+        };
+    }
+    if let Err(reply) = open(world, conversation) {
+        return reply;
+    }
+    match (asked.method.as_str(), rest) {
+        ("POST", []) => post(world, conversation, activity),
+        ("PUT", [id]) => put(world, conversation, id, activity),
+        _ => Reply::error(405, "BadArgument", "No such method"),
+    }
+}
+
+/// Reads an activity, and refuses what Teams refuses.
+fn check(asked: &Asked) -> Result<Value, Reply> {
+    let Some(activity) = asked.json() else {
+        return Err(Reply::error(400, "BadSyntax", "The body is not JSON"));
+    };
+    let size = String::from_utf8_lossy(&asked.body).encode_utf16().count() * 2;
+    if size > LARGEST {
+        return Err(Reply::error(413, "MessageSizeTooBig", "The message is too big"));
+    }
+    let attachments = activity["attachments"].as_array().map_or(0, Vec::len);
+    if attachments > 0 && activity.get("text").is_some() {
+        return Err(Reply::error(
+            400,
+            "BadSyntax",
+            "Activity resulted into multiple skype activities",
+        ));
+    }
+    if activity["type"] != "message" || attachments != 1 {
+        return Err(Reply::error(400, "BadSyntax", "Activity without a message"));
+    }
+    Ok(activity)
+}
+
+/// Finds the conversation, and whether the app may write there.
+fn open(world: &mut World, conversation: &str) -> Result<(), Reply> {
+    if let Some(team) = world
+        .teams
+        .iter()
+        .find(|team| team.channels.iter().any(|(thread, _)| thread == conversation))
+    {
+        return if team.installed {
+            Ok(())
+        } else {
+            Err(Reply::error(
+                403,
+                "BotNotInConversationRoster",
+                "The bot is not part of the conversation roster",
+            ))
+        };
+    }
+    let user = conversation.strip_prefix("19:").and_then(|rest| rest.split('_').next());
+    let Some(account) = user.map(str::to_owned).and_then(|user| world.account(&user)) else {
+        return Err(Reply::error(404, "ConversationNotFound", "Conversation not found"));
+    };
+    if account.blocked {
+        let message = json!({"subCode": "MessageWritesBlocked", "details": "blocked"}).to_string();
+        return Err(Reply::ok(403, json!({"errorCode": 209, "message": message})));
+    }
+    if account.installation.is_none() {
+        return Err(Reply::error(
+            403,
+            "BadArgument",
+            "Bot is not installed in user's personal scope",
+        ));
+    }
+    Ok(())
+}
+
+fn post(world: &mut World, conversation: &str, activity: Value) -> Reply {
+    world.activities += 1;
+    let id = world.activities.to_string();
+    world.chats.entry((*conversation).to_owned()).or_default().push(Card {
+        id: id.clone(),
+        history: vec![activity],
+        times: vec![now()],
+        deleted: false,
+    });
+    Reply::ok(201, json!({"id": id}))
+}
+
+fn put(world: &mut World, conversation: &str, id: &str, activity: Value) -> Reply {
+    let cards = world.chats.get_mut(conversation).into_iter().flatten();
+    let Some(card) = cards.into_iter().find(|card| card.id == id && !card.deleted) else {
+        return Reply::error(404, "ActivityNotFoundInConversation", "The activity does not exist");
+    };
+    card.history.push(activity);
+    card.times.push(now());
+    Reply::ok(200, json!({"id": id}))
+}
+
+fn now() -> std::time::SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
+    std::time::SystemTime::now()
+}

@@ -1,0 +1,104 @@
+//! How Microsoft misbehaves.
+
+use std::time::Duration;
+
+/// Everything is off at first.
+#[derive(Clone, Debug, Default)]
+pub struct TenantFaults {
+    /// Added to every call.
+    pub latency: Duration,
+    /// Refuse what is over the documented limits.
+    pub enforce_limits: bool,
+    /// The first rule that fits a call decides it.
+    pub rules: Vec<Rule>,
+    /// Asking for the chat of a fresh installation fails so many times.
+    pub chat_appears_after: u32,
+    /// How long new tokens live, in seconds, if not as long as usual.
+    pub token_lives: Option<u64>,
+}
+
+/// What happens to some calls.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Any method if there is none.
+    pub method: Option<&'static str>,
+    /// A part of the path; the empty one fits every path but that of tokens.
+    pub path: String,
+    /// How many calls; all of them if there is no number.
+    pub times: Option<u32>,
+    pub fault: Fault,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Only this status and, in seconds, `Retry-After`.
+    Status(u16, Option<u64>),
+    /// A page of a proxy instead of an answer.
+    Html,
+    /// Done, and answered with nothing.
+    Empty,
+    /// Done, and only half of the answer arrives.
+    HalfBody,
+    /// No answer, ever.
+    Hang,
+    /// The connection breaks before anything is done.
+    ResetBefore,
+    /// The connection breaks after everything is done.
+    ResetAfter,
+    /// Done, but later.
+    Slow(Duration),
+    /// A refusal of the login service, by its AADSTS number.
+    TokenError(u32),
+    /// The status with an error code of the connector or Graph.
+    Error(u16, &'static str),
+}
+
+impl Rule {
+    /// Spoils every call, but for those of tokens.
+    pub fn always(fault: Fault) -> Self {
+        Self {
+            method: None,
+            path: String::new(),
+            times: None,
+            fault,
+        }
+    }
+
+    /// Spoils some calls with this method and this part of the path.
+    pub fn some(times: u32, method: &'static str, path: &str, fault: Fault) -> Self {
+        Self {
+            method: Some(method),
+            path: path.to_owned(),
+            times: Some(times),
+            fault,
+        }
+    }
+
+    /// Spoils every call with this method and this part of the path.
+    pub fn every(method: &'static str, path: &str, fault: Fault) -> Self {
+        Self {
+            times: None,
+            ..Self::some(0, method, path, fault)
+        }
+    }
+
+    fn fits(&self, method: &str, path: &str) -> bool {
+        let path_fits = if self.path.is_empty() {
+            !path.ends_with("/oauth2/v2.0/token")
+        } else {
+            path.contains(&self.path)
+        };
+        path_fits && self.method.is_none_or(|wanted| wanted == method) && self.times != Some(0)
+    }
+}
+
+impl TenantFaults {
+    /// Takes the fault of a call, and counts it.
+    pub(super) fn take(&mut self, method: &str, path: &str) -> Option<Fault> {
+        let rule = self.rules.iter_mut().find(|rule| rule.fits(method, path))?;
+        if let Some(times) = &mut rule.times {
+            *times -= 1;
+        }
+        Some(rule.fault.clone())
+    }
+}

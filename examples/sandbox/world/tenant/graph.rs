@@ -1,0 +1,159 @@
+//! Graph: the catalog, people, teams, and who has the app.
+
+use serde_json::Value;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::world::tenant::call::Asked;
+use crate::world::tenant::call::Reply;
+use crate::world::tenant::call::filter;
+use crate::world::tenant::state::User;
+use crate::world::tenant::state::World;
+
+const SCOPE: &str = "https://graph.microsoft.com/.default";
+
+pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
+    if !world.accepts(asked.header("authorization"), SCOPE) {
+        return Reply::error(
+            401,
+            "InvalidAuthenticationToken",
+            "Access token is empty, expired or for another audience.",
+        );
+    }
+    let segments: Vec<_> = asked.segments.iter().map(String::as_str).collect();
+    let method = asked.method.as_str();
+    match (method, &segments[..]) {
+        ("GET", ["graph", "v1.0", "appCatalogs", "teamsApps"]) => catalog(world, asked),
+        ("GET", ["graph", "v1.0", "users"]) => by_mail(world, asked),
+        ("GET", ["graph", "v1.0", "users", key]) => match world.account(key) {
+            Some(account) => Reply::ok(200, person(&account.user)),
+            None => nobody(key),
+        },
+        (_, ["graph", "v1.0", "users", key, teamwork, "installedApps", rest @ ..])
+            if teamwork.eq_ignore_ascii_case("teamwork") =>
+        {
+            installed(world, asked, key, rest)
+        }
+        ("GET", ["graph", "v1.0", "teams", id, "installedApps"]) => {
+            let Some(team) = world.teams.iter().find(|team| team.id == *id) else {
+                return Reply::error(404, "NotFound", "No team found with Group Id");
+            };
+            let value = if team.installed {
+                vec![json!({"id": format!("installed-{id}")})]
+            } else {
+                Vec::new()
+            };
+            app_filtered(world, asked, value)
+        }
+        _ => Reply::error(400, "BadRequest", "Resource not found for the segment"),
+    }
+}
+
+fn catalog(world: &World, asked: &Asked) -> Reply {
+    let Some(wanted) = asked.query("$filter").and_then(|text| filter(text, "externalId")) else {
+        return Reply::error(400, "BadRequest", "Invalid filter clause");
+    };
+    let options = &world.options;
+    let app = json!({
+        "id": options.catalog_id,
+        "externalId": options.teams_app_id,
+        "displayName": "TeleBot",
+        "distributionMethod": "organization",
+    });
+    let found = options.in_catalog && wanted == options.teams_app_id;
+    list(if found { vec![app] } else { Vec::new() })
+}
+
+fn by_mail(world: &World, asked: &Asked) -> Reply {
+    let Some(mail) = asked.query("$filter").and_then(|text| filter(text, "mail")) else {
+        return Reply::error(400, "Request_BadRequest", "Invalid filter clause");
+    };
+    let has = |user: &User| user.mail.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(&mail));
+    list(
+        world
+            .accounts
+            .iter()
+            .map(|account| &account.user)
+            .filter(|user| has(user))
+            .map(person)
+            .collect(),
+    )
+}
+
+/// Whether a user has the app, how they get it, and where they talk to it.
+fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Reply {
+    let hides = world.faults.chat_appears_after;
+    let catalog_id = world.options.catalog_id.clone();
+    let app_id = world.options.app_id.clone();
+    let tenant_id = world.options.tenant_id.clone();
+    let Some(account) = world.account(key) else {
+        return nobody(key);
+    };
+    match (asked.method.as_str(), rest) {
+        ("GET", []) => {
+            let installation = account.installation.clone();
+            app_filtered(
+                world,
+                asked,
+                installation.map(|id| json!({"id": id})).into_iter().collect(),
+            )
+        }
+        ("POST", []) => {
+            let bind = asked
+                .json()
+                .and_then(|body| body["teamsApp@odata.bind"].as_str().map(str::to_owned));
+            if !bind.is_some_and(|bind| bind.ends_with(&format!("/appCatalogs/teamsApps/{catalog_id}"))) {
+                return Reply::error(400, "BadRequest", "Invalid app reference");
+            }
+            if account.installation.is_some() {
+                return Reply::error(409, "Conflict", "App already installed");
+            }
+            account.installation = Some(Uuid::new_v4().simple().to_string());
+            account.chat_hides = hides;
+            Reply::empty(201)
+        }
+        ("GET", [installation, "chat"]) if account.installation.as_deref() == Some(*installation) => {
+            if account.chat_hides > 0 {
+                account.chat_hides -= 1;
+                return Reply::error(404, "NotFound", "Chat not found");
+            }
+            let id = format!("19:{}_{app_id}@unq.gbl.spaces", account.user.id);
+            Reply::ok(
+                200,
+                json!({"id": id, "chatType": "oneOnOne", "tenantId": tenant_id, "webUrl": "https://teams.microsoft.com/l/chat/x"}),
+            )
+        }
+        ("DELETE", [installation]) if account.installation.as_deref() == Some(*installation) => {
+            account.installation = None;
+            Reply::empty(204)
+        }
+        _ => Reply::error(404, "NotFound", "Installation not found"),
+    }
+}
+
+/// Answers with the installation if the question names our app in the documented way.
+fn app_filtered(world: &World, asked: &Asked, value: Vec<Value>) -> Reply {
+    let wanted = asked.query("$filter").and_then(|text| filter(text, "teamsApp/id"));
+    match (asked.query("$expand"), wanted) {
+        (Some("teamsApp"), Some(id)) if id == world.options.catalog_id => list(value),
+        (Some("teamsApp"), Some(_)) => list(Vec::new()),
+        _ => Reply::error(400, "BadRequest", "Invalid filter clause"),
+    }
+}
+
+fn person(user: &User) -> Value {
+    json!({"id": user.id, "displayName": user.name, "mail": user.mail, "userPrincipalName": user.upn})
+}
+
+fn nobody(key: &str) -> Reply {
+    Reply::error(
+        404,
+        "Request_ResourceNotFound",
+        &format!("Resource '{key}' does not exist"),
+    )
+}
+
+fn list(value: Vec<Value>) -> Reply {
+    let value = Value::Array(value);
+    Reply::ok(200, json!({"value": value}))
+}

@@ -1,0 +1,272 @@
+//! What people and tests do to the pretend tenant.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::utf8_percent_encode;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::world::tenant::Call;
+use crate::world::tenant::Card;
+use crate::world::tenant::TenantFaults;
+use crate::world::tenant::User;
+use crate::world::tenant::server;
+use crate::world::tenant::state::Account;
+use crate::world::tenant::state::Team;
+use crate::world::tenant::state::World;
+
+/// A pretend tenant; clones are the same one.
+#[derive(Clone)]
+pub struct Tenant(Arc<Inner>);
+
+struct Inner {
+    options: TenantOptions,
+    base: String,
+    world: Mutex<World>,
+    version: watch::Sender<u64>,
+}
+
+/// Who the tenant is, and which app it knows.
+#[derive(Clone, Debug)]
+pub struct TenantOptions {
+    pub tenant_id: String,
+    pub app_id: String,
+    pub app_secret: String,
+    /// The id in the app's manifest.
+    pub teams_app_id: String,
+    pub catalog_id: String,
+    pub in_catalog: bool,
+}
+
+impl Default for TenantOptions {
+    fn default() -> Self {
+        Self {
+            tenant_id: "ff882432-09b0-437b-bd22-ca13c0037ded".to_owned(),
+            app_id: "2d3a1c0e-7c1b-4f0e-9a57-3c9b8f5d2e11".to_owned(),
+            app_secret: "sandbox~secret+with/odd=characters&".to_owned(),
+            teams_app_id: "6f1b0c5e-2a4d-4e8a-8d7c-1b2f3a4c5d6e".to_owned(),
+            catalog_id: "292e2881-38ab-7777-8aa7-cefed1404a63".to_owned(),
+            in_catalog: true,
+        }
+    }
+}
+
+impl Tenant {
+    /// Starts a tenant in which nobody is yet.
+    ///
+    /// # Panics
+    /// If no port can be had.
+    pub async fn start(options: TenantOptions) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a loopback port can be had");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let tenant = Self(Arc::new(Inner {
+            world: Mutex::new(World::new(options.clone())),
+            options,
+            base: format!("http://{address}"),
+            version: watch::Sender::new(0),
+        }));
+        server::serve(tenant.clone(), listener);
+        tenant
+    }
+
+    pub fn options(&self) -> &TenantOptions {
+        &self.0.options
+    }
+
+    /// Where tokens are asked for; like the others, a base with a path of its own.
+    pub fn login(&self) -> String {
+        format!("{}/login", self.0.base)
+    }
+
+    pub fn graph(&self) -> String {
+        format!("{}/graph", self.0.base)
+    }
+
+    pub fn bot(&self) -> String {
+        format!("{}/bot/teams", self.0.base)
+    }
+
+    /// Adds somebody who has the app.
+    pub fn add_user(&self, name: &str, mail: Option<&str>, upn: &str) -> User {
+        let user = User {
+            id: Uuid::new_v4().to_string(),
+            name: name.to_owned(),
+            mail: mail.map(str::to_owned),
+            upn: upn.to_owned(),
+        };
+        self.change(|world| {
+            world.accounts.push(Account {
+                user: user.clone(),
+                installation: Some(Uuid::new_v4().simple().to_string()),
+                blocked: false,
+                chat_hides: 0,
+            });
+        });
+        user
+    }
+
+    pub fn remove_user(&self, user: &User) {
+        self.change(|world| world.accounts.retain(|account| account.user.id != user.id));
+    }
+
+    /// Adds a channel to a team, which is made if there is none, and returns its link.
+    pub fn add_channel(&self, team: &str, name: &str) -> String {
+        let thread = format!("19:{}@thread.tacv2", Uuid::new_v4().simple());
+        let id = self.change(|world| {
+            let at = world
+                .teams
+                .iter()
+                .position(|known| known.name == team)
+                .unwrap_or_else(|| {
+                    world.teams.push(Team {
+                        id: Uuid::new_v4().to_string(),
+                        name: team.to_owned(),
+                        installed: true,
+                        channels: Vec::new(),
+                    });
+                    world.teams.len() - 1
+                });
+            let team = &mut world.teams[at];
+            team.channels.push((thread.clone(), name.to_owned()));
+            team.id.clone()
+        });
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        format!(
+            "https://teams.microsoft.com/l/channel/{}/{}?groupId={id}&tenantId={}",
+            encode(&thread),
+            encode(&encode(name)),
+            self.0.options.tenant_id
+        )
+    }
+
+    /// Takes the app out of a team, or puts it back.
+    pub fn set_team_installed(&self, team: &str, installed: bool) {
+        self.change(|world| {
+            for known in world.teams.iter_mut().filter(|known| known.name == team) {
+                known.installed = installed;
+            }
+        });
+    }
+
+    pub fn uninstall(&self, user: &User) {
+        self.edit(user, |account| account.installation = None);
+    }
+
+    pub fn block(&self, user: &User) {
+        self.edit(user, |account| account.blocked = true);
+    }
+
+    pub fn unblock(&self, user: &User) {
+        self.edit(user, |account| account.blocked = false);
+    }
+
+    fn edit(&self, user: &User, edit: impl FnOnce(&mut Account)) {
+        self.change(|world| {
+            world.account(&user.id).map(edit);
+        });
+    }
+
+    /// Says how a user stands to the app: `ok`, `blocked` or `missing`.
+    pub fn standing(&self, user: &User) -> &'static str {
+        self.change_quietly(|world| match world.account(&user.id) {
+            Some(account) if account.blocked => "blocked",
+            Some(account) if account.installation.is_some() => "ok",
+            Some(_) | None => "missing",
+        })
+    }
+
+    /// Deletes a message by hand.
+    pub fn delete_card(&self, id: &str) {
+        self.change(|world| {
+            for card in world.chats.values_mut().flatten().filter(|card| card.id == id) {
+                card.deleted = true;
+            }
+        });
+    }
+
+    /// Returns the messages to a user, by mail address or principal name, in order.
+    pub fn chat_of(&self, user: &str) -> Vec<Card> {
+        self.change_quietly(|world| {
+            let user = world.account(user).map(|account| account.user.clone());
+            let conversation = user.map(|user| world.conversation_of(&user)).unwrap_or_default();
+            world.chats.get(&conversation).cloned().unwrap_or_default()
+        })
+    }
+
+    /// Returns the messages in a channel, by its link.
+    pub fn channel_cards(&self, link: &str) -> Vec<Card> {
+        self.change_quietly(|world| {
+            let thread = link.split('/').find(|part| part.contains("%40thread"));
+            let thread = thread.map(|part| {
+                percent_encoding::percent_decode_str(part)
+                    .decode_utf8_lossy()
+                    .into_owned()
+            });
+            world
+                .chats
+                .get(&thread.unwrap_or_default())
+                .cloned()
+                .unwrap_or_default()
+        })
+    }
+
+    /// Returns every message, by conversation.
+    pub fn cards(&self) -> Vec<(String, Card)> {
+        self.change_quietly(|world| {
+            let all = world.chats.iter();
+            all.flat_map(|(chat, cards)| cards.iter().map(|card| (chat.clone(), card.clone())))
+                .collect()
+        })
+    }
+
+    pub fn faults(&self, change: impl FnOnce(&mut TenantFaults)) {
+        self.change(|world| change(&mut world.faults));
+    }
+
+    /// Every token that was given out is worthless from now on.
+    pub fn revoke_tokens(&self) {
+        self.change(|world| world.tokens.clear());
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        self.change_quietly(|world| world.calls.clone())
+    }
+
+    /// Returns how many calls were answered with 429.
+    pub fn throttled(&self) -> usize {
+        self.change_quietly(|world| world.throttled)
+    }
+
+    /// Counts changes, for those who show the state.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.version.subscribe()
+    }
+
+    pub(super) fn note(&self, call: Call) {
+        self.change(|world| {
+            world.throttled += usize::from(call.status == 429);
+            world.calls.push(call);
+        });
+    }
+
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let result = self.change_quietly(change);
+        self.0.version.send_modify(|version| *version += 1);
+        result
+    }
+
+    fn change_quietly<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        change(&mut self.world())
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

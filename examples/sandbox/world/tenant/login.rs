@@ -1,0 +1,88 @@
+//! The login service: tokens for client credentials.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::world::tenant::call::Asked;
+use crate::world::tenant::call::Reply;
+use crate::world::tenant::state::Token;
+use crate::world::tenant::state::World;
+
+/// How long a token lives, in seconds.
+const LIFE: u64 = 3_599;
+
+pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
+    let ["login", tenant, "oauth2", "v2.0", "token"] =
+        asked.segments.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    else {
+        return Reply::empty(404);
+    };
+    if asked.method != "POST"
+        || !asked
+            .header("content-type")
+            .starts_with("application/x-www-form-urlencoded")
+    {
+        return Reply::empty(400);
+    }
+    let text = String::from_utf8_lossy(&asked.body).into_owned();
+    let form = Asked::new("POST", "", &text, axum::http::HeaderMap::new(), Vec::new());
+    let field = |name| form.query(name).unwrap_or_default();
+    let options = &world.options;
+    if tenant != options.tenant_id {
+        return refusal(90_002);
+    }
+    if field("client_id") != options.app_id {
+        return refusal(700_016);
+    }
+    if field("client_secret") != options.app_secret {
+        return refusal(7_000_215);
+    }
+    if field("grant_type") != "client_credentials" || !field("scope").ends_with("/.default") {
+        return refusal(70_011);
+    }
+    let life = world.faults.token_lives.unwrap_or(LIFE);
+    let token = Uuid::new_v4().simple().to_string();
+    world.tokens.insert(
+        token.clone(),
+        Token {
+            scope: field("scope").to_owned(),
+            until: Instant::now() + Duration::from_secs(life),
+        },
+    );
+    Reply::ok(
+        200,
+        json!({"token_type": "Bearer", "expires_in": life, "access_token": token}),
+    )
+}
+
+/// Refuses as the login service does.
+pub(super) fn refusal(code: u32) -> Reply {
+    let (status, error, text) = match code {
+        7_000_215 => (401, "invalid_client", "Invalid client secret provided."),
+        7_000_222 => (401, "invalid_client", "The provided client secret keys are expired."),
+        700_016 => (
+            400,
+            "unauthorized_client",
+            "Application was not found in the directory.",
+        ),
+        90_002 => (400, "invalid_request", "Tenant not found."),
+        70_011 => (
+            400,
+            "invalid_scope",
+            "The provided value for the input parameter 'scope' is not valid.",
+        ),
+        _ => (400, "invalid_request", "Refused."),
+    };
+    Reply::ok(
+        status,
+        json!({
+            "error": error,
+            "error_description": format!("AADSTS{code}: {text} Trace ID: 0 Correlation ID: 0 Timestamp: now"),
+            "error_codes": [code],
+            "correlation_id": "00000000-0000-0000-0000-000000000000",
+        }),
+    )
+}

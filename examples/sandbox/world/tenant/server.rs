@@ -1,0 +1,148 @@
+//! The port: plain HTTP, and connections that break when they are told to.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::body::Bytes;
+use axum::http::Request;
+use axum::http::Response;
+use futures_util::stream;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::world;
+use crate::world::tenant::Call;
+use crate::world::tenant::Fault;
+use crate::world::tenant::Tenant;
+use crate::world::tenant::bot;
+use crate::world::tenant::call::Asked;
+use crate::world::tenant::call::Reply;
+use crate::world::tenant::graph;
+use crate::world::tenant::login;
+
+/// Largest request that is read, in bytes.
+const LARGEST: usize = 8 << 20;
+
+pub(super) fn serve(tenant: Tenant, listener: TcpListener) {
+    world::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Small answers must not wait for each other.
+            let _ = stream.set_nodelay(true);
+            let tenant = tenant.clone();
+            world::spawn(async move {
+                let broken = CancellationToken::new();
+                let service = service_fn(|request: Request<hyper::body::Incoming>| {
+                    let (tenant, broken) = (tenant.clone(), broken.clone());
+                    async move { Ok::<_, Infallible>(answer(tenant, request.map(Body::new), broken).await) }
+                });
+                let connection =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                tokio::select! {
+                    () = broken.cancelled() => {}
+                    // A client that goes away is none of our business.
+                    _ = connection => {}
+                }
+            });
+        }
+    });
+}
+
+async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToken) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, LARGEST).await.unwrap_or_default();
+    let (method, path) = (head.method.as_str(), head.uri.path());
+    let asked = Asked::new(
+        method,
+        path,
+        head.uri.query().unwrap_or_default(),
+        head.headers,
+        body.to_vec(),
+    );
+    let (latency, fault) = tenant.change(|world| {
+        let fault = world.faults.take(&asked.method, &asked.path);
+        (world.faults.latency, fault)
+    });
+    sleep(latency).await;
+    if let Some(Fault::Slow(pause)) = fault {
+        sleep(pause).await;
+    }
+    let spoiled = match &fault {
+        Some(Fault::Status(status, retry_after)) => Some(Reply {
+            retry_after: *retry_after,
+            ..Reply::empty(*status)
+        }),
+        Some(Fault::TokenError(code)) => Some(login::refusal(*code)),
+        Some(Fault::Error(status, code)) => Some(Reply::error(*status, code, "Pretended")),
+        Some(Fault::Html) => Some(Reply::empty(200)),
+        Some(Fault::ResetBefore) => {
+            tenant.note(call(&asked, 0));
+            broken.cancel();
+            return std::future::pending().await;
+        }
+        Some(Fault::Hang) => {
+            tenant.note(call(&asked, 0));
+            return std::future::pending().await;
+        }
+        Some(Fault::Empty | Fault::HalfBody | Fault::ResetAfter | Fault::Slow(_)) | None => None,
+    };
+    let reply = spoiled.unwrap_or_else(|| {
+        tenant.change(|world| match asked.segments.first().map(String::as_str) {
+            Some("login") => login::answer(world, &asked),
+            Some("graph") => graph::answer(world, &asked),
+            Some("bot") => bot::answer(world, &asked),
+            _ => Reply::empty(404),
+        })
+    });
+    tenant.note(call(&asked, reply.status));
+    match fault {
+        Some(Fault::ResetAfter) => {
+            broken.cancel();
+            std::future::pending().await
+        }
+        Some(Fault::Html) => html(),
+        Some(Fault::Empty) => response(&reply, Body::empty()),
+        Some(Fault::HalfBody) => half(&reply),
+        _ => {
+            let body = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
+            response(&reply, Body::from(body))
+        }
+    }
+}
+
+fn call(asked: &Asked, status: u16) -> Call {
+    Call {
+        method: asked.method.clone(),
+        path: asked.path.clone(),
+        status,
+    }
+}
+
+fn response(reply: &Reply, body: Body) -> Response<Body> {
+    let mut response = Response::builder().status(reply.status);
+    if let Some(seconds) = reply.retry_after {
+        response = response.header("retry-after", seconds);
+    }
+    if reply.body.is_some() {
+        response = response.header("content-type", "application/json; charset=utf-8");
+    }
+    response.body(body).expect("the parts are all valid")
+}
+
+fn html() -> Response<Body> {
+    let page = "<html><body>Please log in to the proxy</body></html>";
+    let response = Response::builder().header("content-type", "text/html");
+    response.body(Body::from(page)).expect("the parts are all valid")
+}
+
+/// Promises a whole body, and breaks off in its middle.
+fn half(reply: &Reply) -> Response<Body> {
+    let whole = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
+    let part = Bytes::copy_from_slice(&whole.as_bytes()[..whole.len() / 2]);
+    let pieces = [Ok(part), Err(std::io::Error::other("pretended"))];
+    let mut response = response(reply, Body::from_stream(stream::iter(pieces)));
+    response.headers_mut().insert("content-length", whole.len().into());
+    response
+}

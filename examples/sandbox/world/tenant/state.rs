@@ -1,0 +1,107 @@
+//! What the pretend tenant knows.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::world::tenant::Call;
+use crate::world::tenant::TenantFaults;
+use crate::world::tenant::TenantOptions;
+use crate::world::tenant::limits::Limits;
+
+/// A person; the handle stays the same whatever happens to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    pub id: String,
+    pub name: String,
+    pub mail: Option<String>,
+    pub upn: String,
+}
+
+/// A message with a card.
+#[derive(Clone, Debug)]
+pub struct Card {
+    pub id: String,
+    /// Every body, from the first post to the newest edit.
+    pub history: Vec<Value>,
+    pub times: Vec<SystemTime>,
+    pub deleted: bool,
+}
+
+pub(super) struct Account {
+    pub(super) user: User,
+    pub(super) installation: Option<String>,
+    pub(super) blocked: bool,
+    /// Asking for the chat fails so many times still.
+    pub(super) chat_hides: u32,
+}
+
+pub(super) struct Team {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) installed: bool,
+    /// Thread and name.
+    pub(super) channels: Vec<(String, String)>,
+}
+
+pub(super) struct Token {
+    pub(super) scope: String,
+    pub(super) until: Instant,
+}
+
+pub(super) struct World {
+    pub(super) options: TenantOptions,
+    pub(super) accounts: Vec<Account>,
+    pub(super) teams: Vec<Team>,
+    /// By conversation.
+    pub(super) chats: BTreeMap<String, Vec<Card>>,
+    pub(super) tokens: HashMap<String, Token>,
+    pub(super) faults: TenantFaults,
+    pub(super) calls: Vec<Call>,
+    pub(super) throttled: usize,
+    pub(super) limits: Limits,
+    pub(super) activities: u64,
+}
+
+impl World {
+    pub(super) fn new(options: TenantOptions) -> Self {
+        Self {
+            options,
+            accounts: Vec::new(),
+            teams: Vec::new(),
+            chats: BTreeMap::new(),
+            tokens: HashMap::new(),
+            faults: TenantFaults::default(),
+            calls: Vec::new(),
+            throttled: 0,
+            limits: Limits::default(),
+            activities: 1_700_000_000_000,
+        }
+    }
+
+    /// Finds somebody by id, mail address or principal name.
+    pub(super) fn account(&mut self, key: &str) -> Option<&mut Account> {
+        let key = key.to_lowercase();
+        let is = |text: &str| text.to_lowercase() == key;
+        self.accounts.iter_mut().find(|account| {
+            let User { id, mail, upn, .. } = &account.user;
+            is(id) || is(upn) || mail.as_deref().is_some_and(is)
+        })
+    }
+
+    /// The chat of the app with a user.
+    pub(super) fn conversation_of(&self, user: &User) -> String {
+        format!("19:{}_{}@unq.gbl.spaces", user.id, self.options.app_id)
+    }
+
+    /// Checks a bearer token: it must be known, for this scope, and not over.
+    pub(super) fn accepts(&self, authorization: &str, scope: &str) -> bool {
+        let token = authorization
+            .strip_prefix("Bearer ")
+            .and_then(|token| self.tokens.get(token));
+        token.is_some_and(|token| token.scope == scope && token.until > Instant::now())
+    }
+}

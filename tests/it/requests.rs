@@ -1,0 +1,198 @@
+//! The life of an access request, as reviewers see it.
+
+use std::time::Duration;
+
+use crate::support::ALICE;
+use crate::support::BOB;
+use crate::support::Town;
+use crate::world::cluster::ClusterOptions;
+use crate::world::cluster::Draft;
+use crate::world::cluster::State;
+use crate::world::cluster::Verdict;
+use crate::world::tenant::TenantOptions;
+
+#[tokio::test]
+async fn a_request_is_announced_to_each_recipient_and_its_approval_is_shown() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "Go ahead");
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.sees(BOB, &["APPROVED"]).await;
+    town.reads(BOB, "Go ahead").await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn every_review_appears_while_the_request_waits_for_more() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft {
+        approvals: 2,
+        roles: vec!["dev".to_owned()],
+        ..Draft::default()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "One of two");
+    town.reads(ALICE, "One of two").await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.cluster.review(&id, "carol", Verdict::Approve, "Two of two");
+    town.reads(ALICE, "Two of two").await;
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_denial_and_a_promotion_are_shown() {
+    let town = Town::start().await;
+    let denied = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.cluster.set_state(&denied, State::Denied, "Not now");
+    town.sees(ALICE, &["DENIED"]).await;
+    town.sees(BOB, &["DENIED"]).await;
+    let promoted = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["DENIED", "PENDING"]).await;
+    town.sees(BOB, &["DENIED", "PENDING"]).await;
+    town.cluster.promote(&promoted, "alice", "Database people");
+    town.sees(ALICE, &["DENIED", "PROMOTED"]).await;
+    town.reads(BOB, "Database people").await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn the_end_of_an_undecided_request_closes_its_cards_and_keeps_its_reviews() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft {
+        approvals: 2,
+        ..Draft::default()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "Fine with me");
+    town.reads(BOB, "Fine with me").await;
+    town.reads(ALICE, "Fine with me").await;
+    town.settled(&id).await;
+    town.cluster.delete(&id);
+    town.sees(ALICE, &["EXPIRED"]).await;
+    town.sees(BOB, &["EXPIRED"]).await;
+    town.reads(BOB, "Fine with me").await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_granted_access_does_not_repaint_its_card() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "");
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.sees(BOB, &["APPROVED"]).await;
+    town.settled(&id).await;
+    town.cluster.delete(&id);
+    // The next request goes through the same daemon after the deletion, so that one has been handled.
+    let next = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+    town.sees(BOB, &["APPROVED", "PENDING"]).await;
+    town.settled(&next).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_decided_before_anybody_hears_of_it_is_not_announced() {
+    let town = Town::start().await;
+    for state in [State::Approved, State::Denied, State::Promoted, State::None] {
+        town.cluster.create(Draft {
+            state,
+            ..Draft::default()
+        });
+    }
+    let last = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&last).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn repeated_events_tell_nobody_anything_new() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    for _ in 0..20 {
+        town.cluster.repeat(&id);
+    }
+    town.cluster.review(&id, "alice", Verdict::Deny, "no");
+    town.sees(ALICE, &["DENIED"]).await;
+    town.sees(BOB, &["DENIED"]).await;
+    for _ in 0..20 {
+        town.cluster.repeat(&id);
+    }
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn the_card_links_to_the_web_ui_or_names_the_commands() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.reads(
+        ALICE,
+        &format!("https://teleport.sandbox.example.com/web/requests/{id}"),
+    )
+    .await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.finish().await;
+
+    let community = ClusterOptions {
+        advanced_workflows: false,
+        ..ClusterOptions::default()
+    };
+    let mut town = Town::build_with(community, TenantOptions::default()).await;
+    town.start_daemon().await;
+    let id = town.cluster.create(Draft::default());
+    town.reads(ALICE, &format!("tsh request review --approve {id}")).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn odd_requests_are_shown_safely() {
+    let town = Town::start().await;
+    let reasons = [
+        "x".repeat(64 * 1024),
+        "line one\nline two\r\n\tline three".to_owned(),
+        "[click](https://evil.example) <at>All</at> **now**".to_owned(),
+        "\u{202E}drowssap\u{202C}\u{200B}\u{FEFF}".to_owned(),
+        String::new(),
+    ];
+    for (number, reason) in reasons.into_iter().enumerate() {
+        town.cluster.create(Draft {
+            reason,
+            roles: if number == 4 {
+                Vec::new()
+            } else {
+                vec!["dev".to_owned()]
+            },
+            resources: (0..200).map(|n| ("node".to_owned(), format!("web-{n}"))).collect(),
+            access_for: Duration::from_secs(30),
+            ..Draft::default()
+        });
+    }
+    // A request without roles has no recipients of its own.
+    town.sees(ALICE, &["PENDING"; 4]).await;
+    let cards = town.chat(ALICE);
+    let texts: Vec<_> = cards
+        .iter()
+        .map(|card| crate::support::newest(card).to_string())
+        .collect();
+    let all = texts.concat();
+    assert!(all.contains("and 190 more"), "{all}");
+    assert!(all.contains("line one line two line three"), "{all}");
+    assert!(!all.contains("](https://"), "{all}");
+    assert!(!all.contains('\u{202E}'), "{all}");
+    assert!(texts.iter().all(|text| text.len() < 40_000));
+    town.finish().await;
+}

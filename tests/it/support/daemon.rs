@@ -1,0 +1,131 @@
+//! The real daemon, on a runtime of its own so that it can be killed.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use teleport_msteams::config::Settings;
+use teleport_msteams::daemon;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::Dispatch;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// A running daemon.
+pub(crate) struct Daemon {
+    runtime: Option<Runtime>,
+    ended: JoinHandle<anyhow::Result<()>>,
+    stop: CancellationToken,
+    log: Log,
+}
+
+/// The lines of one daemon.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Daemon {
+    pub(crate) fn start(settings: Settings) -> Self {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter("warn,teleport_msteams=debug")
+            .with_writer(log.clone())
+            .with_ansi(false)
+            .finish();
+        let dispatch = Dispatch::new(subscriber);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            // Each daemon's threads write into its own log, however many tests run at once.
+            .on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&dispatch)))
+            .build()
+            .unwrap();
+        let stop = CancellationToken::new();
+        let ended = runtime.spawn(daemon::run(settings, stop.clone()));
+        Self {
+            runtime: Some(runtime),
+            ended,
+            stop,
+            log,
+        }
+    }
+
+    /// Ends it as SIGKILL would: nothing is finished, nothing is noted.
+    pub(crate) fn kill(mut self) {
+        self.end_runtime();
+    }
+
+    /// Ends it as SIGTERM would, and returns how it ended.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let ended = (&mut self.ended).await.unwrap();
+        self.end_runtime();
+        ended
+    }
+
+    /// Waits for an end that nobody asked for.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
+        (&mut self.ended).await.unwrap()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_finished()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.text()
+    }
+
+    /// Waits until a line with this text was written.
+    pub(crate) async fn says(&self, text: &str) {
+        let waiting = async {
+            while !self.log().contains(text) {
+                assert!(
+                    !self.has_ended(),
+                    "the daemon ended before it said {text:?}:\n{}",
+                    self.log()
+                );
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await;
+        assert!(waited.is_ok(), "the daemon never said {text:?}:\n{}", self.log());
+    }
+
+    fn end_runtime(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.end_runtime();
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,7 @@
+//! A pretend world with the real daemon in it, and ways to say what people see.
+
+mod daemon;
+mod town;
+
+pub(crate) use daemon::Daemon;
+pub(crate) use town::{ALICE, BOB, Town, newest};

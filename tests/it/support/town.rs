@@ -1,0 +1,274 @@
+//! A cluster, a tenant, a company of people, and the daemon between them.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::fs;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::Value;
+use teleport_msteams::config;
+use teleport_msteams::config::Limits;
+use teleport_msteams::config::Settings;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::support::Daemon;
+use crate::world::cluster::Cluster;
+use crate::world::cluster::ClusterOptions;
+use crate::world::identity::Validity;
+use crate::world::tenant::Card;
+use crate::world::tenant::Tenant;
+use crate::world::tenant::TenantOptions;
+use crate::world::tenant::User;
+
+/// How long a test waits for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Everything a feature test needs. Roles go to recipients like this: `dba` to Alice and Bob, every other role to Alice.
+pub(crate) struct Town {
+    pub(crate) cluster: Cluster,
+    pub(crate) tenant: Tenant,
+    pub(crate) folder: TempDir,
+    pub(crate) people: BTreeMap<&'static str, User>,
+    /// The link of the channel "Approvals".
+    pub(crate) channel: String,
+    /// How many versions of each message the test has looked at.
+    seen: Mutex<HashMap<String, usize>>,
+    daemons: Vec<Daemon>,
+}
+
+/// Names, mail addresses, and whether they have the app.
+const PEOPLE: [(&str, &str, bool); 5] = [
+    ("Alice", "alice@example.com", true),
+    ("Bob", "bob@example.com", true),
+    ("Carol", "carol@example.com", false),
+    ("Dan", "dan.o'dell@example.com", false),
+    ("Eve", "eve@example.com", true),
+];
+
+pub(crate) const ALICE: &str = "alice@example.com";
+pub(crate) const BOB: &str = "bob@example.com";
+
+impl Town {
+    /// Builds everything but the daemon.
+    pub(crate) async fn build() -> Self {
+        Self::build_with(ClusterOptions::default(), TenantOptions::default()).await
+    }
+
+    pub(crate) async fn build_with(cluster: ClusterOptions, tenant: TenantOptions) -> Self {
+        let cluster = Cluster::start(cluster).await;
+        let tenant = Tenant::start(tenant).await;
+        let mut people = BTreeMap::new();
+        for (name, mail, installed) in PEOPLE {
+            let user = tenant.add_user(name, Some(mail), mail);
+            if !installed {
+                tenant.uninstall(&user);
+            }
+            people.insert(name, user);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let authority = cluster.authority();
+        let user = authority.user("teleport-msteams", &["access-plugin"], Validity::ONE_DAY);
+        fs::write(folder.path().join("identity"), authority.identity_file(&user)).unwrap();
+        Self {
+            channel: tenant.add_channel("Security", "Approvals"),
+            cluster,
+            tenant,
+            folder,
+            people,
+            seen: Mutex::default(),
+            daemons: Vec::new(),
+        }
+    }
+
+    /// Builds everything and starts one daemon.
+    pub(crate) async fn start() -> Self {
+        let mut town = Self::build().await;
+        town.start_daemon().await;
+        town
+    }
+
+    /// Returns the text of a configuration with these recipients.
+    pub(crate) fn config_for(&self, recipients: &str) -> String {
+        let options = self.tenant.options();
+        format!(
+            r#"
+            [teleport]
+            addr = "{}"
+            identity = "{}"
+            [msapi]
+            app_id = "{}"
+            app_secret = "{}"
+            tenant_id = "{}"
+            teams_app_id = "{}"
+            [msapi.endpoints]
+            login = "{}"
+            graph = "{}"
+            bot = "{}"
+            [role_to_recipients]
+            {recipients}
+            "#,
+            self.cluster.address(),
+            self.folder.path().join("identity").display(),
+            options.app_id,
+            options.app_secret,
+            options.tenant_id,
+            options.teams_app_id,
+            self.tenant.login(),
+            self.tenant.graph(),
+            self.tenant.bot(),
+        )
+    }
+
+    pub(crate) fn config(&self) -> String {
+        self.config_for(&format!("\"*\" = \"{ALICE}\"\ndba = [\"{ALICE}\", \"{BOB}\"]"))
+    }
+
+    /// Reads a configuration as `start` does, with pauses that suit a test.
+    pub(crate) fn settings(&self, config: &str) -> Settings {
+        let file = self.folder.path().join("teleport-msteams.toml");
+        fs::write(&file, config).unwrap();
+        let loaded = config::load(&file, &|_| None).unwrap();
+        let milliseconds = Duration::from_millis;
+        Settings {
+            limits: Limits {
+                microsoft_timeout: milliseconds(1_000),
+                microsoft_first_pause: milliseconds(10),
+                microsoft_longest_pause: milliseconds(2_000),
+                chat_appears_within: milliseconds(2_000),
+                teleport_dial_timeout: milliseconds(2_000),
+                teleport_timeout: milliseconds(2_000),
+                teleport_first_pause: milliseconds(10),
+                teleport_longest_pause: milliseconds(100),
+                claim_term: milliseconds(1_500),
+                again_first_pause: milliseconds(20),
+                again_longest_pause: milliseconds(200),
+                drain: milliseconds(5_000),
+                ..Limits::default()
+            },
+            ..loaded.settings
+        }
+    }
+
+    /// Starts a daemon with the usual configuration, and waits until it is ready.
+    pub(crate) async fn start_daemon(&mut self) {
+        let config = self.config();
+        self.start_daemon_with(&config).await;
+    }
+
+    pub(crate) async fn start_daemon_with(&mut self, config: &str) {
+        let daemon = Daemon::start(self.settings(config));
+        daemon.says("Plugin is ready").await;
+        self.daemons.push(daemon);
+    }
+
+    /// Starts a daemon that may not come up.
+    pub(crate) async fn fails_to_start(&self, settings: Settings) -> anyhow::Error {
+        let mut daemon = Daemon::start(settings);
+        let ended = timeout(PATIENCE, daemon.ended()).await;
+        ended.expect("a daemon that cannot start ends").unwrap_err()
+    }
+
+    /// Returns the newest daemon.
+    pub(crate) fn daemon(&self) -> &Daemon {
+        self.daemons.last().unwrap()
+    }
+
+    pub(crate) fn kill_daemon(&mut self) {
+        self.daemons.pop().unwrap().kill();
+    }
+
+    /// Returns the messages in the chat of a mail address, or in a channel by its link.
+    pub(crate) fn chat(&self, who: &str) -> Vec<Card> {
+        if who.contains("://") {
+            self.tenant.channel_cards(who)
+        } else {
+            self.tenant.chat_of(who)
+        }
+    }
+
+    /// Waits until the cards of a chat show these words, as in `PENDING` or `APPROVED`.
+    pub(crate) async fn sees(&self, who: &str, words: &[&str]) {
+        let mut changes = self.tenant.changes();
+        let shown = || self.chat(who).iter().map(|card| word(newest(card))).collect::<Vec<_>>();
+        let waiting = async {
+            while shown() != words {
+                changes.changed().await.unwrap();
+            }
+        };
+        let waited = timeout(PATIENCE, waiting).await;
+        let log = self.daemons.last().map(Daemon::log).unwrap_or_default();
+        assert!(waited.is_ok(), "{who} sees {:?}, not {words:?}\n{log}", shown());
+        let mut seen = self.seen.lock().unwrap();
+        for card in self.chat(who) {
+            seen.insert(card.id, card.history.len());
+        }
+    }
+
+    /// Waits until the newest card of a chat has this text somewhere.
+    pub(crate) async fn reads(&self, who: &str, text: &str) {
+        let mut changes = self.tenant.changes();
+        let shown = || {
+            self.chat(who)
+                .last()
+                .map(|card| newest(card).to_string())
+                .unwrap_or_default()
+        };
+        let waiting = async {
+            while !shown().contains(text) {
+                changes.changed().await.unwrap();
+            }
+        };
+        let waited = timeout(PATIENCE, waiting).await;
+        assert!(
+            waited.is_ok(),
+            "{who} does not read {text:?} in {}\n{}",
+            shown(),
+            self.daemon().log()
+        );
+        let mut seen = self.seen.lock().unwrap();
+        for card in self.chat(who) {
+            seen.insert(card.id, card.history.len());
+        }
+    }
+
+    /// Waits until nobody is told anything about a request any more: its claim is given back.
+    pub(crate) async fn settled(&self, id: &str) {
+        let what = format!("{id} is settled");
+        self.cluster
+            .until(&what, |state| {
+                claim_of(state, id).is_some_and(|claim| claim.starts_with("done"))
+            })
+            .await;
+    }
+
+    /// Stops every daemon, which must end well, and checks that nobody was told anything that the test did not look at.
+    pub(crate) async fn finish(mut self) {
+        for daemon in self.daemons.drain(..) {
+            assert!(!daemon.has_ended(), "the daemon ended early:\n{}", daemon.log());
+            daemon.stop().await.unwrap();
+        }
+        let seen = self.seen.lock().unwrap();
+        for (chat, card) in self.tenant.cards() {
+            let known = seen.get(&card.id).copied().unwrap_or_default();
+            let words: Vec<_> = card.history.iter().map(word).collect();
+            assert_eq!(words.len(), known, "unread in {chat}: {words:?}");
+        }
+    }
+}
+
+fn claim_of(state: &crate::world::cluster::ClusterState, id: &str) -> Option<String> {
+    state.plugin_data.get(id)?.get("msteams")?.get("x_claim").cloned()
+}
+
+pub(crate) fn newest(card: &Card) -> &Value {
+    card.history.last().unwrap()
+}
+
+/// Reads the word that says where the request stands.
+pub(crate) fn word(activity: &Value) -> String {
+    let body = &activity["attachments"][0]["content"]["body"];
+    let word = &body[1]["columns"][1]["items"][0]["text"];
+    word.as_str().unwrap_or("?").to_owned()
+}
