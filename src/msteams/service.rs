@@ -24,6 +24,9 @@ pub(crate) struct Service {
     base: Url,
     token: Token,
     pacer: Pacer,
+    /// How long a conversation is left alone whose messages are not answered. Longer than anybody waits in place, so that
+    /// those who wait for their turn there are told at once.
+    hanging: Duration,
     /// When even a new token was refused.
     shut: Mutex<Option<Instant>>,
 }
@@ -34,10 +37,6 @@ const SHUT_FOR: Duration = Duration::from_secs(30);
 /// All but what RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How long a conversation is left alone whose messages are not answered. Longer than anybody waits in place, so that
-/// those who wait for their turn there are told at once.
-const HANGING: Duration = Duration::from_mins(1);
-
 impl Service {
     pub(crate) fn new(http: &Http, base: &Url, token: Token, pace: PaceLimits, limits: &Limits) -> Self {
         Self {
@@ -45,6 +44,7 @@ impl Service {
             base: base.clone(),
             token,
             pacer: Pacer::new(pace, limits.microsoft_longest_pause),
+            hanging: limits.microsoft_longest_pause * 2,
             shut: Mutex::new(None),
         }
     }
@@ -84,7 +84,7 @@ impl Service {
             let throttled = error.meaning() == Meaning::Throttled;
             if error.is_timeout() {
                 // Nobody else should wait as long for a conversation that does not answer.
-                self.pacer.pause(key, HANGING);
+                self.pacer.pause(key, self.hanging);
             }
             let pause = attempts.after(error);
             if throttled && let Some(pause) = asked_pause(&pause) {

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
 mod architecture;
+mod recipients;
+mod reconnect;
 mod requests;
 mod support;
 #[path = "../../examples/sandbox/world/mod.rs"]

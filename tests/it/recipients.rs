@@ -1,0 +1,159 @@
+//! Who is told, and what happens when somebody cannot be.
+
+use crate::support::ALICE;
+use crate::support::BOB;
+use crate::support::Town;
+use crate::world::cluster::ClusterState;
+use crate::world::cluster::Draft;
+use crate::world::cluster::Verdict;
+use crate::world::tenant::Fault;
+use crate::world::tenant::Rule;
+
+const CAROL: &str = "carol@example.com";
+const DAN: &str = "dan.o'dell@example.com";
+
+#[tokio::test]
+async fn suggested_reviewers_and_channels_are_told_and_the_app_is_installed_where_it_lacks() {
+    let mut town = Town::build().await;
+    town.tenant.faults(|faults| faults.chat_appears_after = 2);
+    let config = town.config_for(&format!("\"*\" = \"{}\"", town.channel));
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(Draft {
+        suggested_reviewers: vec![CAROL.to_owned(), DAN.to_owned(), "not an address".to_owned()],
+        ..Draft::default()
+    });
+    let channel = town.channel.clone();
+    for who in [CAROL, DAN, &channel] {
+        town.sees(who, &["PENDING"]).await;
+    }
+    town.cluster.review(&id, "carol", Verdict::Approve, "ok");
+    for who in [CAROL, DAN, &channel] {
+        town.sees(who, &["APPROVED"]).await;
+    }
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn one_person_under_several_addresses_gets_one_card() {
+    let mut town = Town::build().await;
+    let alice = &town.people["Alice"].id;
+    let config = town.config_for(&format!("\"*\" = [\"{alice}\", \"ALICE@Example.com\", \"{ALICE}\"]"));
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(Draft {
+        suggested_reviewers: vec![ALICE.to_owned()],
+        ..Draft::default()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.repeat(&id);
+    town.cluster.review(&id, "alice", Verdict::Deny, "no");
+    town.sees(ALICE, &["DENIED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn somebody_who_cannot_be_told_keeps_nobody_else_from_it() {
+    let mut town = Town::build().await;
+    town.tenant.block(&town.people["Eve"]);
+    let unknown_team = "https://teams.microsoft.com/l/channel/19%3Aabc%40thread.tacv2/x\
+                        ?groupId=11111111-2222-3333-4444-555555555555";
+    let recipients = format!("[\"nobody@example.com\", \"eve@example.com\", \"{unknown_team}\", \"{BOB}\"]");
+    let config = town.config_for(&format!("\"*\" = {recipients}"));
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    let skipped = town.cluster.plugin_data(&id)["x_skipped"].clone();
+    for part in ["nobody@example.com", "eve@example.com", "thread.tacv2"] {
+        assert!(skipped.contains(part), "{skipped}");
+    }
+    let log = town.daemon().log();
+    assert_eq!(log.matches("Recipient cannot be told").count(), 3, "{log}");
+    assert!(!log.contains("nobody@example.com"), "{log}");
+    town.cluster.review(&id, "bob", Verdict::Approve, "ok");
+    town.sees(BOB, &["APPROVED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_user_without_a_mailbox_is_found_by_principal_name() {
+    let mut town = Town::build().await;
+    let name = "frank_home.example#EXT#@example.onmicrosoft.com";
+    town.tenant.add_user("Frank", None, name);
+    let config = town.config_for(&format!("\"*\" = \"{name}\""));
+    town.start_daemon_with(&config).await;
+    town.cluster.create(Draft::default());
+    town.sees(name, &["PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_was_removed_is_installed_again() {
+    let town = Town::start().await;
+    town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.tenant.uninstall(&town.people["Alice"]);
+    town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.sees(BOB, &["PENDING", "PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_that_was_deleted_is_posted_anew_once_while_it_matters() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft {
+        roles: vec!["dev".to_owned()],
+        approvals: 9,
+        ..Draft::default()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.tenant.delete_card(&town.chat(ALICE)[0].id);
+    town.cluster.review(&id, "carol", Verdict::Approve, "first");
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.tenant.delete_card(&town.chat(ALICE)[1].id);
+    town.cluster.review(&id, "dan", Verdict::Approve, "second");
+    let given_up = |state: &ClusterState| format!("{:?}", state.plugin_data[&id]).contains("deleted twice");
+    town.cluster
+        .until("the second deletion is taken for a wish", given_up)
+        .await;
+    town.cluster.review(&id, "eve", Verdict::Deny, "third");
+    let next = town.cluster.create(Draft {
+        roles: vec!["dev".to_owned()],
+        ..Draft::default()
+    });
+    town.sees(ALICE, &["PENDING", "PENDING", "PENDING"]).await;
+    town.settled(&next).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn one_recipient_that_hangs_keeps_nobody_else_waiting() {
+    let town = Town::start().await;
+    town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    let bob = town.people["Bob"].id.clone();
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("POST", &bob, Fault::Hang)]);
+    for number in 2..8 {
+        town.cluster.create(Draft::default());
+        town.sees(ALICE, &vec!["PENDING"; number]).await;
+    }
+    town.tenant.faults(|faults| faults.rules.clear());
+    town.sees(BOB, &["PENDING"; 7]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn nobody_by_default_means_nobody() {
+    let mut town = Town::build().await;
+    let config = town.config_for("\"*\" = []");
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(Draft::default());
+    town.daemon().says("No recipients to notify").await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.finish().await;
+}

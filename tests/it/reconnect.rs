@@ -1,0 +1,223 @@
+//! Outages of Teleport, restarts and crashes of the daemon.
+
+use crate::support::ALICE;
+use crate::support::BOB;
+use crate::support::Town;
+use crate::world::cluster::Draft;
+use crate::world::cluster::State;
+use crate::world::cluster::Verdict;
+use crate::world::tenant::Fault;
+use crate::world::tenant::Rule;
+
+#[tokio::test]
+async fn what_was_missed_while_teleport_was_away_is_announced_and_shown() {
+    let town = Town::start().await;
+    let approved = town.cluster.create(Draft::default());
+    let deleted = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.sees(BOB, &["PENDING", "PENDING"]).await;
+    town.settled(&approved).await;
+    town.settled(&deleted).await;
+    town.cluster.stop().await;
+    town.daemon()
+        .says("Connection problem detected, attempting to reconnect")
+        .await;
+    town.cluster.review(&approved, "alice", Verdict::Approve, "ok");
+    town.cluster.create(Draft::default());
+    let never_seen = town.cluster.create(Draft::default());
+    town.cluster.set_state(&never_seen, State::Denied, "no");
+    town.cluster.start_again().await;
+    town.sees(ALICE, &["APPROVED", "PENDING", "PENDING"]).await;
+    town.sees(BOB, &["APPROVED", "PENDING", "PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_cut_stream_loses_nothing() {
+    let town = Town::start().await;
+    let mut words = Vec::new();
+    for _ in 0..4 {
+        town.cluster.cut_streams();
+        let id = town.cluster.create(Draft::default());
+        words.push("PENDING");
+        town.sees(ALICE, &words).await;
+        town.sees(BOB, &words).await;
+        town.cluster.cut_streams();
+        town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+        *words.last_mut().unwrap() = "APPROVED";
+        town.sees(ALICE, &words).await;
+        town.sees(BOB, &words).await;
+        town.settled(&id).await;
+    }
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_restart_announces_what_was_missed_and_repeats_nothing() {
+    let mut town = Town::start().await;
+    let first = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&first).await;
+    town.kill_daemon();
+    town.cluster.review(&first, "alice", Verdict::Deny, "no");
+    // Three pages, so that the list is really read to its end.
+    town.cluster.faults(|faults| faults.page = Some(1));
+    town.cluster.create(Draft::default());
+    town.cluster.create(Draft::default());
+    town.start_daemon().await;
+    town.sees(ALICE, &["DENIED", "PENDING", "PENDING"]).await;
+    town.sees(BOB, &["DENIED", "PENDING", "PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn an_older_server_is_asked_in_the_older_way() {
+    let mut town = Town::build().await;
+    town.cluster.faults(|faults| faults.no_list_call = true);
+    town.cluster.create(Draft::default());
+    town.start_daemon().await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    assert_eq!(town.cluster.calls()["GetAccessRequestsV2"], 1);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_crash_between_claim_and_delivery_is_made_good_after_the_claims_term() {
+    let mut town = Town::start().await;
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("POST", "/activities", Fault::Hang)]);
+    let id = town.cluster.create(Draft::default());
+    town.cluster
+        .until("the request is claimed", |state| state.plugin_data.contains_key(&id))
+        .await;
+    town.kill_daemon();
+    town.tenant.faults(|faults| faults.rules.clear());
+    town.start_daemon().await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_that_ended_while_nobody_watched_is_closed_at_its_recorded_end() {
+    let mut town = Town::build().await;
+    let id = town.cluster.create(Draft {
+        expires_in: std::time::Duration::from_secs(3),
+        ..Draft::default()
+    });
+    town.start_daemon().await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.kill_daemon();
+    town.cluster.delete(&id);
+    // Its end is in the record; until then its absence from the list proves nothing.
+    let end = town.cluster.plugin_data(&id)["x_expires"]
+        .parse::<jiff::Timestamp>()
+        .unwrap();
+    while teleport_msteams::clock::now() < end {
+        tokio::task::yield_now().await;
+    }
+    town.start_daemon().await;
+    town.sees(ALICE, &["EXPIRED"]).await;
+    town.sees(BOB, &["EXPIRED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_hidden_request_is_not_taken_for_an_ended_one() {
+    let mut town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.kill_daemon();
+    town.cluster.faults(|faults| faults.hide_requests = true);
+    town.start_daemon().await;
+    town.daemon()
+        .says("1 requests with open cards are not in the list")
+        .await;
+    town.cluster.faults(|faults| faults.hide_requests = false);
+    town.cluster.cut_streams();
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.sees(BOB, &["APPROVED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn the_last_update_does_not_need_the_record() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.forget_plugin_data(&id);
+    town.cluster.delete(&id);
+    town.sees(ALICE, &["EXPIRED"]).await;
+    town.sees(BOB, &["EXPIRED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn lost_swaps_and_lost_answers_tell_nobody_twice() {
+    let town = Town::start().await;
+    town.cluster.faults(|faults| faults.lose_swaps = 3);
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.faults(|faults| faults.lose_answers = 2);
+    let second = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.sees(BOB, &["PENDING", "PENDING"]).await;
+    town.settled(&second).await;
+    town.cluster.faults(|faults| faults.lose_answers = 3);
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+    town.sees(BOB, &["APPROVED", "PENDING"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn failing_calls_are_made_again() {
+    let town = Town::start().await;
+    for calls in 1..6 {
+        town.cluster.faults(|faults| faults.fail_calls = calls);
+        let id = town.cluster.create(Draft::default());
+        let words = vec!["PENDING"; usize::try_from(calls).unwrap()];
+        town.sees(ALICE, &words).await;
+        town.sees(BOB, &words).await;
+        town.settled(&id).await;
+    }
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn two_replicas_announce_once_and_both_keep_watch() {
+    let mut town = Town::start().await;
+    town.start_daemon().await;
+    let mut words = Vec::new();
+    for _ in 0..5 {
+        let id = town.cluster.create(Draft::default());
+        words.push("PENDING");
+        town.sees(ALICE, &words).await;
+        town.sees(BOB, &words).await;
+        town.settled(&id).await;
+    }
+    town.kill_daemon();
+    let id = town.cluster.create(Draft::default());
+    words.push("PENDING");
+    town.sees(ALICE, &words).await;
+    town.sees(BOB, &words).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    words[5] = "APPROVED";
+    town.sees(ALICE, &words).await;
+    town.sees(BOB, &words).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
