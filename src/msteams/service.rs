@@ -82,7 +82,7 @@ impl Service {
                 Err(error) => error,
             };
             let throttled = error.meaning() == Meaning::Throttled;
-            if error.is_timeout() {
+            if error.is_timeout() && !key.is_empty() {
                 // Nobody else should wait as long for a conversation that does not answer.
                 self.pacer.pause(key, self.hanging);
             }

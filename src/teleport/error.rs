@@ -140,6 +140,7 @@ fn chain(status: &Status) -> String {
 fn refused_certificate(detail: &str) -> Option<&str> {
     let (_, alert) = detail.split_once("received fatal alert: ")?;
     let name = alert.split([' ', ':', ',']).next().unwrap_or_default();
-    let certificate = ["Certificate", "UnknownCA", "UnknownCa", "AccessDenied"];
+    // A decrypt error is a signature of another authority with the same name.
+    let certificate = ["Certificate", "UnknownCA", "UnknownCa", "AccessDenied", "DecryptError"];
     certificate.iter().any(|part| name.contains(part)).then_some(name)
 }

@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
 mod architecture;
+mod go_plugin;
+mod microsoft;
+mod process;
 mod recipients;
 mod reconnect;
 mod requests;
+mod startup;
 mod support;
 #[path = "../../examples/sandbox/world/mod.rs"]
 #[expect(

@@ -119,7 +119,8 @@ fn classify(error: &io::Error, address: &str, identity: &Identity) -> ConnectErr
         };
     };
     match tls_error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => failed(
+        // A bad signature is an authority of the same name with another key.
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => failed(
             format!("its certificate is not from an authority of {}", identity.cluster),
             NOT_TELEPORT,
         ),

@@ -1,11 +1,13 @@
 //! The port: plain HTTP, and connections that break when they are told to.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::body::Bytes;
 use axum::http::Request;
 use axum::http::Response;
+use futures_util::StreamExt as _;
 use futures_util::stream;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -25,6 +27,9 @@ use crate::world::tenant::login;
 
 /// Largest request that is read, in bytes.
 const LARGEST: usize = 8 << 20;
+
+/// How long a piece of an answer may take to leave.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
 
 pub(super) fn serve(tenant: Tenant, listener: TcpListener) {
     world::spawn(async move {
@@ -141,8 +146,13 @@ fn html() -> Response<Body> {
 fn half(reply: &Reply) -> Response<Body> {
     let whole = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
     let part = Bytes::copy_from_slice(&whole.as_bytes()[..whole.len() / 2]);
-    let pieces = [Ok(part), Err(std::io::Error::other("pretended"))];
-    let mut response = response(reply, Body::from_stream(stream::iter(pieces)));
+    let begun = stream::once(std::future::ready(Ok(part)));
+    let broken = stream::once(async {
+        // What was begun has to be on its way before the rest breaks.
+        sleep(ON_ITS_WAY).await;
+        Err(std::io::Error::other("pretended"))
+    });
+    let mut response = response(reply, Body::from_stream(begun.chain(broken)));
     response.headers_mut().insert("content-length", whole.len().into());
     response
 }

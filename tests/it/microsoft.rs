@@ -1,0 +1,165 @@
+//! Trouble on Microsoft's side: nothing is lost, and nobody is told twice who need not be.
+
+use std::time::Duration;
+
+use crate::support::ALICE;
+use crate::support::BOB;
+use crate::support::Town;
+use crate::world::cluster::Draft;
+use crate::world::cluster::Verdict;
+use crate::world::tenant::Fault;
+use crate::world::tenant::Rule;
+
+/// Spoils some posts and edits, and expects one true card for each recipient all the same.
+async fn survives(fault: Fault) {
+    let town = Town::start().await;
+    for method in ["POST", "PUT"] {
+        let rule = Rule::some(3, method, "/activities", fault.clone());
+        town.tenant.faults(|faults| faults.rules.push(rule));
+    }
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.sees(BOB, &["APPROVED"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn throttling_is_obeyed() {
+    survives(Fault::Status(429, Some(1))).await;
+}
+
+#[tokio::test]
+async fn throttling_without_a_pause_is_survived() {
+    survives(Fault::Status(429, None)).await;
+}
+
+#[tokio::test]
+async fn answers_that_ask_to_try_again_are_tried_again() {
+    for status in [408, 412, 502, 503, 504] {
+        survives(Fault::Status(status, None)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_before_anything_is_done_loses_nothing() {
+    survives(Fault::ResetBefore).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_loses_nothing() {
+    survives(Fault::Hang).await;
+}
+
+#[tokio::test]
+async fn a_slow_microsoft_is_waited_for() {
+    survives(Fault::Slow(Duration::from_millis(300))).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_repeats_the_post_rather_than_forget_it() {
+    let town = Town::start().await;
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::some(1, "POST", "/activities", Fault::ResetAfter)]);
+    let id = town.cluster.create(Draft {
+        roles: vec!["dev".to_owned()],
+        ..Draft::default()
+    });
+    // Whether the first one arrived cannot be known; the record did not have it.
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.daemon().says("Delivery was not confirmed; it is repeated").await;
+    town.settled(&id).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["PENDING", "APPROVED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_post_that_was_taken_without_an_id_is_not_repeated() {
+    for fault in [Fault::Empty, Fault::HalfBody] {
+        let town = Town::start().await;
+        town.tenant
+            .faults(|faults| faults.rules = vec![Rule::some(1, "POST", "/activities", fault)]);
+        let id = town.cluster.create(Draft {
+            roles: vec!["dev".to_owned()],
+            ..Draft::default()
+        });
+        town.sees(ALICE, &["PENDING"]).await;
+        town.daemon().says("A card was posted that cannot be updated").await;
+        town.settled(&id).await;
+        town.cluster.repeat(&id);
+        town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+        let next = town.cluster.create(Draft {
+            roles: vec!["dev".to_owned()],
+            ..Draft::default()
+        });
+        town.sees(ALICE, &["PENDING", "PENDING"]).await;
+        town.settled(&next).await;
+        town.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn an_edit_with_a_lost_or_odd_answer_is_made_good() {
+    for fault in [Fault::ResetAfter, Fault::Empty, Fault::HalfBody] {
+        let town = Town::start().await;
+        let id = town.cluster.create(Draft {
+            roles: vec!["dev".to_owned()],
+            ..Draft::default()
+        });
+        town.sees(ALICE, &["PENDING"]).await;
+        town.settled(&id).await;
+        town.tenant
+            .faults(|faults| faults.rules = vec![Rule::some(1, "PUT", "/activities", fault)]);
+        town.cluster.review(&id, "alice", Verdict::Deny, "no");
+        town.cluster
+            .until("the denial is noted", |state| {
+                state.plugin_data[&id]["msteams"]
+                    .get("resolution")
+                    .is_some_and(|word| word == "DENIED")
+            })
+            .await;
+        town.sees(ALICE, &["DENIED"]).await;
+        town.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn revoked_tokens_are_replaced() {
+    let town = Town::start().await;
+    for number in 1..4 {
+        town.tenant.revoke_tokens();
+        town.cluster.create(Draft::default());
+        town.sees(ALICE, &vec!["PENDING"; number]).await;
+        town.sees(BOB, &vec!["PENDING"; number]).await;
+    }
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_refused_secret_while_running_keeps_requests_until_it_is_accepted() {
+    let town = Town::start().await;
+    town.tenant.revoke_tokens();
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::some(1, "POST", "/token", Fault::Status(503, None))]);
+    town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_burst_stays_below_the_documented_limits() {
+    let town = Town::start().await;
+    town.tenant.faults(|faults| faults.enforce_limits = true);
+    for _ in 0..12 {
+        town.cluster.create(Draft::default());
+    }
+    town.sees(ALICE, &["PENDING"; 12]).await;
+    town.sees(BOB, &["PENDING"; 12]).await;
+    assert_eq!(town.tenant.throttled(), 0);
+    town.finish().await;
+}

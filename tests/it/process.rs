@@ -1,0 +1,220 @@
+//! The program itself, as a service manager and a person at a terminal see it.
+
+use std::process::Stdio;
+
+use tokio::io::AsyncBufReadExt as _;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::BufReader;
+use tokio::process::Child;
+use tokio::process::Command;
+
+use crate::support::ALICE;
+use crate::support::BOB;
+use crate::support::Town;
+use crate::world::cluster::Draft;
+use crate::world::tenant::Fault;
+use crate::world::tenant::Rule;
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teleport-msteams"));
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Runs the program to its end; returns its status, and what it wrote to stdout and stderr.
+async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = program(arguments).output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Starts the daemon with a town's configuration, and waits until it is ready.
+async fn start(town: &Town, config: &str) -> (Child, BufReader<tokio::process::ChildStderr>) {
+    let file = town.folder.path().join("teleport-msteams.toml");
+    std::fs::write(&file, config).unwrap();
+    let mut child = program(&["start", "--config", file.to_str().unwrap(), "-d"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    loop {
+        let mut line = String::new();
+        assert_ne!(lines.read_line(&mut line).await.unwrap(), 0, "the program ended");
+        if line.contains("Plugin is ready") {
+            return (child, lines);
+        }
+    }
+}
+
+async fn signal(child: &Child, name: &str) {
+    let id = child.id().unwrap().to_string();
+    let status = Command::new("kill").args([name, &id]).status().await.unwrap();
+    assert!(status.success());
+}
+
+#[tokio::test]
+async fn version_is_one_line_of_the_guides_form() {
+    let (status, stdout, stderr) = run(&["version"]).await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    let mut words = stdout.trim_end().split(' ');
+    assert_eq!(words.next(), Some("teleport-msteams"));
+    assert_eq!(words.next(), Some(concat!("v", env!("CARGO_PKG_VERSION"))));
+    assert!(
+        stdout.trim_end().rsplit(' ').next().unwrap().starts_with("rustc1."),
+        "{stdout}"
+    );
+    assert_eq!(stdout.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_or_configuration_has_its_own_status() {
+    let (status, _, stderr) = run(&["begin"]).await;
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("unrecognized subcommand 'begin'"), "{stderr}");
+    let (status, stdout, _) = run(&["--help"]).await;
+    assert_eq!(status, Some(0));
+    insta::assert_snapshot!("help", stdout);
+    let (status, stdout, _) = run(&["help", "start"]).await;
+    assert_eq!(status, Some(0));
+    insta::assert_snapshot!("help_start", stdout);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    std::fs::write(&file, "[teleport]\naddr = 5\n").unwrap();
+    let (status, stdout, stderr) = run(&["start", "-c", file.to_str().unwrap()]).await;
+    assert_eq!((status, stdout.as_str()), (Some(78), ""));
+    let stderr = stderr.replace(folder.path().to_str().unwrap(), "/folder");
+    insta::assert_snapshot!("wrong_configuration", stderr);
+}
+
+#[tokio::test]
+async fn a_failed_start_is_one_error_and_one_hint() {
+    let town = Town::build().await;
+    let file = town.folder.path().join("teleport-msteams.toml");
+    std::fs::write(&file, town.config().replace(&town.tenant.options().app_secret, "wrong")).unwrap();
+    let (status, _, stderr) = run(&["start", "-c", file.to_str().unwrap()]).await;
+    assert_eq!(status, Some(1));
+    let last: Vec<_> = stderr.lines().rev().take(2).collect();
+    assert!(last[1].starts_with("ERROR: could not get a token for"), "{stderr}");
+    assert!(last[0].starts_with("hint: "), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_first_signal_finishes_what_is_on_its_way() {
+    let town = Town::build().await;
+    for name in ["-TERM", "-INT"] {
+        let (mut child, _stderr) = start(&town, &town.config()).await;
+        signal(&child, name).await;
+        assert_eq!(child.wait().await.unwrap().code(), Some(0), "{name}");
+    }
+
+    let (mut child, mut lines) = start(&town, &town.config()).await;
+    signal(&child, "-HUP").await;
+    town.tenant.faults(|faults| {
+        faults.rules = vec![Rule::some(
+            2,
+            "POST",
+            "/activities",
+            Fault::Slow(std::time::Duration::from_millis(500)),
+        )];
+    });
+    let id = town.cluster.create(Draft::default());
+    town.cluster
+        .until("the request is claimed", |state| state.plugin_data.contains_key(&id))
+        .await;
+    signal(&child, "-TERM").await;
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    // What had begun was finished and noted; the rest is left to the next start.
+    let noted = town
+        .cluster
+        .plugin_data(&id)
+        .get("messages")
+        .map_or(0, |messages| messages.split(',').count());
+    assert_eq!(noted, town.tenant.cards().len());
+    let mut log = String::new();
+    lines.read_to_string(&mut log).await.unwrap();
+    assert!(log.contains("SIGHUP ignored"), "{log}");
+    assert!(log.contains("Successfully shut down"), "{log}");
+    assert!(!log.contains(&town.tenant.options().app_secret), "{log}");
+
+    let (mut child, _stderr) = start(&town, &town.config()).await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    signal(&child, "-TERM").await;
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn the_second_signal_ends_it_at_once() {
+    let town = Town::build().await;
+    let (mut child, mut lines) = start(&town, &town.config()).await;
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("POST", "/activities", Fault::Hang)]);
+    town.cluster.create(Draft::default());
+    let mut calls = town.tenant.changes();
+    while !town
+        .tenant
+        .calls()
+        .iter()
+        .any(|call| call.path.ends_with("/activities"))
+    {
+        calls.changed().await.unwrap();
+    }
+    signal(&child, "-TERM").await;
+    loop {
+        let mut line = String::new();
+        assert_ne!(lines.read_line(&mut line).await.unwrap(), 0);
+        if line.contains("Attempting graceful shutdown") {
+            break;
+        }
+    }
+    signal(&child, "-TERM").await;
+    assert_eq!(child.wait().await.unwrap().code(), Some(1));
+}
+
+#[tokio::test]
+async fn with_fail_fast_a_broken_stream_ends_the_program() {
+    let town = Town::build().await;
+    let file = town.folder.path().join("teleport-msteams.toml");
+    std::fs::write(&file, town.config()).unwrap();
+    let mut command = program(&["start", "-c", file.to_str().unwrap()]);
+    let mut child = command
+        .env("TELEPORT_PLUGIN_FAIL_FAST", "true")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    town.cluster.until("it watches", |state| state.watches() == 1).await;
+    town.cluster.cut_streams();
+    assert_eq!(child.wait().await.unwrap().code(), Some(1));
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
+    assert!(
+        log.contains("ERROR: Connection problem detected. Exiting as fail fast is on"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn the_example_configuration_is_valid() {
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/teleport-msteams.toml");
+    let text = std::fs::read_to_string(example).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("example.toml");
+    // The secret is a file that is not there; every key that is only a comment is tried as well.
+    let text = text.replace("/var/lib/teleport/plugins/msteams/app-secret", "secret");
+    std::fs::write(&file, &text).unwrap();
+    let loaded = teleport_msteams::config::load(&file, &|_| None).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let all = text
+        .replace("# cloud", "cloud")
+        .replace("# format", "format")
+        .replace("# region", "region");
+    let all = all
+        .replace("# [msapi.endpoints]", "[msapi.endpoints]")
+        .replace("# login", "login");
+    let all = all.replace("# graph", "graph").replace("# bot", "bot");
+    std::fs::write(&file, &all).unwrap();
+    let loaded = teleport_msteams::config::load(&file, &|_| None).unwrap();
+    assert_eq!(loaded.warnings, []);
+}
