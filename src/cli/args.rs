@@ -6,8 +6,7 @@ use clap::Parser;
 use clap::Subcommand;
 
 use crate::cli::report::report;
-use crate::cli::start;
-use crate::cli::version;
+use crate::cli::{start, version};
 
 /// Shows Teleport Access Requests in Microsoft Teams and keeps every card true.
 #[derive(Debug, Parser)]

@@ -10,8 +10,7 @@ use tracing::warn;
 
 use crate::cli::environment;
 use crate::config;
-use crate::config::Loaded;
-use crate::config::Settings;
+use crate::config::{Loaded, Settings};
 use crate::daemon;
 use crate::telemetry;
 

@@ -6,21 +6,11 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use crate::config::Limits;
-use crate::config::LogFormat;
-use crate::config::LogOutput;
-use crate::config::LogSettings;
-use crate::config::Problem;
-use crate::config::Problems;
-use crate::config::Settings;
-use crate::config::file::Notes;
-use crate::config::file::Root;
-use crate::config::file::Section;
-use crate::config::file::described;
+use crate::config::file::{Notes, Root, Section, described};
 use crate::config::microsoft::microsoft;
 use crate::config::teleport::teleport;
-use crate::domain::recipients::Address;
-use crate::domain::recipients::RoutingTable;
+use crate::config::{Limits, LogFormat, LogOutput, LogSettings, Problem, Problems, Settings};
+use crate::domain::recipients::{Address, RoutingTable};
 
 /// Valid settings, and what is odd about their file.
 #[derive(Debug)]

@@ -5,11 +5,9 @@ use std::fs;
 use toml::Value;
 use url::{Host, Url};
 
-use crate::config::Endpoints;
-use crate::config::MicrosoftSettings;
 use crate::config::cloud::CLOUDS;
-use crate::config::file::Notes;
-use crate::config::file::Section;
+use crate::config::file::{Notes, Section};
+use crate::config::{Endpoints, MicrosoftSettings};
 use crate::secret::Secret;
 
 /// Longest secret that is read from a file, in bytes; the Go plugin's bound.

@@ -6,11 +6,8 @@ use std::time::Duration;
 use toml::Value;
 use url::{Host, Url};
 
-use crate::config::Credentials;
-use crate::config::TeleportSettings;
-use crate::config::file::Notes;
-use crate::config::file::Section;
-use crate::config::file::described;
+use crate::config::file::{Notes, Section, described};
+use crate::config::{Credentials, TeleportSettings};
 
 pub(super) fn teleport(section: &mut Section<'_>, notes: &mut Notes) -> Option<TeleportSettings> {
     let addr = section.string("addr", notes);

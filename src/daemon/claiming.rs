@@ -8,14 +8,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::daemon::context::Context;
-use crate::daemon::memory::Known;
-use crate::daemon::memory::Memory;
-use crate::daemon::memory::Stored;
-use crate::domain::lifecycle::Observed;
-use crate::domain::lifecycle::Record;
+use crate::daemon::memory::{Known, Memory, Stored};
+use crate::domain::lifecycle::{Observed, Record};
 use crate::domain::request::RequestId;
-use crate::teleport::Error;
-use crate::teleport::Swap;
+use crate::teleport::{Error, Swap};
 
 /// How an attempt to claim ended.
 #[derive(Debug)]

@@ -16,21 +16,11 @@ use tracing::warn;
 
 use crate::daemon::claiming::Lease;
 use crate::daemon::context::Context;
-use crate::daemon::settling::Entry;
-use crate::daemon::settling::Ledger;
-use crate::domain::lifecycle::Outcome;
-use crate::domain::lifecycle::Posted;
-use crate::domain::lifecycle::Step;
-use crate::domain::lifecycle::Work;
+use crate::daemon::settling::{Entry, Ledger};
+use crate::domain::lifecycle::{Outcome, Posted, Step, Work};
 use crate::domain::recipients::Address;
-use crate::domain::request::RequestId;
-use crate::domain::request::Stage;
-use crate::msteams::Activity;
-use crate::msteams::Conversation;
-use crate::msteams::Error;
-use crate::msteams::Meaning;
-use crate::msteams::Retry;
-use crate::msteams::Urgency;
+use crate::domain::request::{RequestId, Stage};
+use crate::msteams::{Activity, Conversation, Error, Meaning, Retry, Urgency};
 
 /// How many deliveries of one request may wait for their turn at once: a request with a thousand recipients then stands
 /// in the queue like any other.

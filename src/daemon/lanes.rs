@@ -15,15 +15,11 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::context::Context;
-use crate::daemon::memory::Memory;
-use crate::daemon::memory::Stored;
-use crate::daemon::reconcile::Outcome;
-use crate::daemon::reconcile::reconcile;
+use crate::daemon::memory::{Memory, Stored};
+use crate::daemon::reconcile::{Outcome, reconcile};
 use crate::daemon::tasks::Tasks;
 use crate::domain::lifecycle::Observed;
-use crate::domain::request::AccessRequest;
-use crate::domain::request::RequestId;
-use crate::domain::request::Stage;
+use crate::domain::request::{AccessRequest, RequestId, Stage};
 
 /// Counts listings, to tell what was heard since one began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,25 +9,14 @@ use tracing::info;
 use tracing::warn;
 
 use crate::clock;
-use crate::daemon::claiming::Claimed;
-use crate::daemon::claiming::Lease;
-use crate::daemon::claiming::claim;
-use crate::daemon::claiming::others_turn;
+use crate::daemon::claiming::{Claimed, Lease, claim, others_turn};
 use crate::daemon::context::Context;
-use crate::daemon::deliver::Delivered;
-use crate::daemon::deliver::deliver;
-use crate::daemon::memory::Memory;
-use crate::daemon::memory::Stored;
+use crate::daemon::deliver::{Delivered, deliver};
+use crate::daemon::memory::{Memory, Stored};
 use crate::daemon::settling::Ledger;
-use crate::domain::lifecycle::Facts;
-use crate::domain::lifecycle::Observed;
-use crate::domain::lifecycle::Plan;
-use crate::domain::lifecycle::Why;
-use crate::domain::lifecycle::Work;
-use crate::domain::lifecycle::plan;
+use crate::domain::lifecycle::{Facts, Observed, Plan, Why, Work, plan};
 use crate::domain::recipients::Recipients;
-use crate::domain::request::RequestId;
-use crate::domain::request::Stage;
+use crate::domain::request::{RequestId, Stage};
 use crate::teleport::Error;
 
 /// How often a request is looked at again in one run because somebody else wrote first. Beyond that the two of us are

@@ -8,10 +8,8 @@ use tracing::warn;
 use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::lanes::Lanes;
-use crate::domain::lifecycle::Record;
-use crate::domain::lifecycle::Shown;
-use crate::domain::request::AccessRequest;
-use crate::domain::request::Stage;
+use crate::domain::lifecycle::{Record, Shown};
+use crate::domain::request::{AccessRequest, Stage};
 use crate::teleport::Error;
 
 /// Lists requests and records.

@@ -22,11 +22,7 @@ use crate::daemon::resync::resync;
 use crate::daemon::tasks::Tasks;
 use crate::domain::card;
 use crate::msteams::Teams;
-use crate::teleport::Client;
-use crate::teleport::Error;
-use crate::teleport::Meaning;
-use crate::teleport::Watch;
-use crate::teleport::WatchEvent;
+use crate::teleport::{Client, Error, Meaning, Watch, WatchEvent};
 
 /// Events that may wait for the dispatcher, which only sorts them into lanes. The server keeps another thousand for us
 /// and cuts us off only after most of a minute.

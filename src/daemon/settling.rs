@@ -10,14 +10,10 @@ use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::claiming::Lease;
 use crate::daemon::context::Context;
-use crate::daemon::memory::Known;
-use crate::daemon::memory::Stored;
-use crate::domain::lifecycle::Outcome;
-use crate::domain::lifecycle::Record;
-use crate::domain::lifecycle::Shown;
+use crate::daemon::memory::{Known, Stored};
+use crate::domain::lifecycle::{Outcome, Record, Shown};
 use crate::domain::request::RequestId;
-use crate::teleport::Error;
-use crate::teleport::Swap;
+use crate::teleport::{Error, Swap};
 
 /// The record of one request while its cards are delivered.
 pub(super) struct Ledger<'a> {

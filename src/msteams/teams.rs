@@ -111,8 +111,7 @@ mod tests {
 
     use super::*;
     use crate::config::Endpoints;
-    use crate::msteams::Meaning;
-    use crate::msteams::Retry;
+    use crate::msteams::{Meaning, Retry};
     use crate::secret::Secret;
 
     /// Answers to calls of the services in turn, and what was called: method, path with query, token.

@@ -10,9 +10,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::config::LogFormat;
-use crate::config::LogOutput;
-use crate::config::LogSettings;
+use crate::config::{LogFormat, LogOutput, LogSettings};
 
 /// Sends log lines to where the settings say, from now until the end of the process.
 ///

@@ -12,17 +12,12 @@ use tonic::transport::Endpoint;
 use tower::service_fn;
 
 use crate::clock;
-use crate::config::Limits;
-use crate::config::TeleportSettings;
+use crate::config::{Limits, TeleportSettings};
 use crate::domain::request::AccessRequest;
-use crate::teleport::Error;
-use crate::teleport::Identity;
-use crate::teleport::Meaning;
 use crate::teleport::connect::connector;
-use crate::teleport::convert;
-use crate::teleport::wire::proto;
 use crate::teleport::wire::proto::auth_service_client::AuthServiceClient;
-use crate::teleport::wire::types;
+use crate::teleport::wire::{proto, types};
+use crate::teleport::{Error, Identity, Meaning, convert};
 
 /// Largest message we accept, in bytes. The plugin data of all open requests come as one message of up to a few hundred
 /// bytes for each recipient; gRPC's own 4 MiB would end at some thousand requests.

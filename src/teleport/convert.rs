@@ -2,13 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::request::AccessList;
-use crate::domain::request::AccessRequest;
-use crate::domain::request::RequestId;
-use crate::domain::request::Resource;
-use crate::domain::request::Review;
-use crate::domain::request::Stage;
-use crate::domain::request::Verdict;
+use crate::domain::request::{AccessList, AccessRequest, RequestId, Resource, Review, Stage, Verdict};
 use crate::teleport::wire::types;
 
 /// Go's zero time, 0001-01-01T00:00:00Z, which stands for "not set" in fields that are always sent.

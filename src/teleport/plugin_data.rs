@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use crate::domain::request::RequestId;
-use crate::teleport::Client;
-use crate::teleport::Error;
-use crate::teleport::Meaning;
 use crate::teleport::wire::types;
+use crate::teleport::{Client, Error, Meaning};
 
 const KIND: &str = "access_request";
 

@@ -10,14 +10,10 @@ use tonic::Streaming;
 
 use crate::backoff::Backoff;
 use crate::config::Limits;
-use crate::domain::request::AccessRequest;
-use crate::domain::request::RequestId;
-use crate::teleport::Client;
-use crate::teleport::Error;
-use crate::teleport::Meaning;
-use crate::teleport::convert;
+use crate::domain::request::{AccessRequest, RequestId};
 use crate::teleport::wire::proto;
 use crate::teleport::wire::proto::event::Resource;
+use crate::teleport::{Client, Error, Meaning, convert};
 
 const REQUESTS: &str = "access_request";
 const RULES: &str = "access_monitoring_rule";

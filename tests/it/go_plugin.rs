@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::ALICE;
-use crate::support::BOB;
-use crate::support::Town;
-use crate::world::cluster::Draft;
-use crate::world::cluster::Verdict;
+use crate::support::{ALICE, BOB, Town};
+use crate::world::cluster::{Draft, Verdict};
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs

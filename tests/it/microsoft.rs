@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::ALICE;
-use crate::support::BOB;
-use crate::support::Town;
-use crate::world::cluster::Draft;
-use crate::world::cluster::Verdict;
-use crate::world::tenant::Fault;
-use crate::world::tenant::Rule;
+use crate::support::{ALICE, BOB, Town};
+use crate::world::cluster::{Draft, Verdict};
+use crate::world::tenant::{Fault, Rule};
 
 /// Spoils some posts and edits, and expects one true card for each recipient all the same.
 async fn survives(fault: Fault) {

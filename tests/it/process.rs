@@ -8,12 +8,9 @@ use tokio::io::BufReader;
 use tokio::process::Child;
 use tokio::process::Command;
 
-use crate::support::ALICE;
-use crate::support::BOB;
-use crate::support::Town;
+use crate::support::{ALICE, BOB, Town};
 use crate::world::cluster::Draft;
-use crate::world::tenant::Fault;
-use crate::world::tenant::Rule;
+use crate::world::tenant::{Fault, Rule};
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_teleport-msteams"));

@@ -1,13 +1,8 @@
 //! Who is told, and what happens when somebody cannot be.
 
-use crate::support::ALICE;
-use crate::support::BOB;
-use crate::support::Town;
-use crate::world::cluster::ClusterState;
-use crate::world::cluster::Draft;
-use crate::world::cluster::Verdict;
-use crate::world::tenant::Fault;
-use crate::world::tenant::Rule;
+use crate::support::{ALICE, BOB, Town};
+use crate::world::cluster::{ClusterState, Draft, Verdict};
+use crate::world::tenant::{Fault, Rule};
 
 const CAROL: &str = "carol@example.com";
 const DAN: &str = "dan.o'dell@example.com";

@@ -1,13 +1,8 @@
 //! Outages of Teleport, restarts and crashes of the daemon.
 
-use crate::support::ALICE;
-use crate::support::BOB;
-use crate::support::Town;
-use crate::world::cluster::Draft;
-use crate::world::cluster::State;
-use crate::world::cluster::Verdict;
-use crate::world::tenant::Fault;
-use crate::world::tenant::Rule;
+use crate::support::{ALICE, BOB, Town};
+use crate::world::cluster::{Draft, State, Verdict};
+use crate::world::tenant::{Fault, Rule};
 
 #[tokio::test]
 async fn what_was_missed_while_teleport_was_away_is_announced_and_shown() {

@@ -2,13 +2,8 @@
 
 use std::time::Duration;
 
-use crate::support::ALICE;
-use crate::support::BOB;
-use crate::support::Town;
-use crate::world::cluster::ClusterOptions;
-use crate::world::cluster::Draft;
-use crate::world::cluster::State;
-use crate::world::cluster::Verdict;
+use crate::support::{ALICE, BOB, Town};
+use crate::world::cluster::{ClusterOptions, Draft, State, Verdict};
 use crate::world::tenant::TenantOptions;
 
 #[tokio::test]

@@ -7,16 +7,11 @@ use teleport_msteams::config::Settings;
 use teleport_msteams::msteams;
 use teleport_msteams::teleport;
 
-use crate::support::ALICE;
-use crate::support::Town;
-use crate::world::cluster::ClusterOptions;
-use crate::world::cluster::Draft;
-use crate::world::identity::Authority;
-use crate::world::identity::Validity;
+use crate::support::{ALICE, Town};
+use crate::world::cluster::{ClusterOptions, Draft};
+use crate::world::identity::{Authority, Validity};
 use crate::world::proxy::Proxy;
-use crate::world::tenant::Fault;
-use crate::world::tenant::Rule;
-use crate::world::tenant::TenantOptions;
+use crate::world::tenant::{Fault, Rule, TenantOptions};
 
 /// Expects the start to fail with these parts in its one line, and these in its remedy.
 async fn fails(town: &Town, settings: Settings, parts: &[&str], remedy: &str) {

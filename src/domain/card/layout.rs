@@ -6,18 +6,10 @@
 use jiff::SignedDuration;
 use jiff::Timestamp;
 
-use crate::domain::card::Card;
-use crate::domain::card::Cluster;
-use crate::domain::card::schema::Column;
-use crate::domain::card::schema::Element;
-use crate::domain::card::schema::Fact;
-use crate::domain::card::schema::TextBlock;
+use crate::domain::card::schema::{Column, Element, Fact, TextBlock};
 use crate::domain::card::text::plain;
-use crate::domain::request::AccessRequest;
-use crate::domain::request::RequestId;
-use crate::domain::request::Review;
-use crate::domain::request::Stage;
-use crate::domain::request::Verdict;
+use crate::domain::card::{Card, Cluster};
+use crate::domain::request::{AccessRequest, RequestId, Review, Stage, Verdict};
 
 /// What the record remembers of a request that is gone.
 #[derive(Clone, Copy, Debug)]

@@ -2,15 +2,10 @@
 
 use serde::Serialize as _;
 
-use crate::domain::card::Card;
-use crate::domain::card::Cluster;
-use crate::domain::card::Remembered;
-use crate::domain::card::layout::Detail;
-use crate::domain::card::layout::draw_record;
-use crate::domain::card::layout::draw_request;
+use crate::domain::card::layout::{Detail, draw_record, draw_request};
 use crate::domain::card::text::squeezed;
-use crate::domain::request::AccessRequest;
-use crate::domain::request::Stage;
+use crate::domain::card::{Card, Cluster, Remembered};
+use crate::domain::request::{AccessRequest, Stage};
 
 /// Largest message in bytes of UTF-16, which is how Teams counts. Its documented limit is about 100 KB, and 80 KB is what
 /// it recommends; the rest of the message is taken off here.
@@ -87,11 +82,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::request::AccessList;
-    use crate::domain::request::RequestId;
-    use crate::domain::request::Resource;
-    use crate::domain::request::Review;
-    use crate::domain::request::Verdict;
+    use crate::domain::request::{AccessList, RequestId, Resource, Review, Verdict};
 
     fn time(text: &str) -> Timestamp {
         text.parse().unwrap()

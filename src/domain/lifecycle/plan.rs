@@ -5,18 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::card::Cluster;
-use crate::domain::card::Message;
-use crate::domain::card::Remembered;
-use crate::domain::card::of_record;
-use crate::domain::card::of_request;
-use crate::domain::lifecycle::Posted;
-use crate::domain::lifecycle::Record;
-use crate::domain::lifecycle::Shown;
+use crate::domain::card::{Cluster, Message, Remembered, of_record, of_request};
+use crate::domain::lifecycle::{Posted, Record, Shown};
 use crate::domain::recipients::Address;
-use crate::domain::request::AccessRequest;
-use crate::domain::request::RequestId;
-use crate::domain::request::Stage;
+use crate::domain::request::{AccessRequest, RequestId, Stage};
 
 /// The newest we know of a request.
 #[derive(Clone, Debug)]
@@ -209,8 +201,7 @@ mod tests {
 
     use super::*;
     use crate::domain::lifecycle::Outcome;
-    use crate::domain::request::Review;
-    use crate::domain::request::Verdict;
+    use crate::domain::request::{Review, Verdict};
 
     const NOW: &str = "2024-05-07T09:05:00Z";
 

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 
 use crate::domain::lifecycle::Claim;
 use crate::domain::lifecycle::stored::posted_at;
-use crate::domain::request::AccessRequest;
-use crate::domain::request::Stage;
+use crate::domain::request::{AccessRequest, Stage};
 
 /// The record of one request, kept in Teleport's plugin data.
 ///

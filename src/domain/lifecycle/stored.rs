@@ -11,11 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::domain::lifecycle::Claim;
-use crate::domain::lifecycle::Posted;
-use crate::domain::lifecycle::Record;
-use crate::domain::lifecycle::Shown;
-use crate::domain::lifecycle::Skip;
+use crate::domain::lifecycle::{Claim, Posted, Record, Shown, Skip};
 use crate::domain::request::Stage;
 
 /// The keys that the Go plugin expects to be absent when it claims a request.

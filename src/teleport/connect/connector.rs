@@ -16,8 +16,7 @@ use tokio_rustls::client::TlsStream;
 use crate::clock;
 use crate::config::TeleportSettings;
 use crate::teleport::connect::tls;
-use crate::teleport::identity::Identity;
-use crate::teleport::identity::IdentityError;
+use crate::teleport::identity::{Identity, IdentityError};
 
 /// How far a connection got, and what stopped it.
 #[derive(Debug, thiserror::Error)]

@@ -21,8 +21,7 @@ use rustls::pki_types::ServerName;
 use rustls::pki_types::UnixTime;
 use rustls::sign::CertifiedKey;
 
-use crate::teleport::identity::Identity;
-use crate::teleport::identity::cluster_of;
+use crate::teleport::identity::{Identity, cluster_of};
 
 /// The name that every Auth Service's certificate carries.
 pub(super) const SERVER_NAME: &str = "teleport.cluster.local";

@@ -14,13 +14,9 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::support::Daemon;
-use crate::world::cluster::Cluster;
-use crate::world::cluster::ClusterOptions;
+use crate::world::cluster::{Cluster, ClusterOptions};
 use crate::world::identity::Validity;
-use crate::world::tenant::Card;
-use crate::world::tenant::Tenant;
-use crate::world::tenant::TenantOptions;
-use crate::world::tenant::User;
+use crate::world::tenant::{Card, Tenant, TenantOptions, User};
 
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -13,18 +13,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::world::cluster::Draft;
-use crate::world::cluster::State;
-use crate::world::cluster::Verdict;
-use crate::world::cluster::access_requests;
-use crate::world::cluster::listener;
-use crate::world::cluster::state::ClusterFaults;
-use crate::world::cluster::state::ClusterState;
-use crate::world::cluster::state::PLUGIN;
-use crate::world::cluster::state::PluginData;
+use crate::world::cluster::state::{ClusterFaults, ClusterState, PLUGIN, PluginData};
+use crate::world::cluster::{Draft, State, Verdict, access_requests, listener};
 use crate::world::identity::Authority;
-use crate::world::proto;
-use crate::world::types;
+use crate::world::{proto, types};
 
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);

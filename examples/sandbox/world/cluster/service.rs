@@ -15,9 +15,8 @@ use tonic::Status;
 use crate::world::cluster::Cluster;
 use crate::world::cluster::listener::Peer;
 use crate::world::cluster::state::BUFFER;
-use crate::world::proto;
 use crate::world::proto::auth_service_server;
-use crate::world::types;
+use crate::world::{proto, types};
 
 /// Requests in one page, if nobody wants another number.
 const PAGE: usize = 100;

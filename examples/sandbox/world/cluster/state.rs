@@ -8,8 +8,7 @@ use tonic::Status;
 
 use crate::world::cluster::Hello;
 use crate::world::proto::Event;
-use crate::world::types::AccessRequestV3;
-use crate::world::types::PluginDataUpdateParams;
+use crate::world::types::{AccessRequestV3, PluginDataUpdateParams};
 
 /// The data of one plugin for one request.
 pub type PluginData = BTreeMap<String, String>;

@@ -3,10 +3,8 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::world::tenant::call::Asked;
-use crate::world::tenant::call::Reply;
-use crate::world::tenant::state::Card;
-use crate::world::tenant::state::World;
+use crate::world::tenant::call::{Asked, Reply};
+use crate::world::tenant::state::{Card, World};
 
 const SCOPE: &str = "https://api.botframework.com/.default";
 

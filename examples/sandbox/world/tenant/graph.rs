@@ -4,11 +4,8 @@ use serde_json::Value;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::tenant::call::Asked;
-use crate::world::tenant::call::Reply;
-use crate::world::tenant::call::filter;
-use crate::world::tenant::state::User;
-use crate::world::tenant::state::World;
+use crate::world::tenant::call::{Asked, Reply, filter};
+use crate::world::tenant::state::{User, World};
 
 const SCOPE: &str = "https://graph.microsoft.com/.default";
 

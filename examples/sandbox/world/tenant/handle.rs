@@ -11,14 +11,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::world::tenant::Call;
-use crate::world::tenant::Card;
-use crate::world::tenant::TenantFaults;
-use crate::world::tenant::User;
-use crate::world::tenant::server;
-use crate::world::tenant::state::Account;
-use crate::world::tenant::state::Team;
-use crate::world::tenant::state::World;
+use crate::world::tenant::state::{Account, Team, World};
+use crate::world::tenant::{Call, Card, TenantFaults, User, server};
 
 /// A pretend tenant; clones are the same one.
 #[derive(Clone)]

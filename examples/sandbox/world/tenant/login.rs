@@ -6,10 +6,8 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::world::tenant::call::Asked;
-use crate::world::tenant::call::Reply;
-use crate::world::tenant::state::Token;
-use crate::world::tenant::state::World;
+use crate::world::tenant::call::{Asked, Reply};
+use crate::world::tenant::state::{Token, World};
 
 /// How long a token lives, in seconds.
 const LIFE: u64 = 3_599;

@@ -16,14 +16,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::world;
-use crate::world::tenant::Call;
-use crate::world::tenant::Fault;
-use crate::world::tenant::Tenant;
-use crate::world::tenant::bot;
-use crate::world::tenant::call::Asked;
-use crate::world::tenant::call::Reply;
-use crate::world::tenant::graph;
-use crate::world::tenant::login;
+use crate::world::tenant::call::{Asked, Reply};
+use crate::world::tenant::{Call, Fault, Tenant, bot, graph, login};
 
 /// Largest request that is read, in bytes.
 const LARGEST: usize = 8 << 20;

@@ -7,10 +7,8 @@ use std::time::SystemTime;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::world::tenant::Call;
-use crate::world::tenant::TenantFaults;
-use crate::world::tenant::TenantOptions;
 use crate::world::tenant::limits::Limits;
+use crate::world::tenant::{Call, TenantFaults, TenantOptions};
 
 /// A person; the handle stays the same whatever happens to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
