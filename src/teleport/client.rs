@@ -14,7 +14,7 @@ use tower::service_fn;
 use crate::clock;
 use crate::config::{Limits, TeleportSettings};
 use crate::domain::request::AccessRequest;
-use crate::teleport::connect::connector;
+use crate::teleport::connect::{LastAlert, connector};
 use crate::teleport::wire::proto::auth_service_client::AuthServiceClient;
 use crate::teleport::wire::{proto, types};
 use crate::teleport::{Error, Identity, Meaning, convert};
@@ -40,6 +40,7 @@ const OLDEST_SERVER: (u64, u64) = (8, 0);
 pub struct Client {
     service: AuthServiceClient<Channel>,
     settings: TeleportSettings,
+    alert: LastAlert,
     patience: Duration,
 }
 
@@ -57,7 +58,8 @@ pub struct Cluster {
 impl Client {
     /// Prepares a client; nothing is dialled before the first call.
     pub fn new(settings: &TeleportSettings, limits: &Limits) -> Self {
-        let connect = connector(settings, limits.teleport_dial_timeout);
+        let alert = LastAlert::default();
+        let connect = connector(settings, limits.teleport_dial_timeout, &alert);
         let endpoint = Endpoint::from_static("http://teleport.cluster.local");
         // A name that is no valid header leaves the library's own in place.
         let endpoint = endpoint.clone().user_agent(USER_AGENT).unwrap_or(endpoint);
@@ -70,6 +72,7 @@ impl Client {
         Self {
             service: AuthServiceClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE),
             settings: settings.clone(),
+            alert,
             patience: limits.teleport_timeout,
         }
     }
@@ -170,7 +173,15 @@ impl Client {
             let detail = format!("no answer within {:?}", self.patience);
             return Err(Error::new(Meaning::Unreachable, doing, detail));
         };
-        answer.map_err(|status| Error::of_status(doing, &status))
+        answer.map_err(|status| self.failed(doing, &status))
+    }
+
+    /// Judges a failed call; what ended the connection under it says more than the call's own status.
+    pub(super) fn failed(&self, doing: &'static str, status: &Status) -> Error {
+        match self.alert.take() {
+            Some(alert) => Error::refused(doing, alert),
+            None => Error::of_status(doing, status),
+        }
     }
 
     pub(super) fn watch_request(kinds: &[&str]) -> Request<proto::Watch> {

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use rustls::AlertDescription;
 use tonic::Code;
 use tonic::Status;
 
@@ -71,12 +72,14 @@ impl Error {
             causes if causes.is_empty() => text.to_owned(),
             causes => format!("{text}: {causes}"),
         };
-        if let Some(alert) = refused_certificate(&detail) {
-            let detail = format!("the server refused our certificate ({alert})");
-            return Self::new(Meaning::Credentials, doing, detail)
-                .with_hint("sign a new identity for this cluster; its user authority may have been rotated");
-        }
         Self::new(meaning, doing, detail)
+    }
+
+    /// Tells that the server ended the connection with an alert, which after a handshake is about our certificate.
+    pub(super) fn refused(doing: &'static str, alert: AlertDescription) -> Self {
+        let detail = format!("the server refused our certificate ({alert:?})");
+        Self::new(Meaning::Credentials, doing, detail)
+            .with_hint("sign a new identity for this cluster; its user authority may have been rotated")
     }
 
     fn of_connect(doing: &'static str, error: &ConnectError) -> Self {
@@ -134,13 +137,4 @@ fn chain(status: &Status) -> String {
         next = error.source();
     }
     texts.join(": ")
-}
-
-/// In TLS 1.3 a server refuses our certificate after the handshake seems done; only the text of the alert arrives.
-fn refused_certificate(detail: &str) -> Option<&str> {
-    let (_, alert) = detail.split_once("received fatal alert: ")?;
-    let name = alert.split([' ', ':', ',']).next().unwrap_or_default();
-    // A decrypt error is a signature of another authority with the same name.
-    let certificate = ["Certificate", "UnknownCA", "UnknownCa", "AccessDenied", "DecryptError"];
-    certificate.iter().any(|part| name.contains(part)).then_some(name)
 }

@@ -88,14 +88,14 @@ impl Watch {
 
     /// Waits for the next event that means something to us. There is no limit of time: a quiet cluster sends nothing, and
     /// a dead connection is found by pings.
-    async fn next(&mut self) -> Result<WatchEvent, Error> {
+    async fn next(&mut self, client: &Client) -> Result<WatchEvent, Error> {
         let doing = "watch access requests";
         loop {
             let message = self
                 .stream
                 .message()
                 .await
-                .map_err(|status| Error::of_status(doing, &status))?;
+                .map_err(|status| client.failed(doing, &status))?;
             let Some(event) = message else {
                 return Err(Error::new(Meaning::Unreachable, doing, "the server ended the stream"));
             };
@@ -136,7 +136,7 @@ impl Watch {
                     let denied = watch.denied.clone();
                     events.send(WatchEvent::Connected { denied }).await.ok()?;
                     let error = loop {
-                        match watch.next().await {
+                        match watch.next(&client).await {
                             Ok(event) => events.send(event).await.ok()?,
                             Err(error) => break error,
                         }

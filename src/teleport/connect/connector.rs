@@ -15,6 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::clock;
 use crate::config::TeleportSettings;
+use crate::teleport::connect::stream::{AuthStream, LastAlert};
 use crate::teleport::connect::tls;
 use crate::teleport::identity::{Identity, IdentityError};
 
@@ -39,19 +40,20 @@ pub(in crate::teleport) enum ConnectError {
 pub(in crate::teleport) fn connector(
     settings: &TeleportSettings,
     patience: Duration,
+    alert: &LastAlert,
 ) -> impl Fn() -> ConnectFuture + Clone + Send + 'static {
     let settings = Arc::new(settings.clone());
+    let alert = alert.clone();
     move || {
-        let settings = Arc::clone(&settings);
+        let (settings, alert) = (Arc::clone(&settings), alert.clone());
         Box::pin(async move {
             let stream = connect(&settings, patience).await?;
-            Ok(TokioIo::new(stream))
+            Ok(TokioIo::new(AuthStream::new(stream, alert)))
         })
     }
 }
 
-type ConnectFuture =
-    std::pin::Pin<Box<dyn Future<Output = Result<TokioIo<TlsStream<TcpStream>>, ConnectError>> + Send>>;
+type ConnectFuture = std::pin::Pin<Box<dyn Future<Output = Result<TokioIo<AuthStream>, ConnectError>> + Send>>;
 
 async fn connect(settings: &TeleportSettings, patience: Duration) -> Result<TlsStream<TcpStream>, ConnectError> {
     let identity = Identity::load(&settings.credentials, clock::now()).await?;

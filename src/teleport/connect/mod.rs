@@ -4,6 +4,8 @@
 //! TLS session and change nothing else; nothing above knows which road was taken.
 
 mod connector;
+mod stream;
 mod tls;
 
 pub(super) use connector::{ConnectError, connector};
+pub(super) use stream::LastAlert;

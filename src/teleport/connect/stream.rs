@@ -1,0 +1,112 @@
+//! The encrypted stream, which remembers why the server ended it.
+//!
+//! In TLS 1.3 a server refuses our certificate after the handshake seems done to us. Its alert then meets bytes that are
+//! already on their way, and the libraries above report a broken pipe or a closed connection in its place.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use rustls::AlertDescription;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// The alert that ended a connection, until somebody asks. A new connection does not clear it: it is opened before the
+/// failure of the old one is told.
+#[derive(Clone, Debug, Default)]
+pub(in crate::teleport) struct LastAlert(Arc<Mutex<Option<AlertDescription>>>);
+
+/// One connection to the Auth Service.
+#[derive(Debug)]
+pub(in crate::teleport) struct AuthStream {
+    tls: TlsStream<TcpStream>,
+    alert: LastAlert,
+    /// A write that failed, while the server's last words are read.
+    failure: Option<io::Error>,
+}
+
+impl LastAlert {
+    pub(in crate::teleport) fn take(&self) -> Option<AlertDescription> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn note(&self, error: &io::Error) {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::AlertReceived(alert)) = cause {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(*alert);
+        }
+    }
+}
+
+impl AuthStream {
+    pub(super) fn new(tls: TlsStream<TcpStream>, alert: LastAlert) -> Self {
+        Self {
+            tls,
+            alert,
+            failure: None,
+        }
+    }
+
+    /// After a failed write the alert may still be unread: reads the connection, which is of no more use, to its end.
+    fn read_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 1_024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.tls).poll_read(cx, &mut buffer)) {
+                Ok(()) if buffer.filled().is_empty() => return Poll::Ready(()),
+                Ok(()) => {}
+                Err(error) => {
+                    self.alert.note(&error);
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
+    /// Passes on what a write came to, but a failure only once the server's last words are known.
+    fn after_write<T>(&mut self, cx: &mut Context<'_>, written: io::Result<T>) -> Poll<io::Result<T>> {
+        let error = match written {
+            Ok(written) => return Poll::Ready(Ok(written)),
+            Err(error) => error,
+        };
+        if self.read_last_words(cx).is_pending() {
+            self.failure = Some(error);
+            return Poll::Pending;
+        }
+        Poll::Ready(Err(error))
+    }
+}
+
+impl AsyncRead for AuthStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.tls).poll_read(cx, buffer);
+        if let Poll::Ready(Err(error)) = &read {
+            self.alert.note(error);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for AuthStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = match self.failure.take() {
+            Some(error) => Err(error),
+            None => ready!(Pin::new(&mut self.tls).poll_write(cx, bytes)),
+        };
+        self.after_write(cx, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = match self.failure.take() {
+            Some(error) => Err(error),
+            None => ready!(Pin::new(&mut self.tls).poll_flush(cx)),
+        };
+        self.after_write(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_shutdown(cx)
+    }
+}
