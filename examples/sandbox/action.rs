@@ -1,0 +1,180 @@
+//! What a person can do on the page, and what it does to the pretend world.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::sandbox::Sandbox;
+use crate::world::cluster::{Draft, State, Verdict};
+
+/// One button or form of the page.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Action {
+    Create(NewRequest),
+    Review {
+        id: String,
+        author: String,
+        verdict: Proposal,
+        reason: String,
+    },
+    Approve {
+        id: String,
+        reason: String,
+    },
+    Deny {
+        id: String,
+        reason: String,
+    },
+    Promote {
+        id: String,
+        author: String,
+    },
+    Expire {
+        id: String,
+    },
+    Repeat {
+        id: String,
+    },
+    Block {
+        chat: String,
+    },
+    Unblock {
+        chat: String,
+    },
+    Microsoft {
+        mode: Mode,
+    },
+    ClusterStop,
+    ClusterStart,
+    ClusterCut,
+    DaemonKill,
+    DaemonRestart,
+    DaemonStop,
+    DaemonStart,
+}
+
+/// The form of a new request.
+#[derive(Debug, Default, Deserialize)]
+pub struct NewRequest {
+    pub user: String,
+    pub roles: Vec<String>,
+    pub reason: String,
+    pub reviewers: Vec<String>,
+    /// Each as `kind/name`.
+    pub resources: Vec<String>,
+    /// Approving reviews that it takes.
+    pub approvals: u32,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proposal {
+    Approve,
+    Deny,
+}
+
+/// How Microsoft answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Normal,
+    Throttled,
+    Broken,
+    Slow,
+}
+
+impl Action {
+    /// Does it, and returns what the page wants to know of it.
+    pub async fn perform(self, sandbox: &Sandbox) -> anyhow::Result<Value> {
+        let Sandbox {
+            cluster,
+            tenant,
+            company,
+            daemon,
+            ..
+        } = sandbox;
+        match self {
+            Self::Create(request) => return Ok(json!({ "id": cluster.create(request.draft()) })),
+            Self::Review {
+                id,
+                author,
+                verdict,
+                reason,
+            } => {
+                sandbox.open_request(&id)?;
+                cluster.review(&id, &author, verdict.into(), &reason);
+            }
+            Self::Approve { id, reason } => {
+                sandbox.open_request(&id)?;
+                cluster.set_state(&id, State::Approved, &reason);
+            }
+            Self::Deny { id, reason } => {
+                sandbox.open_request(&id)?;
+                cluster.set_state(&id, State::Denied, &reason);
+            }
+            Self::Promote { id, author } => {
+                sandbox.open_request(&id)?;
+                cluster.promote(&id, &author, "On-call engineers");
+            }
+            Self::Expire { id } => {
+                sandbox.open_request(&id)?;
+                cluster.delete(&id);
+            }
+            Self::Repeat { id } => {
+                sandbox.open_request(&id)?;
+                cluster.repeat(&id);
+            }
+            Self::Block { chat } => tenant.block(company.user(&chat)?),
+            Self::Unblock { chat } => tenant.unblock(company.user(&chat)?),
+            Self::Microsoft { mode } => sandbox.set_mode(mode),
+            Self::ClusterStop => cluster.stop().await,
+            Self::ClusterStart => cluster.start_again().await,
+            Self::ClusterCut => cluster.cut_streams(),
+            Self::DaemonKill => daemon.kill(),
+            Self::DaemonRestart => daemon.restart().await?,
+            Self::DaemonStop => daemon.stop().await,
+            Self::DaemonStart => daemon.start()?,
+        }
+        Ok(json!({}))
+    }
+}
+
+impl NewRequest {
+    fn draft(self) -> Draft {
+        let resources = self.resources.iter().map(|resource| {
+            let (kind, name) = resource.split_once('/').unwrap_or(("node", resource));
+            (kind.to_owned(), name.to_owned())
+        });
+        Draft {
+            resources: resources.collect(),
+            user: self.user,
+            roles: self.roles,
+            reason: self.reason,
+            suggested_reviewers: self.reviewers,
+            approvals: self.approvals.max(1),
+            ..Draft::default()
+        }
+    }
+}
+
+impl From<Proposal> for Verdict {
+    fn from(proposal: Proposal) -> Self {
+        match proposal {
+            Proposal::Approve => Self::Approve,
+            Proposal::Deny => Self::Deny,
+        }
+    }
+}
+
+impl Mode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Throttled => "throttled",
+            Self::Broken => "broken",
+            Self::Slow => "slow",
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The files of the page, embedded: the program needs nothing beside itself.
+
+/// Path, media type and content.
+pub const ASSETS: &[(&str, &str, &str)] = &[
+    ("/", HTML, include_str!("page/index.html")),
+    ("/style.css", CSS, include_str!("page/style.css")),
+    ("/card.css", CSS, include_str!("page/card.css")),
+    ("/app.js", SCRIPT, include_str!("page/app.js")),
+    ("/card.js", SCRIPT, include_str!("page/card.js")),
+    ("/chats.js", SCRIPT, include_str!("page/chats.js")),
+    ("/demo.js", SCRIPT, include_str!("page/demo.js")),
+    ("/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/examples.js", SCRIPT, include_str!("page/examples.js")),
+    ("/markdown.js", SCRIPT, include_str!("page/markdown.js")),
+    ("/requests.js", SCRIPT, include_str!("page/requests.js")),
+    ("/trouble.js", SCRIPT, include_str!("page/trouble.js")),
+    ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
+];
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";

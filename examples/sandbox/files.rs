@@ -1,0 +1,56 @@
+//! The files that the daemon is started with: an identity and a configuration, as an administrator would write them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use toml::Value;
+
+use crate::company::Company;
+use crate::world::cluster::Cluster;
+use crate::world::identity::Validity;
+use crate::world::tenant::Tenant;
+
+/// Writes the files into `folder`; returns the path of the configuration.
+pub fn write(folder: &Path, cluster: &Cluster, tenant: &Tenant, company: &Company) -> anyhow::Result<PathBuf> {
+    let identity = folder.join("identity");
+    let authority = cluster.authority();
+    let user = authority.user("access-plugin", &["access-plugin"], Validity::ONE_DAY);
+    put(&identity, &authority.identity_file(&user))?;
+    let config = folder.join("teleport-msteams.toml");
+    put(&config, &configuration(&identity, cluster, tenant, company))?;
+    Ok(config)
+}
+
+fn configuration(identity: &Path, cluster: &Cluster, tenant: &Tenant, company: &Company) -> String {
+    let quoted = |text: &str| Value::from(text).to_string();
+    let options = tenant.options();
+    let mut text = format!(
+        "preload = true\n\n\
+         [teleport]\naddr = {}\nidentity = {}\n\n\
+         [msapi]\napp_id = {}\napp_secret = {}\ntenant_id = {}\nteams_app_id = {}\n\n\
+         [msapi.endpoints]\nlogin = {}\ngraph = {}\nbot = {}\n\n\
+         [log]\noutput = \"stderr\"\nseverity = \"INFO\"\n\n\
+         [role_to_recipients]\n",
+        quoted(&cluster.address()),
+        quoted(&identity.display().to_string()),
+        quoted(&options.app_id),
+        quoted(&options.app_secret),
+        quoted(&options.tenant_id),
+        quoted(&options.teams_app_id),
+        quoted(&tenant.login()),
+        quoted(&tenant.graph()),
+        quoted(&tenant.bot()),
+    );
+    for (role, chats) in company.routes() {
+        let recipients = Value::Array(chats.into_iter().map(|chat| Value::from(chat.id.as_str())).collect());
+        writeln!(text, "{} = {recipients}", quoted(role)).expect("writing to a string never fails");
+    }
+    text
+}
+
+fn put(path: &Path, content: &str) -> anyhow::Result<()> {
+    fs::write(path, content).with_context(|| format!("could not write {}", path.display()))
+}

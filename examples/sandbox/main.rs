@@ -1,0 +1,116 @@
+//! A pretend Teleport cluster and a pretend Microsoft tenant, with the real daemon between them and a page to watch.
+//!
+//! `cargo run --release --example sandbox` needs no account and no network. The tests use the same pretend world.
+
+#![expect(
+    unreachable_pub,
+    reason = "a program has no outside: `pub` means for the other files"
+)]
+
+mod action;
+mod assets;
+mod company;
+mod daemon_host;
+mod files;
+mod guard;
+mod ledger;
+mod log_lines;
+mod narrator;
+mod reading;
+mod sandbox;
+mod server;
+mod story;
+mod view;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest of it")]
+mod world;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use clap::ValueEnum;
+
+use crate::log_lines::LogLines;
+use crate::sandbox::Sandbox;
+
+/// Shows the daemon at work between a pretend Teleport and a pretend Microsoft Teams.
+#[derive(Debug, Parser)]
+#[command(name = "sandbox")]
+struct Options {
+    /// Play a story on the terminal instead of serving the page
+    #[arg(long, value_name = "NAME")]
+    scenario: Option<Scenario>,
+    /// Port of the page; any other if it is taken
+    #[arg(long, default_value_t = 8765)]
+    port: u16,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Scenario {
+    /// Requests in good and in bad times; succeeds if every card is true in the end
+    Demo,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> anyhow::Result<()> {
+    let log = LogLines::start()?;
+    let sandbox = Sandbox::start(log.clone()).await?;
+    sandbox.daemon.start()?;
+    match options.scenario {
+        Some(Scenario::Demo) => {
+            let played = story::play(sandbox).await;
+            if played.is_err() {
+                print_log(&log);
+            }
+            played
+        }
+        None => show(sandbox, options.port).await,
+    }
+}
+
+/// Serves the page until the person at the terminal has seen enough.
+async fn show(sandbox: Sandbox, port: u16) -> anyhow::Result<()> {
+    let listener = server::bind(port).await?;
+    let address = listener.local_addr().context("could not read our own address")?;
+    greet(&sandbox, &format!("http://{address}"));
+    sandbox.welcome().await?;
+    tokio::select! {
+        served = server::serve(listener, sandbox.clone()) => served?,
+        supervised = sandbox.daemon.supervise() => supervised?,
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("could not wait for Ctrl-C")?,
+    }
+    sandbox.daemon.stop().await;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a person waits for the address")]
+fn greet(sandbox: &Sandbox, page: &str) {
+    println!("Teleport    {} (pretended)", sandbox.cluster.address());
+    println!("Microsoft   {} (pretended)", sandbox.tenant.graph());
+    println!("Files       {}", sandbox.folder().display());
+    println!("\nOpen {page} in a browser. Ctrl-C ends everything.");
+}
+
+#[expect(clippy::print_stderr, reason = "a story that goes wrong is explained")]
+fn print_log(log: &LogLines) {
+    eprintln!("\nThe daemon's last lines:");
+    for line in log.since(0).0 {
+        eprintln!("{}", line.text);
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "errors are told to the person at the terminal")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("ERROR: {error:#}");
+}

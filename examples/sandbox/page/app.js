@@ -1,0 +1,111 @@
+// Keeps the page in step with the sandbox: one stream of states in, actions out.
+
+import { chooseChat, drawChats, wireChats } from "./chats.js";
+import { byId, setText } from "./dom.js";
+import { drawRequests, select, wireRequests } from "./requests.js";
+import { appendLog, drawTrouble, wireTrouble } from "./trouble.js";
+
+const parameters = new URLSearchParams(location.search);
+const phone = matchMedia("(max-width: 760px)");
+
+let state = null;
+let server = {
+  /** Sends an action and answers with what the sandbox says, or nothing where it refuses. */
+  async act(action) {
+    try {
+      const answer = await fetch("/api/do", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(action) });
+      const body = await answer.json();
+      problem(answer.ok ? "" : body.error);
+      return answer.ok ? body : null;
+    } catch {
+      problem("The sandbox does not answer. Is it still running?");
+      return null;
+    }
+  },
+  listen(onState, onLog) {
+    const events = new EventSource("/api/events");
+    events.addEventListener("state", (event) => onState(JSON.parse(event.data)));
+    events.addEventListener("log", (event) => onLog(JSON.parse(event.data)));
+    events.addEventListener("open", () => problem(""));
+    events.addEventListener("error", () => problem("Lost the sandbox; trying again."));
+  },
+};
+
+const context = {
+  act: (action) => server.act(action),
+  redraw: () => state && draw(state),
+  showChat(id) {
+    view("teams");
+    chooseChat(id, context);
+    if (phone.matches) byId("teams").focus();
+  },
+  showRequest(id) {
+    view("teleport");
+    select(id, context);
+  },
+  /** The card's button leads to Teleport's Web UI, which is the left side here. */
+  open(url) {
+    const id = state.requests.find((request) => url.endsWith(request.id))?.id;
+    if (id) context.showRequest(id);
+    else problem(`This button would open ${url}`);
+  },
+  teamsInSight: () => !phone.matches || document.body.dataset.view === "teams",
+};
+
+function draw(next) {
+  drawTrouble(next);
+  drawRequests(next, context);
+  drawChats(next, context);
+}
+
+function view(name) {
+  document.body.dataset.view = name;
+  for (const button of document.querySelectorAll(".views button")) button.setAttribute("aria-pressed", String(button.dataset.view === name));
+}
+
+function problem(words) {
+  byId("problem").hidden = !words;
+  setText(byId("problem"), words ?? "");
+}
+
+/** Says in words what has changed, for those who do not see it. */
+function announce(before, after) {
+  const versions = (of) => new Map(of.chats.flatMap((chat) => chat.cards.map((card) => [`${chat.id} ${card.id}`, { chat, card }])));
+  const old = versions(before);
+  const words = [];
+  for (const [key, { chat, card }] of versions(after)) {
+    const earlier = old.get(key)?.card.versions.length ?? 0;
+    if (card.versions.length > earlier) words.push(`${earlier ? "Card edited" : "New card"} for ${chat.title}: ${card.says.toLowerCase()}`);
+  }
+  if (before.daemon.state !== after.daemon.state) words.push(`Daemon ${after.daemon.state}`);
+  if (before.cluster.up !== after.cluster.up) words.push(`Teleport ${after.cluster.up ? "is back" : "is away"}`);
+  // A burst is told in its first words: nobody listens to a hundred sentences.
+  if (words.length > 0) setText(byId("announcer"), words.slice(0, 4).join(". "));
+}
+
+async function start() {
+  const theme = parameters.get("theme");
+  if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
+  if (parameters.has("view")) view(parameters.get("view"));
+  for (const button of document.querySelectorAll(".views button")) {
+    button.addEventListener("click", () => {
+      view(button.dataset.view);
+      context.redraw();
+    });
+  }
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("[aria-disabled=true]")) event.stopImmediatePropagation();
+  }, true);
+  wireRequests(context);
+  wireChats(context);
+  wireTrouble(context);
+  if (parameters.has("demo")) server = (await import("./demo.js")).demo;
+  server.listen((next) => {
+    const before = state;
+    state = next;
+    draw(next);
+    if (before) announce(before, next);
+  }, appendLog);
+}
+
+start();

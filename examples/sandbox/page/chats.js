@@ -1,0 +1,148 @@
+// The Teams side: chats with their unread marks, and the chosen chat with its cards and their earlier versions.
+
+import { drawCard } from "./card.js";
+import { byId, clock, h, keyed, plural, setText } from "./dom.js";
+
+const STANDING = { ok: "", blocked: "has blocked the app", missing: "does not have the app" };
+
+let chosen = null;
+let byHand = false;
+// How many versions of each card have been looked at; a card that is absent is unread.
+const seen = new Map();
+
+export function wireChats(context) {
+  byId("chat-block").addEventListener("click", () => {
+    const button = byId("chat-block");
+    context.act({ do: button.dataset.do, chat: chosen });
+  });
+}
+
+/** Brings a chat forward, as a click on it does. */
+export function chooseChat(id, context) {
+  chosen = id;
+  byHand = true;
+  context.redraw();
+}
+
+export function drawChats(state, context) {
+  const chats = state.chats;
+  // Follows the newest card until somebody chooses for themselves.
+  if (!byHand || !chats.some((chat) => chat.id === chosen)) chosen = newestChat(chats)?.id ?? chats[0]?.id ?? null;
+  const chat = chats.find((candidate) => candidate.id === chosen);
+  if (chat && context.teamsInSight()) for (const card of chat.cards) seen.set(card.id, card.versions.length);
+  const items = chats.map(({ cards, ...rest }) => ({ ...rest, ...unread(cards), count: cards.length, isChosen: rest.id === chosen }));
+  keyed(byId("chats"), items, (item) => item.id, (item) => createItem(item, context), updateItem);
+  const total = items.reduce((sum, item) => sum + item.unread, 0);
+  byId("views-unread").hidden = total === 0;
+  setText(byId("views-unread"), String(total));
+  drawConversation(chat, context);
+}
+
+function newestChat(chats) {
+  const filled = chats.filter((chat) => chat.cards.length > 0);
+  const stay = filled.find((chat) => chat.id === chosen);
+  return stay ?? filled.sort((a, b) => b.cards.at(-1).versions[0].at - a.cards.at(-1).versions[0].at)[0];
+}
+
+function unread(cards) {
+  return {
+    unread: cards.filter((card) => !seen.has(card.id)).length,
+    edited: cards.some((card) => seen.has(card.id) && seen.get(card.id) < card.versions.length),
+  };
+}
+
+function initials(title) {
+  return title.replace(/^#\s*/, "").split(/[\s@._-]+/).slice(0, 2).map((part) => part[0]?.toUpperCase() ?? "").join("");
+}
+
+function hue(title) {
+  return [...title].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7);
+}
+
+function paint(avatar, chat) {
+  avatar.className = `avatar ${chat.kind}`;
+  avatar.style.setProperty("--hue", hue(chat.title));
+  setText(avatar, chat.kind === "channel" ? "#" : initials(chat.title));
+}
+
+function createItem(item, context) {
+  const avatar = h("span", { "aria-hidden": "true" });
+  paint(avatar, item);
+  return h("li", {}, h("button", { type: "button", class: "chat", onclick: () => chooseChat(item.id, context) },
+    avatar, h("span", { class: "chat-name" }, h("b", {}, item.title), h("span", { class: "quiet" })), h("span", { class: "badge" })));
+}
+
+function updateItem(element, item) {
+  element.firstElementChild.setAttribute("aria-current", String(item.isChosen));
+  setText(element.querySelector(".quiet"), STANDING[item.standing] || (item.count ? plural(item.count, "card") : "no cards"));
+  const badge = element.querySelector(".badge");
+  badge.classList.toggle("dot-only", item.unread === 0 && item.edited);
+  badge.classList.toggle("none", item.unread === 0 && !item.edited);
+  setText(badge, item.unread > 0 ? String(item.unread) : "");
+  badge.setAttribute("aria-label", item.unread > 0 ? `${item.unread} unread` : item.edited ? "edited" : "");
+}
+
+function drawConversation(chat, context) {
+  const messages = byId("messages");
+  byId("chat-head").hidden = !chat;
+  const cards = chat?.cards ?? [];
+  byId("no-cards").hidden = cards.length > 0;
+  setText(byId("no-cards"), chat ? `Nothing has been sent to ${chat.title}.` : "No chats.");
+  if (!chat) return messages.replaceChildren();
+  paint(byId("chat-avatar"), chat);
+  setText(byId("chat-title"), chat.title);
+  setText(byId("chat-detail"), [chat.detail, STANDING[chat.standing]].filter(Boolean).join(" · "));
+  const block = byId("chat-block");
+  block.hidden = chat.kind !== "person" || chat.standing === "missing";
+  block.dataset.do = chat.standing === "blocked" ? "unblock" : "block";
+  setText(block, chat.standing === "blocked" ? "Unblock the app" : "Block the app");
+  const scroller = byId("scroller");
+  const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+  const changed = messages.dataset.chat !== chat.id;
+  messages.dataset.chat = chat.id;
+  const count = messages.children.length;
+  const items = cards.map((card) => ({ ...card, chat: chat.id }));
+  keyed(messages, items, (card) => `${chat.id} ${card.id}`, (card) => createMessage(card, context), (element, card) => updateMessage(element, card, context));
+  if (changed || (atEnd && messages.children.length > count)) scroller.scrollTop = scroller.scrollHeight;
+}
+
+function createMessage(card, context) {
+  const earlier = h("details", { class: "history", ontoggle: (event) => event.target.open && fillHistory(event.target, context) }, h("summary"), h("ol"));
+  const truth = h("button", { type: "button", class: "truth", onclick: () => context.showRequest(card.request) });
+  return h("li", { class: "message" },
+    h("span", { class: "avatar bot", "aria-hidden": "true" }, h("img", { src: "/icon.svg", alt: "", width: 32, height: 32 })),
+    h("div", { class: "bubble" },
+      h("p", { class: "byline" }, h("b", {}, "Teleport"), h("span", { class: "tag" }, "App"), h("time", {}, clock(card.versions[0].at)), h("span", { class: "edited" })),
+      h("div", { class: "card-place" }), h("div", { class: "under" }, truth, earlier)));
+}
+
+function updateMessage(element, card, context) {
+  const newest = card.versions.at(-1);
+  const edits = card.versions.length - 1;
+  element.card = card;
+  element.querySelector(".card-place").replaceChildren(drawCard(newest.card, context));
+  const edited = element.querySelector(".edited");
+  setText(edited, edits > 0 ? "Edited" : "");
+  edited.title = edits > 0 ? `last at ${clock(newest.at)}` : "";
+  const truth = element.querySelector(".truth");
+  truth.className = `truth ${card.true ? "true" : "behind"}`;
+  setText(truth, card.true ? "✓ True" : "… Behind");
+  truth.title = card.true ? "Says what the request is. Show the request" : "The request is no longer what this card says. Show the request";
+  const history = element.querySelector(".history");
+  history.hidden = edits === 0;
+  setText(history.firstElementChild, `${plural(edits, "earlier version")}`);
+  if (history.open) fillHistory(history, context);
+  if (element.dataset.versions && Number(element.dataset.versions) < card.versions.length) flash(element);
+  element.dataset.versions = card.versions.length;
+}
+
+function fillHistory(history, context) {
+  const earlier = history.closest(".message").card.versions.slice(0, -1).map((version, index) => ({ ...version, index })).reverse();
+  keyed(history.querySelector("ol"), earlier, (version) => version.index, (version) =>
+    h("li", {}, h("p", { class: "quiet" }, `${version.index === 0 ? "Posted" : "Edited"} at ${clock(version.at)}, ${version.says}`), drawCard(version.card, context)), () => {});
+}
+
+function flash(element) {
+  element.classList.remove("flash");
+  requestAnimationFrame(() => element.classList.add("flash"));
+}

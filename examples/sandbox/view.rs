@@ -1,0 +1,274 @@
+//! Both sides at one moment, as the page draws them and as the story checks them.
+//!
+//! Architecture Invariant: the only file that compares the two sides; what it calls true is what the page calls true.
+
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::company::Chat;
+use crate::ledger::{Entry, Ledger};
+use crate::reading;
+use crate::world::tenant::Card;
+use crate::world::types::RequestState;
+
+/// Requests that the page lists; a flood shows its newest.
+const REQUESTS_SHOWN: usize = 60;
+
+/// Cards that the page draws in one chat.
+const CARDS_SHOWN: usize = 40;
+
+/// As much of a reason as the page shows.
+const LETTERS_SHOWN: usize = 500;
+
+#[derive(Debug, Serialize)]
+pub struct View {
+    pub cluster: ClusterView,
+    pub daemon: DaemonView,
+    pub microsoft: MicrosoftView,
+    pub verdict: Verdict,
+    pub roles: Vec<RoleView>,
+    pub people: Vec<Person>,
+    pub requests: Vec<RequestView>,
+    pub chats: Vec<ChatView>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ClusterView {
+    pub name: String,
+    pub up: bool,
+    pub watches: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct DaemonView {
+    pub state: &'static str,
+    pub note: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct MicrosoftView {
+    pub mode: &'static str,
+    pub throttled: usize,
+}
+
+/// How many requests and cards there are, and how many of the cards say what is so.
+#[derive(Debug, Default, Serialize)]
+pub struct Verdict {
+    pub requests: usize,
+    pub cards: usize,
+    pub r#true: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct RoleView {
+    pub name: &'static str,
+    pub recipients: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Person {
+    pub name: String,
+    pub mail: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct RequestView {
+    pub id: String,
+    pub user: String,
+    pub roles: Vec<String>,
+    pub reason: String,
+    pub stage: String,
+    pub gone: bool,
+    pub created: i64,
+    pub resolve_reason: String,
+    pub promoted_to: String,
+    pub reviews: Vec<ReviewView>,
+    pub suggested: Vec<String>,
+    pub resources: Vec<String>,
+    pub told: Vec<Told>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ReviewView {
+    pub author: String,
+    pub verdict: &'static str,
+    pub reason: String,
+}
+
+/// A chat that has a card of the request.
+#[derive(Debug, Serialize)]
+pub struct Told {
+    pub chat: String,
+    pub title: String,
+    pub says: &'static str,
+    pub r#true: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ChatView {
+    #[serde(flatten)]
+    pub chat: Chat,
+    /// `ok`, `blocked` or `missing`.
+    pub standing: &'static str,
+    pub cards: Vec<CardView>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct CardView {
+    pub id: String,
+    pub request: String,
+    pub says: &'static str,
+    pub r#true: bool,
+    pub versions: Vec<Version>,
+}
+
+/// A card as it was posted or edited at one time.
+#[derive(Debug, Serialize)]
+pub struct Version {
+    pub at: i64,
+    pub says: &'static str,
+    pub summary: String,
+    pub card: Value,
+}
+
+impl View {
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a view holds nothing that JSON cannot")
+    }
+
+    /// The cards of one request, each with the id of its chat.
+    pub fn cards_of<'a>(&'a self, request: &'a str) -> impl Iterator<Item = (&'a str, &'a CardView)> {
+        let cards = |chat: &'a ChatView| chat.cards.iter().map(|card| (chat.chat.id.as_str(), card));
+        self.chats
+            .iter()
+            .flat_map(cards)
+            .filter(move |(_, card)| card.request == request)
+    }
+}
+
+impl Verdict {
+    pub fn new(ledger: &Ledger, chats: &[ChatView]) -> Self {
+        let cards = || chats.iter().flat_map(|chat| &chat.cards);
+        Self {
+            requests: ledger.newest_first().len(),
+            cards: cards().count(),
+            r#true: cards().filter(|card| card.r#true).count(),
+        }
+    }
+}
+
+impl RoleView {
+    pub fn new(name: &'static str, chats: &[&Chat]) -> Self {
+        let recipients = chats.iter().map(|chat| chat.title.clone()).collect();
+        Self { name, recipients }
+    }
+}
+
+impl Person {
+    pub fn new(chat: &Chat) -> Self {
+        Self {
+            name: chat.title.clone(),
+            mail: chat.id.clone(),
+        }
+    }
+}
+
+impl ChatView {
+    /// Leaves what the page draws: in a flood, the newest cards.
+    pub fn leave_newest(&mut self) {
+        let surplus = self.cards.len().saturating_sub(CARDS_SHOWN);
+        self.cards.drain(..surplus);
+    }
+}
+
+impl CardView {
+    /// Reads every version of a card, and holds the newest against the ledger.
+    pub fn new(card: &Card, ledger: &Ledger) -> Self {
+        let newest = card.history.last().map_or(&Value::Null, reading::card_of);
+        let (request, says) = (reading::request_of(newest), reading::word_of(newest));
+        let versions = card.history.iter().zip(&card.times).map(|(activity, at)| Version {
+            at: milliseconds(*at),
+            says: reading::word_of(reading::card_of(activity)),
+            summary: activity["summary"].as_str().unwrap_or_default().to_owned(),
+            card: reading::card_of(activity).clone(),
+        });
+        Self {
+            id: card.id.clone(),
+            r#true: ledger.find(&request).is_some_and(|entry| entry.word() == says),
+            request,
+            says,
+            versions: versions.collect(),
+        }
+    }
+}
+
+fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Lists the newest requests, each with the chats that have a card of it.
+pub fn requests(ledger: &Ledger, chats: &[ChatView]) -> Vec<RequestView> {
+    let newest = ledger.newest_first().into_iter().take(REQUESTS_SHOWN);
+    newest.map(|(id, entry)| request(id, entry, chats)).collect()
+}
+
+fn request(id: &str, entry: &Entry, chats: &[ChatView]) -> RequestView {
+    let spec = entry.request.spec.clone().unwrap_or_default();
+    let cards = chats
+        .iter()
+        .flat_map(|chat| chat.cards.iter().map(move |card| (chat, card)));
+    let told = cards.filter(|(_, card)| card.request == id).map(|(chat, card)| Told {
+        chat: chat.chat.id.clone(),
+        title: chat.chat.title.clone(),
+        says: card.says,
+        r#true: card.r#true,
+    });
+    let older = spec.requested_resource_ids.iter();
+    let newer = spec
+        .requested_resource_access_ids
+        .iter()
+        .filter_map(|access| access.id.as_ref());
+    let resources = older
+        .chain(newer)
+        .map(|resource| format!("{}/{}", resource.kind, resource.name));
+    let reviews = spec.reviews.iter().map(|review| ReviewView {
+        author: review.author.clone(),
+        verdict: match review.proposed_state() {
+            RequestState::Approved => "approve",
+            RequestState::Denied => "deny",
+            RequestState::Promoted => "promote",
+            RequestState::Pending | RequestState::None => "other",
+        },
+        reason: shortened(&review.reason),
+    });
+    RequestView {
+        stage: entry.word().to_lowercase(),
+        gone: entry.gone,
+        created: spec
+            .created
+            .as_ref()
+            .map_or(0, |time| time.seconds * 1000 + i64::from(time.nanos) / 1_000_000),
+        reason: shortened(&spec.request_reason),
+        resolve_reason: shortened(&spec.resolve_reason),
+        promoted_to: spec
+            .access_list
+            .as_ref()
+            .map(|list| list.title.clone())
+            .unwrap_or_default(),
+        reviews: reviews.collect(),
+        resources: resources.collect(),
+        told: told.collect(),
+        id: id.to_owned(),
+        user: spec.user,
+        roles: spec.roles,
+        suggested: spec.suggested_reviewers,
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(LETTERS_SHOWN).collect()
+}
