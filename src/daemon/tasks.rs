@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
-use tracing::info_span;
+use tracing::debug_span;
 
 /// The tasks of one daemon.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl Tasks {
             }
         };
         self.tracker
-            .spawn(guarded.instrument(info_span!("task", task.name = name)));
+            .spawn(guarded.instrument(debug_span!(parent: None, "task", task.name = name)));
     }
 
     fn fail(&self, name: &'static str) {

@@ -186,7 +186,7 @@ async fn odd_requests_are_shown_safely() {
     let all = texts.concat();
     assert!(all.contains("and 190 more"), "{all}");
     assert!(all.contains("line one line two line three"), "{all}");
-    assert!(!all.contains("](https://"), "{all}");
+    assert!(!all.contains("https://evil"), "{all}");
     assert!(!all.contains('\u{202E}'), "{all}");
     assert!(texts.iter().all(|text| text.len() < 40_000));
     town.finish().await;

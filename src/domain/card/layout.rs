@@ -158,11 +158,11 @@ impl Facts {
 
 fn head(id: &RequestId, stage: Stage) -> Vec<Element> {
     let (icon, color) = match stage {
-        Stage::Pending | Stage::Unknown => ("⏳", "accent"),
-        Stage::Approved => ("✅", "good"),
-        Stage::Denied => ("❌", "attention"),
-        Stage::Promoted => ("⤴️", "good"),
-        Stage::Expired => ("⌛", "accent"),
+        Stage::Pending | Stage::Unknown => ("⏳", "Accent"),
+        Stage::Approved => ("✅", "Good"),
+        Stage::Denied => ("❌", "Attention"),
+        Stage::Promoted => ("⤴️", "Good"),
+        Stage::Expired => ("⌛", "Accent"),
     };
     let column = |width, block: TextBlock| Column {
         width,
@@ -170,19 +170,19 @@ fn head(id: &RequestId, stage: Stage) -> Vec<Element> {
     };
     let icon = TextBlock {
         text: icon.to_owned(),
-        size: Some("large"),
+        size: Some("Large"),
         ..TextBlock::default()
     };
     let word = TextBlock {
         text: stage.as_str().to_owned(),
-        size: Some("large"),
-        weight: Some("bolder"),
+        size: Some("Large"),
+        weight: Some("Bolder"),
         color: Some(color),
         ..TextBlock::default()
     };
     let title = TextBlock {
         text: format!("Access Request {}", shown_id(id)),
-        size: Some("small"),
+        size: Some("Small"),
         wrap: true,
         ..TextBlock::default()
     };
@@ -193,8 +193,8 @@ fn head(id: &RequestId, stage: Stage) -> Vec<Element> {
 fn reviews_title() -> TextBlock {
     TextBlock {
         text: "Reviews".to_owned(),
-        weight: Some("bolder"),
-        color: Some("accent"),
+        weight: Some("Bolder"),
+        color: Some("Accent"),
         separator: true,
         ..TextBlock::default()
     }
@@ -203,7 +203,7 @@ fn reviews_title() -> TextBlock {
 fn small(text: String) -> TextBlock {
     TextBlock {
         text,
-        size: Some("small"),
+        size: Some("Small"),
         wrap: true,
         ..TextBlock::default()
     }

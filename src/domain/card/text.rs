@@ -33,8 +33,8 @@ pub(super) fn plain(text: &str, limit: usize) -> String {
             '+' | '-' if !inside_a_word => out.extend([c, BREAK]),
             // Template expressions such as {{DATE(…)}} are expanded by clients.
             '{' if after == '{' => out.extend([c, BREAK]),
-            // An address that a client would turn into a link.
-            ':' if after == '/' => out.extend([c, BREAK]),
+            // An address that a client would turn into a link, with a scheme or without.
+            '/' if after == '/' => out.extend([c, BREAK]),
             '.' if before.eq_ignore_ascii_case(&'w') && ends_with_www(&out) => out.extend([BREAK, c]),
             _ => out.push(c),
         }
@@ -156,10 +156,10 @@ mod tests {
 
     #[test]
     fn markup_is_shown_as_text() {
-        check("[x](http://evil.example)", r"|\[x\](http:|//evil.example)");
+        check("[x](http://evil.example)", r"|\[x\](http:/|/evil.example)");
         check(r"\[x\](u)", r"|\|\[x\|\](u)");
         check("**b** _i_ `c`", r"|\*\*b\*\* \_i\_ ˋcˋ");
-        check("<at>Bob</at> <http://e.com>", "|<|at>Bob<|/at> <|http:|//e.com>");
+        check("<at>Bob</at> <http://e.com>", "|<|at>Bob<|/at> <|http:/|/e.com>");
         check("- a\n- b\n1) c", "|-| a -| b 1) c");
         check("1) one", "|1) one");
         check("C++20", "C+|+|20");
