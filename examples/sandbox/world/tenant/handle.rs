@@ -220,6 +220,11 @@ impl Tenant {
         })
     }
 
+    /// Returns how many messages there are.
+    pub fn messages(&self) -> usize {
+        self.change_quietly(|world| world.chats.values().map(Vec::len).sum())
+    }
+
     pub fn faults(&self, change: impl FnOnce(&mut TenantFaults)) {
         self.change(|world| change(&mut world.faults));
     }

@@ -1,0 +1,174 @@
+//! How fast cards come, and what the program needs for it: the real binary between a pretend cluster and a pretend tenant,
+//! each 50 ms away and strict about Microsoft's documented limits.
+//!
+//! `cargo bench --bench delivery` prints a table. Nothing is asserted: the figures are for reading.
+
+#![expect(clippy::print_stdout, reason = "the table is for the person who asked for it")]
+
+mod rig;
+#[path = "../../examples/sandbox/world/mod.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the page and the tests use the rest of it"
+)]
+mod world;
+
+use std::time::{Duration, Instant};
+
+use crate::rig::{Rig, recipient};
+use crate::world::cluster::Draft;
+
+/// The way to either side and back.
+const ROUND_TRIP: Duration = Duration::from_millis(50);
+
+/// Messages a second that Microsoft documents for one app.
+const MESSAGES_A_SECOND: f64 = 50.0;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    println!("{:<62} {:>12}   goal", "figure", "measured");
+    size()?;
+    start().await?;
+    first_card().await?;
+    hundred_recipients().await?;
+    burst().await
+}
+
+fn row(figure: &str, measured: &str, goal: &str, reached: bool) {
+    let mark = if reached { "reached" } else { "missed" };
+    println!("{figure:<62} {measured:>12}   {goal}: {mark}");
+}
+
+fn size() -> anyhow::Result<()> {
+    let size = megabytes(std::fs::metadata(rig::PROGRAM)?.len());
+    row("release binary", &format!("{size:.1} MB"), "under 15 MB", size < 15.0);
+    Ok(())
+}
+
+/// Ready, and idle, with 200 recipients to preload.
+async fn start() -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let rig = Rig::start(200, ROUND_TRIP).await?;
+    let ready = rig.ready - begun;
+    let goal = ready < Duration::from_secs(1);
+    row(
+        "ready, with 200 recipients to preload",
+        &seconds(ready),
+        "under 1 s",
+        goal,
+    );
+    let idle = megabytes(rig.memory("VmRSS:")?);
+    row(
+        "resident memory, idle, 200 recipients known",
+        &format!("{idle:.1} MB"),
+        "under 15 MB",
+        idle < 15.0,
+    );
+    Ok(())
+}
+
+/// One request for one known recipient, ten times.
+async fn first_card() -> anyhow::Result<()> {
+    let rig = Rig::start(10, ROUND_TRIP).await?;
+    let mut times = Vec::new();
+    for number in 0..10 {
+        let begun = Instant::now();
+        rig.cluster.create(request(&[number]));
+        rig.messages(number + 1).await;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    for (what, time) in [("median", times[5]), ("worst", times[9])] {
+        let figure = format!("event to card, known recipient, {what} of 10");
+        let trips = time.as_secs_f64() / ROUND_TRIP.as_secs_f64();
+        row(
+            &figure,
+            &seconds(time),
+            &format!("3 round trips (these are {trips:.1})"),
+            trips <= 3.0,
+        );
+    }
+    Ok(())
+}
+
+/// One request for a hundred known recipients.
+async fn hundred_recipients() -> anyhow::Result<()> {
+    let rig = Rig::start(100, ROUND_TRIP).await?;
+    let begun = Instant::now();
+    rig.cluster.create(request(&(0..100).collect::<Vec<_>>()));
+    rig.messages(100).await;
+    let time = begun.elapsed();
+    let goal = ROUND_TRIP * 3 + Duration::from_secs_f64(100.0 / MESSAGES_A_SECOND);
+    row(
+        "one request, 100 known recipients, all served",
+        &seconds(time),
+        &seconds(goal),
+        time <= goal,
+    );
+    refused(&rig);
+    Ok(())
+}
+
+/// A thousand requests at once for three hundred recipients, three each.
+async fn burst() -> anyhow::Result<()> {
+    let rig = Rig::start(300, ROUND_TRIP).await?;
+    let begun = Instant::now();
+    for number in 0..1_000 {
+        let first = number * 3;
+        rig.cluster
+            .create(request(&[first % 300, (first + 1) % 300, (first + 2) % 300]));
+    }
+    rig.messages(3_000).await;
+    let time = begun.elapsed();
+    let share = 3_000.0 / time.as_secs_f64() / MESSAGES_A_SECOND * 100.0;
+    row(
+        "1,000 requests at once, 3 of 300 recipients each, all served",
+        &seconds(time),
+        "60 s is the limit's own",
+        true,
+    );
+    row(
+        "share of the documented 50 messages a second",
+        &format!("{share:.1} %"),
+        "at least 95 %",
+        share >= 95.0,
+    );
+    refused(&rig);
+    let most = megabytes(rig.memory("VmHWM:")?);
+    row(
+        "resident memory during the burst, at most",
+        &format!("{most:.1} MB"),
+        "under 40 MB",
+        most < 40.0,
+    );
+    Ok(())
+}
+
+fn refused(rig: &Rig) {
+    let refused = rig.tenant.throttled();
+    row(
+        "  refused with 429 on the way",
+        &refused.to_string(),
+        "none",
+        refused == 0,
+    );
+}
+
+fn request(recipients: &[usize]) -> Draft {
+    Draft {
+        roles: vec!["any".to_owned()],
+        suggested_reviewers: recipients.iter().map(|number| recipient(*number)).collect(),
+        ..Draft::default()
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.3} s", time.as_secs_f64())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for reading")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_000_000.0
+}
