@@ -20,7 +20,7 @@ pub(super) async fn preload(context: &Context) {
         match teams.resolve(&address).await {
             Ok(conversation) => {
                 info!(
-                    recipient = %address, chat_id = conversation.id, kind = ?conversation.kind,
+                    recipient = %address, chat_id = conversation.id, kind = conversation.kind.as_str(),
                     "Recipient found, chat found"
                 );
                 true

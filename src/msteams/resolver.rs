@@ -25,6 +25,16 @@ pub enum ConversationKind {
     Channel,
 }
 
+impl ConversationKind {
+    /// Returns the word that logs use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Channel => "channel",
+        }
+    }
+}
+
 pub(crate) struct Resolver {
     graph: Graph,
     teams_app_id: String,
