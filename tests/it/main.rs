@@ -4,6 +4,7 @@
 
 mod architecture;
 mod go_plugin;
+mod lifecycle;
 mod microsoft;
 mod process;
 mod recipients;

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use teleport_msteams::config::Settings;
 use teleport_msteams::daemon;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
@@ -21,12 +22,18 @@ pub(crate) struct Daemon {
 }
 
 /// The lines of one daemon.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+#[derive(Clone)]
+pub(crate) struct Log {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    written: watch::Sender<()>,
+}
 
 impl Daemon {
     pub(crate) fn start(settings: Settings) -> Self {
-        let log = Log::default();
+        let log = Log {
+            bytes: Arc::default(),
+            written: watch::Sender::new(()),
+        };
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter("warn,teleport_msteams=debug")
             .with_writer(log.clone())
@@ -78,6 +85,7 @@ impl Daemon {
 
     /// Waits until a line with this text was written.
     pub(crate) async fn says(&self, text: &str) {
+        let mut written = self.log.written.subscribe();
         let waiting = async {
             while !self.log().contains(text) {
                 assert!(
@@ -85,7 +93,7 @@ impl Daemon {
                     "the daemon ended before it said {text:?}:\n{}",
                     self.log()
                 );
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                written.changed().await.unwrap();
             }
         };
         let waited = tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await;
@@ -107,13 +115,14 @@ impl Drop for Daemon {
 
 impl Log {
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 }
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
+        self.written.send_replace(());
         Ok(bytes.len())
     }
 

@@ -1,0 +1,257 @@
+//! What is planned for a request, whatever was seen and told before.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use teleport_msteams::domain::card::Cluster;
+use teleport_msteams::domain::lifecycle::{Facts, Observed, Outcome, Plan, Posted, Record, Step, Why, Work, plan};
+use teleport_msteams::domain::recipients::Address;
+use teleport_msteams::domain::request::{AccessRequest, RequestId, Review, Stage, Verdict};
+
+const NOW: &str = "2024-05-07T09:05:00Z";
+
+fn request(stage: Stage, reviews: usize) -> AccessRequest {
+    let review = Review {
+        author: "alice".to_owned(),
+        verdict: Verdict::Approve,
+        reason: "ok".to_owned(),
+        created: None,
+    };
+    AccessRequest {
+        id: RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
+        user: "bob".to_owned(),
+        roles: vec!["dba".to_owned()],
+        stage,
+        reason: "fix".to_owned(),
+        resolve_reason: "ok".to_owned(),
+        reviews: vec![review; reviews],
+        suggested_reviewers: Vec::new(),
+        resources: Vec::new(),
+        created: None,
+        access_until: None,
+        access_from: None,
+        expires: None,
+        promoted_to: None,
+    }
+}
+
+fn seen(stage: Stage, reviews: usize) -> Observed {
+    Observed::Request(Arc::new(request(stage, reviews)))
+}
+
+fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+/// Plans for the recipients `a@x.y` and `b@x.y`.
+fn decide(observed: &Observed, record: Option<&Record>) -> Plan {
+    let now: Timestamp = NOW.parse().unwrap();
+    plan(Facts {
+        cluster: &Cluster {
+            name: "example.com".to_owned(),
+            web: None,
+        },
+        id: &RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
+        observed,
+        record,
+        recipients: &[address("a@x.y"), address("b@x.y")],
+        told: &HashSet::new(),
+        retry_refused_before: now,
+        now,
+    })
+}
+
+/// Carries a plan out; recipients in `refuse` cannot be told.
+fn carry_out(work: Work, record: &mut Record, refuse: &[&str]) {
+    let now: Timestamp = NOW.parse().unwrap();
+    for step in work.steps {
+        let outcome = match step {
+            Step::Post(address) if refuse.contains(&address.as_str()) => Outcome::Refused {
+                recipient: address.as_str().to_owned(),
+                why: "no such user".to_owned(),
+            },
+            Step::Post(address) => Outcome::Posted {
+                recipient: address.as_str().to_owned(),
+                activity: format!("{}-{}", address.as_str(), record.cards.len()),
+                conversation: format!("chat of {}", address.as_str()),
+                again: false,
+            },
+            Step::Update(card) => Outcome::Updated {
+                activity: card.activity,
+                conversation: "chat".to_owned(),
+            },
+        };
+        record.note(outcome, work.shown, now);
+    }
+    record.conclude(work.shown, &work.resolve_reason);
+}
+
+/// Observes one state after another, and returns the record at the end.
+fn live(history: &[Observed], refuse: &[&str]) -> Option<Record> {
+    let mut record: Option<Record> = None;
+    for observed in history {
+        if let Plan::Work(work) = decide(observed, record.as_ref()) {
+            carry_out(work, record.get_or_insert_default(), refuse);
+        }
+    }
+    record
+}
+
+fn shown(record: &Record) -> Vec<String> {
+    record.cards.iter().map(|card| record.shown(card).to_string()).collect()
+}
+
+#[track_caller]
+fn nothing(observed: &Observed, record: Option<&Record>, expected: Why) {
+    match decide(observed, record) {
+        Plan::Nothing(why) => assert_eq!(why, expected),
+        Plan::Work(work) => panic!("{:?}", work.steps),
+    }
+}
+
+#[test]
+fn a_pending_request_is_posted_to_each_recipient_once() {
+    let record = live(&[seen(Stage::Pending, 0), seen(Stage::Pending, 0)], &[]).unwrap();
+    assert_eq!(shown(&record), ["PENDING/0", "PENDING/0"]);
+}
+
+#[test]
+fn a_request_that_was_decided_before_anybody_was_told_is_not_announced() {
+    for stage in [Stage::Approved, Stage::Denied, Stage::Promoted] {
+        nothing(&seen(stage, 1), None, Why::NeverAnnounced);
+    }
+    nothing(&Observed::Gone(None), None, Why::NeverAnnounced);
+}
+
+#[test]
+fn reviews_and_decisions_change_every_card() {
+    let record = live(&[seen(Stage::Pending, 0), seen(Stage::Pending, 1)], &[]).unwrap();
+    assert_eq!((shown(&record), record.reviews), (vec!["PENDING/1".to_owned(); 2], 1));
+    for stage in [Stage::Approved, Stage::Denied, Stage::Promoted] {
+        let record = live(&[seen(Stage::Pending, 0), seen(stage, 1)], &[]).unwrap();
+        assert_eq!(shown(&record), vec![format!("{stage}/1"); 2]);
+        assert_eq!((record.resolution, record.resolve_reason.as_str()), (Some(stage), "ok"));
+    }
+}
+
+#[test]
+fn an_approval_that_is_taken_back_is_shown() {
+    let history = [
+        seen(Stage::Pending, 0),
+        seen(Stage::Approved, 1),
+        seen(Stage::Denied, 1),
+    ];
+    assert_eq!(shown(&live(&history, &[]).unwrap()), ["DENIED/1", "DENIED/1"]);
+}
+
+#[test]
+fn the_end_of_a_pending_request_closes_its_cards_and_keeps_its_reviews() {
+    let last = Arc::new(request(Stage::Pending, 1));
+    let history = [Observed::Request(Arc::clone(&last)), Observed::Gone(Some(last))];
+    let record = live(&history, &[]).unwrap();
+    assert_eq!(shown(&record), ["EXPIRED/1", "EXPIRED/1"]);
+    assert_eq!(record.resolution, Some(Stage::Expired));
+}
+
+#[test]
+fn the_end_of_an_access_that_was_granted_changes_nothing() {
+    let record = live(&[seen(Stage::Pending, 0), seen(Stage::Approved, 1)], &[]).unwrap();
+    nothing(&Observed::Gone(None), Some(&record), Why::UpToDate);
+    let last = Some(Arc::new(request(Stage::Approved, 1)));
+    nothing(&Observed::Gone(last), Some(&record), Why::UpToDate);
+}
+
+#[test]
+fn a_late_view_never_sets_a_card_back() {
+    let record = live(&[seen(Stage::Pending, 0), seen(Stage::Approved, 1)], &[]).unwrap();
+    nothing(&seen(Stage::Pending, 0), Some(&record), Why::Behind);
+    let record = live(&[seen(Stage::Pending, 2)], &[]).unwrap();
+    nothing(&seen(Stage::Pending, 1), Some(&record), Why::Behind);
+    let record = live(&[seen(Stage::Pending, 0), Observed::Gone(None)], &[]).unwrap();
+    nothing(&seen(Stage::Pending, 0), Some(&record), Why::Behind);
+}
+
+#[test]
+fn a_recipient_who_was_refused_is_left_out_and_the_others_are_not() {
+    let record = live(&[seen(Stage::Pending, 0), seen(Stage::Pending, 0)], &["a@x.y"]).unwrap();
+    assert_eq!(record.cards.len(), 1);
+    assert_eq!(record.cards[0].recipient, "b@x.y");
+    assert_eq!(record.skipped["a@x.y"].why, "no such user");
+}
+
+#[test]
+fn cards_of_the_go_plugin_are_updated_in_place() {
+    let card = Posted {
+        activity: "17".to_owned(),
+        posted: "07 May 24 09:05 UTC".to_owned(),
+        recipient: "A@x.y".to_owned(),
+        conversation: None,
+        shown: None,
+        again: false,
+    };
+    let record = Record {
+        cards: vec![card.clone()],
+        resolution: Some(Stage::Approved),
+        ..Record::default()
+    };
+    nothing(&seen(Stage::Approved, 1), Some(&record), Why::UpToDate);
+    let Plan::Work(work) = decide(&seen(Stage::Denied, 1), Some(&record)) else {
+        panic!("the card must change");
+    };
+    assert_eq!(work.steps, [Step::Update(card)]);
+}
+
+#[test]
+fn a_request_past_its_end_is_not_announced_any_more() {
+    let mut late = request(Stage::Pending, 0);
+    late.expires = Some("2024-05-07T09:04:59Z".parse().unwrap());
+    nothing(&Observed::Request(Arc::new(late)), None, Why::UpToDate);
+}
+
+fn any_history() -> impl Strategy<Value = Vec<Observed>> {
+    // A life of a request: pending with more and more reviews, perhaps a decision, perhaps the end.
+    let decisions = prop_oneof![
+        Just(None),
+        Just(Some(Stage::Approved)),
+        Just(Some(Stage::Denied)),
+        Just(Some(Stage::Promoted))
+    ];
+    (0_usize..4, decisions, any::<bool>()).prop_map(|(reviews, decision, ends)| {
+        let mut history: Vec<_> = (0..=reviews).map(|count| seen(Stage::Pending, count)).collect();
+        history.extend(decision.map(|stage| seen(stage, reviews)));
+        if ends {
+            let last = match history.last() {
+                Some(Observed::Request(last)) => Some(Arc::clone(last)),
+                _ => None,
+            };
+            history.push(Observed::Gone(last));
+        }
+        history
+    })
+}
+
+proptest! {
+    #[test]
+    fn planning_twice_does_nothing(history in any_history()) {
+        let record = live(&history, &[]);
+        let again = decide(history.last().unwrap(), record.as_ref());
+        prop_assert!(matches!(again, Plan::Nothing(_)), "{again:?}");
+    }
+
+    #[test]
+    fn any_coalescing_of_a_history_ends_in_the_same_cards(
+        history in any_history(),
+        kept in proptest::collection::vec(any::<bool>(), 8),
+    ) {
+        let whole = live(&history, &[]).unwrap();
+        // The first state was seen, since somebody was told; the last one always is.
+        let last = history.len() - 1;
+        let coalesced = history.iter().enumerate().filter(|(at, _)| *at == 0 || *at == last || kept[*at]);
+        let coalesced: Vec<_> = coalesced.map(|(_, observed)| observed.clone()).collect();
+        let part = live(&coalesced, &[]).unwrap();
+        prop_assert_eq!(shown(&part), shown(&whole));
+        prop_assert_eq!(part.resolution, whole.resolution);
+    }
+}
