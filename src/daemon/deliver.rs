@@ -239,8 +239,8 @@ impl Round<'_> {
         }
         let conversation = conversation.id;
         let (sent, conversation) = match self.send(&conversation).await {
-            Err(error) if error.meaning() == Meaning::BotNotInstalled => {
-                // The app was removed since we looked; looking again installs it.
+            Err(error) if matches!(error.meaning(), Meaning::BotNotInstalled | Meaning::NotFound) => {
+                // The app or the chat is not what it was when we looked; looking again installs and finds it.
                 self.context.teams.forget(address);
                 let conversation = match self.resolve(address).await {
                     None => return Done::NotBegun,

@@ -82,3 +82,37 @@ impl Tasks {
         self.failed.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_that_ends_and_a_job_that_panics_are_told() {
+        let tasks = Tasks::new(CancellationToken::new());
+        tasks.job("good", async {});
+        tasks.service("short", async {});
+        assert_eq!(tasks.failed().await, "short");
+
+        let tasks = Tasks::new(CancellationToken::new());
+        tasks.job("broken", async { panic!("on purpose") });
+        assert_eq!(tasks.failed().await, "broken");
+        tasks.drained().await;
+    }
+
+    #[tokio::test]
+    async fn a_stop_drops_services_and_waits_for_jobs() {
+        let stopping = CancellationToken::new();
+        let tasks = Tasks::new(stopping.clone());
+        let (sender, done) = tokio::sync::oneshot::channel();
+        tasks.service("endless", std::future::pending::<()>());
+        let until = stopping.clone();
+        tasks.job("last words", async move {
+            until.cancelled().await;
+            sender.send("said").unwrap();
+        });
+        stopping.cancel();
+        tasks.drained().await;
+        assert_eq!(done.await, Ok("said"));
+    }
+}

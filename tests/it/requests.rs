@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::support::{ALICE, BOB, Town};
 use crate::world::cluster::{ClusterOptions, Draft, State, Verdict};
 use crate::world::tenant::TenantOptions;
+use crate::world::{proto, types};
 
 #[tokio::test]
 async fn a_request_is_announced_to_each_recipient_and_its_approval_is_shown() {
@@ -150,6 +151,47 @@ async fn the_card_links_to_the_web_ui_or_names_the_commands() {
     let id = town.cluster.create(Draft::default());
     town.reads(ALICE, &format!("tsh request review --approve {id}")).await;
     town.sees(BOB, &["PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn what_this_version_does_not_know_does_no_harm() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    for operation in [0, 1, 2, 77] {
+        town.cluster.send_raw(&proto::Event {
+            r#type: operation,
+            resource: None,
+        });
+    }
+    let rule = types::ResourceHeader {
+        kind: "access_monitoring_rule".to_owned(),
+        ..types::ResourceHeader::default()
+    };
+    town.cluster.send_raw(&proto::Event {
+        r#type: proto::Operation::Delete.into(),
+        resource: Some(proto::event::Resource::ResourceHeader(rule)),
+    });
+    // A request without a name, one without content, and one in a state of the future.
+    town.cluster.send_request(types::AccessRequestV3::default());
+    let mut future = town.cluster.request(&id).unwrap();
+    future.spec.as_mut().unwrap().state = 99;
+    town.cluster.send_request(future.clone());
+    future.spec = None;
+    town.cluster.send_request(future);
+    town.daemon().says("Unknown request state").await;
+    town.cluster.edit(&id, |spec| {
+        spec.reviews.push(types::AccessReview {
+            author: "alice".to_owned(),
+            proposed_state: 99,
+            reason: "from the future".to_owned(),
+            created: None,
+        });
+    });
+    town.reads(ALICE, "from the future").await;
+    town.reads(BOB, "from the future").await;
     town.finish().await;
 }
 
