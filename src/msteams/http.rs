@@ -116,12 +116,16 @@ impl Http {
         let status = response.status();
         let retry_after = retry_after(response.headers(), clock::now());
         let request_id = request_id(response.headers());
+        let is_page = is_page(response.headers());
         let body = read(response).await;
         if !status.is_success() {
             // A refusal whose text is lost is still a refusal.
             let body = body.unwrap_or_default();
             let error = verdict::judge(request.operation, status.as_u16(), retry_after, &body);
             return Err(error.with_request_id(request_id));
+        }
+        if is_page {
+            return Err(request.nonsense().with_answer(status.as_u16(), None));
         }
         match body {
             Ok(body) if request.wants_json && serde_json::from_slice::<IgnoredAny>(&body).is_err() => {
@@ -222,6 +226,13 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let date = DateTimeParser::new().parse_timestamp(value).ok()?;
     let pause = Duration::try_from(date.duration_since(now)).unwrap_or_default();
     Some(pause.min(LONGEST_RETRY_AFTER))
+}
+
+/// Tells whether the answer is a page for people. Microsoft's services send none, so something on the way answered in
+/// their place, and nothing was done.
+fn is_page(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|content_type| content_type.to_ascii_lowercase().starts_with("text/html"))
 }
 
 /// Returns the id under which Microsoft's support finds the request.

@@ -51,6 +51,11 @@ async fn an_answer_that_never_comes_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_page_of_a_proxy_is_no_answer() {
+    survives(Fault::Html).await;
+}
+
+#[tokio::test]
 async fn a_slow_microsoft_is_waited_for() {
     survives(Fault::Slow(Duration::from_millis(300))).await;
 }
