@@ -1,4 +1,5 @@
 //! `teleport-msteams` shows Teleport Access Requests in Microsoft Teams and keeps every card true.
+#![doc = include_str!("../ARCHITECTURE.md")]
 
 pub mod backoff;
 pub mod cli;

@@ -21,8 +21,9 @@ use crate::msteams::hint;
 use crate::msteams::http::{Effect, JSON, Request};
 use crate::msteams::line::Urgency;
 use crate::msteams::pace::{Key, PaceLimits};
+use crate::msteams::paths::encode;
 use crate::msteams::send_log::Window;
-use crate::msteams::service::{Service, encode};
+use crate::msteams::service::Service;
 
 /// Our app as the organisation's catalog has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod http;
 mod line;
 mod pace;
 mod pacing;
+mod paths;
 mod resolver;
 mod send_log;
 mod service;

@@ -5,7 +5,6 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -16,6 +15,7 @@ use crate::msteams::http::{Answer, Http, Request};
 use crate::msteams::line::Urgency;
 use crate::msteams::pace::{Key, PaceLimits};
 use crate::msteams::pacing::Pacer;
+use crate::msteams::paths::join;
 use crate::msteams::token::Token;
 
 /// Graph or the Bot connector.
@@ -33,9 +33,6 @@ pub(crate) struct Service {
 
 /// While even new tokens are refused, asking for more of them with every send would only be a burden.
 const SHUT_FOR: Duration = Duration::from_secs(30);
-
-/// All but what RFC 3986 calls unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Service {
     pub(crate) fn new(http: &Http, base: &Url, token: Token, pace: PaceLimits, limits: &Limits) -> Self {
@@ -142,23 +139,6 @@ impl Service {
     }
 }
 
-/// Puts segments behind a base, whose own path is kept; `query` has to be encoded already.
-pub(crate) fn join(base: &Url, segments: &[&str], query: Option<&str>) -> Url {
-    let mut url = base.clone();
-    let mut path = base.path().trim_end_matches('/').to_owned();
-    for segment in segments {
-        path.push('/');
-        path.push_str(&encode(segment));
-    }
-    url.set_path(&path);
-    url.set_query(query);
-    url
-}
-
-pub(crate) fn encode(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
-}
-
 /// Returns how long Microsoft wants nothing, whether or not there is another attempt.
 fn asked_pause(pause: &Result<Duration, Error>) -> Option<Duration> {
     match pause.as_ref().map_err(Error::retry) {
@@ -175,30 +155,4 @@ fn paused(request: &Request, pause: Duration) -> Error {
 
 fn stopped(request: &Request) -> Error {
     Error::new(request.operation, Meaning::Stopped, Retry::Later(None))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(base: &str, segments: &[&str], expected: &str) {
-        let base = Url::parse(base).unwrap();
-        assert_eq!(join(&base, segments, Some("$top=1")).as_str(), expected);
-    }
-
-    #[test]
-    fn the_path_of_a_base_is_kept_and_segments_are_encoded() {
-        check(
-            "http://h:1/bot/teams/",
-            &["v3", "conversations"],
-            "http://h:1/bot/teams/v3/conversations?$top=1",
-        );
-        check("https://h", &["v1.0", "users"], "https://h/v1.0/users?$top=1");
-        check(
-            "https://h/a",
-            &["19:a_b@thread.tacv2;messageid=1", "o'brien/..#?%"],
-            "https://h/a/19%3Aa_b%40thread.tacv2%3Bmessageid%3D1/o%27brien%2F..%23%3F%25?$top=1",
-        );
-    }
 }

@@ -19,7 +19,7 @@ use crate::backoff::Backoff;
 use crate::config::MicrosoftSettings;
 use crate::msteams::error::{Error, Meaning, Operation};
 use crate::msteams::http::{Effect, FORM, Http, Request};
-use crate::msteams::service::join;
+use crate::msteams::paths::join;
 use crate::msteams::single_flight::SingleFlight;
 use crate::secret::Secret;
 
