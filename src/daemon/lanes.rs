@@ -4,13 +4,13 @@
 //! and tells the job to begin nothing more; so a burst of events costs one run, and memory is bounded by the number of
 //! open requests.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use jiff::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -119,6 +119,20 @@ impl Lanes {
         lane.learn(record);
         let last = lane.last.take();
         self.offer(lane, id, Observed::Gone(last));
+    }
+
+    /// Forgets requests that ended unseen and that nobody was told of: no event and no record will ever speak of them.
+    pub(super) fn forget_ended(&self, listed: &HashSet<RequestId>, listing: Listing, now: Timestamp) {
+        self.table().lanes.retain(|id, lane| {
+            let ended = lane
+                .last
+                .as_ref()
+                .and_then(|last| last.expires)
+                .is_some_and(|end| end <= now);
+            let untold = lane.memory.as_ref().is_some_and(|memory| memory.record().is_none());
+            let unheard = lane.heard < Some(listing) && !listed.contains(id);
+            lane.running || lane.newest.is_some() || !(ended && untold && unheard)
+        });
     }
 
     /// Tells whether an event of the request was heard since the listing began.

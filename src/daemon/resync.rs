@@ -29,6 +29,7 @@ pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<(), Error
     debug!(requests = listed.len(), "Access requests listed");
 
     let now = clock::now();
+    lanes.forget_ended(&listed, listing, now);
     let mut hidden = 0_usize;
     for (id, map) in records {
         let Some(record) = Record::decode(&map) else {
