@@ -12,6 +12,13 @@ const WRONG_CONFIGURATION: u8 = 78;
 /// Prints `ERROR: what: why` and, where something helps, `hint: what to do`.
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("ERROR: {error:#}");
+    let ways = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<teleport::Error>())
+        .flat_map(teleport::Error::tried);
+    for way in ways {
+        eprintln!("tried: {way}");
+    }
     let hint = error.chain().find_map(|cause| {
         let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
         teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))

@@ -64,7 +64,7 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
     let preload = root.boolean("preload", notes).unwrap_or(false);
 
     let mut section = Section::take(&mut root, "teleport", notes);
-    let teleport = teleport(&mut section, notes);
+    let teleport = teleport(&mut section, environment, notes);
     section.finish(notes);
 
     let mut section = Section::take(&mut root, "msapi", notes);

@@ -8,11 +8,14 @@ mod cloud;
 mod file;
 mod microsoft;
 mod problem;
+mod proxy;
 mod settings;
 mod teleport;
+mod upgrade;
 
 pub use check::{Loaded, load};
 pub use problem::{Problem, Problems};
 pub use settings::{
-    Credentials, Endpoints, Limits, LogFormat, LogOutput, LogSettings, MicrosoftSettings, Settings, TeleportSettings,
+    Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings, Proxy,
+    ProxyKind, Settings, TeleportSettings, Upgrade,
 };

@@ -1,5 +1,6 @@
 //! What the rest of the program may rely on.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,9 +26,56 @@ pub struct Settings {
 /// Where the cluster is and who we are there.
 #[derive(Clone, Debug)]
 pub struct TeleportSettings {
+    /// The Auth Service, the Proxy Service, or what stands before it.
+    pub address: HostPort,
+    pub credentials: Credentials,
+    /// How often the files are looked at, beside when the system tells of a change; `None` reads them at the start alone.
+    pub refresh: Option<Duration>,
+    pub upgrade: Upgrade,
+    pub proxy: Option<Proxy>,
+    /// The authorities that vouch for load balancers and proxies on the way; the system's if there is no file.
+    pub web_authorities: Option<PathBuf>,
+}
+
+/// A host by name or address, and a port. `Display` is `host:port`, with brackets where they belong.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HostPort {
     pub host: String,
     pub port: u16,
-    pub credentials: Credentials,
+}
+
+/// Whether connections are carried in a WebSocket, as a load balancer that ends TLS makes necessary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upgrade {
+    /// Find out where a plain connection fails.
+    Test,
+    Always,
+    Never,
+}
+
+/// A server that connects us to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    pub kind: ProxyKind,
+    pub address: HostPort,
+    pub login: Option<Login>,
+}
+
+/// What a proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// HTTP CONNECT.
+    Http,
+    /// HTTP CONNECT inside TLS.
+    Https,
+    Socks5,
+}
+
+/// Who we are to a proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    pub user: String,
+    pub password: Secret,
 }
 
 /// The files that prove who we are.
@@ -100,7 +148,7 @@ pub struct Limits {
     pub microsoft_longest_pause: Duration,
     /// How long a freshly installed app may take until its chat can be found.
     pub chat_appears_within: Duration,
-    /// Opening a connection to Teleport: each of TCP and TLS.
+    /// Opening a connection to Teleport: each of its steps, such as TCP and TLS.
     pub teleport_dial_timeout: Duration,
     /// One call to Teleport.
     pub teleport_timeout: Duration,
@@ -115,6 +163,28 @@ pub struct Limits {
     pub resync_every: Duration,
     /// How long deliveries in flight may take after the first signal to stop.
     pub drain: Duration,
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Without the name and the password.
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.kind {
+            ProxyKind::Http => "http",
+            ProxyKind::Https => "https",
+            ProxyKind::Socks5 => "socks5",
+        };
+        write!(f, "{scheme}://{}", self.address)
+    }
 }
 
 impl Default for Limits {

@@ -7,9 +7,22 @@ use toml::Value;
 use url::{Host, Url};
 
 use crate::config::file::{Notes, Section, described};
-use crate::config::{Credentials, TeleportSettings};
+use crate::config::proxy::proxy;
+use crate::config::upgrade;
+use crate::config::upgrade::upgrade;
+use crate::config::{Credentials, HostPort, TeleportSettings};
 
-pub(super) fn teleport(section: &mut Section<'_>, notes: &mut Notes) -> Option<TeleportSettings> {
+/// How often the files are looked at if nobody says (the Go plugin's default).
+const REFRESH_EVERY: Duration = Duration::from_mins(1);
+
+/// OpenSSL's name for a file of authorities, which other programs read too.
+const AUTHORITIES: &str = "SSL_CERT_FILE";
+
+pub(super) fn teleport(
+    section: &mut Section<'_>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    notes: &mut Notes,
+) -> Option<TeleportSettings> {
     let addr = section.string("addr", notes);
     let auth_server = section.string("auth_server", notes);
     if addr.is_none() && auth_server.is_some() {
@@ -29,12 +42,18 @@ pub(super) fn teleport(section: &mut Section<'_>, notes: &mut Notes) -> Option<T
         }
     };
     let credentials = credentials(section, notes);
-    refresh(section, credentials.as_ref(), notes);
-    let (host, port) = address?;
+    let refresh = refresh(section, credentials.as_ref(), notes);
+    let address = address?;
+    let upgrade = upgrade(&environment(upgrade::VARIABLE).unwrap_or_default(), &address);
+    let proxy = proxy(&address, environment, notes);
+    let web_authorities = environment(AUTHORITIES).filter(|path| !path.is_empty());
     Some(TeleportSettings {
-        host,
-        port,
+        address,
         credentials: credentials?,
+        refresh,
+        upgrade,
+        proxy,
+        web_authorities: web_authorities.map(PathBuf::from),
     })
 }
 
@@ -73,35 +92,41 @@ fn credentials(section: &mut Section<'_>, notes: &mut Notes) -> Option<Credentia
     }
 }
 
-/// Checks the keys of renewal; files are read again at every connect whatever they say.
-fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: &mut Notes) {
-    let refresh = section.boolean("refresh_identity", notes).unwrap_or(false);
-    if refresh && matches!(credentials, Some(Credentials::Tls { .. })) {
+/// Reads how credentials are renewed. Files are followed unless `refresh_identity` says `false`: the Go plugin does not
+/// follow them by itself, and then ends with its certificate.
+fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: &mut Notes) -> Option<Duration> {
+    let refresh = section.boolean("refresh_identity", notes);
+    if refresh == Some(true) && matches!(credentials, Some(Credentials::Tls { .. })) {
         let message = "needs an identity file";
         notes.problem(
             section.key("refresh_identity"),
             message,
-            "set identity, or leave it out",
+            "set identity, or leave it out: the three files are followed anyway",
         );
     }
-    let problem = match section.value("refresh_identity_interval") {
-        None => None,
-        Some(Value::Integer(nanoseconds)) if *nanoseconds >= 0 => None,
-        Some(Value::String(text)) if duration(text).is_some() => None,
-        Some(other) => Some(format!("{} is not a duration", described(other))),
+    let interval = match section.value("refresh_identity_interval") {
+        None => Ok(REFRESH_EVERY),
+        Some(Value::Integer(nanoseconds)) => u64::try_from(*nanoseconds)
+            .map(Duration::from_nanos)
+            .map_err(|_| format!("{nanoseconds} is negative")),
+        Some(Value::String(text)) => duration(text).ok_or_else(|| format!("{text:?} is not a duration")),
+        Some(other) => Err(format!("{} is not a duration", described(other))),
     };
-    if let Some(problem) = problem {
-        notes.problem(
-            section.key("refresh_identity_interval"),
-            problem,
-            "write for example \"1m\"",
-        );
-    }
+    let interval = interval.unwrap_or_else(|problem| {
+        let key = section.key("refresh_identity_interval");
+        notes.problem(key, problem, "write for example \"1m\"");
+        REFRESH_EVERY
+    });
+    // The Go plugin takes 0 for its default.
+    let interval = Some(interval)
+        .filter(|interval| !interval.is_zero())
+        .unwrap_or(REFRESH_EVERY);
+    (refresh != Some(false)).then_some(interval)
 }
 
 /// Reads a duration as Go writes it: `90s`, `1h30m`, `500ms`.
 fn duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
+    let mut rest = Some(text.trim()).filter(|text| *text != "0").unwrap_or("0s");
     let mut total = 0.0;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
@@ -127,7 +152,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Reads `host:port`, `host`, `[v6]:port` and `https://host[:port]`; the port is 443 if none is given.
-fn host_and_port(text: &str) -> Result<(String, u16), String> {
+fn host_and_port(text: &str) -> Result<HostPort, String> {
     let bare = match text.split_once("://") {
         Some(("https" | "tcp", rest)) => rest.trim_end_matches('/'),
         Some((scheme, _)) => return Err(format!("{scheme}:// cannot be used")),
@@ -144,5 +169,6 @@ fn host_and_port(text: &str) -> Result<(String, u16), String> {
     if extra {
         return Err("there is more than host and port".to_owned());
     }
-    Ok((host, url.port().unwrap_or(443)))
+    let port = url.port().unwrap_or(443);
+    Ok(HostPort { host, port })
 }

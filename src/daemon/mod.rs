@@ -5,6 +5,7 @@
 
 mod claiming;
 mod context;
+mod credentials;
 mod deliver;
 mod lanes;
 mod memory;

@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::config::Settings;
 use crate::daemon::context::Context;
+use crate::daemon::credentials;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::preload::preload;
 use crate::daemon::resync::resync;
@@ -45,7 +46,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     info!("Starting Teleport MS Teams Plugin {}", env!("CARGO_PKG_VERSION"));
     let stopping = CancellationToken::new();
     let tasks = Tasks::new(stopping.clone());
-    let client = Client::new(&teleport, &limits);
+    let client = Client::new(&teleport, &limits).await?;
     let teams = Teams::new(&microsoft, &limits)?;
     let started = tokio::select! {
         () = stop.cancelled() => return Ok(()),
@@ -65,6 +66,10 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let lanes = Lanes::new(Arc::clone(&context), tasks.clone());
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
     tasks.service("tokens", async move { teams.renew_tokens().await });
+    tasks.service(
+        "credentials",
+        credentials::follow(client.keyring().clone(), teleport.refresh),
+    );
     tasks.service("watch", watch.run(client, limits.clone(), sender));
     if preloading {
         let context = Arc::clone(&context);
@@ -102,11 +107,17 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
 }
 
 async fn start_teleport(client: &Client) -> anyhow::Result<(card::Cluster, Watch)> {
-    let identity = client.identity().await?;
+    let identity = client.keyring().newest();
     info!(user = identity.user, cluster = identity.cluster, expires = %identity.not_after, "Credentials loaded");
     debug!("Checking Teleport server version");
     let facts = client.ping().await.context("could not start")?;
-    info!(cluster = facts.name, version = facts.version, "Teleport cluster found");
+    let road = client.road().map(tracing::field::display);
+    info!(
+        cluster = facts.name,
+        version = facts.version,
+        road,
+        "Teleport cluster found"
+    );
     let web = if facts.advanced_workflows {
         card::Cluster::web_address(&facts.proxy_public_addr)
     } else {
@@ -169,12 +180,13 @@ impl Dispatcher {
     /// Takes one event; says whether everything has to be listed now.
     fn sort(&mut self, event: WatchEvent) -> anyhow::Result<bool> {
         match event {
-            WatchEvent::Connected { denied } => {
+            WatchEvent::Connected { denied, road } => {
                 self.connection += 1;
+                let road = road.map(tracing::field::display);
                 if self.failures > 0 {
-                    info!("Watcher connected");
+                    info!(road, "Watcher connected");
                 } else {
-                    debug!("Watcher connected");
+                    debug!(road, "Watcher connected");
                 }
                 for kind in denied {
                     let hint = format!("the role needs read on {kind}");
@@ -193,6 +205,9 @@ impl Dispatcher {
                 let (hint, tries) = (error.hint(), self.failures);
                 // At growing intervals: the first try, and then each time that their number has doubled.
                 if tries.is_power_of_two() {
+                    for way in error.tried() {
+                        warn!("Tried {way}");
+                    }
                     warn!(%error, hint, tries, ?pause, "Connection problem detected, attempting to reconnect");
                 } else {
                     debug!(%error, hint, tries, ?pause, "Connection problem detected, attempting to reconnect");

@@ -1,6 +1,7 @@
 //! The typed calls.
 
 use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -14,10 +15,11 @@ use tower::service_fn;
 use crate::clock;
 use crate::config::{Limits, TeleportSettings};
 use crate::domain::request::AccessRequest;
-use crate::teleport::connect::{LastAlert, connector};
+use crate::teleport::connect::{Connector, Road, Roads};
+use crate::teleport::identity::credentials_error;
 use crate::teleport::wire::proto::auth_service_client::AuthServiceClient;
 use crate::teleport::wire::{proto, types};
-use crate::teleport::{Error, Identity, Meaning, convert};
+use crate::teleport::{Error, Keyring, Meaning, convert};
 
 /// Largest message we accept, in bytes. The plugin data of all open requests come as one message of up to a few hundred
 /// bytes for each recipient; gRPC's own 4 MiB would end at some thousand requests.
@@ -32,15 +34,20 @@ const USER_AGENT: &str = concat!("teleport-msteams/", env!("CARGO_PKG_VERSION"))
 const PING_EVERY: Duration = Duration::from_secs(75);
 const PING_PATIENCE: Duration = Duration::from_secs(20);
 
+/// A connection gives way to one with newer credentials this long before its own end, or a fifth of its life if that is
+/// longer.
+const EARLIEST_MOVE: Duration = Duration::from_mins(5);
+
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+
 /// The oldest server that the Go plugin works with.
 const OLDEST_SERVER: (u64, u64) = (8, 0);
 
 /// A client of the Auth Service; clones share one connection, which is opened anew when it breaks.
 #[derive(Clone, Debug)]
 pub struct Client {
-    service: AuthServiceClient<Channel>,
-    settings: TeleportSettings,
-    alert: LastAlert,
+    service: Arc<RwLock<AuthServiceClient<Channel>>>,
+    connector: Connector,
     patience: Duration,
 }
 
@@ -56,44 +63,71 @@ pub struct Cluster {
 }
 
 impl Client {
-    /// Prepares a client; nothing is dialled before the first call.
-    pub fn new(settings: &TeleportSettings, limits: &Limits) -> Self {
-        let alert = LastAlert::default();
-        let connect = connector(settings, limits.teleport_dial_timeout, &alert);
-        let endpoint = Endpoint::from_static("http://teleport.cluster.local");
-        // A name that is no valid header leaves the library's own in place.
-        let endpoint = endpoint.clone().user_agent(USER_AGENT).unwrap_or(endpoint);
-        let channel = endpoint
-            .origin(http::Uri::from_static("https://teleport.cluster.local"))
-            .http2_keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_PATIENCE)
-            .keep_alive_while_idle(true)
-            .connect_with_connector_lazy(service_fn(move |_uri| connect()));
-        Self {
-            service: AuthServiceClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE),
-            settings: settings.clone(),
-            alert,
+    /// Reads the credentials and prepares a client; nothing is dialled before the first call.
+    ///
+    /// # Errors
+    /// The credentials cannot be used.
+    pub async fn new(settings: &TeleportSettings, limits: &Limits) -> Result<Self, Error> {
+        let keyring = Keyring::load(settings).await;
+        let keyring = keyring.map_err(|error| credentials_error(&error))?;
+        let roads = Roads::new(settings, limits.teleport_dial_timeout);
+        let connector = Connector::new(keyring, roads);
+        Ok(Self {
+            service: Arc::new(RwLock::new(service(&connector))),
+            connector,
             patience: limits.teleport_timeout,
+        })
+    }
+
+    pub fn keyring(&self) -> &Keyring {
+        self.connector.keyring()
+    }
+
+    /// Returns the way that the last connection took.
+    pub fn road(&self) -> Option<Road> {
+        self.connector.last().map(|connection| connection.road)
+    }
+
+    /// Waits until the connection should give way to one with newer credentials, well before its own end.
+    pub(super) async fn outlived(&self) {
+        let mut renewals = self.keyring().renewals();
+        loop {
+            let newest = Arc::clone(&renewals.borrow_and_update());
+            let wait = match self.connector.last() {
+                Some(used) if !Arc::ptr_eq(&used.identity, &newest) => {
+                    let spare = EARLIEST_MOVE.max(used.identity.life() / 5);
+                    used.identity.left(clock::now()).saturating_sub(spare)
+                }
+                Some(_) | None => Duration::MAX,
+            };
+            if wait.is_zero() {
+                return;
+            }
+            // The wall clock may jump; looking again costs nothing.
+            let _ = timeout(wait.min(LOOK_AGAIN), renewals.changed()).await;
         }
     }
 
-    /// Reads the credentials, so that their faults are told before anything is dialled.
-    pub async fn identity(&self) -> Result<Identity, Error> {
-        let loaded = Identity::load(&self.settings.credentials, clock::now()).await;
-        loaded.map_err(|error| {
-            Error::new(Meaning::Credentials, "log in to Teleport", error.to_string()).with_hint(error.remedy())
-        })
+    /// Opens another connection and, once it is proved to work, gives it to everybody; calls on the old one go on.
+    pub(super) async fn move_on(&self) -> Result<(), Error> {
+        let successor = service(&self.connector);
+        self.ping_with(successor.clone()).await?;
+        *self.service.write().unwrap_or_else(PoisonError::into_inner) = successor;
+        Ok(())
     }
 
     /// Asks for the cluster's facts, and refuses a server that is too old.
     pub async fn ping(&self) -> Result<Cluster, Error> {
+        self.ping_with(self.service()).await
+    }
+
+    async fn ping_with(&self, mut service: AuthServiceClient<Channel>) -> Result<Cluster, Error> {
         let doing = "ping Teleport";
         let too_old = |version: &str| {
             let (major, minor) = OLDEST_SERVER;
             let detail = format!("the server's version {version} is older than {major}.{minor}.0");
             Error::new(Meaning::Unsupported, doing, detail).with_hint("update the cluster")
         };
-        let mut service = self.service.clone();
         let answer = self.call(doing, service.ping(proto::PingRequest {})).await;
         let answer = match answer {
             Err(error) if error.meaning() == Meaning::Unsupported => return Err(too_old("(unknown)")),
@@ -123,7 +157,7 @@ impl Client {
                 start_key,
                 ..proto::ListAccessRequestsRequest::default()
             };
-            let mut service = self.service.clone();
+            let mut service = self.service();
             let page = match self.call(doing, service.list_access_requests(query)).await {
                 Err(error) if error.meaning() == Meaning::Unsupported => return self.stream_requests(each).await,
                 page => page?,
@@ -142,7 +176,7 @@ impl Client {
     /// Does the same with the call of older servers.
     async fn stream_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<(), Error> {
         let doing = "list access requests";
-        let mut service = self.service.clone();
+        let mut service = self.service();
         let filter = types::AccessRequestFilter::default();
         let mut stream = self.call(doing, service.get_access_requests_v2(filter)).await?;
         while let Some(message) = self.within(doing, stream.message()).await? {
@@ -152,7 +186,7 @@ impl Client {
     }
 
     pub(super) fn service(&self) -> AuthServiceClient<Channel> {
-        self.service.clone()
+        self.service.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) async fn call<T>(
@@ -178,7 +212,7 @@ impl Client {
 
     /// Judges a failed call; what ended the connection under it says more than the call's own status.
     pub(super) fn failed(&self, doing: &'static str, status: &Status) -> Error {
-        match self.alert.take() {
+        match self.connector.alert().take() {
             Some(alert) => Error::refused(doing, alert),
             None => Error::of_status(doing, status),
         }
@@ -194,6 +228,20 @@ impl Client {
             allow_partial_success: true,
         })
     }
+}
+
+fn service(connector: &Connector) -> AuthServiceClient<Channel> {
+    let endpoint = Endpoint::from_static("http://teleport.cluster.local");
+    // A name that is no valid header leaves the library's own in place.
+    let endpoint = endpoint.clone().user_agent(USER_AGENT).unwrap_or(endpoint);
+    let connector = connector.clone();
+    let channel = endpoint
+        .origin(http::Uri::from_static("https://teleport.cluster.local"))
+        .http2_keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_PATIENCE)
+        .keep_alive_while_idle(true)
+        .connect_with_connector_lazy(service_fn(move |_uri| connector.open()));
+    AuthServiceClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE)
 }
 
 /// Compares the first two numbers of a version such as `18.2.0-dev`; one that cannot be read is taken as new.

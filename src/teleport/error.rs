@@ -16,6 +16,7 @@ pub struct Error {
     doing: &'static str,
     detail: String,
     hint: Option<String>,
+    tried: Vec<String>,
 }
 
 /// What a failure means to the caller.
@@ -44,6 +45,7 @@ impl Error {
             doing,
             detail: detail.into(),
             hint: None,
+            tried: Vec::new(),
         }
     }
 
@@ -92,11 +94,17 @@ impl Error {
             doing,
             detail: error.to_string(),
             hint: error.hint(),
+            tried: error.tried(),
         }
     }
 
     pub fn meaning(&self) -> Meaning {
         self.meaning
+    }
+
+    /// Returns one line for each way to the cluster that was tried, where there was more than one.
+    pub fn tried(&self) -> &[String] {
+        &self.tried
     }
 
     /// Returns what to do about it, where something helps.

@@ -13,7 +13,8 @@ mod watch;
 mod wire;
 
 pub use client::{Client, Cluster};
+pub use connect::Road;
 pub use error::{Error, Meaning};
-pub use identity::Identity;
+pub use identity::{Identity, IdentityEvent, Keyring};
 pub use plugin_data::Swap;
 pub use watch::{Watch, WatchEvent};

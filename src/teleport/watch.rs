@@ -1,11 +1,12 @@
 //! The stream of events, opened again for ever.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
+use tokio::select;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 use tonic::Streaming;
 
 use crate::backoff::Backoff;
@@ -13,7 +14,7 @@ use crate::config::Limits;
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::teleport::wire::proto;
 use crate::teleport::wire::proto::event::Resource;
-use crate::teleport::{Client, Error, Meaning, convert};
+use crate::teleport::{Client, Error, Meaning, Road, convert};
 
 const REQUESTS: &str = "access_request";
 const RULES: &str = "access_monitoring_rule";
@@ -25,6 +26,8 @@ pub enum WatchEvent {
     Connected {
         /// Kinds that our role may not watch; everything works without them but what needs them.
         denied: Vec<&'static str>,
+        /// The way that the connection takes.
+        road: Option<Road>,
     },
     Request(Box<AccessRequest>),
     /// The request was deleted or has expired; the event does not say which.
@@ -124,23 +127,18 @@ impl Watch {
     /// that the program could do without events.
     pub async fn run(self, client: Client, limits: Limits, events: mpsc::Sender<WatchEvent>) -> Option<Infallible> {
         let mut backoff = Backoff::new(limits.teleport_first_pause, limits.teleport_longest_pause);
+        let mut renewals = client.keyring().renewals();
         let mut watch = Some(self);
         loop {
+            renewals.mark_unchanged();
             let opened = match watch.take() {
                 Some(watch) => Ok(watch),
                 None => Self::open(&client).await,
             };
             let error = match opened {
-                Ok(mut watch) => {
+                Ok(watch) => {
                     let opened = Instant::now();
-                    let denied = watch.denied.clone();
-                    events.send(WatchEvent::Connected { denied }).await.ok()?;
-                    let error = loop {
-                        match watch.next(&client).await {
-                            Ok(event) => events.send(event).await.ok()?,
-                            Err(error) => break error,
-                        }
-                    };
+                    let error = watch.report(&client, &limits, &events).await?;
                     // A server that grants streams and ends them at once must not be hammered.
                     if opened.elapsed() > limits.teleport_longest_pause {
                         backoff.reset();
@@ -151,7 +149,58 @@ impl Watch {
             };
             let pause = backoff.pause();
             events.send(WatchEvent::Disconnected { error, pause }).await.ok()?;
-            sleep(pause).await;
+            // New credentials may be what was missing.
+            if timeout(pause, renewals.changed()).await.is_ok() {
+                backoff.reset();
+            }
+        }
+    }
+
+    /// Reports the events of this stream, and of every stream that takes its place in time, until one breaks.
+    async fn report(mut self, client: &Client, limits: &Limits, events: &mpsc::Sender<WatchEvent>) -> Option<Error> {
+        events.send(self.connected(client)).await.ok()?;
+        let mut successor = pin!(Self::successor(client, limits));
+        loop {
+            let event = select! {
+                event = self.next(client) => match event {
+                    Ok(event) => event,
+                    Err(error) => return Some(error),
+                },
+                watch = &mut successor => {
+                    // What the old stream still held is listed after the new one has begun.
+                    self = watch;
+                    successor.set(Self::successor(client, limits));
+                    self.connected(client)
+                }
+            };
+            events.send(event).await.ok()?;
+        }
+    }
+
+    fn connected(&self, client: &Client) -> WatchEvent {
+        WatchEvent::Connected {
+            denied: self.denied.clone(),
+            road: client.road(),
+        }
+    }
+
+    /// Waits until newer credentials should be used, and opens a stream with them beside the old one.
+    async fn successor(client: &Client, limits: &Limits) -> Self {
+        let mut backoff = Backoff::new(limits.teleport_first_pause, limits.teleport_longest_pause);
+        client.outlived().await;
+        loop {
+            let opened = async {
+                client.move_on().await?;
+                Self::open(client).await
+            };
+            match opened.await {
+                Ok(watch) => return watch,
+                Err(error) => {
+                    let pause = backoff.pause();
+                    tracing::warn!(%error, hint = error.hint(), ?pause, "Could not move to the new credentials yet");
+                    sleep(pause).await;
+                }
+            }
         }
     }
 }

@@ -9,7 +9,9 @@ mod microsoft;
 mod process;
 mod recipients;
 mod reconnect;
+mod renewal;
 mod requests;
+mod roads;
 mod startup;
 mod support;
 #[path = "../../examples/sandbox/world/mod.rs"]

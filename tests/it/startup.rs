@@ -3,33 +3,12 @@
 use std::fs;
 
 use teleport_msteams::config::Credentials;
-use teleport_msteams::config::Settings;
-use teleport_msteams::msteams;
-use teleport_msteams::teleport;
 
-use crate::support::{ALICE, Town};
+use crate::support::{ALICE, Town, fails};
 use crate::world::cluster::{ClusterOptions, Draft};
-use crate::world::identity::{Authority, Validity};
+use crate::world::identity::{Authority, HostCertificate, Validity};
 use crate::world::proxy::Proxy;
 use crate::world::tenant::{Fault, Rule, TenantOptions};
-
-/// Expects the start to fail with these parts in its one line, and these in its remedy.
-async fn fails(town: &Town, settings: Settings, parts: &[&str], remedy: &str) {
-    let error = town.fails_to_start(settings).await;
-    let line = format!("{error:#}");
-    for part in parts {
-        assert!(line.contains(part), "{part:?} is not in {line:?}");
-    }
-    assert!(!line.contains('\n'), "{line}");
-    let hint = error.chain().find_map(|cause| {
-        let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
-        teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))
-    });
-    let hint = hint.unwrap_or_default();
-    assert!(hint.contains(remedy), "{remedy:?} is not in {hint:?} of {line:?}");
-    let secret = &town.tenant.options().app_secret;
-    assert!(!line.contains(secret) && !hint.contains(secret));
-}
 
 /// Replaces the identity file and expects the start to fail.
 async fn fails_with_identity(town: &Town, identity: &str, parts: &[&str], remedy: &str) {
@@ -102,10 +81,10 @@ async fn a_cluster_that_cannot_be_reached_or_trusted_is_told() {
     let good = authority.identity_file(&authority.user("bot", &[], Validity::ONE_DAY));
     fs::write(town.folder.path().join("identity"), good).unwrap();
     let mut settings = town.settings(&town.config());
-    settings.teleport.port = 1;
+    settings.teleport.address.port = 1;
     fails(&town, settings, &["127.0.0.1:1 cannot be reached", "refused"], "addr").await;
     let mut settings = town.settings(&town.config());
-    settings.teleport.host = "no-such-host.invalid".to_owned();
+    settings.teleport.address.host = "no-such-host.invalid".to_owned();
     fails(&town, settings, &["no-such-host.invalid", "cannot be reached"], "addr").await;
     // Something that answers, but speaks no TLS.
     let port = town
@@ -117,14 +96,17 @@ async fn a_cluster_that_cannot_be_reached_or_trusted_is_told() {
         .unwrap()
         .parse();
     let mut settings = town.settings(&town.config());
-    settings.teleport.port = port.unwrap();
+    settings.teleport.address.port = port.unwrap();
     fails(&town, settings, &["TLS with 127.0.0.1"], "addr").await;
 }
 
 #[tokio::test]
 async fn a_server_of_another_cluster_is_refused_before_it_hears_anything() {
     let leaf = ClusterOptions {
-        certificate_of: Some("leaf.example.com".to_owned()),
+        certificate: HostCertificate {
+            cluster: Some("leaf.example.com".to_owned()),
+            ..HostCertificate::default()
+        },
         ..ClusterOptions::default()
     };
     let town = Town::build_with(leaf, TenantOptions::default()).await;
@@ -272,7 +254,7 @@ async fn what_is_wrong_at_microsoft_is_told_at_once() {
 #[tokio::test]
 async fn one_hello_reaches_the_auth_service_directly_and_through_a_proxy() {
     let mut town = Town::build().await;
-    let proxy = Proxy::start(&town.cluster, "sandbox.example.com").await;
+    let proxy = Proxy::start(&town.cluster).await;
     let config = town.config();
     let through = config.replace(&town.cluster.address(), proxy.address());
     town.start_daemon_with(&through).await;
@@ -293,7 +275,7 @@ async fn one_hello_reaches_the_auth_service_directly_and_through_a_proxy() {
     town.finish().await;
 
     let town = Town::build().await;
-    let proxy = Proxy::start(&town.cluster, "another.example.com").await;
+    let proxy = Proxy::start_for(&town.cluster, "another.example.com").await;
     let through = town.config().replace(&town.cluster.address(), proxy.address());
     let parts = [
         "closed the connection at once",

@@ -27,10 +27,35 @@ const CLUSTER: [u64; 5] = [1, 3, 9999, 1, 7];
 pub struct Authority {
     pub cluster: String,
     hosts: Signer,
+    /// Takes the place of the first in a rotation; its name is the same.
+    next_hosts: Signer,
     users: Signer,
 }
 
-struct Signer {
+/// What an Auth Service shows.
+#[derive(Clone, Debug)]
+pub struct HostCertificate {
+    /// The cluster that it names, if not its own.
+    pub cluster: Option<String>,
+    /// The name that clients look for.
+    pub name: &'static str,
+    pub validity: Validity,
+    /// It may only be used by clients.
+    pub for_clients: bool,
+}
+
+impl Default for HostCertificate {
+    fn default() -> Self {
+        Self {
+            cluster: None,
+            name: "teleport.cluster.local",
+            validity: Validity::ONE_DAY,
+            for_clients: false,
+        }
+    }
+}
+
+pub(super) struct Signer {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
     der: CertificateDer<'static>,
@@ -43,7 +68,7 @@ pub struct Credentials {
 }
 
 /// When a certificate is valid, in seconds from now.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Validity {
     pub from: i64,
     pub to: i64,
@@ -62,6 +87,7 @@ impl Authority {
         Self {
             cluster: cluster.to_owned(),
             hosts: Signer::new(cluster),
+            next_hosts: Signer::new(cluster),
             users: Signer::new(cluster),
         }
     }
@@ -87,30 +113,40 @@ impl Authority {
         format!("{key}{certificate}@cert-authority {cluster},*.{cluster} ssh-ed25519 AAAA type=host\n{authority}")
     }
 
+    /// Writes an identity file that trusts both authorities of a rotation.
+    pub fn identity_file_in_rotation(&self, user: &Credentials) -> String {
+        format!("{}{}", self.identity_file(user), self.next_hosts.pem)
+    }
+
     /// Returns the authority of the services as PEM, for `root_cas`.
     pub fn authorities(&self) -> &str {
         &self.hosts.pem
     }
 
-    /// Returns what an Auth Service of the cluster `named` uses on its port.
+    /// Returns what an Auth Service with this certificate uses on its port, before or after a rotation.
     ///
     /// # Panics
     /// Never: everything is made here and fits together.
-    pub fn server_config(&self, named: &str) -> Arc<ServerConfig> {
-        let mut params = params(Validity::ONE_DAY);
-        params.subject_alt_names = ["teleport.cluster.local", "*.teleport.cluster.local"]
+    pub fn server_config(&self, shown: &HostCertificate, rotated: bool) -> Arc<ServerConfig> {
+        let named = shown.cluster.as_ref().unwrap_or(&self.cluster);
+        let mut params = params(shown.validity);
+        params.subject_alt_names = [shown.name.to_owned(), format!("*.{}", shown.name)]
             .map(|name| rcgen::SanType::DnsName(name.try_into().expect("the names are ASCII")))
             .to_vec();
+        if shown.for_clients {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        }
         params
             .distinguished_name
             .push(DnType::CommonName, format!("auth.{named}"));
         params.distinguished_name.push(DnType::OrganizationName, "Admin");
         params
             .distinguished_name
-            .push(DnType::CustomDnType(CLUSTER.to_vec()), named);
+            .push(DnType::CustomDnType(CLUSTER.to_vec()), named.as_str());
+        let hosts = if rotated { &self.next_hosts } else { &self.hosts };
         let key = KeyPair::generate().expect("a key can be made");
         let certificate = params
-            .signed_by(&key, &self.hosts.issuer)
+            .signed_by(&key, &hosts.issuer)
             .expect("the parameters are complete");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut users = RootCertStore::empty();
@@ -134,7 +170,7 @@ impl Authority {
 }
 
 impl Signer {
-    fn new(cluster: &str) -> Self {
+    pub(super) fn new(cluster: &str) -> Self {
         let mut params = params(Validity::ONE_DAY);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -150,7 +186,11 @@ impl Signer {
         }
     }
 
-    fn sign(&self, params: &CertificateParams) -> Credentials {
+    pub(super) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    pub(super) fn sign(&self, params: &CertificateParams) -> Credentials {
         let key = KeyPair::generate().expect("a key can be made");
         let certificate = params
             .signed_by(&key, &self.issuer)
@@ -162,7 +202,7 @@ impl Signer {
     }
 }
 
-fn params(validity: Validity) -> CertificateParams {
+pub(super) fn params(validity: Validity) -> CertificateParams {
     #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
     let now = OffsetDateTime::from(std::time::SystemTime::now());
     let mut params = CertificateParams::default();

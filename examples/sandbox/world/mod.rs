@@ -5,10 +5,14 @@
 
 use std::future::Future;
 
+pub mod balancer;
 pub mod cluster;
+pub mod corporate;
 pub mod identity;
 pub mod proxy;
+pub mod ssh_port;
 pub mod tenant;
+pub mod web;
 
 /// Teleport's messages of `proto/types.proto`.
 #[expect(clippy::pedantic, reason = "generated code")]

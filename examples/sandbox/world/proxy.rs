@@ -1,71 +1,271 @@
 //! A pretend Proxy: looks at the first bytes of a connection, and passes everything on to the cluster that they name.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::copy_bidirectional;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::accept_hdr_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
 use crate::world;
 use crate::world::cluster::Cluster;
+use crate::world::web::WebAuthority;
 
-/// The web port of a Proxy with TLS routing; it never shows a certificate of its own.
-pub struct Proxy {
+/// Pings of a Proxy with `alpn-ping`; the real one waits 30 s.
+const PING_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a test waits for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The web port of a Proxy with TLS routing; the cluster's traffic never sees a certificate of its own.
+#[derive(Clone)]
+pub struct Proxy(Arc<Inner>);
+
+struct Inner {
     address: String,
+    /// The same web handler without TLS, for a load balancer in front.
+    behind: String,
+    cluster: String,
+    knows: String,
+    web: WebAuthority,
+    seen: watch::Sender<Seen>,
+}
+
+/// What the Proxy saw.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The protocols of each TLS greeting.
+    pub protocols: Vec<Vec<String>>,
+    /// The head of each request for an upgrade, in lines.
+    pub upgrades: Vec<Vec<String>>,
+    /// Answers to our pings that repeat what the ping said.
+    pub pongs: usize,
+    /// Answers every request for an upgrade with this status.
+    pub refuse_upgrades: Option<u16>,
 }
 
 impl Proxy {
-    /// Starts a proxy that knows one cluster by this name.
+    /// Starts a Proxy of this cluster.
     ///
     /// # Panics
     /// If no port can be had.
-    pub async fn start(cluster: &Cluster, name: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a loopback port can be had");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address")
-            .to_string();
-        let (to, name) = (cluster.address(), name.to_owned());
-        world::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (to, name) = (to.clone(), name.clone());
-                // A connection that breaks is its own end.
-                world::spawn(async move { pass_on(stream, &to, &name).await.is_ok() });
-            }
+    pub async fn start(cluster: &Cluster) -> Self {
+        let name = cluster.authority().cluster.clone();
+        Self::start_for(cluster, &name).await
+    }
+
+    /// Starts a Proxy that knows one cluster, and by this name.
+    ///
+    /// # Panics
+    /// If no port can be had.
+    pub async fn start_for(cluster: &Cluster, knows: &str) -> Self {
+        let (front, address) = listen().await;
+        let (back, behind) = listen().await;
+        let proxy = Self(Arc::new(Inner {
+            address,
+            behind,
+            cluster: cluster.address(),
+            knows: knows.to_owned(),
+            web: WebAuthority::new(),
+            seen: watch::Sender::default(),
+        }));
+        let this = proxy.clone();
+        serve(front, move |stream| {
+            let this = this.clone();
+            async move { this.route(stream).await }
         });
-        Self { address }
+        let this = proxy.clone();
+        serve(back, move |stream| {
+            let this = this.clone();
+            async move { this.upgrade(stream).await }
+        });
+        proxy
     }
 
     pub fn address(&self) -> &str {
-        &self.address
+        &self.0.address
+    }
+
+    /// Returns where a load balancer finds the web handler.
+    pub fn behind(&self) -> &str {
+        &self.0.behind
+    }
+
+    pub fn seen(&self) -> Seen {
+        self.0.seen.borrow().clone()
+    }
+
+    pub fn seen_mut<T>(&self, change: impl FnOnce(&mut Seen) -> T) -> T {
+        let mut result = None;
+        self.0.seen.send_modify(|seen| result = Some(change(seen)));
+        result.expect("the change was just made")
+    }
+
+    /// Waits until the Proxy has seen what is wanted.
+    ///
+    /// # Panics
+    /// If that does not happen in time.
+    pub async fn until(&self, condition: impl Fn(&Seen) -> bool) {
+        let mut seen = self.0.seen.subscribe();
+        let waited = timeout(PATIENCE, seen.wait_for(condition)).await;
+        assert!(waited.is_ok(), "the Proxy never saw it: {:?}", self.seen());
+    }
+
+    async fn route(&self, stream: TcpStream) -> io::Result<()> {
+        let mut hello = vec![0; 16_384];
+        let protocols = loop {
+            // The bytes stay where they are, for the cluster.
+            let length = stream.peek(&mut hello).await?;
+            if length == 0 || hello[0] != 0x16 {
+                return Ok(());
+            }
+            match protocols(&hello[..length]) {
+                Some(protocols) => break protocols,
+                None if length == hello.len() => return Ok(()),
+                None => tokio::task::yield_now().await,
+            }
+        };
+        self.seen_mut(|seen| seen.protocols.push(protocols.clone()));
+        match protocols.first().map(String::as_str) {
+            Some(first) if first.starts_with("teleport-auth@") => self.pass_on(stream, first).await,
+            Some(first @ ("teleport-reversetunnel" | "http/1.1" | "h2")) => {
+                let stream = TlsAcceptor::from(self.0.web.server_config(&[first]))
+                    .accept(stream)
+                    .await?;
+                self.upgrade(stream).await
+            }
+            Some(_) => Ok(()),
+            None => {
+                let stream = TlsAcceptor::from(self.0.web.server_config(&[])).accept(stream).await?;
+                self.upgrade(stream).await
+            }
+        }
+    }
+
+    /// Connects to the cluster, if it is the one we know.
+    async fn pass_on(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, protocol: &str) -> io::Result<()> {
+        if !self.is_ours(protocol) {
+            return Ok(());
+        }
+        let mut onward = TcpStream::connect(&self.0.cluster).await?;
+        copy_bidirectional(&mut stream, &mut onward).await?;
+        Ok(())
+    }
+
+    fn is_ours(&self, protocol: &str) -> bool {
+        let hex = protocol
+            .strip_prefix("teleport-auth@")
+            .and_then(|rest| rest.strip_suffix(".teleport.cluster.local"));
+        hex.and_then(decode).as_deref() == Some(self.0.knows.as_bytes())
+    }
+
+    /// Answers `GET /webapi/connectionupgrade`, and routes what comes inside.
+    #[expect(clippy::result_large_err, reason = "the library's own signature")]
+    async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<()> {
+        let check = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
+            let headers = request.headers();
+            let mut head = vec![format!("{} {}", request.method(), request.uri())];
+            head.extend(
+                headers
+                    .iter()
+                    .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or("?"))),
+            );
+            let refused = self.seen_mut(|seen| {
+                seen.upgrades.push(head);
+                seen.refuse_upgrades
+            });
+            let refuse = |status: u16| {
+                let mut response = ErrorResponse::new(Some("no".to_owned()));
+                *response.status_mut() = status.try_into().expect("a status has three digits");
+                Err(response)
+            };
+            if let Some(status) = refused {
+                return refuse(status);
+            }
+            let offered = headers.get("sec-websocket-protocol").cloned();
+            match offered {
+                Some(offered) if offered == "alpn-ping" && request.uri() == "/webapi/connectionupgrade" => {
+                    response.headers_mut().insert("sec-websocket-protocol", offered);
+                    Ok(response)
+                }
+                Some(_) | None => refuse(404),
+            }
+        };
+        let socket = accept_hdr_async(stream, check).await.map_err(io::Error::other)?;
+        let (mut sender, mut receiver) = socket.split();
+        let mut hello = Vec::new();
+        let protocols = loop {
+            match receiver.next().await {
+                Some(Ok(Message::Binary(bytes))) => hello.extend_from_slice(&bytes),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Ok(()),
+            }
+            if let Some(protocols) = protocols(&hello) {
+                break protocols;
+            }
+        };
+        if !protocols.first().is_some_and(|first| self.is_ours(first)) {
+            return Ok(());
+        }
+        let mut onward = TcpStream::connect(&self.0.cluster).await?;
+        onward.write_all(&hello).await?;
+        let (mut reader, mut writer) = onward.split();
+        let mut buffer = vec![0; 16_384];
+        let mut pings = interval(PING_EVERY);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                message = receiver.next() => match message {
+                    Some(Ok(Message::Binary(bytes))) => writer.write_all(&bytes).await?,
+                    Some(Ok(Message::Pong(text))) if text == "teleport" => self.seen_mut(|seen| seen.pongs += 1),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Ok(()),
+                },
+                length = reader.read(&mut buffer) => match length? {
+                    0 => return Ok(()),
+                    length => {
+                        let message = Message::binary(buffer[..length].to_vec());
+                        sender.send(message).await.map_err(io::Error::other)?;
+                    }
+                },
+                _ = pings.tick() => {
+                    sender.send(Message::Ping("teleport".into())).await.map_err(io::Error::other)?;
+                }
+            }
+        }
     }
 }
 
-async fn pass_on(mut stream: TcpStream, to: &str, name: &str) -> io::Result<()> {
-    let mut hello = vec![0; 16_384];
-    let wanted = loop {
-        // The bytes stay where they are, for the cluster.
-        let length = stream.peek(&mut hello).await?;
-        if length == 0 {
-            return Ok(());
+/// Opens a free loopback port.
+///
+/// # Panics
+/// If none can be had.
+pub(super) async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a loopback port can be had");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    (listener, address.to_string())
+}
+
+/// Serves each connection on its own; one that breaks is its own end.
+pub(super) fn serve<F>(listener: TcpListener, each: impl Fn(TcpStream) -> F + Send + 'static)
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    world::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let served = each(stream);
+            world::spawn(async move { served.await.is_ok() });
         }
-        match first_protocol(&hello[..length]) {
-            Some(protocol) => break protocol,
-            None if length == hello.len() => return Ok(()),
-            None => tokio::task::yield_now().await,
-        }
-    };
-    let hex = wanted
-        .strip_prefix("teleport-auth@")
-        .and_then(|rest| rest.strip_suffix(".teleport.cluster.local"));
-    if hex.and_then(decode).as_deref() != Some(name.as_bytes()) {
-        return Ok(());
-    }
-    let mut onward = TcpStream::connect(to).await?;
-    copy_bidirectional(&mut stream, &mut onward).await?;
-    Ok(())
+    });
 }
 
 fn decode(hex: &str) -> Option<Vec<u8>> {
@@ -75,11 +275,16 @@ fn decode(hex: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Reads the first protocol that a `ClientHello` offers; `None` while the hello is not complete.
-fn first_protocol(bytes: &[u8]) -> Option<String> {
+/// Reads the protocols that a `ClientHello` offers; `None` while the hello is not complete.
+fn protocols(bytes: &[u8]) -> Option<Vec<String>> {
     let mut acceptor = rustls::server::Acceptor::default();
     acceptor.read_tls(&mut io::Cursor::new(bytes)).ok()?;
     let accepted = acceptor.accept().ok()??;
-    let first = accepted.client_hello().alpn()?.next()?.to_vec();
-    String::from_utf8(first).ok()
+    let hello = accepted.client_hello();
+    let offered = hello.alpn().into_iter().flatten();
+    Some(
+        offered
+            .map(|protocol| String::from_utf8_lossy(protocol).into_owned())
+            .collect(),
+    )
 }

@@ -10,8 +10,14 @@ use std::task::{Context, Poll, ready};
 
 use rustls::AlertDescription;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+/// Bytes in both directions, whatever carries them.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+pub(super) type BoxStream = Box<dyn Stream>;
 
 /// The alert that ended a connection, until somebody asks. A new connection does not clear it: it is opened before the
 /// failure of the old one is told.
@@ -19,12 +25,16 @@ use tokio_rustls::client::TlsStream;
 pub(in crate::teleport) struct LastAlert(Arc<Mutex<Option<AlertDescription>>>);
 
 /// One connection to the Auth Service.
-#[derive(Debug)]
 pub(in crate::teleport) struct AuthStream {
-    tls: TlsStream<TcpStream>,
+    tls: TlsStream<BoxStream>,
     alert: LastAlert,
     /// A write that failed, while the server's last words are read.
     failure: Option<io::Error>,
+}
+
+/// Returns what TLS itself has to say of a failure.
+pub(super) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>())
 }
 
 impl LastAlert {
@@ -33,15 +43,14 @@ impl LastAlert {
     }
 
     fn note(&self, error: &io::Error) {
-        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::AlertReceived(alert)) = cause {
+        if let Some(rustls::Error::AlertReceived(alert)) = tls_error(error) {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(*alert);
         }
     }
 }
 
 impl AuthStream {
-    pub(super) fn new(tls: TlsStream<TcpStream>, alert: LastAlert) -> Self {
+    pub(super) fn new(tls: TlsStream<BoxStream>, alert: LastAlert) -> Self {
         Self {
             tls,
             alert,

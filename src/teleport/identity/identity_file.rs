@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +28,12 @@ pub struct Identity {
     pub(in crate::teleport) authorities: Vec<CertificateDer<'static>>,
     pub user: String,
     pub cluster: String,
+    /// The authority's name, which is its cluster's.
+    pub issuer: String,
+    pub not_before: Timestamp,
     pub not_after: Timestamp,
+    /// Where the certificate was read, for those who must replace it.
+    pub file: PathBuf,
 }
 
 /// Why credentials cannot be used. `Display` names the file, never its content.
@@ -47,8 +53,8 @@ struct Block {
 }
 
 impl Identity {
-    /// Reads and checks the credentials against each other and the time.
-    pub(in crate::teleport) async fn load(credentials: &Credentials, now: Timestamp) -> Result<Self, IdentityError> {
+    /// Reads the credentials and checks them against each other, not against the time.
+    pub(in crate::teleport) async fn load(credentials: &Credentials) -> Result<Self, IdentityError> {
         match credentials {
             Credentials::Identity(file) => {
                 let mut blocks = read(file).await?.into_iter();
@@ -59,7 +65,7 @@ impl Identity {
                 if authorities.is_empty() {
                     return Err(missing("TLS authority (a third PEM block)"));
                 }
-                assemble(file, file, file, &key, certificate, authorities, now)
+                assemble(file, file, file, &key, certificate, authorities)
             }
             Credentials::Tls {
                 key: key_file,
@@ -84,10 +90,44 @@ impl Identity {
                     &key,
                     certificate,
                     authorities,
-                    now,
                 )
             }
         }
+    }
+
+    /// Fails where the certificate is of no use now.
+    pub(in crate::teleport) fn check_time(&self, now: Timestamp) -> Result<(), IdentityError> {
+        let Self {
+            user,
+            issuer,
+            not_before,
+            not_after,
+            ..
+        } = self;
+        let (problem, remedy) = if now >= *not_after {
+            (format!("expired at {not_after}"), SIGN_AGAIN)
+        } else if now < *not_before {
+            (format!("is not valid before {not_before}"), "set this machine's clock")
+        } else {
+            return Ok(());
+        };
+        let problem = format!("the certificate of {user}, issued by {issuer}, {problem}");
+        Err(IdentityError::new(&self.file, problem, remedy))
+    }
+
+    /// How long the certificate is valid in all.
+    pub fn life(&self) -> Duration {
+        Duration::try_from(self.not_after.duration_since(self.not_before)).unwrap_or_default()
+    }
+
+    /// How long the certificate is still valid.
+    pub fn left(&self, now: Timestamp) -> Duration {
+        Duration::try_from(self.not_after.duration_since(now)).unwrap_or_default()
+    }
+
+    /// Tells whether both prove and trust the same.
+    pub(in crate::teleport) fn is_same(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert && self.authorities == other.authorities
     }
 }
 
@@ -98,7 +138,6 @@ fn assemble(
     key: &Block,
     certificate: Block,
     authorities: Vec<Block>,
-    now: Timestamp,
 ) -> Result<Identity, IdentityError> {
     let signer = signing_key(key).map_err(|problem| IdentityError::new(key_file, problem, SIGN_AGAIN))?;
     let subject = Subject::read(&certificate.der).ok_or_else(|| {
@@ -121,18 +160,6 @@ fn assemble(
     let Subject {
         user, issuer, cluster, ..
     } = subject;
-    if now >= not_after {
-        let problem = format!("the certificate of {user}, issued by {issuer}, expired at {not_after}");
-        return Err(IdentityError::new(certificate_file, problem, SIGN_AGAIN));
-    }
-    if now < not_before {
-        let problem = format!("the certificate of {user}, issued by {issuer}, is not valid before {not_before}");
-        return Err(IdentityError::new(
-            certificate_file,
-            problem,
-            "set this machine's clock",
-        ));
-    }
     Ok(Identity {
         key: Arc::new(key),
         authorities: authorities
@@ -141,7 +168,10 @@ fn assemble(
             .collect(),
         user,
         cluster,
+        issuer,
+        not_before,
         not_after,
+        file: certificate_file.to_owned(),
     })
 }
 
@@ -158,6 +188,7 @@ fn signing_key(block: &Block) -> Result<Arc<dyn rustls::sign::SigningKey>, Strin
         .find_map(|key| any_supported_type(key).ok())
         .ok_or_else(|| match block.label.as_str() {
             "PIV YUBIKEY PRIVATE KEY" => "its key lies in a hardware token, which a daemon cannot use".to_owned(),
+            "OPENSSH PRIVATE KEY" => "its key is in OpenSSH's format; ssh-keygen -p -m pkcs8 converts it".to_owned(),
             label => format!("its first block ({label}) is no private key that can be used"),
         })
 }

@@ -4,4 +4,4 @@ mod daemon;
 mod town;
 
 pub(crate) use daemon::Daemon;
-pub(crate) use town::{ALICE, BOB, Town, newest};
+pub(crate) use town::{ALICE, BOB, Town, fails, newest};

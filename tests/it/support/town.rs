@@ -10,6 +10,8 @@ use serde_json::Value;
 use teleport_msteams::config;
 use teleport_msteams::config::Limits;
 use teleport_msteams::config::Settings;
+use teleport_msteams::msteams;
+use teleport_msteams::teleport;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -133,8 +135,8 @@ impl Town {
                 microsoft_first_pause: milliseconds(10),
                 microsoft_longest_pause: milliseconds(2_000),
                 chat_appears_within: milliseconds(2_000),
-                teleport_dial_timeout: milliseconds(2_000),
-                teleport_timeout: milliseconds(2_000),
+                teleport_dial_timeout: milliseconds(1_000),
+                teleport_timeout: milliseconds(3_000),
                 teleport_first_pause: milliseconds(10),
                 teleport_longest_pause: milliseconds(100),
                 claim_term: milliseconds(1_500),
@@ -154,7 +156,11 @@ impl Town {
     }
 
     pub(crate) async fn start_daemon_with(&mut self, config: &str) {
-        let daemon = Daemon::start(self.settings(config));
+        self.start_daemon_on(self.settings(config)).await;
+    }
+
+    pub(crate) async fn start_daemon_on(&mut self, settings: Settings) {
+        let daemon = Daemon::start(settings);
         daemon.says("Plugin is ready").await;
         self.daemons.push(daemon);
     }
@@ -267,4 +273,22 @@ pub(crate) fn word(activity: &Value) -> String {
     let body = &activity["attachments"][0]["content"]["body"];
     let word = &body[1]["columns"][1]["items"][0]["text"];
     word.as_str().unwrap_or("?").to_owned()
+}
+
+/// Expects the start to fail with these parts in its one line, and these in its remedy.
+pub(crate) async fn fails(town: &Town, settings: Settings, parts: &[&str], remedy: &str) {
+    let error = town.fails_to_start(settings).await;
+    let line = format!("{error:#}");
+    for part in parts {
+        assert!(line.contains(part), "{part:?} is not in {line:?}");
+    }
+    assert!(!line.contains('\n'), "{line}");
+    let hint = error.chain().find_map(|cause| {
+        let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
+        teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))
+    });
+    let hint = hint.unwrap_or_default();
+    assert!(hint.contains(remedy), "{remedy:?} is not in {hint:?} of {line:?}");
+    let secret = &town.tenant.options().app_secret;
+    assert!(!line.contains(secret) && !hint.contains(secret));
 }

@@ -8,6 +8,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use crate::world::cluster::state::{ClusterFaults, ClusterState, PLUGIN, PluginData};
 use crate::world::cluster::{Draft, State, Verdict, access_requests, listener};
-use crate::world::identity::Authority;
+use crate::world::identity::{Authority, HostCertificate};
 use crate::world::{proto, types};
 
 /// How long a test waits for something that must happen.
@@ -33,6 +34,8 @@ pub(super) struct Inner {
     /// How many approvals each request takes.
     approvals: Mutex<HashMap<String, usize>>,
     version: watch::Sender<u64>,
+    /// Made once for each authority, so that sessions could be resumed.
+    pub(super) tls: Mutex<Option<Arc<ServerConfig>>>,
     /// Cancelled to close every connection; there is none while the cluster is down.
     running: Mutex<Option<CancellationToken>>,
 }
@@ -44,8 +47,7 @@ pub struct ClusterOptions {
     pub version: String,
     pub proxy_public_addr: String,
     pub advanced_workflows: bool,
-    /// The cluster that the server's certificate names, if not its own.
-    pub certificate_of: Option<String>,
+    pub certificate: HostCertificate,
 }
 
 impl Default for ClusterOptions {
@@ -55,7 +57,7 @@ impl Default for ClusterOptions {
             version: "18.2.0".to_owned(),
             proxy_public_addr: "teleport.sandbox.example.com:443".to_owned(),
             advanced_workflows: true,
-            certificate_of: None,
+            certificate: HostCertificate::default(),
         }
     }
 }
@@ -79,6 +81,7 @@ impl Cluster {
             state: Mutex::default(),
             approvals: Mutex::default(),
             version: watch::Sender::new(0),
+            tls: Mutex::default(),
             running: Mutex::default(),
         }));
         cluster.serve(listener);
@@ -129,6 +132,19 @@ impl Cluster {
 
     pub fn is_up(&self) -> bool {
         self.running().is_some()
+    }
+
+    /// Shows certificates of the next authority from now on.
+    pub fn rotate(&self) {
+        self.change(|state| state.rotated = true);
+        *self.0.tls.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(super) fn tls(&self) -> Arc<ServerConfig> {
+        let rotated = self.state().rotated;
+        let mut tls = self.0.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || self.0.authority.server_config(&self.0.options.certificate, rotated);
+        Arc::clone(tls.get_or_insert_with(new))
     }
 
     /// Ends every watch, as a server does whose event system starts anew.

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
@@ -16,11 +17,11 @@ use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
@@ -39,6 +40,10 @@ pub struct Hello {
     pub protocols: Vec<String>,
     /// Certificates that the client sent; zero if the handshake failed.
     pub certificates: usize,
+    /// The certificate itself.
+    pub certificate: Option<Vec<u8>>,
+    /// The client came back with a ticket and showed no certificate.
+    pub resumed: bool,
 }
 
 /// Tells a call who is on the other side.
@@ -99,27 +104,50 @@ async fn handshake(cluster: Cluster, stream: TcpStream, running: CancellationTok
         server_name: hello.server_name().map(str::to_owned),
         protocols: hello.alpn().into_iter().flatten().map(text).collect(),
         certificates: 0,
+        certificate: None,
+        resumed: false,
     };
-    let options = &cluster.0.options;
-    let named = options.certificate_of.as_ref().unwrap_or(&options.name);
-    let config = cluster.0.authority.server_config(named);
-    let accepted = start.into_stream(config).await;
+    let accepted = start.into_stream(cluster.tls()).await;
     if let Ok(stream) = &accepted {
-        said.certificates = stream.get_ref().1.peer_certificates().map_or(0, <[_]>::len);
+        let session = stream.get_ref().1;
+        said.certificates = session.peer_certificates().map_or(0, <[_]>::len);
+        said.certificate = session
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .map(|first| first.to_vec());
+        said.resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
     }
     let certificates = said.certificates;
+    let life = match (&said.certificate, cluster.state().faults.cut_at_expiry) {
+        (Some(certificate), true) => life(certificate),
+        _ => Duration::MAX,
+    };
     cluster.change(|state| state.hellos.push(said));
     Ok(Connection {
         stream: accepted?,
-        closed: Box::pin(running.cancelled_owned()),
+        closed: Box::pin(async move {
+            if timeout(life, running.cancelled_owned()).await.is_err() {
+                cluster.change(|state| state.cut += 1);
+            }
+        }),
         certificates,
     })
+}
+
+/// How long a certificate is still valid.
+fn life(certificate: &[u8]) -> Duration {
+    let parsed = x509_parser::parse_x509_certificate(certificate).ok();
+    let end = parsed.map_or(0, |(_, certificate)| certificate.validity().not_after.timestamp());
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(end.try_into().unwrap_or_default());
+    #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
+    let now = SystemTime::now();
+    end.duration_since(now).unwrap_or_default()
 }
 
 /// A connection that breaks when the cluster stops.
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
-    closed: Pin<Box<WaitForCancellationFutureOwned>>,
+    closed: Pin<Box<dyn Future<Output = ()> + Send>>,
     certificates: usize,
 }
 

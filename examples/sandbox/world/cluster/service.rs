@@ -45,6 +45,10 @@ impl AuthService {
         if failing {
             return Err(Status::unavailable("pretended trouble"));
         }
+        // Teleport turns clients away whose version it does not like; ours must not name one.
+        if request.metadata().contains_key("version") {
+            return Err(Status::permission_denied("client version is unsupported"));
+        }
         match request.extensions().get::<Peer>().map(|peer| peer.certificates) {
             Some(1) => Ok(request.into_inner()),
             Some(0) | None => Err(Status::permission_denied("access denied")),

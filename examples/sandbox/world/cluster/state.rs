@@ -34,6 +34,10 @@ pub struct ClusterState {
     pub calls: BTreeMap<String, usize>,
     pub hellos: Vec<Hello>,
     pub faults: ClusterFaults,
+    /// Connections that were cut because a certificate ended.
+    pub cut: usize,
+    /// The authority of the services has given way to the next one.
+    pub rotated: bool,
     pub(super) watchers: Vec<mpsc::Sender<Result<Event, Status>>>,
 }
 
@@ -66,6 +70,8 @@ pub struct ClusterFaults {
     pub hold_init: bool,
     /// Older servers do not know `ListAccessRequests`.
     pub no_list_call: bool,
+    /// Connections are cut when the certificate of the client ends.
+    pub cut_at_expiry: bool,
     /// Requests in one page.
     pub page: Option<usize>,
 }

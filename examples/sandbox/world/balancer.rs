@@ -1,0 +1,70 @@
+//! A pretend load balancer: ends TLS with a certificate for the public web, and passes on what is inside.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::world::proxy::{Proxy, listen, serve};
+use crate::world::web::WebAuthority;
+
+/// What load balancers know of protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alpn {
+    /// Nothing: they choose none.
+    Ignored,
+    /// They refuse who does not offer `http/1.1`.
+    Http11,
+    /// They also speak HTTP/2.
+    Both,
+}
+
+/// A load balancer before a Proxy.
+pub struct Balancer {
+    address: String,
+}
+
+impl Balancer {
+    /// Starts a balancer that cuts connections on which nothing moves for `patience`.
+    pub async fn start(proxy: &Proxy, authority: &WebAuthority, alpn: Alpn, patience: Duration) -> Self {
+        let (listener, address) = listen().await;
+        let protocols: &[&str] = match alpn {
+            Alpn::Ignored => &[],
+            Alpn::Http11 => &["http/1.1"],
+            Alpn::Both => &["h2", "http/1.1"],
+        };
+        let acceptor = TlsAcceptor::from(authority.server_config(protocols));
+        let behind = proxy.behind().to_owned();
+        serve(listener, move |stream| {
+            let (acceptor, behind) = (acceptor.clone(), behind.clone());
+            async move { pass_on(acceptor, stream, &behind, patience).await }
+        });
+        Self { address }
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+async fn pass_on(acceptor: TlsAcceptor, stream: TcpStream, behind: &str, patience: Duration) -> io::Result<()> {
+    let mut stream = acceptor.accept(stream).await?;
+    let mut onward = TcpStream::connect(behind).await?;
+    let (mut inwards, mut outwards) = (vec![0; 16_384], vec![0; 16_384]);
+    loop {
+        let moved = async {
+            tokio::select! {
+                length = stream.read(&mut inwards) => Ok::<_, io::Error>((length?, 0)),
+                length = onward.read(&mut outwards) => Ok((0, length?)),
+            }
+        };
+        match timeout(patience, moved).await?? {
+            (0, 0) => return Ok(()),
+            (length, 0) => onward.write_all(&inwards[..length]).await?,
+            (_, length) => stream.write_all(&outwards[..length]).await?,
+        }
+    }
+}

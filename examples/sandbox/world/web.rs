@@ -1,0 +1,50 @@
+//! Certificates of the public web, for what stands on the way to the cluster.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use rcgen::{DnType, SanType};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::world::identity::{Signer, Validity, params};
+
+/// An authority that browsers would trust.
+pub struct WebAuthority(Signer);
+
+impl WebAuthority {
+    pub fn new() -> Self {
+        Self(Signer::new("Pretend Web Authority"))
+    }
+
+    /// Returns its certificate, for `SSL_CERT_FILE`.
+    pub fn pem(&self) -> &str {
+        self.0.pem()
+    }
+
+    /// Returns what a server on the loopback address, or called `teleport.test`, uses, with these protocols.
+    ///
+    /// # Panics
+    /// Never: everything is made here and fits together.
+    pub fn server_config(&self, protocols: &[&str]) -> Arc<ServerConfig> {
+        let mut params = params(Validity::ONE_DAY);
+        params.distinguished_name.push(DnType::CommonName, "teleport.test");
+        let name = "teleport.test".try_into().expect("the name is ASCII");
+        params.subject_alt_names = vec![
+            SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            SanType::DnsName(name),
+        ];
+        let made = self.0.sign(&params);
+        let certificate = CertificateDer::from_pem_slice(made.certificate.as_bytes()).expect("it was just written");
+        let key = PrivateKeyDer::from_pem_slice(made.key.as_bytes()).expect("it was just written");
+        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider serves both versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("the key belongs to the certificate");
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+}

@@ -1,0 +1,69 @@
+//! Tells what becomes of the credentials. They are followed from the root of the daemon, for as long as it runs: nothing
+//! that connects, and no connection that fails, can end it.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::join;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::clock;
+use crate::teleport::{Identity, IdentityEvent, Keyring};
+
+/// Where nobody wants renewals, only the end is looked out for.
+const LOOK_FOR_THE_END: Duration = Duration::from_mins(1);
+
+const SIGN_AGAIN: &str = "sign a new one with tctl auth sign, or see why tbot does not renew it";
+
+pub(super) async fn follow(keyring: Keyring, refresh: Option<Duration>) -> Option<Infallible> {
+    // One at a time: who reports waits until the last line is written.
+    let (sender, mut events) = mpsc::channel(1);
+    let told = async {
+        while let Some(event) = events.recv().await {
+            tell(event);
+        }
+    };
+    let (followed, ()) = join!(keyring.follow(refresh.unwrap_or(LOOK_FOR_THE_END), sender), told);
+    followed
+}
+
+fn tell(event: IdentityEvent) {
+    match event {
+        IdentityEvent::Renewed(identity) => {
+            info!(user = identity.user, expires = %identity.not_after, "Credentials renewed");
+        }
+        IdentityEvent::Broken { error, in_force } => {
+            let hint = error.hint();
+            warn!(
+                %error, hint, expires = %in_force.not_after,
+                "The credentials were not renewed; those in force stay so"
+            );
+        }
+        IdentityEvent::NearEnd(identity) => {
+            let left = left(&identity);
+            warn!(
+                file = %identity.file.display(), user = identity.user, expires = %identity.not_after, hint = SIGN_AGAIN,
+                "The credentials end in {left:#}, and no new ones have come"
+            );
+        }
+        IdentityEvent::Ended(identity) => {
+            error!(
+                file = %identity.file.display(), user = identity.user, hint = SIGN_AGAIN,
+                "The credentials ended at {}; nothing can be seen or told until there are new ones", identity.not_after
+            );
+        }
+    }
+}
+
+/// Rounds to what a person wants to know.
+fn left(identity: &Identity) -> SignedDuration {
+    let left = SignedDuration::try_from(identity.left(clock::now())).unwrap_or_default();
+    let (seconds, whole) = match left.as_secs() {
+        seconds @ 0..120 => (seconds, 1),
+        seconds @ 120..7_200 => (seconds, 60),
+        seconds => (seconds, 3_600),
+    };
+    SignedDuration::from_secs(seconds - seconds % whole)
+}

@@ -1,0 +1,94 @@
+//! One HTTP/1.1 exchange after which the connection belongs to another protocol.
+
+use std::future::pending;
+use std::io;
+use std::pin::pin;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::select;
+
+use crate::teleport::connect::stream::BoxStream;
+
+/// Sends the request. The stream comes back if the server agreed, with whatever it said right behind its answer.
+pub(super) async fn exchange(
+    stream: BoxStream,
+    request: Request<String>,
+) -> io::Result<(Response<()>, Option<BoxStream>)> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let exchange = async move {
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let agreed = response.status().is_informational() || response.status().is_success();
+        let (head, body) = response.into_parts();
+        let stream = if agreed {
+            let whole: Response<Incoming> = Response::from_parts(head.clone(), body);
+            let upgraded = hyper::upgrade::on(whole).await.ok();
+            upgraded.map(|upgraded| Box::new(TokioIo::new(upgraded)) as BoxStream)
+        } else {
+            None
+        };
+        Ok((Response::from_parts(head, ()), stream))
+    };
+    // The connection must be driven for the exchange to go on; what ends it is told by the exchange.
+    let mut connection = pin!(connection.with_upgrades());
+    let drive = async move {
+        let _ = connection.as_mut().await;
+        pending().await
+    };
+    select! {
+        result = exchange => result,
+        never = drive => never,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::join;
+
+    use super::*;
+
+    /// Reads one request, answers, and returns its head.
+    async fn answer(mut server: DuplexStream, answer: &str) -> (String, DuplexStream) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(server.read_u8().await.unwrap());
+        }
+        server.write_all(answer.as_bytes()).await.unwrap();
+        (String::from_utf8(head).unwrap(), server)
+    }
+
+    #[tokio::test]
+    async fn hp_1_what_comes_right_behind_the_answer_is_kept() {
+        let (ours, theirs) = duplex(1_024);
+        let request = Request::connect("teleport.test:443").body(String::new()).unwrap();
+        let server = answer(theirs, "HTTP/1.1 200 Connection established\r\n\r\nearly");
+        let (exchanged, (head, _server)) = join!(exchange(Box::new(ours), request), server);
+        assert!(head.starts_with("CONNECT teleport.test:443 HTTP/1.1\r\n"), "{head}");
+        let (response, stream) = exchanged.unwrap();
+        assert_eq!(response.status(), 200);
+        let mut early = [0; 5];
+        stream.unwrap().read_exact(&mut early).await.unwrap();
+        assert_eq!(&early, b"early");
+    }
+
+    #[tokio::test]
+    async fn up_5_an_answer_that_is_no_agreement_ends_the_exchange_at_once() {
+        for text in [
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 502 Bad Gateway\r\n\r\n",
+        ] {
+            let (ours, theirs) = duplex(1_024);
+            let request = Request::get("/").body(String::new()).unwrap();
+            let (exchanged, _) = join!(exchange(Box::new(ours), request), answer(theirs, text));
+            assert!(exchanged.unwrap().1.is_none(), "{text}");
+        }
+        let (ours, theirs) = duplex(1_024);
+        drop(theirs);
+        let request = Request::get("/").body(String::new()).unwrap();
+        assert!(exchange(Box::new(ours), request).await.is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! What a connection can go through, and what is told of a way that did not work.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::config::HostPort;
+use crate::teleport::identity::IdentityError;
+
+/// One way to the Auth Service. `Display` is for log lines: `teleport.example.com:443 in a WebSocket`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Road {
+    pub(super) address: HostPort,
+    pub(super) in_websocket: bool,
+    /// The proxy on the way, without its password.
+    pub(super) via: Option<String>,
+}
+
+/// One way that was tried, and why it led nowhere.
+#[derive(Clone, Debug)]
+pub(in crate::teleport) struct Attempt {
+    pub(super) road: Road,
+    pub(super) failure: Failure,
+}
+
+/// Why one way led nowhere.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    /// A whole sentence, which names the address.
+    pub(super) sentence: String,
+    pub(super) hint: &'static str,
+    pub(super) next: Next,
+}
+
+/// What a failure says of other ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Something ends TLS and does not know our protocol.
+    Upgrade,
+    /// Something on the way may have ended TLS.
+    Test,
+    /// Whatever answered does not speak TLS, or not with us.
+    TestAndAskForSsh,
+    /// Another way would fail alike.
+    Report,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::teleport) enum ConnectError {
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Roads(RoadsClosed),
+}
+
+/// Every way was tried.
+#[derive(Debug)]
+pub(in crate::teleport) struct RoadsClosed {
+    /// At least one.
+    pub(super) attempts: Vec<Attempt>,
+}
+
+impl Failure {
+    pub(super) fn new(sentence: String, hint: &'static str, next: Next) -> Self {
+        Self { sentence, hint, next }
+    }
+
+    pub(super) fn late(doing: &str, patience: Duration) -> Self {
+        let hint = "check the way there: firewalls, load balancers and proxies";
+        Self::new(format!("{doing}: no answer within {patience:?}"), hint, Next::Report)
+    }
+}
+
+impl ConnectError {
+    /// Tells whether a new file, and nothing else, would help.
+    pub(in crate::teleport) fn is_credentials(&self) -> bool {
+        matches!(self, Self::Identity(_))
+    }
+
+    pub(in crate::teleport) fn hint(&self) -> Option<String> {
+        let mut hints = match self {
+            Self::Identity(error) => vec![error.remedy()],
+            Self::Roads(closed) => closed.attempts.iter().map(|attempt| attempt.failure.hint).collect(),
+        };
+        hints.retain(|hint| !hint.is_empty());
+        hints.dedup();
+        (!hints.is_empty()).then(|| hints.join("; or "))
+    }
+
+    /// Returns one line for each way, if it was more than one.
+    pub(in crate::teleport) fn tried(&self) -> Vec<String> {
+        match self {
+            Self::Roads(closed) if closed.attempts.len() > 1 => closed
+                .attempts
+                .iter()
+                .map(|attempt| format!("{}: {}", attempt.road, attempt.failure.sentence))
+                .collect(),
+            Self::Identity(_) | Self::Roads(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for RoadsClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut sentences: Vec<_> = self.attempts.iter().map(|way| way.failure.sentence.as_str()).collect();
+        sentences.dedup();
+        f.write_str(&sentences.join("; "))
+    }
+}
+
+impl std::error::Error for RoadsClosed {}
+
+impl fmt::Display for Road {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            address,
+            in_websocket,
+            via,
+        } = self;
+        let how = if *in_websocket { "in a WebSocket" } else { "directly" };
+        write!(f, "{address} {how}")?;
+        match via {
+            Some(via) => write!(f, ", through the proxy {via}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! TLS with what stands on the way: load balancers and proxies, which show certificates for the public web.
+
+use std::fs::File;
+use std::io;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::teleport::connect::stream::{BoxStream, tls_error};
+
+/// Makes sessions that trust the authorities of this machine, never those of the cluster.
+#[derive(Clone, Debug)]
+pub(super) struct WebTls {
+    /// In place of the system's authorities.
+    authorities: Option<PathBuf>,
+    /// Read once, when something stands on the way: it takes a while, and most connections do not need them.
+    config: Arc<OnceLock<Arc<ClientConfig>>>,
+}
+
+impl WebTls {
+    pub(super) fn new(authorities: Option<PathBuf>) -> Self {
+        Self {
+            authorities,
+            config: Arc::default(),
+        }
+    }
+
+    /// Opens a session with a host that must prove its name.
+    pub(super) async fn handshake(&self, host: &str, stream: BoxStream) -> io::Result<TlsStream<BoxStream>> {
+        let config = if let Some(config) = self.config.get() {
+            Arc::clone(config)
+        } else {
+            let config = Arc::new(self.trusting()?);
+            Arc::clone(self.config.get_or_init(|| config))
+        };
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let opened = TlsConnector::from(config).connect(name, stream).await;
+        opened.map_err(|error| match tls_error(&error) {
+            // A bad signature is an authority of the same name with another key.
+            Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+                io::Error::other("its certificate is not from an authority that this machine trusts")
+            }
+            _ => error,
+        })
+    }
+
+    fn trusting(&self) -> io::Result<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        if let Some(path) = &self.authorities {
+            let failed = |error: &dyn std::fmt::Display| {
+                let text = format!("the authorities in {} cannot be read: {error}", path.display());
+                io::Error::other(text)
+            };
+            let file = File::open(path).map_err(|error| failed(&error))?;
+            for authority in CertificateDer::pem_reader_iter(BufReader::new(file)) {
+                let authority = authority.map_err(|error| failed(&error))?;
+                roots.add(authority).map_err(|error| failed(&error))?;
+            }
+        } else {
+            // Systems carry authorities that cannot be read; the others do.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        if roots.is_empty() {
+            return Err(io::Error::other("this machine has no certificates of authorities"));
+        }
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(config)
+    }
+}
+
+/// Asks with one protocol and trusts anybody: for finding out who answers, never for sending anything.
+pub(super) async fn ask(host: &str, protocol: &str, stream: BoxStream) -> io::Result<Option<Vec<u8>>> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider())))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    Ok(stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Believes every certificate. Nothing is sent over such a session.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
