@@ -4,6 +4,7 @@
 
 mod architecture;
 mod go_plugin;
+mod identities;
 mod lifecycle;
 mod microsoft;
 mod process;

@@ -53,6 +53,7 @@ impl Balancer {
 async fn pass_on(acceptor: TlsAcceptor, stream: TcpStream, behind: &str, patience: Duration) -> io::Result<()> {
     let mut stream = acceptor.accept(stream).await?;
     let mut onward = TcpStream::connect(behind).await?;
+    onward.set_nodelay(true)?;
     let (mut inwards, mut outwards) = (vec![0; 16_384], vec![0; 16_384]);
     loop {
         let moved = async {

@@ -128,6 +128,7 @@ impl Corporate {
                 .await;
         };
         let mut onward = TcpStream::connect(to).await?;
+        onward.set_nodelay(true)?;
         let answer = b"HTTP/1.1 200 Connection established\r\n\r\n";
         stream.write_all(answer).await?;
         copy_bidirectional(&mut stream, &mut onward).await?;
@@ -171,6 +172,7 @@ impl Corporate {
             return stream.write_all(&[5, 4, 0, 1, 0, 0, 0, 0, 0, 0]).await;
         };
         let mut onward = TcpStream::connect(to).await?;
+        onward.set_nodelay(true)?;
         stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
         copy_bidirectional(&mut stream, &mut onward).await?;
         Ok(())

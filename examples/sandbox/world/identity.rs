@@ -15,7 +15,7 @@ use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::server::WebPkiClientVerifier;
 use time::Duration;
 use time::OffsetDateTime;
@@ -58,7 +58,6 @@ impl Default for HostCertificate {
 pub(super) struct Signer {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
-    der: CertificateDer<'static>,
 }
 
 /// A key with its certificate, both as PEM.
@@ -144,29 +143,35 @@ impl Authority {
             .distinguished_name
             .push(DnType::CustomDnType(CLUSTER.to_vec()), named.as_str());
         let hosts = if rotated { &self.next_hosts } else { &self.hosts };
-        let key = KeyPair::generate().expect("a key can be made");
-        let certificate = params
-            .signed_by(&key, &hosts.issuer)
-            .expect("the parameters are complete");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut users = RootCertStore::empty();
-        users
-            .add(self.users.der.clone())
-            .expect("our own authority is a certificate");
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(users), Arc::clone(&provider))
-            .allow_unauthenticated()
-            .build()
-            .expect("there is one authority");
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider serves both versions")
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .expect("the key belongs to the certificate");
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Arc::new(config)
+        let made = hosts.sign(&params);
+        server_config(&made, &self.users.pem)
     }
+}
+
+/// Returns what an Auth Service uses on its port, from PEM: its own certificate, and the authority of its users.
+///
+/// # Panics
+/// If the parts are not PEM, or do not fit together.
+pub fn server_config(shown: &Credentials, users: &str) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate in PEM");
+    let mut trusted = RootCertStore::empty();
+    trusted
+        .add(certificate(users))
+        .expect("the authority of the users is a certificate");
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(trusted), Arc::clone(&provider))
+        .allow_unauthenticated()
+        .build()
+        .expect("there is one authority");
+    let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).expect("a key in PEM");
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider serves both versions")
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![certificate(&shown.certificate)], key)
+        .expect("the key belongs to the certificate");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(config)
 }
 
 impl Signer {
@@ -181,7 +186,6 @@ impl Signer {
         let certificate = params.self_signed(&key).expect("the parameters are complete");
         Self {
             pem: certificate.pem(),
-            der: certificate.der().clone(),
             issuer: Issuer::new(params, key),
         }
     }

@@ -155,6 +155,7 @@ impl Proxy {
             return Ok(());
         }
         let mut onward = TcpStream::connect(&self.0.cluster).await?;
+        onward.set_nodelay(true)?;
         copy_bidirectional(&mut stream, &mut onward).await?;
         Ok(())
     }
@@ -215,6 +216,7 @@ impl Proxy {
             return Ok(());
         }
         let mut onward = TcpStream::connect(&self.0.cluster).await?;
+        onward.set_nodelay(true)?;
         onward.write_all(&hello).await?;
         let (mut reader, mut writer) = onward.split();
         let mut buffer = vec![0; 16_384];
@@ -262,6 +264,8 @@ where
 {
     world::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
+            // Small pieces must not wait for each other.
+            let _ = stream.set_nodelay(true);
             let served = each(stream);
             world::spawn(async move { served.await.is_ok() });
         }

@@ -140,6 +140,11 @@ impl Cluster {
         *self.0.tls.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Uses this on the port from now on, in place of what the options say.
+    pub fn show(&self, config: Arc<ServerConfig>) {
+        *self.0.tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(config);
+    }
+
     pub(super) fn tls(&self) -> Arc<ServerConfig> {
         let rotated = self.state().rotated;
         let mut tls = self.0.tls.lock().unwrap_or_else(PoisonError::into_inner);

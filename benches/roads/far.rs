@@ -1,0 +1,69 @@
+//! Puts a server further away.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::world;
+
+/// Pieces of a stream that are on their way.
+const ON_THE_WAY: usize = 1_024;
+
+/// Opens a port that leads to `target`, so far away; opening a connection takes one round trip, too.
+///
+/// # Panics
+/// If no port can be had.
+pub(crate) async fn relay(target: String, round_trip: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a loopback port can be had");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    world::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let target = target.clone();
+            world::spawn(async move {
+                // The kernel has already agreed; a far one would have taken this long.
+                sleep(round_trip).await;
+                let Ok(far) = TcpStream::connect(target).await else {
+                    return;
+                };
+                // A write must not wait for the answer to the last one.
+                let _ = (near.set_nodelay(true), far.set_nodelay(true));
+                let ((from_near, to_near), (from_far, to_far)) = (near.into_split(), far.into_split());
+                tokio::join!(
+                    carry(from_near, to_far, round_trip / 2),
+                    carry(from_far, to_near, round_trip / 2)
+                );
+            });
+        }
+    });
+    address.to_string()
+}
+
+async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, late: Duration) {
+    let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
+    let reading = async move {
+        let mut buffer = vec![0; 16_384];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            let piece = (Instant::now() + late, buffer[..length].to_vec());
+            if sender.send(piece).await.is_err() {
+                return;
+            }
+        }
+    };
+    let writing = async move {
+        while let Some((due, piece)) = receiver.recv().await {
+            sleep_until(due).await;
+            if to.write_all(&piece).await.is_err() {
+                return;
+            }
+        }
+        // The other side may be gone, which is the end too.
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(reading, writing);
+}
