@@ -56,6 +56,9 @@ const ONLY_IN: &[(&str, &str)] = &[
     ("tonic", "teleport"),
     ("prost", "teleport"),
     ("reqwest", "msteams"),
+    ("hyper::", "teleport"),
+    ("notify", "teleport"),
+    ("tungstenite", "teleport"),
     ("clap", "cli"),
     ("backoff::backoff", "backoff"),
 ];

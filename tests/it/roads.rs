@@ -387,7 +387,13 @@ async fn hp_2_a_proxy_that_refuses_is_told() {
     if let Some(proxy) = &mut settings.teleport.proxy {
         proxy.address.port = 1;
     }
-    fails(&town, settings, &["127.0.0.1:1 cannot be reached"], "HTTPS_PROXY").await;
+    fails(
+        &town,
+        settings,
+        &["the proxy socks5://127.0.0.1:1 cannot be reached"],
+        "HTTPS_PROXY",
+    )
+    .await;
 }
 
 #[tokio::test]

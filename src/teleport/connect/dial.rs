@@ -32,10 +32,11 @@ impl Dialer {
     pub(super) async fn dial(&self, target: &HostPort) -> Result<BoxStream, Failure> {
         let Some(proxy) = &self.proxy else {
             let hint = "check [teleport] addr, and that this machine may reach it";
-            return self.tcp(target, hint).await.map(|tcp| Box::new(tcp) as BoxStream);
+            let tcp = self.tcp(target, &target.to_string(), hint).await;
+            return tcp.map(|tcp| Box::new(tcp) as BoxStream);
         };
         let hint = "check HTTPS_PROXY and HTTP_PROXY, and NO_PROXY if the cluster is reached without it";
-        let tcp = self.tcp(&proxy.address, hint).await?;
+        let tcp = self.tcp(&proxy.address, &format!("the proxy {proxy}"), hint).await?;
         let asked = async {
             match proxy.kind {
                 ProxyKind::Http => connect(Box::new(tcp), target, proxy.login.as_ref()).await,
@@ -58,8 +59,8 @@ impl Dialer {
         }
     }
 
-    async fn tcp(&self, target: &HostPort, hint: &'static str) -> Result<TcpStream, Failure> {
-        let failed = |reason: String| Failure::new(format!("{target} cannot be reached: {reason}"), hint, Next::Report);
+    async fn tcp(&self, target: &HostPort, name: &str, hint: &'static str) -> Result<TcpStream, Failure> {
+        let failed = |reason: String| Failure::new(format!("{name} cannot be reached: {reason}"), hint, Next::Report);
         let connecting = TcpStream::connect((target.host.as_str(), target.port));
         let stream = match timeout(self.patience, connecting).await {
             Err(_) => return Err(failed(format!("no answer within {:?}", self.patience))),

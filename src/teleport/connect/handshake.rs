@@ -14,9 +14,10 @@ use crate::config::HostPort;
 use crate::teleport::connect::road::{Failure, Next};
 use crate::teleport::connect::stream::{BoxStream, tls_error};
 use crate::teleport::connect::tls;
+use crate::teleport::connect::tls::OtherCluster;
 use crate::teleport::identity::Identity;
 
-const NOT_TELEPORT: &str = "is addr the Auth Service or the Proxy of this cluster?";
+const NOT_TELEPORT: &str = "check that addr is the Auth Service or the Proxy of this cluster";
 const CLOSED: &str = "check that addr is the Proxy of that cluster, and that its Auth Service is up";
 const OTHER_CLUSTER: &str = "sign an identity for the cluster that addr leads to";
 const REFUSED: &str = "sign a new identity for this cluster; its user authority may have been rotated";
@@ -68,8 +69,12 @@ fn classify(error: &io::Error, address: &HostPort, identity: &Identity) -> Failu
             NOT_TELEPORT,
             Next::Test,
         ),
-        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.is::<OtherCluster>() => {
             failed(other.0.to_string(), OTHER_CLUSTER, Next::Report)
+        }
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            let reason = format!("its certificate cannot be used: {}", other.0);
+            failed(reason, NOT_TELEPORT, Next::Test)
         }
         rustls::Error::InvalidCertificate(error) => {
             let reason = format!("its certificate cannot be used: {error}");

@@ -56,6 +56,7 @@ pub(in crate::teleport) enum ConnectError {
 /// Every way was tried.
 #[derive(Debug)]
 pub(in crate::teleport) struct RoadsClosed {
+    pub(super) address: HostPort,
     /// At least one.
     pub(super) attempts: Vec<Attempt>,
 }
@@ -102,9 +103,10 @@ impl ConnectError {
 
 impl fmt::Display for RoadsClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut sentences: Vec<_> = self.attempts.iter().map(|way| way.failure.sentence.as_str()).collect();
-        sentences.dedup();
-        f.write_str(&sentences.join("; "))
+        match self.attempts.as_slice() {
+            [only] => f.write_str(&only.failure.sentence),
+            _ => write!(f, "no road leads to the cluster at {}", self.address),
+        }
     }
 }
 

@@ -91,7 +91,8 @@ impl Roads {
         if memory.failures >= TRUST {
             *memory = Memory::default();
         }
-        Err(ConnectError::Roads(RoadsClosed { attempts }))
+        let address = self.address.clone();
+        Err(ConnectError::Roads(RoadsClosed { address, attempts }))
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -48,6 +48,9 @@ impl WebTls {
             Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
                 io::Error::other("its certificate is not from an authority that this machine trusts")
             }
+            Some(Error::InvalidCertificate(CertificateError::Other(other))) => {
+                io::Error::other(format!("its certificate cannot be used: {}", other.0))
+            }
             _ => error,
         })
     }

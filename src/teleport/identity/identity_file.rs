@@ -151,9 +151,16 @@ fn assemble(
         }
     }
     let key = CertifiedKey::new(vec![CertificateDer::from(certificate.der)], signer);
-    if key.keys_match().is_err() {
-        let problem = "the private key does not belong to the certificate".to_owned();
-        return Err(IdentityError::new(key_file, problem, "take both from the same signing"));
+    match key.keys_match() {
+        Ok(()) => {}
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            let problem = "the private key does not belong to the certificate".to_owned();
+            return Err(IdentityError::new(key_file, problem, "take both from the same signing"));
+        }
+        Err(error) => {
+            let problem = format!("its certificate is not of the kind that Teleport signs: {error}");
+            return Err(IdentityError::new(certificate_file, problem, SIGN_AGAIN));
+        }
     }
     let time = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
     let (not_before, not_after) = (time(subject.not_before), time(subject.not_after));

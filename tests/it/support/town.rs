@@ -275,14 +275,19 @@ pub(crate) fn word(activity: &Value) -> String {
     word.as_str().unwrap_or("?").to_owned()
 }
 
-/// Expects the start to fail with these parts in its one line, and these in its remedy.
+/// Expects the start to fail with these parts in its one line, or in those of the roads that were tried, and these in its remedy.
 pub(crate) async fn fails(town: &Town, settings: Settings, parts: &[&str], remedy: &str) {
     let error = town.fails_to_start(settings).await;
     let line = format!("{error:#}");
+    assert!(!line.contains('\n'), "{line}");
+    let tried = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<teleport::Error>())
+        .flat_map(teleport::Error::tried);
+    let line = tried.fold(line, |text, way| format!("{text}\n{way}"));
     for part in parts {
         assert!(line.contains(part), "{part:?} is not in {line:?}");
     }
-    assert!(!line.contains('\n'), "{line}");
     let hint = error.chain().find_map(|cause| {
         let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
         teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))
