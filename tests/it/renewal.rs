@@ -28,6 +28,17 @@ fn write(town: &Town, user: &Credentials) {
     fs::write(identity(town), town.cluster.authority().identity_file(user)).unwrap();
 }
 
+/// Puts a version of the file where Kubernetes mounts it: in a folder of its own, to which a link leads that is swapped.
+fn mount(town: &Town, number: usize, user: &Credentials) {
+    let folder = town.folder.path();
+    let version = folder.join(format!("..{number}"));
+    fs::create_dir(&version).unwrap();
+    let text = town.cluster.authority().identity_file(user);
+    fs::write(version.join("identity"), text).unwrap();
+    symlink(version, folder.join("..next")).unwrap();
+    fs::rename(folder.join("..next"), folder.join("..data")).unwrap();
+}
+
 /// Files that are looked at on events alone, as far as a test lasts.
 fn settings(town: &Town) -> Settings {
     let mut settings = town.settings(&town.config());
@@ -84,29 +95,14 @@ async fn re_1_a_file_written_in_two_halves_is_taken_when_it_is_whole() {
 #[tokio::test]
 async fn a_rename_a_swapped_link_and_a_write_in_place_are_all_noticed() {
     let mut town = Town::build().await;
-    // As Kubernetes mounts a secret: the file is a link into a folder that is itself a link.
     let folder = town.folder.path().to_owned();
-    let version = |number: usize, user: &Credentials| {
-        let version = folder.join(format!("..{number}"));
-        fs::create_dir(&version).unwrap();
-        fs::write(version.join("identity"), town.cluster.authority().identity_file(user)).unwrap();
-        symlink(version, folder.join("..next")).unwrap();
-        fs::rename(folder.join("..next"), folder.join("..data")).unwrap();
-    };
-    version(1, &sign(&town, SHORT));
+    mount(&town, 1, &sign(&town, SHORT));
     fs::remove_file(identity(&town)).unwrap();
     symlink("..data/identity", identity(&town)).unwrap();
     town.start_daemon_on(settings(&town)).await;
 
     let swapped = sign(&town, SHORT);
-    let version = |number: usize, user: &Credentials| {
-        let version = folder.join(format!("..{number}"));
-        fs::create_dir(&version).unwrap();
-        fs::write(version.join("identity"), town.cluster.authority().identity_file(user)).unwrap();
-        symlink(version, folder.join("..next")).unwrap();
-        fs::rename(folder.join("..next"), folder.join("..data")).unwrap();
-    };
-    version(2, &swapped);
+    mount(&town, 2, &swapped);
     connected(&town, 2).await;
     assert!(is_der_of(&town, 1, &swapped));
 

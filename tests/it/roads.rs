@@ -426,6 +426,22 @@ async fn an_ssh_port_leads_to_the_web_port_beside_it_or_to_a_sentence_that_names
 }
 
 #[tokio::test]
+async fn gr_3_an_answer_of_six_mebibytes() {
+    let mut town = Town::build().await;
+    for _ in 0..7 {
+        let id = town.cluster.create(Draft {
+            roles: vec!["dev".to_owned()],
+            ..Draft::default()
+        });
+        let data = [("note_of_another_version".to_owned(), "x".repeat(900_000))];
+        town.cluster.set_plugin_data(&id, data.into());
+    }
+    town.start_daemon().await;
+    town.sees(ALICE, &["PENDING"; 7]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn er_1_where_no_road_leads_each_that_was_tried_is_told() {
     let town = Town::build().await;
     let web = WebAuthority::new();

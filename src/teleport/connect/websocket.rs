@@ -200,6 +200,7 @@ impl AsyncWrite for WebSocket {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex, split};
 
     use super::*;
@@ -323,6 +324,23 @@ mod tests {
         drop(server);
         let read = socket.read_u8().await;
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_from_outside_can_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                let (mut socket, mut server) = pair();
+                server.write_all(&bytes).await.unwrap();
+                server.shutdown().await.unwrap();
+                let mut rest = Vec::new();
+                // Either it is an error, or what came was no longer than what was sent.
+                if socket.read_to_end(&mut rest).await.is_ok() {
+                    assert!(rest.len() <= bytes.len());
+                }
+            });
+        }
     }
 
     #[tokio::test(start_paused = true)]
