@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use clap::Subcommand;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::report::report;
-use crate::cli::{start, version};
+use crate::cli::{configure, papers, start, version};
 
 /// Shows Teleport Access Requests in Microsoft Teams and keeps every card true.
 #[derive(Debug, Parser)]
@@ -21,10 +20,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a configuration and the package of the Teams app
+    Configure(configure::Options),
     /// Watch Teleport and tell reviewers in Microsoft Teams
     Start(start::Options),
     /// Print the version of this program
     Version,
+    /// Print a script with which a shell completes command lines
+    Completions(papers::Completions),
+    /// Print the manual
+    Man(papers::Man),
 }
 
 /// Runs the program. Returns 0 if it did what it was asked, 1 if it failed, 2 for a wrong command line, and 78 for a wrong
@@ -39,11 +44,14 @@ pub fn run() -> ExitCode {
         }
     };
     let done = match command {
+        Command::Configure(options) => options.run(),
         Command::Start(options) => options.run(debug),
         Command::Version => {
             version::run();
             Ok(())
         }
+        Command::Completions(options) => options.run(Arguments::command()),
+        Command::Man(options) => options.run(Arguments::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,8 +61,6 @@ pub fn run() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -9,7 +9,9 @@
 )]
 
 mod args;
+mod configure;
 mod environment;
+mod papers;
 mod report;
 mod start;
 mod version;

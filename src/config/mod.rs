@@ -11,6 +11,7 @@ mod problem;
 mod proxy;
 mod settings;
 mod teleport;
+mod template;
 mod upgrade;
 
 pub use check::{Loaded, load};
@@ -19,3 +20,4 @@ pub use settings::{
     Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings, Proxy,
     ProxyKind, Settings, TeleportSettings, Upgrade,
 };
+pub use template::Template;

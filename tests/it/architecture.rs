@@ -60,6 +60,8 @@ const ONLY_IN: &[(&str, &str)] = &[
     ("notify", "teleport"),
     ("tungstenite", "teleport"),
     ("clap", "cli"),
+    ("rpassword", "cli"),
+    ("zip", "msteams"),
     ("backoff::backoff", "backoff"),
 ];
 

@@ -12,14 +12,14 @@ use crate::support::{ALICE, BOB, Town};
 use crate::world::cluster::Draft;
 use crate::world::tenant::{Fault, Rule};
 
-fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_teleport-msteams"));
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
 /// Runs the program to its end; returns its status, and what it wrote to stdout and stderr.
-async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = program(arguments).output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))

@@ -1,0 +1,234 @@
+//! `configure`: the configuration, the package of the Teams app, and the role, in a new folder.
+
+use std::fs;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{IsTerminal as _, Write as _, stdin};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf, absolute};
+
+use anyhow::{Context as _, bail};
+use uuid::Uuid;
+
+use crate::cli::environment;
+use crate::config::Template;
+use crate::msteams::Package;
+
+const CONFIGURATION: &str = "teleport-msteams.toml";
+const ARCHIVE: &str = "app.zip";
+const ROLE: &str = "teleport-msteams-role.yaml";
+
+const SECRET_VARIABLE: &str = "AZURE_APPSECRET";
+
+/// Only who made them may read the files: one of them may hold the secret.
+const PRIVATE_FOLDER: u32 = 0o700;
+const PRIVATE_FILE: u32 = 0o600;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  teleport-msteams configure assets --appID ID --tenantID ID
+      asks for the secret without showing it
+  teleport-msteams configure assets --appID ID --tenantID ID --appSecretFile /run/secrets/teams
+      reads it from a file, to which the configuration then points
+  teleport-msteams configure assets --appID ID --tenantID ID --force
+      makes app.zip anew for the same Teams app; the configuration stays as it is")]
+pub(super) struct Options {
+    /// Folder to make
+    dir: PathBuf,
+    /// Application (client) id of the Azure bot
+    #[arg(long = "appID", value_name = "ID")]
+    app_id: Uuid,
+    /// Directory (tenant) id
+    #[arg(long = "tenantID", value_name = "ID")]
+    tenant_id: Uuid,
+    #[arg(
+        long = "appSecret",
+        value_name = "SECRET",
+        conflicts_with = "app_secret_file",
+        help = "Value of the client secret. Other users of this machine can see it here: left out, it is read from \
+                AZURE_APPSECRET, or asked for"
+    )]
+    app_secret: Option<String>,
+    /// File with the client secret; the configuration points to it
+    #[arg(long = "appSecretFile", value_name = "FILE")]
+    app_secret_file: Option<PathBuf>,
+    /// Id of a Teams app that exists, to update its package; without it a new one is made
+    #[arg(long = "teamsAppID", value_name = "ID")]
+    teams_app_id: Option<Uuid>,
+    /// Use a folder that exists: the package is made anew, a configuration that is there stays as it is
+    #[arg(long)]
+    force: bool,
+}
+
+impl Options {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let dir = &self.dir;
+        let existed = dir.symlink_metadata().is_ok();
+        let is_empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+        if existed && !is_empty && !self.force {
+            bail!(
+                "could not configure: {} exists; name a new folder, or use --force to make its package anew",
+                dir.display()
+            );
+        }
+        let kept = Kept::read(&dir.join(CONFIGURATION))?;
+        let teams_app_id = match (self.teams_app_id, &kept) {
+            (Some(wanted), Some(kept)) if wanted != kept.teams_app_id => bail!(
+                "could not configure: {} is for the Teams app {}; leave --teamsAppID out, or move that file away",
+                dir.join(CONFIGURATION).display(),
+                kept.teams_app_id
+            ),
+            (_, Some(kept)) => kept.teams_app_id,
+            (Some(wanted), None) => wanted,
+            (None, None) => Uuid::new_v4(),
+        };
+        let package = Package::new(self.app_id, teams_app_id);
+        let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
+        if kept.is_none() {
+            let template = Template {
+                app_id: &self.app_id.to_string(),
+                tenant_id: &self.tenant_id.to_string(),
+                teams_app_id: &teams_app_id.to_string(),
+                app_secret: &self.secret()?,
+            };
+            files.push((CONFIGURATION, template.text().into_bytes()));
+        }
+        files.extend(package.files().map(|(name, bytes)| (name, bytes.to_vec())));
+        files.push((ROLE, include_bytes!("role.yaml").to_vec()));
+        files.push((ARCHIVE, package.archive()));
+        let written = write(dir, &files);
+        if written.is_err() && !existed {
+            // Half a folder would be in the way of the next try; that it cannot be removed is told by that one.
+            let _ = fs::remove_dir_all(dir);
+        }
+        written?;
+        self.tell(teams_app_id, existed, kept.is_some());
+        Ok(())
+    }
+
+    /// Returns what the configuration says of the secret: its value, or where it is.
+    fn secret(&self) -> anyhow::Result<String> {
+        if let Some(file) = &self.app_secret_file {
+            let file = absolute(file).with_context(|| format!("could not find {}", file.display()))?;
+            let secret = fs::read_to_string(&file)
+                .with_context(|| format!("could not read the secret from {}", file.display()))?;
+            if secret.trim().is_empty() {
+                bail!(
+                    "could not configure: {} is empty; write the secret's value into it",
+                    file.display()
+                );
+            }
+            return Ok(file.display().to_string());
+        }
+        let given = self
+            .app_secret
+            .clone()
+            .or_else(|| environment::variable(SECRET_VARIABLE));
+        let secret = match given {
+            Some(secret) => secret,
+            None if stdin().is_terminal() => rpassword::prompt_password("Value of the client secret (not shown): ")
+                .context("could not ask for the secret")?,
+            None => bail!(
+                "could not configure: there is no secret; set {SECRET_VARIABLE}, or name a file with --appSecretFile"
+            ),
+        };
+        let secret = secret.trim();
+        if secret.is_empty() {
+            bail!("could not configure: the secret is empty; it is the value of a client secret of the Azure bot");
+        }
+        Ok(secret.to_owned())
+    }
+
+    /// Says what was done, and what is left to do.
+    fn tell(&self, teams_app_id: Uuid, existed: bool, kept: bool) {
+        let Self { app_id, tenant_id, .. } = self;
+        let dir = self.dir.display();
+        if existed {
+            println!("[1] Using directory: {dir}");
+        } else {
+            println!("[1] Created target directory: {dir}");
+        }
+        if kept {
+            println!("[2] Kept {CONFIGURATION} as it is");
+        } else {
+            println!("[2] Generated configuration files");
+        }
+        println!("[3] Copied assets");
+        println!("[4] Created {ARCHIVE}");
+        println!();
+        println!("TeamsAppID: {teams_app_id}");
+        println!();
+        println!("What is left to do:");
+        println!();
+        let consent = format!("https://login.microsoftonline.com/{tenant_id}/adminconsent?client_id={app_id}");
+        let steps = [
+            format!("In Azure, let an administrator grant the permissions of the app:\n     {consent}"),
+            format!(
+                "In Teams, upload {dir}/{ARCHIVE} to the organisation's catalog:\n     \
+                 https://admin.teams.microsoft.com/policies/manage-apps"
+            ),
+            "Add the app to every team whose channels are to be told.".to_owned(),
+            format!("In Teleport, make the role and the user: tctl create -f {dir}/{ROLE}"),
+            "Let tbot write an identity of that user, or: tctl auth sign --user=teleport-msteams --out=identity"
+                .to_owned(),
+            format!(
+                "Set addr, identity and [role_to_recipients] in {dir}/{CONFIGURATION}, and move it to \
+                 /etc/{CONFIGURATION}"
+            ),
+            "See whether it works: teleport-msteams validate you@example.com".to_owned(),
+            "Start it: teleport-msteams start".to_owned(),
+        ];
+        for (number, step) in steps.iter().enumerate() {
+            println!("  {}. {step}", number + 1);
+        }
+    }
+}
+
+/// What a configuration that is there says.
+struct Kept {
+    teams_app_id: Uuid,
+}
+
+impl Kept {
+    /// Reads the file, if there is one.
+    fn read(file: &Path) -> anyhow::Result<Option<Self>> {
+        if !file.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
+        let found = text.parse::<toml::Table>().ok().and_then(|table| {
+            let id = table.get("msapi")?.get("teams_app_id")?.as_str()?;
+            id.parse().ok()
+        });
+        match found {
+            Some(teams_app_id) => Ok(Some(Self { teams_app_id })),
+            None => bail!(
+                "could not configure: {} says no msapi.teams_app_id that is a UUID; mend it, or move it away",
+                file.display()
+            ),
+        }
+    }
+}
+
+fn write(dir: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(PRIVATE_FOLDER);
+    builder
+        .create(dir)
+        .with_context(|| format!("could not make the folder {}", dir.display()))?;
+    for (name, bytes) in files {
+        let path = dir.join(name);
+        let write = || {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(PRIVATE_FILE)
+                .open(&path)?;
+            file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE))?;
+            file.write_all(bytes)
+        };
+        write().with_context(|| format!("could not write {}", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! The configuration that `configure` writes.
+
+use toml::Value;
+
+/// What is known of the app when the configuration is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Template<'a> {
+    pub app_id: &'a str,
+    pub tenant_id: &'a str,
+    pub teams_app_id: &'a str,
+    /// A value, the path of a file, or `env:NAME`, as `[msapi] app_secret` takes them.
+    pub app_secret: &'a str,
+}
+
+impl Template<'_> {
+    /// Writes the text, with every value quoted as TOML wants it.
+    pub fn text(&self) -> String {
+        let quoted = |text: &str| Value::String(text.to_owned()).to_string();
+        include_str!("template.toml")
+            .replace("{app_id}", &quoted(self.app_id))
+            .replace("{tenant_id}", &quoted(self.tenant_id))
+            .replace("{teams_app_id}", &quoted(self.teams_app_id))
+            // Last, so that nothing in a secret is taken for a place to fill.
+            .replace("{app_secret}", &quoted(self.app_secret))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toml::Table;
+
+    use super::*;
+
+    #[test]
+    fn every_secret_comes_back_as_it_was() {
+        for app_secret in ["~&<>\"'+\\", "a\"b", "'''", "{tenant_id}", "ünï\n"] {
+            let template = Template {
+                app_id: "a",
+                tenant_id: "b",
+                teams_app_id: "c",
+                app_secret,
+            };
+            let table: Table = template.text().parse().unwrap();
+            assert_eq!(table["msapi"]["app_secret"].as_str(), Some(app_secret));
+            assert_eq!(table["msapi"]["tenant_id"].as_str(), Some("b"));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The archive with the manifest and the icons.
+
+use std::io::{Cursor, Write as _};
+
+use uuid::Uuid;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use crate::msteams::package::manifest::{APP_VERSION, manifest};
+
+/// What Teams shows in lists, 192 by 192 pixels.
+const COLOR: &[u8] = include_bytes!("color.png");
+
+/// What Teams shows in its own bars, white on nothing, 32 by 32 pixels.
+const OUTLINE: &[u8] = include_bytes!("outline.png");
+
+/// The app, ready to be uploaded.
+#[derive(Clone, Debug)]
+pub struct Package {
+    manifest: String,
+}
+
+impl Package {
+    /// The version that the catalog shows once the package is uploaded.
+    pub const VERSION: &str = APP_VERSION;
+
+    /// Makes the package of a bot (`app_id`) as an app of the catalog (`teams_app_id`).
+    pub fn new(app_id: Uuid, teams_app_id: Uuid) -> Self {
+        Self {
+            manifest: format!("{:#}\n", manifest(app_id, teams_app_id)),
+        }
+    }
+
+    /// Returns the files by name.
+    pub fn files(&self) -> [(&'static str, &[u8]); 3] {
+        [
+            ("manifest.json", self.manifest.as_bytes()),
+            ("color.png", COLOR),
+            ("outline.png", OUTLINE),
+        ]
+    }
+
+    /// Packs the files; the same ids give the same bytes, whenever and wherever it is done.
+    ///
+    /// # Panics
+    /// Never: three small files fit into memory and into an archive.
+    pub fn archive(&self) -> Vec<u8> {
+        // Pictures do not shrink, and nothing here depends on the version of a compressor.
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default())
+            .unix_permissions(0o644);
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in self.files() {
+            archive
+                .start_file(name, options)
+                .expect("the names are short and differ");
+            archive.write_all(bytes).expect("memory takes what is written");
+        }
+        archive.finish().expect("memory takes what is written").into_inner()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    const APP: Uuid = Uuid::from_u128(0x1111_1111_1111_4111_8111_1111_1111_1111);
+    const TEAMS_APP: Uuid = Uuid::from_u128(0x3333_3333_3333_4333_8333_3333_3333_3333);
+
+    #[test]
+    fn the_same_ids_give_the_same_bytes() {
+        let archive = Package::new(APP, TEAMS_APP).archive();
+        assert_eq!(archive, Package::new(APP, TEAMS_APP).archive());
+        assert_ne!(archive, Package::new(TEAMS_APP, APP).archive());
+    }
+
+    #[test]
+    fn the_manifest_keeps_microsofts_bounds() {
+        let manifest = manifest(APP, TEAMS_APP);
+        insta::assert_snapshot!("manifest", Package::new(APP, TEAMS_APP).manifest);
+        let length = |pointer: &str| {
+            manifest
+                .pointer(pointer)
+                .and_then(serde_json::Value::as_str)
+                .unwrap()
+                .len()
+        };
+        for (pointer, longest) in [
+            ("/developer/name", 32),
+            ("/developer/privacyUrl", 2_048),
+            ("/name/short", 30),
+            ("/name/full", 100),
+            ("/description/short", 80),
+            ("/description/full", 4_000),
+        ] {
+            assert!((1..=longest).contains(&length(pointer)), "{pointer}");
+        }
+        assert!(manifest["$schema"].as_str().unwrap().contains("/v1.25/"));
+    }
+
+    #[test]
+    fn the_archive_holds_the_manifest_and_icons_of_the_right_kind_at_its_root() {
+        let package = Package::new(APP, TEAMS_APP);
+        let mut archive = zip::ZipArchive::new(Cursor::new(package.archive())).unwrap();
+        let mut names: Vec<_> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
+        names.sort();
+        assert_eq!(names, ["color.png", "manifest.json", "outline.png"]);
+        // Width, height, depth and colour type of a PNG: 2 is opaque, 6 has transparency.
+        for (name, size, kind) in [("color.png", 192_u32, 2), ("outline.png", 32, 6)] {
+            let mut picture = Vec::new();
+            archive.by_name(name).unwrap().read_to_end(&mut picture).unwrap();
+            assert_eq!(picture[..8], *b"\x89PNG\r\n\x1a\n", "{name}");
+            assert_eq!(picture[16..20], size.to_be_bytes(), "{name}");
+            assert_eq!(picture[20..24], size.to_be_bytes(), "{name}");
+            assert_eq!(picture[24..26], [8, kind], "{name}");
+        }
+    }
+}

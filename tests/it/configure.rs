@@ -1,0 +1,210 @@
+//! `configure`: what it writes, and what it refuses.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use teleport_msteams::config;
+use teleport_msteams::msteams::Package;
+
+use crate::process::{program, run};
+use crate::support::{ALICE, Town};
+use crate::world::cluster::Draft;
+
+const APP: &str = "11111111-1111-4111-8111-111111111111";
+const TENANT: &str = "22222222-2222-4222-8222-222222222222";
+const TEAMS_APP: &str = "33333333-3333-4333-8333-333333333333";
+
+/// Runs `configure` for a folder with the secret in the environment.
+async fn configure(dir: &Path, more: &[&str]) -> (Option<i32>, String, String) {
+    let dir = dir.to_str().unwrap();
+    let arguments = [&["configure", dir, "--appID", APP, "--tenantID", TENANT], more].concat();
+    let output = program(&arguments)
+        .env("AZURE_APPSECRET", "hush~\"hush")
+        .output()
+        .await
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn a_new_folder_holds_all_that_the_guide_wants_and_nobody_else_can_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("new/assets");
+    let (status, stdout, stderr) = configure(&dir, &["--teamsAppID", TEAMS_APP]).await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("configure", stdout.replace(dir.to_str().unwrap(), "DIR"));
+    let mut names: Vec<_> = fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let expected = [
+        "app.zip",
+        "color.png",
+        "manifest.json",
+        "outline.png",
+        "teleport-msteams-role.yaml",
+        "teleport-msteams.toml",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(mode(&dir), 0o700);
+    for name in names {
+        assert_eq!(mode(&dir.join(name)), 0o600);
+    }
+    let package = Package::new(APP.parse().unwrap(), TEAMS_APP.parse().unwrap());
+    assert_eq!(fs::read(dir.join("app.zip")).unwrap(), package.archive());
+    let loaded = config::load(&dir.join("teleport-msteams.toml"), &|_| None).unwrap();
+    let microsoft = loaded.settings.microsoft;
+    assert_eq!((microsoft.app_id.as_str(), microsoft.tenant_id.as_str()), (APP, TENANT));
+    assert_eq!(microsoft.teams_app_id, TEAMS_APP);
+    assert_eq!(microsoft.app_secret.expose(), "hush~\"hush");
+}
+
+#[tokio::test]
+async fn the_configuration_it_writes_starts() {
+    let mut town = Town::build().await;
+    let dir = town.folder.path().join("assets");
+    let options = town.tenant.options();
+    let arguments = [
+        "configure",
+        dir.to_str().unwrap(),
+        "--appID",
+        &options.app_id,
+        "--tenantID",
+        &options.tenant_id,
+        "--teamsAppID",
+        &options.teams_app_id,
+        "--appSecret",
+        &options.app_secret,
+    ];
+    let (status, _, stderr) = run(&arguments).await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    let text = fs::read_to_string(dir.join("teleport-msteams.toml")).unwrap();
+    let identity = town.folder.path().join("identity");
+    let endpoints = format!(
+        "[msapi.endpoints]\nlogin = \"{}\"\ngraph = \"{}\"\nbot = \"{}\"\n[role_to_recipients]",
+        town.tenant.login(),
+        town.tenant.graph(),
+        town.tenant.bot()
+    );
+    let text = text
+        .replace("teleport.example.com:443", &town.cluster.address())
+        .replace("/var/lib/teleport/plugins/msteams/identity", identity.to_str().unwrap())
+        .replace("[role_to_recipients]", &endpoints)
+        .replace("\"*\" = []", &format!("\"*\" = \"{ALICE}\""));
+    town.start_daemon_with(&text).await;
+    town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_folder_that_exists_is_used_only_if_asked_and_its_secret_is_never_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("assets");
+    // An empty one is as good as none.
+    fs::create_dir(&dir).unwrap();
+    assert_eq!(configure(&dir, &[]).await.0, Some(0));
+    let (status, stdout, stderr) = configure(&dir, &[]).await;
+    assert_eq!((status, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.contains("exists; name a new folder, or use --force"), "{stderr}");
+
+    let file = dir.join("teleport-msteams.toml");
+    let mut edited = fs::read_to_string(&file).unwrap();
+    edited.push_str("# mine\n");
+    fs::write(&file, &edited).unwrap();
+    let archive = fs::read(dir.join("app.zip")).unwrap();
+    fs::remove_file(dir.join("app.zip")).unwrap();
+    let (status, stdout, _) = configure(&dir, &["--force"]).await;
+    assert_eq!(status, Some(0));
+    assert!(stdout.contains("Kept teleport-msteams.toml as it is"), "{stdout}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), edited);
+    assert_eq!(fs::read(dir.join("app.zip")).unwrap(), archive, "the same Teams app");
+
+    let (status, _, stderr) = configure(&dir, &["--force", "--teamsAppID", TEAMS_APP]).await;
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("leave --teamsAppID out"), "{stderr}");
+    fs::write(&file, "[msapi]\n").unwrap();
+    let (status, _, stderr) = configure(&dir, &["--force"]).await;
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("no msapi.teams_app_id"), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_secret_comes_from_a_file_or_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("assets");
+    let file = folder.path().join("secret");
+    let file = file.to_str().unwrap();
+    let with_file = ["--appSecretFile", file];
+    let (status, _, stderr) = configure(&dir, &with_file).await;
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("could not read the secret from"), "{stderr}");
+    fs::write(file, " \n").unwrap();
+    let (status, _, stderr) = configure(&dir, &with_file).await;
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("is empty"), "{stderr}");
+    assert!(!dir.exists(), "nothing half made is left");
+    fs::write(file, "from a file\n").unwrap();
+    assert_eq!(configure(&dir, &with_file).await.0, Some(0));
+    let text = fs::read_to_string(dir.join("teleport-msteams.toml")).unwrap();
+    assert!(text.contains(&format!("app_secret = \"{file}\"")), "{text}");
+    assert!(!text.contains("from a file"));
+
+    let other = folder.path().join("other");
+    let arguments = [
+        "configure",
+        other.to_str().unwrap(),
+        "--appID",
+        APP,
+        "--tenantID",
+        TENANT,
+    ];
+    let (status, _, stderr) = run(&arguments).await;
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("there is no secret; set AZURE_APPSECRET"), "{stderr}");
+    assert!(!other.exists());
+}
+
+#[tokio::test]
+async fn wrong_ids_and_places_are_told() {
+    let (status, _, stderr) = run(&["configure", "x", "--appID", "no", "--tenantID", TENANT]).await;
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("invalid value 'no' for '--appID <ID>'"), "{stderr}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (status, _, stderr) = configure(&file.join("below"), &[]).await;
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("could not make the folder"), "{stderr}");
+}
+
+#[tokio::test]
+async fn shells_and_manuals_are_served_from_the_same_definitions() {
+    for (shell, word) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef teleport-msteams"),
+        ("fish", "complete -c"),
+    ] {
+        let (status, stdout, _) = run(&["completions", shell]).await;
+        assert_eq!(status, Some(0));
+        assert!(
+            stdout.contains(word) && stdout.contains("configure"),
+            "{shell}: {stdout}"
+        );
+    }
+    let (status, stdout, _) = run(&["man"]).await;
+    assert_eq!(status, Some(0));
+    assert!(stdout.contains(".TH teleport-msteams 1"), "{stdout}");
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("man1");
+    assert_eq!(run(&["man", "--dir", dir.to_str().unwrap()]).await.0, Some(0));
+    let page = fs::read_to_string(dir.join("teleport-msteams-configure.1")).unwrap();
+    assert!(page.contains("appSecretFile"), "{page}");
+}
