@@ -5,11 +5,21 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::report::report;
-use crate::cli::{configure, papers, start, version};
+use crate::cli::{configure, papers, start, uninstall, validate, version};
 
 /// Shows Teleport Access Requests in Microsoft Teams and keeps every card true.
 #[derive(Debug, Parser)]
-#[command(name = "teleport-msteams", disable_version_flag = true)]
+#[command(
+    name = "teleport-msteams",
+    disable_version_flag = true,
+    after_help = "\
+Examples:
+  teleport-msteams configure assets --appID ID --tenantID ID    makes the configuration and the Teams app
+  teleport-msteams validate --all --no-message                  checks everything, and tells nobody
+  teleport-msteams start                                        runs with /etc/teleport-msteams.toml
+
+Exit status: 0 done, 1 failed, 2 wrong command line, 78 wrong configuration."
+)]
 struct Arguments {
     /// Log everything that helps to find a fault
     #[arg(short, long, global = true)]
@@ -22,8 +32,12 @@ struct Arguments {
 enum Command {
     /// Make a configuration and the package of the Teams app
     Configure(configure::Options),
+    /// Send two messages to recipients, or check everything
+    Validate(validate::Options),
     /// Watch Teleport and tell reviewers in Microsoft Teams
     Start(start::Options),
+    /// Take the app away from every user in the configuration
+    Uninstall(uninstall::Options),
     /// Print the version of this program
     Version,
     /// Print a script with which a shell completes command lines
@@ -45,7 +59,9 @@ pub fn run() -> ExitCode {
     };
     let done = match command {
         Command::Configure(options) => options.run(),
+        Command::Validate(options) => options.run(),
         Command::Start(options) => options.run(debug),
+        Command::Uninstall(options) => options.run(),
         Command::Version => {
             version::run();
             Ok(())

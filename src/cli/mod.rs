@@ -14,6 +14,8 @@ mod environment;
 mod papers;
 mod report;
 mod start;
+mod uninstall;
+mod validate;
 mod version;
 
 pub use args::run;

@@ -9,6 +9,11 @@ use crate::teleport;
 /// `EX_CONFIG` of `sysexits.h`; a service manager does not restart after it.
 const WRONG_CONFIGURATION: u8 = 78;
 
+/// Only that something failed: what it was stands on stdout already, or in lines of its own on stderr.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Failed(pub(super) String);
+
 /// Prints `ERROR: what: why` and, where something helps, `hint: what to do`.
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("ERROR: {error:#}");

@@ -15,6 +15,10 @@ use crate::daemon;
 use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  teleport-msteams start
+  teleport-msteams start -d --config=./teleport-msteams.toml")]
 pub(super) struct Options {
     /// Configuration file
     #[arg(short, long, value_name = "FILE", default_value = "/etc/teleport-msteams.toml")]

@@ -53,6 +53,25 @@ struct Entry {
     id: String,
     #[serde(default)]
     display_name: Option<String>,
+    #[serde(default)]
+    web_url: Option<String>,
+    #[serde(default)]
+    app_definitions: Vec<AppDefinition>,
+}
+
+#[derive(Deserialize)]
+struct AppDefinition {
+    #[serde(default)]
+    version: Option<String>,
+}
+
+/// The chat that the app has with a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chat {
+    pub(crate) id: String,
+    pub(crate) installation: String,
+    /// Where people open it; Graph may not say.
+    pub(crate) web_url: Option<String>,
 }
 
 /// A filtered list has one entry, rarely two; an empty page may still have a next one.
@@ -96,6 +115,18 @@ impl Graph {
         })
     }
 
+    /// Returns the version of the app that the catalog shows, if it says so.
+    pub(crate) async fn published_version(&self, external_id: &str) -> Result<Option<String>, Error> {
+        let query = format!("{}&$expand=appDefinitions", filter("externalId", external_id));
+        let url = self.service.url(&["v1.0", "appCatalogs", "teamsApps"], Some(&query));
+        let app = self.only(Operation::FindApp, url, &nothing()).await?;
+        Ok(app.and_then(|app| {
+            app.app_definitions
+                .into_iter()
+                .find_map(|definition| definition.version)
+        }))
+    }
+
     /// Finds the id of the user with a mail address; where nobody has it, it may be a user principal name.
     pub(crate) async fn user_by_mail(&self, mail: &str) -> Result<String, Error> {
         let query = format!("{}&$select=id", filter("mail", mail));
@@ -120,7 +151,7 @@ impl Graph {
     }
 
     /// Finds the chat that the app has with a user, and installs the app if it is missing.
-    pub(crate) async fn chat(&self, user: &str, app: &CatalogApp) -> Result<String, Error> {
+    pub(crate) async fn chat(&self, user: &str, app: &CatalogApp) -> Result<Chat, Error> {
         let mut installation = self.installation(user, app).await?;
         if installation.is_none() {
             self.install(user, app).await?;
@@ -145,21 +176,47 @@ impl Graph {
         }
     }
 
-    /// Makes sure that the app was added to a team.
-    pub(crate) async fn check_team(&self, team: &str, app: &CatalogApp) -> Result<(), Error> {
+    /// Returns the installation of the app in a team.
+    pub(crate) async fn installation_in_team(&self, team: &str, app: &CatalogApp) -> Result<String, Error> {
         let url = self
             .service
             .url(&["v1.0", "teams", team, "installedApps"], Some(&installed(app)));
         let found = self.only(Operation::FindInTeam, url, &Arc::from(team)).await?;
         let missing = || failure(Operation::FindInTeam, Meaning::AppNotInTeam, Retry::Never);
-        found.map(|_| ()).ok_or_else(missing)
+        found.map(|installation| installation.id).ok_or_else(missing)
     }
 
-    async fn installation(&self, user: &str, app: &CatalogApp) -> Result<Option<String>, Error> {
+    /// Returns the installation of the app for a user, if there is one.
+    pub(crate) async fn installation(&self, user: &str, app: &CatalogApp) -> Result<Option<String>, Error> {
         let path = ["v1.0", "users", user, "teamwork", "installedApps"];
         let url = self.service.url(&path, Some(&installed(app)));
         let found = self.only(Operation::FindInstallation, url, &nothing()).await?;
         Ok(found.map(|installation| installation.id))
+    }
+
+    /// Takes the app away from a user; tells whether it was there.
+    pub(crate) async fn uninstall(&self, user: &str, app: &CatalogApp) -> Result<bool, Error> {
+        let Some(installation) = self.installation(user, app).await? else {
+            return Ok(false);
+        };
+        let path = ["v1.0", "users", user, "teamwork", "installedApps", &installation];
+        let request = Request {
+            operation: Operation::Uninstall,
+            method: Method::DELETE,
+            url: self.service.url(&path, None),
+            body: None,
+            effect: Effect::Idempotent,
+            wants_json: false,
+        };
+        let outcome = self
+            .service
+            .call(&request, &nothing(), Urgency::Announcement, &CancellationToken::new())
+            .await;
+        match outcome {
+            // Somebody else was quicker.
+            Err(error) if error.status() == Some(404) => Ok(false),
+            outcome => outcome.map(|_| true),
+        }
     }
 
     /// Installs the app; that somebody else did at the same time is as good.
@@ -186,11 +243,15 @@ impl Graph {
         }
     }
 
-    async fn chat_of_installation(&self, user: &str, installation: &str) -> Result<Option<String>, Error> {
+    async fn chat_of_installation(&self, user: &str, installation: &str) -> Result<Option<Chat>, Error> {
         let path = ["v1.0", "users", user, "teamwork", "installedApps", installation, "chat"];
         let url = self.service.url(&path, None);
         match self.get::<Entry>(Operation::FindChat, url, &nothing()).await {
-            Ok(chat) => Ok(Some(chat.id)),
+            Ok(chat) => Ok(Some(Chat {
+                id: chat.id,
+                installation: installation.to_owned(),
+                web_url: chat.web_url,
+            })),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }

@@ -52,7 +52,7 @@ fn permission(operation: Operation) -> Option<&'static str> {
     match operation {
         Operation::FindApp => Some("AppCatalog.Read.All"),
         Operation::FindUser => Some("User.ReadBasic.All"),
-        Operation::FindInstallation | Operation::Install | Operation::FindChat => {
+        Operation::FindInstallation | Operation::Install | Operation::Uninstall | Operation::FindChat => {
             Some("TeamsAppInstallation.ReadWriteSelfForUser.All")
         }
         Operation::FindInTeam => Some("TeamsAppInstallation.ReadForTeam.All"),

@@ -35,5 +35,5 @@ pub use error::{Error, Meaning, Retry};
 pub use graph::CatalogApp;
 pub use line::Urgency;
 pub use package::Package;
-pub use resolver::{Conversation, ConversationKind};
+pub use resolver::{Conversation, ConversationKind, Place};
 pub use teams::Teams;

@@ -18,6 +18,16 @@ pub struct Conversation {
     pub kind: ConversationKind,
 }
 
+/// Everything there is to know of where an address is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The id of the app's installation there.
+    pub installation: String,
+    pub conversation: Conversation,
+    /// Where people open it, if Microsoft says so.
+    pub web_url: Option<String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConversationKind {
     /// The chat that the app has with one user.
@@ -84,22 +94,46 @@ impl Resolver {
 
     async fn look_up(&self, address: &Address) -> Result<Conversation, Error> {
         let app = self.app().await?;
+        let user = self.user(address).await?;
+        Ok(self.place(address, user.as_deref(), &app).await?.conversation)
+    }
+
+    /// Finds the id of the user at an address; a channel has none.
+    pub(crate) async fn user(&self, address: &Address) -> Result<Option<String>, Error> {
+        if address.channel().is_some() {
+            Ok(None)
+        } else if address.is_email() {
+            self.graph.user_by_mail(address.as_str()).await.map(Some)
+        } else {
+            self.graph.user(address.as_str()).await.map(Some)
+        }
+    }
+
+    /// Finds where an address is told; installs the app for a user who does not have it.
+    pub(crate) async fn place(&self, address: &Address, user: Option<&str>, app: &CatalogApp) -> Result<Place, Error> {
         if let Some(channel) = address.channel() {
-            self.graph.check_team(&channel.team, &app).await?;
-            return Ok(Conversation {
-                id: channel.thread.clone(),
-                kind: ConversationKind::Channel,
+            return Ok(Place {
+                installation: self.graph.installation_in_team(&channel.team, app).await?,
+                conversation: Conversation {
+                    id: channel.thread.clone(),
+                    kind: ConversationKind::Channel,
+                },
+                web_url: Some(address.as_str().to_owned()),
             });
         }
-        let user = if address.is_email() {
-            self.graph.user_by_mail(address.as_str()).await?
-        } else {
-            self.graph.user(address.as_str()).await?
-        };
-        Ok(Conversation {
-            id: self.graph.chat(&user, &app).await?,
-            kind: ConversationKind::User,
+        let chat = self.graph.chat(user.unwrap_or(address.as_str()), app).await?;
+        Ok(Place {
+            installation: chat.installation,
+            conversation: Conversation {
+                id: chat.id,
+                kind: ConversationKind::User,
+            },
+            web_url: chat.web_url,
         })
+    }
+
+    pub(crate) fn teams_app_id(&self) -> &str {
+        &self.teams_app_id
     }
 
     fn entry(&self, address: &Address) -> Arc<SingleFlight<Conversation>> {

@@ -15,7 +15,7 @@ use crate::msteams::error::{Error, Operation};
 use crate::msteams::graph::{self, CatalogApp, Graph};
 use crate::msteams::http::Http;
 use crate::msteams::line::Urgency;
-use crate::msteams::resolver::{Conversation, Resolver};
+use crate::msteams::resolver::{Conversation, Place, Resolver};
 use crate::msteams::service::Service;
 use crate::msteams::token::Token;
 
@@ -51,6 +51,56 @@ impl Teams {
     /// Finds the conversation of an address, and remembers it; installs the app for a user who does not have it.
     pub async fn resolve(&self, address: &Address) -> Result<Conversation, Error> {
         self.0.resolver.resolve(address).await
+    }
+
+    /// Finds the id of the user at an address; a channel has none.
+    pub async fn find_user(&self, address: &Address) -> Result<Option<String>, Error> {
+        let user = self.0.resolver.user(address).await;
+        user.map_err(|error| error.about(address))
+    }
+
+    /// Finds where an address is told, step by step and without remembering; installs the app for a user who does not have
+    /// it. `user` is what [`find_user`](Self::find_user) returned.
+    pub async fn find_place(&self, address: &Address, user: Option<&str>) -> Result<Place, Error> {
+        let app = self.find_app().await?;
+        let place = self.0.resolver.place(address, user, &app).await;
+        place.map_err(|error| error.about(address))
+    }
+
+    /// Tells whether an address could be told at once, and changes nothing: whether a user has the app, or a team.
+    pub async fn has_app(&self, address: &Address, user: Option<&str>) -> Result<bool, Error> {
+        let app = self.find_app().await?;
+        let graph = self.0.resolver.graph();
+        let found = match (address.channel(), user) {
+            (Some(channel), _) => graph.installation_in_team(&channel.team, &app).await.map(Some),
+            (None, user) => graph.installation(user.unwrap_or(address.as_str()), &app).await,
+        };
+        found.map(|found| found.is_some()).map_err(|error| error.about(address))
+    }
+
+    /// Takes the app away from a user; tells whether they had it.
+    pub async fn uninstall(&self, address: &Address, user: &str) -> Result<bool, Error> {
+        let app = self.find_app().await?;
+        let removed = self.0.resolver.graph().uninstall(user, &app).await;
+        removed.map_err(|error| error.about(address))
+    }
+
+    /// Returns the version of the app that the catalog shows, if it says so.
+    pub async fn published_version(&self) -> Result<Option<String>, Error> {
+        let resolver = &self.0.resolver;
+        resolver.graph().published_version(resolver.teams_app_id()).await
+    }
+
+    /// Returns the application permissions that the token for Graph carries; `None` if the token does not say.
+    ///
+    /// Microsoft calls its tokens opaque: this is for telling people what may be wrong, not for deciding anything.
+    pub async fn granted_permissions(&self) -> Result<Option<Vec<String>>, Error> {
+        self.0.resolver.graph().service().token().roles().await
+    }
+
+    /// Gets a token for the Bot connector, if none is at hand.
+    pub async fn check_bot_token(&self) -> Result<(), Error> {
+        self.0.bot.service().token().get().await.map(|_| ())
     }
 
     /// Forgets the conversation of an address, because it turned out to be wrong.

@@ -8,6 +8,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
@@ -90,6 +92,11 @@ impl Token {
         Ok(self.issued.get(usable, Box::pin(self.fetch())).await?.value)
     }
 
+    /// Returns what the token says was granted to the app; `None` if it cannot be read.
+    pub(crate) async fn roles(&self) -> Result<Option<Vec<String>>, Error> {
+        Ok(roles(self.get().await?.expose()))
+    }
+
     /// Drops the token if it is still the one that a service refused.
     pub(crate) fn refused(&self, value: &Secret) {
         self.issued.forget_if(|issued| issued.value == *value);
@@ -158,6 +165,19 @@ impl Issued {
             ends_at: asked + life - SAFETY.min(life / 4),
         }
     }
+}
+
+/// Reads the `roles` of a JSON web token, without checking it: it comes from the login service itself. A token without the
+/// claim grants nothing.
+fn roles(token: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Claims {
+        #[serde(default)]
+        roles: Vec<String>,
+    }
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    Some(claims.roles)
 }
 
 /// Returns what to assume of a token that does not tell, in seconds: the shortest that Microsoft gives out.

@@ -80,4 +80,13 @@ impl Client {
             },
         }
     }
+
+    /// Fails unless our role may write plugin data; writes nothing. Teleport checks the permission before it looks for the
+    /// request, and this one does not exist, nor could it ever hold what is expected of it.
+    pub async fn check_write_permission(&self) -> Result<(), Error> {
+        let nobody = RequestId::new("00000000-0000-0000-0000-000000000000");
+        let expect = BTreeMap::from([("x_claim".to_owned(), "never".to_owned())]);
+        let set = BTreeMap::from([("x_claim".to_owned(), "never".to_owned())]);
+        self.swap_plugin_data(&nobody, expect, set).await.map(|_| ())
+    }
 }

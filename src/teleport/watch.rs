@@ -89,6 +89,11 @@ impl Watch {
         Ok(Self { stream, denied })
     }
 
+    /// Returns the kinds that our role may not watch.
+    pub fn denied(&self) -> &[&'static str] {
+        &self.denied
+    }
+
     /// Waits for the next event that means something to us. There is no limit of time: a quiet cluster sends nothing, and
     /// a dead connection is found by pings.
     async fn next(&mut self, client: &Client) -> Result<WatchEvent, Error> {

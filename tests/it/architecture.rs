@@ -43,7 +43,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
         ],
     ),
-    ("cli", &["config", "teleport", "msteams", "telemetry", "daemon"]),
+    (
+        "cli",
+        &[
+            "domain::recipients",
+            "domain::card",
+            "clock",
+            "config",
+            "teleport",
+            "msteams",
+            "telemetry",
+            "daemon",
+        ],
+    ),
 ];
 
 /// What pure code never mentions.

@@ -16,6 +16,8 @@ mod requests;
 mod roads;
 mod startup;
 mod support;
+mod uninstall;
+mod validate;
 #[path = "../../examples/sandbox/world/mod.rs"]
 #[expect(
     dead_code,

@@ -4,12 +4,14 @@
 //! Teams accepts.
 
 mod cluster;
+mod example;
 mod layout;
 mod message;
 mod schema;
 mod text;
 
 pub use cluster::Cluster;
+pub use example::{example, greeting};
 pub use layout::Remembered;
 pub use message::{Message, of_record, of_request};
 pub use schema::Card;

@@ -27,6 +27,7 @@ pub struct Identity {
     pub(in crate::teleport) key: Arc<CertifiedKey>,
     pub(in crate::teleport) authorities: Vec<CertificateDer<'static>>,
     pub user: String,
+    pub roles: Vec<String>,
     pub cluster: String,
     /// The authority's name, which is its cluster's.
     pub issuer: String,
@@ -125,6 +126,11 @@ impl Identity {
         Duration::try_from(self.not_after.duration_since(now)).unwrap_or_default()
     }
 
+    /// How many authorities are trusted, those of leaf clusters and of rotations included.
+    pub fn authority_count(&self) -> usize {
+        self.authorities.len()
+    }
+
     /// Tells whether both prove and trust the same.
     pub(in crate::teleport) fn is_same(&self, other: &Self) -> bool {
         self.key.cert == other.key.cert && self.authorities == other.authorities
@@ -165,7 +171,11 @@ fn assemble(
     let time = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
     let (not_before, not_after) = (time(subject.not_before), time(subject.not_after));
     let Subject {
-        user, issuer, cluster, ..
+        user,
+        roles,
+        issuer,
+        cluster,
+        ..
     } = subject;
     Ok(Identity {
         key: Arc::new(key),
@@ -174,6 +184,7 @@ fn assemble(
             .map(|block| CertificateDer::from(block.der))
             .collect(),
         user,
+        roles,
         cluster,
         issuer,
         not_before,

@@ -2,6 +2,7 @@
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::X509Name;
 
 /// The attribute with the name of the cluster that issued the certificate.
 const CLUSTER: &str = "1.3.9999.1.7";
@@ -12,6 +13,7 @@ const ORGANIZATION: &str = "2.5.4.10";
 #[derive(Debug)]
 pub(super) struct Subject {
     pub(super) user: String,
+    pub(super) roles: Vec<String>,
     pub(super) issuer: String,
     pub(super) cluster: String,
     /// Seconds since 1970.
@@ -26,6 +28,7 @@ impl Subject {
         let issuer = attribute(parsed.issuer(), ORGANIZATION).unwrap_or_default();
         Some(Self {
             user: attribute(parsed.subject(), COMMON_NAME).unwrap_or_default(),
+            roles: attributes(parsed.subject(), ORGANIZATION).collect(),
             cluster: attribute(parsed.subject(), CLUSTER).unwrap_or_else(|| issuer.clone()),
             issuer,
             not_before: parsed.validity().not_before.timestamp(),
@@ -40,10 +43,14 @@ pub(in crate::teleport) fn cluster_of(certificate: &[u8]) -> Option<String> {
     attribute(parsed.subject(), CLUSTER)
 }
 
+fn attribute(name: &X509Name<'_>, oid: &str) -> Option<String> {
+    attributes(name, oid).next()
+}
+
 /// Looks through every member of every RDN: standard attributes may share one.
-fn attribute(name: &x509_parser::x509::X509Name<'_>, oid: &str) -> Option<String> {
+fn attributes(name: &X509Name<'_>, oid: &str) -> impl Iterator<Item = String> {
     name.iter_attributes()
-        .find(|attribute| attribute.attr_type().to_id_string() == oid)
-        .and_then(|attribute| attribute.as_str().ok())
+        .filter(move |attribute| attribute.attr_type().to_id_string() == oid)
+        .filter_map(|attribute| attribute.as_str().ok())
         .map(str::to_owned)
 }

@@ -51,12 +51,15 @@ fn catalog(world: &World, asked: &Asked) -> Reply {
         return Reply::error(400, "BadRequest", "Invalid filter clause");
     };
     let options = &world.options;
-    let app = json!({
+    let mut app = json!({
         "id": options.catalog_id,
         "externalId": options.teams_app_id,
         "displayName": "TeleBot",
         "distributionMethod": "organization",
     });
+    if asked.query("$expand") == Some("appDefinitions") {
+        app["appDefinitions"] = json!([{"id": "x", "version": options.version, "publishingState": "published"}]);
+    }
     let found = options.in_catalog && wanted == options.teams_app_id;
     list(if found { vec![app] } else { Vec::new() })
 }
@@ -115,9 +118,10 @@ fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Repl
                 return Reply::error(404, "NotFound", "Chat not found");
             }
             let id = format!("19:{}_{app_id}@unq.gbl.spaces", account.user.id);
+            let url = format!("https://teams.microsoft.com/l/chat/{id}/0?tenantId={tenant_id}");
             Reply::ok(
                 200,
-                json!({"id": id, "chatType": "oneOnOne", "tenantId": tenant_id, "webUrl": "https://teams.microsoft.com/l/chat/x"}),
+                json!({"id": id, "chatType": "oneOnOne", "tenantId": tenant_id, "webUrl": url}),
             )
         }
         ("DELETE", [installation]) if account.installation.as_deref() == Some(*installation) => {

@@ -35,6 +35,10 @@ pub struct TenantOptions {
     pub teams_app_id: String,
     pub catalog_id: String,
     pub in_catalog: bool,
+    /// The version of the app in the catalog.
+    pub version: String,
+    /// Application permissions that were granted.
+    pub roles: Vec<&'static str>,
 }
 
 impl Default for TenantOptions {
@@ -46,6 +50,13 @@ impl Default for TenantOptions {
             teams_app_id: "6f1b0c5e-2a4d-4e8a-8d7c-1b2f3a4c5d6e".to_owned(),
             catalog_id: "292e2881-38ab-7777-8aa7-cefed1404a63".to_owned(),
             in_catalog: true,
+            version: "1.1.0".to_owned(),
+            roles: vec![
+                "AppCatalog.Read.All",
+                "User.ReadBasic.All",
+                "TeamsAppInstallation.ReadWriteSelfForUser.All",
+                "TeamsAppInstallation.ReadWriteSelfForTeam.All",
+            ],
         }
     }
 }

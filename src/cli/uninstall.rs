@@ -1,0 +1,113 @@
+//! `uninstall`: takes the app away from the users that the configuration names.
+
+use std::io::{IsTerminal as _, stderr};
+use std::path::PathBuf;
+
+use anyhow::bail;
+use futures_util::{StreamExt as _, stream};
+use indicatif::ProgressBar;
+
+use crate::cli::environment;
+use crate::cli::report::Failed;
+use crate::config;
+use crate::config::Settings;
+use crate::domain::recipients::Address;
+use crate::msteams;
+use crate::msteams::Teams;
+
+/// Users at once; the calls themselves are paced to Microsoft's limits.
+const AT_ONCE: usize = 8;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Channels are left alone: remove the app from their teams in Teams. People who got the app as suggested reviewers are not in
+the configuration and keep it.
+
+Examples:
+  teleport-msteams uninstall --dry-run
+  teleport-msteams uninstall -c /etc/teleport-msteams.toml")]
+pub(super) struct Options {
+    /// Configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/teleport-msteams.toml")]
+    config: PathBuf,
+    /// Only say who has the app
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Options {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let loaded = config::load(&self.config, &environment::variable)?;
+        for warning in loaded.warnings {
+            eprintln!("WARNING: {warning}");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(uninstall(&loaded.settings, self.dry_run))
+    }
+}
+
+async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
+    println!(" - Checking application {} status...", settings.microsoft.teams_app_id);
+    let teams = Teams::new(&settings.microsoft, &settings.limits)?;
+    let app = teams.find_app().await?;
+    println!(" - Application found in the team app store (internal ID: {})", app.id);
+    let mut users = settings.routing.addresses();
+    users.retain(|address| address.channel().is_none());
+    let all = users.len();
+    let bar = if stderr().is_terminal() {
+        ProgressBar::new(u64::try_from(all).unwrap_or(u64::MAX))
+    } else {
+        ProgressBar::hidden()
+    };
+    let teams = &teams;
+    let mut done = stream::iter(users)
+        .map(|address| async move {
+            let removed = remove(teams, &address, dry_run).await;
+            (address, removed)
+        })
+        .buffered(AT_ONCE);
+    let (mut removed, mut failed) = (0_usize, 0_usize);
+    while let Some((address, outcome)) = done.next().await {
+        let address = address.as_str();
+        let line = match &outcome {
+            Ok(true) if dry_run => format!(" - {address} has the app"),
+            Ok(true) => format!(" - Uninstalled for {address}"),
+            Ok(false) => format!(" - {address} does not have the app"),
+            Err(error) => format!(" - Not uninstalled for {address}: {error}"),
+        };
+        bar.suspend(|| println!("{line}"));
+        if let Some(hint) = outcome.as_ref().err().and_then(msteams::Error::hint) {
+            bar.suspend(|| println!("   hint: {hint}"));
+        }
+        removed += usize::from(matches!(outcome, Ok(true)));
+        failed += usize::from(outcome.is_err());
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if failed > 0 {
+        bail!(Failed(format!(
+            "the app could not be uninstalled for {failed} of {all} users"
+        )));
+    }
+    if dry_run {
+        println!("{removed} of {all} users have the app; nothing was changed");
+    } else {
+        println!("Successfully uninstalled app for all recipients ({removed} of {all} had it)");
+    }
+    Ok(())
+}
+
+/// Takes the app away, or tells whether it is there.
+async fn remove(teams: &Teams, address: &Address, dry_run: bool) -> Result<bool, msteams::Error> {
+    let user = match teams.find_user(address).await {
+        // Who does not exist has no app.
+        Err(error) if error.meaning() == msteams::Meaning::NotFound => return Ok(false),
+        user => user?,
+    };
+    let user = user.unwrap_or_else(|| address.as_str().to_owned());
+    if dry_run {
+        teams.has_app(address, Some(&user)).await
+    } else {
+        teams.uninstall(address, &user).await
+    }
+}

@@ -1,0 +1,10 @@
+//! `validate`: can people be told, and is everything else as it should be.
+//!
+//! Architecture Invariant: checks and tells; changes nothing but what the first card to somebody would change too.
+
+mod findings;
+mod options;
+mod recipients;
+mod whole;
+
+pub(super) use options::Options;

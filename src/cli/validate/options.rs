@@ -1,0 +1,76 @@
+//! The arguments, and which of the two checks they ask for.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use crate::cli::environment;
+use crate::cli::report::Failed;
+use crate::cli::validate::{recipients, whole};
+use crate::config;
+
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  teleport-msteams validate alice@example.com
+      sends Alice two messages, and says on the way what was found
+  teleport-msteams validate --all
+      checks the file, the identity, Teleport, Microsoft and every recipient, and greets everybody
+  teleport-msteams validate --all --no-message --json
+      the same without a message to anyone, for machines")]
+pub(in crate::cli) struct Options {
+    /// Mail addresses, user ids and links to channels
+    #[arg(required_unless_present = "all")]
+    recipients: Vec<String>,
+    /// Configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/teleport-msteams.toml")]
+    config: PathBuf,
+    /// Check everything, line by line, and every recipient of the configuration
+    #[arg(long)]
+    all: bool,
+    /// Send nothing to anyone, and install the app for nobody
+    #[arg(long, requires = "all")]
+    no_message: bool,
+    /// Stop before the network: only the file and the identity
+    #[arg(long, requires = "all")]
+    offline: bool,
+    /// Print what was found as one JSON object for each line
+    #[arg(long, requires = "all")]
+    json: bool,
+}
+
+impl Options {
+    pub(in crate::cli) fn run(self) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let Self {
+            recipients,
+            config,
+            all,
+            no_message,
+            offline,
+            json,
+        } = self;
+        if all {
+            let wanted = whole::Wanted {
+                message: !no_message,
+                offline,
+                json,
+                recipients,
+            };
+            return runtime.block_on(whole::check(&config, wanted));
+        }
+        let loaded = config::load(&config, &environment::variable)?;
+        for warning in loaded.warnings {
+            eprintln!("WARNING: {warning}");
+        }
+        let failed = runtime.block_on(recipients::check(&loaded.settings, &recipients))?;
+        if failed > 0 {
+            bail!(Failed(format!(
+                "{failed} of {} recipients cannot be told",
+                recipients.len()
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Each recipient in the words of Teleport's guide, with two messages at the end.
+
+use std::fmt::Write as _;
+
+use futures_util::{StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::cli::version;
+use crate::clock;
+use crate::config::Settings;
+use crate::domain::card;
+use crate::domain::card::Message;
+use crate::domain::recipients::Address;
+use crate::msteams;
+use crate::msteams::{Activity, Teams, Urgency};
+
+/// Recipients at once; the calls themselves are paced to Microsoft's limits.
+const AT_ONCE: usize = 16;
+
+/// Tells each recipient, and returns how many could not be.
+pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow::Result<usize> {
+    println!("{}", version::line());
+    println!();
+    println!(" - Checking application {} status...", settings.microsoft.teams_app_id);
+    let teams = Teams::new(&settings.microsoft, &settings.limits)?;
+    let app = teams.find_app().await?;
+    println!(" - Application found in the team app store (internal ID: {})", app.id);
+    // One recipient is told of step by step; of many, each in one piece, in the order in which they were named.
+    let live = recipients.len() == 1;
+    let teams = &teams;
+    let mut checked = stream::iter(recipients)
+        .map(|recipient| async move {
+            let mut lines = Lines {
+                live,
+                text: String::new(),
+            };
+            let told = tell(teams, recipient, &mut lines).await;
+            (recipient, lines.text, told)
+        })
+        .buffered(AT_ONCE);
+    let mut failed = 0;
+    while let Some((recipient, text, told)) = checked.next().await {
+        print!("{text}");
+        if let Err(Trouble { what, hint }) = told {
+            failed += 1;
+            println!(" - {recipient} cannot be told: {what}");
+            if let Some(hint) = hint {
+                println!("   hint: {hint}");
+            }
+        }
+    }
+    println!();
+    if failed < recipients.len() {
+        println!("Check your MS Teams!");
+    }
+    Ok(failed)
+}
+
+/// Lines that are printed at once, or kept until their turn.
+struct Lines {
+    live: bool,
+    text: String,
+}
+
+impl Lines {
+    fn say(&mut self, line: &str) {
+        if self.live {
+            println!(" - {line}");
+        } else {
+            writeln!(self.text, " - {line}").expect("writing to a string never fails");
+        }
+    }
+}
+
+/// Why somebody cannot be told.
+struct Trouble {
+    what: String,
+    hint: Option<String>,
+}
+
+impl From<msteams::Error> for Trouble {
+    fn from(error: msteams::Error) -> Self {
+        Self {
+            what: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+        }
+    }
+}
+
+async fn tell(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), Trouble> {
+    let address = Address::parse(recipient).map_err(|what| Trouble {
+        what,
+        hint: Some("name a mail address, a user id or the link of a channel".to_owned()),
+    })?;
+    let user = teams.find_user(&address).await?;
+    let whom = match &user {
+        Some(id) => {
+            lines.say(&format!("User {recipient} found: {id}"));
+            "user"
+        }
+        None => "channel",
+    };
+    let place = teams.find_place(&address, user.as_deref()).await?;
+    let conversation = &place.conversation.id;
+    lines.say(&format!(
+        "Application installation ID for {whom}: {}",
+        place.installation
+    ));
+    lines.say(&format!("Chat ID for {whom}: {conversation}"));
+    lines.say(&format!(
+        "Chat web URL: {}",
+        place.web_url.as_deref().unwrap_or("(not known)")
+    ));
+    lines.say(&format!("Hailing the {whom}..."));
+    let id = post(teams, conversation, &card::greeting()).await?;
+    lines.say(&format!("Message sent, ID: {id}"));
+    let example = card::example(&Uuid::new_v4().to_string(), clock::now());
+    post(teams, conversation, &example).await?;
+    Ok(())
+}
+
+async fn post(teams: &Teams, conversation: &str, message: &Message) -> Result<String, msteams::Error> {
+    let activity = Activity::new(&message.card, &message.summary);
+    let never = CancellationToken::new();
+    teams.post(conversation, &activity, Urgency::Announcement, &never).await
+}

@@ -1,0 +1,364 @@
+//! Everything, line by line.
+
+use std::io::{IsTerminal as _, stdout};
+use std::path::Path;
+
+use anyhow::bail;
+use futures_util::{StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::environment;
+use crate::cli::report::Failed;
+use crate::cli::validate::findings::Findings;
+use crate::config;
+use crate::config::Settings;
+use crate::domain::card;
+use crate::domain::recipients::Address;
+use crate::msteams;
+use crate::msteams::{Activity, Package, Teams, Urgency};
+use crate::teleport;
+use crate::teleport::{Client, Watch};
+
+/// Recipients at once; the calls themselves are paced to Microsoft's limits.
+const AT_ONCE: usize = 16;
+
+/// What is to be checked, and how it is told.
+pub(super) struct Wanted {
+    pub(super) message: bool,
+    pub(super) offline: bool,
+    pub(super) json: bool,
+    /// Beside those of the configuration.
+    pub(super) recipients: Vec<String>,
+}
+
+/// What a permission of the app is for, the least that serves, and what serves too.
+struct Permission {
+    purpose: &'static str,
+    least: &'static str,
+    broader: &'static [&'static str],
+    for_channels: bool,
+}
+
+const PERMISSIONS: [Permission; 4] = [
+    Permission {
+        purpose: "find the app in the catalog",
+        least: "AppCatalog.Read.All",
+        broader: &["AppCatalog.ReadWrite.All"],
+        for_channels: false,
+    },
+    Permission {
+        purpose: "find people",
+        least: "User.ReadBasic.All",
+        broader: &[
+            "User.Read.All",
+            "User.ReadWrite.All",
+            "Directory.Read.All",
+            "Directory.ReadWrite.All",
+        ],
+        for_channels: false,
+    },
+    Permission {
+        purpose: "give people the app",
+        least: "TeamsAppInstallation.ReadWriteSelfForUser.All",
+        broader: &["TeamsAppInstallation.ReadWriteForUser.All"],
+        for_channels: false,
+    },
+    Permission {
+        purpose: "see whether a team has the app",
+        least: "TeamsAppInstallation.ReadWriteSelfForTeam.All",
+        broader: &[
+            "TeamsAppInstallation.ReadForTeam.All",
+            "TeamsAppInstallation.ReadWriteForTeam.All",
+        ],
+        for_channels: true,
+    },
+];
+
+/// Checks, and fails if anything did.
+pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
+    let colours = stdout().is_terminal() && environment::variable("NO_COLOR").is_none_or(|value| value.is_empty());
+    let mut findings = Findings::new(wanted.json, colours);
+    let settings = configuration(file, &mut findings)?;
+    let client = identity(&settings, &mut findings).await;
+    if wanted.offline {
+        findings.skipped("network", "--offline: neither Teleport nor Microsoft was asked");
+    } else {
+        match client {
+            Some(client) => cluster(&client, &mut findings).await,
+            None => findings.skipped("Teleport", "it cannot be asked without an identity"),
+        }
+        microsoft(&settings, &wanted, &mut findings).await;
+    }
+    let Findings { failed, warnings, .. } = findings;
+    if failed > 0 {
+        bail!(Failed(format!("{failed} checks failed")));
+    }
+    if !wanted.json {
+        match warnings {
+            0 => println!("Everything is as it should be."),
+            warnings => println!("It works; {warnings} things could be better."),
+        }
+    }
+    Ok(())
+}
+
+fn configuration(file: &Path, findings: &mut Findings) -> anyhow::Result<Settings> {
+    let check = "configuration";
+    match config::load(file, &environment::variable) {
+        Ok(loaded) => {
+            findings.ok(check, format!("{} can be used", file.display()));
+            for warning in loaded.warnings {
+                let what = format!("{}: {}", warning.key, warning.message);
+                findings.warning(check, what, Some(&warning.remedy));
+            }
+            Ok(loaded.settings)
+        }
+        Err(problems) => {
+            for problem in &problems.list {
+                let what = match problem.key.as_str() {
+                    "" => problem.message.clone(),
+                    key => format!("{key}: {}", problem.message),
+                };
+                findings.failed(check, what, Some(&problem.remedy));
+            }
+            Err(problems.into())
+        }
+    }
+}
+
+async fn identity(settings: &Settings, findings: &mut Findings) -> Option<Client> {
+    let check = "identity";
+    match Client::new(&settings.teleport, &settings.limits).await {
+        Ok(client) => {
+            let identity = client.keyring().newest();
+            let roles = identity.roles.join(", ");
+            let detail = format!(
+                "user {}, roles {}, cluster {}, authorities {}, valid until {}",
+                identity.user,
+                if roles.is_empty() { "none" } else { &roles },
+                identity.cluster,
+                identity.authority_count(),
+                identity.not_after
+            );
+            findings.ok(check, detail);
+            if identity.roles.is_empty() {
+                findings.warning(
+                    check,
+                    "it has no roles, so it may do nothing",
+                    Some("sign one for a user with a role"),
+                );
+            }
+            Some(client)
+        }
+        Err(error) => {
+            failed(findings, check, &error);
+            None
+        }
+    }
+}
+
+fn failed(findings: &mut Findings, check: &str, error: &teleport::Error) {
+    findings.failed(check, error.to_string(), error.hint());
+    for way in error.tried() {
+        findings.skipped(check, format!("tried {way}"));
+    }
+}
+
+async fn cluster(client: &Client, findings: &mut Findings) {
+    match client.ping().await {
+        Ok(cluster) => {
+            if let Some(road) = client.road() {
+                findings.ok("road to Teleport", road.to_string());
+            }
+            findings.ok("Teleport", format!("{} {}", cluster.name, cluster.version));
+            if cluster.proxy_public_addr.is_empty() {
+                let remedy = "set public_addr in proxy_service of Teleport's configuration";
+                findings.warning(
+                    "Teleport",
+                    "it names no address of its Web UI: cards have no link",
+                    Some(remedy),
+                );
+            }
+        }
+        Err(error) => {
+            failed(findings, "road to Teleport", &error);
+            findings.skipped("permissions in Teleport", "they cannot be asked for");
+            return;
+        }
+    }
+    let check = "permission to watch requests";
+    match Watch::open(client).await {
+        Ok(watch) => {
+            findings.ok(check, "granted");
+            for kind in watch.denied() {
+                let remedy = format!("add list and read on {kind} to the role");
+                findings.warning(check, format!("{kind} is not granted"), Some(&remedy));
+            }
+        }
+        Err(error) => failed(findings, check, &error),
+    }
+    let check = "permission to list requests";
+    let mut requests = 0_usize;
+    match client.list_requests(|_| requests += 1).await {
+        // A missing permission makes the list empty, so a full one says more.
+        Ok(()) => findings.ok(check, format!("{requests} requests are to be seen")),
+        Err(error) => failed(findings, check, &error),
+    }
+    let check = "permission to read plugin data";
+    match client.all_plugin_data().await {
+        Ok(data) => findings.ok(check, format!("granted; {} requests have cards", data.len())),
+        Err(error) => failed(findings, check, &error),
+    }
+    let check = "permission to write plugin data";
+    match client.check_write_permission().await {
+        Ok(()) => findings.ok(check, "granted"),
+        Err(error) => failed(findings, check, &error),
+    }
+}
+
+async fn microsoft(settings: &Settings, wanted: &Wanted, findings: &mut Findings) {
+    let teams = match Teams::new(&settings.microsoft, &settings.limits) {
+        Ok(teams) => teams,
+        Err(error) => return findings.failed("HTTPS", error.to_string(), error.hint()),
+    };
+    let mut addresses = settings.routing.addresses();
+    for recipient in &wanted.recipients {
+        match Address::parse(recipient) {
+            Ok(address) => addresses.push(address),
+            Err(reason) => {
+                let remedy = "name a mail address, a user id or the link of a channel";
+                findings.failed("recipient", format!("{recipient}: {reason}"), Some(remedy));
+            }
+        }
+    }
+    let channels = addresses.iter().any(|address| address.channel().is_some());
+    let check = "token for Graph";
+    match teams.granted_permissions().await {
+        Ok(granted) => {
+            findings.ok(check, "granted");
+            permissions(granted.as_deref(), channels, findings);
+        }
+        Err(error) => {
+            findings.failed(check, error.to_string(), error.hint());
+            findings.skipped("recipients", "they cannot be looked up without a token");
+            return;
+        }
+    }
+    match teams.check_bot_token().await {
+        Ok(()) => findings.ok("token for the Bot connector", "granted"),
+        Err(error) => findings.failed("token for the Bot connector", error.to_string(), error.hint()),
+    }
+    match teams.find_app().await {
+        Ok(app) => {
+            findings.ok("app in the catalog", format!("{} ({})", app.name, app.id));
+            published(&teams, findings).await;
+        }
+        Err(error) => {
+            findings.failed("app in the catalog", error.to_string(), error.hint());
+            findings.skipped("recipients", "they cannot be told without the app");
+            return;
+        }
+    }
+    recipients(&teams, &addresses, wanted.message, findings).await;
+    if !wanted.message {
+        findings.skipped(
+            "Teams channel of the bot",
+            "only a message shows whether it is there: leave --no-message out",
+        );
+    }
+}
+
+fn permissions(granted: Option<&[String]>, channels: bool, findings: &mut Findings) {
+    let check = "permissions in Microsoft Graph";
+    let Some(granted) = granted else {
+        findings.warning(check, "the token does not say which were granted", None);
+        return;
+    };
+    let has = |name: &str| granted.iter().any(|granted| granted == name);
+    for permission in PERMISSIONS
+        .iter()
+        .filter(|permission| channels || !permission.for_channels)
+    {
+        let Permission {
+            purpose,
+            least,
+            broader,
+            ..
+        } = permission;
+        if has(least) {
+            findings.ok(check, format!("{least}, to {purpose}"));
+        } else if let Some(instead) = broader.iter().find(|name| has(name)) {
+            findings.ok(check, format!("{instead}, to {purpose}"));
+        } else {
+            let remedy = "add it to the app registration as an application permission, and grant admin consent";
+            findings.failed(check, format!("{least} is missing, to {purpose}"), Some(remedy));
+        }
+    }
+    for name in granted {
+        let needed = |permission: &&Permission| permission.least == name;
+        let serves = |permission: &&Permission| permission.broader.contains(&name.as_str());
+        if PERMISSIONS.iter().any(|permission| needed(&permission)) {
+            continue;
+        }
+        let detail = match PERMISSIONS.iter().find(serves) {
+            Some(permission) => format!("{name} is broader than needed; {} would do", permission.least),
+            None => format!("{name} is not needed"),
+        };
+        findings.warning(
+            check,
+            detail,
+            Some("remove it from the app registration, unless something else needs it"),
+        );
+    }
+}
+
+async fn published(teams: &Teams, findings: &mut Findings) {
+    let check = "version of the app";
+    match teams.published_version().await {
+        Ok(Some(version)) if version == Package::VERSION => findings.ok(check, version),
+        Ok(Some(version)) => {
+            let detail = format!("the catalog has {version}, this program makes {}", Package::VERSION);
+            let remedy = "make app.zip anew with configure --force, and upload it as an update of the app";
+            findings.warning(check, detail, Some(remedy));
+        }
+        Ok(None) => findings.skipped(check, "the catalog does not say"),
+        Err(error) => findings.warning(check, error.to_string(), error.hint()),
+    }
+}
+
+async fn recipients(teams: &Teams, addresses: &[Address], message: bool, findings: &mut Findings) {
+    let mut checked = stream::iter(addresses)
+        .map(|address| async move { (address, recipient(teams, address, message).await) })
+        .buffered(AT_ONCE);
+    while let Some((address, found)) = checked.next().await {
+        match found {
+            Ok(detail) => findings.ok("recipient", format!("{}: {detail}", address.as_str())),
+            Err(error) => findings.failed("recipient", format!("{}: {error}", address.as_str()), error.hint()),
+        }
+    }
+    if addresses.is_empty() {
+        let remedy = "name recipients in [role_to_recipients]";
+        findings.warning("recipient", "nobody is named but suggested reviewers", Some(remedy));
+    }
+}
+
+async fn recipient(teams: &Teams, address: &Address, message: bool) -> Result<String, msteams::Error> {
+    let user = teams.find_user(address).await?;
+    if !message {
+        let found = if teams.has_app(address, user.as_deref()).await? {
+            "has the app"
+        } else {
+            "does not have the app yet; it is installed with the first card"
+        };
+        return Ok(found.to_owned());
+    }
+    let place = teams.find_place(address, user.as_deref()).await?;
+    let greeting = card::greeting();
+    let activity = Activity::new(&greeting.card, &greeting.summary);
+    let never = CancellationToken::new();
+    let conversation = &place.conversation.id;
+    teams
+        .post(conversation, &activity, Urgency::Announcement, &never)
+        .await?;
+    Ok("was told".to_owned())
+}

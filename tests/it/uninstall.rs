@@ -1,0 +1,69 @@
+//! `uninstall`: the app is taken away from everybody whom the configuration names.
+
+use std::fs;
+
+use crate::process::run;
+use crate::support::{ALICE, BOB, Town};
+use crate::world::tenant::{Fault, Rule};
+
+async fn uninstall(town: &Town, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let file = town.folder.path().join("teleport-msteams.toml");
+    let recipients = format!(
+        "\"*\" = [\"{ALICE}\", \"carol@example.com\", \"{}\"]\ndba = [\"{BOB}\", \"{ALICE}\", \"nobody@example.com\"]",
+        town.channel
+    );
+    fs::write(&file, town.config_for(&recipients)).unwrap();
+    let (status, stdout, stderr) = run(&[&["uninstall", "-c", file.to_str().unwrap()], arguments].concat()).await;
+    let options = town.tenant.options();
+    let stdout = stdout
+        .replace(&options.teams_app_id, "<app>")
+        .replace(&options.catalog_id, "<catalog id>");
+    (status, stdout, stderr)
+}
+
+/// Counts the calls that took the app away from somebody.
+fn removals(town: &Town) -> usize {
+    let calls = town.tenant.calls().into_iter();
+    calls.filter(|call| call.method == "DELETE").count()
+}
+
+#[tokio::test]
+async fn users_lose_the_app_and_a_second_run_finds_nobody_who_has_it() {
+    let town = Town::build().await;
+    let (status, stdout, stderr) = uninstall(&town, &["--dry-run"]).await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("uninstall_dry_run", stdout);
+    assert_eq!(removals(&town), 0);
+
+    let (status, stdout, stderr) = uninstall(&town, &[]).await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("uninstall", stdout);
+    assert_eq!(removals(&town), 2);
+
+    let (status, stdout, _) = uninstall(&town, &[]).await;
+    assert_eq!(status, Some(0));
+    assert!(
+        stdout.ends_with("Successfully uninstalled app for all recipients (0 of 4 had it)\n"),
+        "{stdout}"
+    );
+    assert_eq!(removals(&town), 2);
+}
+
+#[tokio::test]
+async fn a_user_for_whom_it_fails_is_told_and_the_others_are_done() {
+    let town = Town::build().await;
+    let id = &town.people["Alice"].id;
+    let path = format!("/users/{id}/teamwork");
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("DELETE", &path, Fault::Status(403, None))]);
+    let (status, stdout, stderr) = uninstall(&town, &[]).await;
+    assert_eq!(status, Some(1));
+    assert_eq!(stderr, "ERROR: the app could not be uninstalled for 1 of 4 users\n");
+    assert!(stdout.contains(" - Uninstalled for bob@example.com"), "{stdout}");
+    assert!(
+        stdout.contains(" - Not uninstalled for alice@example.com: could not uninstall the app"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("hint: grant the app registration"), "{stdout}");
+    assert!(!stdout.contains("Successfully"));
+}

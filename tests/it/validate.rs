@@ -1,0 +1,232 @@
+//! `validate`: what a person reads who wants to know whether it works.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::process::run;
+use crate::support::{ALICE, BOB, Town};
+use crate::world::cluster::ClusterOptions;
+use crate::world::identity::Validity;
+use crate::world::tenant::{Fault, Rule, TenantOptions};
+
+/// Runs the command with a town's configuration.
+async fn validate(town: &Town, arguments: &[&str]) -> (Option<i32>, String, String) {
+    validate_with(town, &town.config(), arguments).await
+}
+
+async fn validate_with(town: &Town, config: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let file = town.folder.path().join("teleport-msteams.toml");
+    fs::write(&file, config).unwrap();
+    run(&[&["validate", "-c", file.to_str().unwrap()], arguments].concat()).await
+}
+
+/// Puts names in the place of everything that is another each time.
+fn tidy(town: &Town, text: &str) -> String {
+    let mut text = text.replace(town.folder.path().to_str().unwrap(), "FOLDER");
+    for (name, user) in &town.people {
+        text = text.replace(&user.id, &format!("<id of {name}>"));
+    }
+    for (from, to) in [
+        (town.tenant.options().app_id.as_str(), "<app id>"),
+        (town.channel.as_str(), "<link of the channel>"),
+        (&town.cluster.address(), "<address>"),
+    ] {
+        text = text.replace(from, to);
+    }
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for line in &mut lines {
+        for start in [
+            "teleport-msteams v",
+            " - Application installation ID for ",
+            " - Message sent, ID: ",
+        ] {
+            if line.starts_with(start) {
+                let kept = line.find(": ").map_or(start.len(), |at| at + 2);
+                line.truncate(kept.max(start.len()));
+                line.push('…');
+            }
+        }
+        if let (Some(from), Some(to)) = (line.find("19:"), line.find("@thread")) {
+            line.replace_range(from + 3..to, "…");
+        }
+        if let Some(at) = line.find("valid until ") {
+            line.truncate(at);
+        }
+    }
+    lines.join("\n")
+}
+
+/// Takes note of cards that a test has counted, so that the town may finish.
+fn cards(town: &Town, who: &str) -> usize {
+    town.chat(who).len()
+}
+
+#[tokio::test]
+async fn a_recipient_is_told_in_the_words_of_the_guide() {
+    let town = Town::build().await;
+    let (status, stdout, stderr) = validate(&town, &[ALICE]).await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("validate", tidy(&town, &stdout));
+    assert_eq!(cards(&town, ALICE), 2);
+    assert!(town.cluster.state().hellos.is_empty(), "only Microsoft is contacted");
+    // The second message is a request as everybody will see them.
+    let chat = town.chat(ALICE);
+    let request = chat[1].history[0].to_string();
+    for part in [
+        "Example request posted by 'validate' command.",
+        "local-cluster",
+        "bar",
+        "Not good",
+        "PENDING",
+    ] {
+        assert!(request.contains(part), "{part}: {request}");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_and_a_user_without_the_app_are_told_and_many_keep_their_order() {
+    let town = Town::build().await;
+    let channel = town.channel.clone();
+    let arguments = ["carol@example.com", channel.as_str(), "nobody@example.com", "devs", BOB];
+    let (status, stdout, stderr) = validate(&town, &arguments).await;
+    assert_eq!(status, Some(1));
+    assert_eq!(stderr, "ERROR: 2 of 5 recipients cannot be told\n");
+    insta::assert_snapshot!("validate_many", tidy(&town, &stdout));
+    for who in ["carol@example.com", channel.as_str(), BOB] {
+        assert_eq!(cards(&town, who), 2, "{who}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_is_not_there_or_a_wrong_secret_ends_it() {
+    let absent = TenantOptions {
+        in_catalog: false,
+        ..TenantOptions::default()
+    };
+    let town = Town::build_with(ClusterOptions::default(), absent).await;
+    let (status, _, stderr) = validate(&town, &[ALICE]).await;
+    assert_eq!(status, Some(1));
+    assert!(
+        stderr.contains("the app is not in the organisation's catalog"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("hint: upload app.zip"), "{stderr}");
+    let secret = &town.tenant.options().app_secret;
+    let wrong = town.config().replace(secret.as_str(), "wrong");
+    let (status, _, stderr) = validate_with(&town, &wrong, &[ALICE]).await;
+    assert_eq!(status, Some(1));
+    assert!(
+        stderr.contains("AADSTS7000215") && !stderr.contains("wrong\n"),
+        "{stderr}"
+    );
+    let (status, _, stderr) = validate_with(&town, "[teleport]\n", &[ALICE]).await;
+    assert_eq!(status, Some(78));
+    assert!(stderr.contains("msapi.app_id: is missing"), "{stderr}");
+    assert_eq!(run(&["validate"]).await.0, Some(2));
+}
+
+#[tokio::test]
+async fn everything_is_checked_line_by_line() {
+    let town = Town::build().await;
+    let recipients = format!("\"*\" = [\"{ALICE}\", \"carol@example.com\", \"{}\"]", town.channel);
+    let config = town.config_for(&recipients);
+    let (status, stdout, stderr) = validate_with(&town, &config, &["--all", "--no-message"]).await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("validate_all", tidy(&town, &stdout));
+    for who in [ALICE, "carol@example.com", town.channel.as_str()] {
+        assert_eq!(cards(&town, who), 0, "{who}");
+    }
+    let installs = town
+        .tenant
+        .calls()
+        .into_iter()
+        .filter(|call| call.method == "POST" && call.path.contains("installedApps"));
+    assert_eq!(installs.count(), 0, "nobody got the app");
+
+    let (status, stdout, _) = validate_with(&town, &config, &["--all"]).await;
+    assert_eq!(status, Some(0));
+    assert!(stdout.contains("carol@example.com: was told"), "{stdout}");
+    for who in [ALICE, "carol@example.com", town.channel.as_str()] {
+        assert_eq!(cards(&town, who), 1, "{who}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_with_its_remedy_and_does_not_hide_the_rest() {
+    let options = TenantOptions {
+        version: "1.0.0".to_owned(),
+        roles: vec!["User.Read.All", "AppCatalog.Read.All", "Sites.FullControl.All"],
+        ..TenantOptions::default()
+    };
+    let town = Town::build_with(ClusterOptions::default(), options).await;
+    town.cluster.faults(|faults| {
+        faults.deny_kinds = vec!["access_monitoring_rule"];
+        faults.deny_plugin_data = true;
+    });
+    let config = town.config_for("\"*\" = [\"nobody@example.com\"]\nodd = \"devs\"");
+    let (status, stdout, stderr) = validate_with(&town, &config, &["--all", "--no-message"]).await;
+    assert_eq!(status, Some(1));
+    assert_eq!(stderr, "ERROR: 4 checks failed\n");
+    insta::assert_snapshot!("validate_all_wrong", tidy(&town, &stdout));
+}
+
+#[tokio::test]
+async fn machines_read_one_object_for_each_line() {
+    let town = Town::build().await;
+    let (status, stdout, _) = validate(&town, &["--all", "--offline", "--json"]).await;
+    assert_eq!(status, Some(0));
+    let found: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let statuses: Vec<_> = found
+        .iter()
+        .map(|found| (found["check"].as_str().unwrap(), found["status"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        statuses,
+        [("configuration", "ok"), ("identity", "ok"), ("network", "skipped")]
+    );
+    assert!(town.cluster.state().hellos.is_empty() && town.tenant.calls().is_empty());
+
+    let over = town.cluster.authority().user("bot", &[], Validity::OVER);
+    fs::write(
+        town.folder.path().join("identity"),
+        town.cluster.authority().identity_file(&over),
+    )
+    .unwrap();
+    let (status, stdout, _) = validate(&town, &["--all", "--offline", "--json"]).await;
+    assert_eq!(status, Some(1));
+    let failed: Value = serde_json::from_str(stdout.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(failed["status"], "failed");
+    assert!(failed["detail"].as_str().unwrap().contains("expired at"), "{failed}");
+    assert!(
+        failed["remedy"].as_str().unwrap().contains("tctl auth sign"),
+        "{failed}"
+    );
+
+    let (status, stdout, _) = validate_with(&town, "[msapi]\n", &["--all", "--json"]).await;
+    assert_eq!(status, Some(78));
+    assert!(
+        stdout.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()),
+        "{stdout}"
+    );
+}
+
+#[tokio::test]
+async fn services_that_do_not_answer_are_told_and_the_rest_is_skipped() {
+    let town = Town::build().await;
+    town.cluster.stop().await;
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("POST", "/token", Fault::TokenError(7_000_222))]);
+    let (status, stdout, _) = validate(&town, &["--all"]).await;
+    assert_eq!(status, Some(1));
+    for part in [
+        "FAILED  road to Teleport: ",
+        "cannot be reached",
+        "skipped  permissions in Teleport",
+        "FAILED  token for Graph: ",
+        "AADSTS7000222",
+        "skipped  recipients",
+    ] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+}
