@@ -33,6 +33,7 @@ async fn main() -> anyhow::Result<()> {
     start().await?;
     first_card().await?;
     hundred_recipients().await?;
+    validate().await?;
     burst().await
 }
 
@@ -107,6 +108,19 @@ async fn hundred_recipients() -> anyhow::Result<()> {
         &seconds(goal),
         time <= goal,
     );
+    refused(&rig);
+    Ok(())
+}
+
+/// `validate` for five hundred recipients, two messages each.
+async fn validate() -> anyhow::Result<()> {
+    let rig = Rig::start(500, ROUND_TRIP).await?;
+    let begun = Instant::now();
+    rig.validate(500).await?;
+    let time = begun.elapsed();
+    // Three look-ups for each at 30 a second; the messages go out beside them.
+    let goal = Duration::from_secs(500 * 3 / 30 + 2);
+    row("validate, 500 recipients", &seconds(time), &seconds(goal), time <= goal);
     refused(&rig);
     Ok(())
 }

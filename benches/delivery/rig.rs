@@ -21,7 +21,7 @@ pub(crate) struct Rig {
     /// When the program said that it is ready.
     pub(crate) ready: Instant,
     child: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub(crate) fn recipient(number: usize) -> String {
@@ -86,7 +86,7 @@ impl Rig {
             tenant,
             ready: ready.context("the loop ends when it is ready")?,
             child,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -99,6 +99,19 @@ impl Rig {
                 return;
             }
         }
+    }
+
+    /// Runs `validate` for so many recipients.
+    pub(crate) async fn validate(&self, recipients: usize) -> anyhow::Result<()> {
+        let status = Command::new(PROGRAM)
+            .args(["validate", "--config"])
+            .arg(self.folder.path().join("teleport-msteams.toml"))
+            .args((0..recipients).map(recipient))
+            .stdout(Stdio::null())
+            .status()
+            .await?;
+        anyhow::ensure!(status.success(), "validate ended with {status}");
+        Ok(())
     }
 
     /// Reads one line of what the kernel knows of the process, in bytes.

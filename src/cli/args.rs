@@ -14,9 +14,12 @@ use crate::cli::{configure, papers, start, uninstall, validate, version};
     disable_version_flag = true,
     after_help = "\
 Examples:
-  teleport-msteams configure assets --appID ID --tenantID ID    makes the configuration and the Teams app
-  teleport-msteams validate --all --no-message                  checks everything, and tells nobody
-  teleport-msteams start                                        runs with /etc/teleport-msteams.toml
+  teleport-msteams configure assets --appID ID --tenantID ID
+      makes the configuration and the package of the Teams app
+  teleport-msteams validate --all --no-message
+      checks everything, and tells nobody
+  teleport-msteams start
+      runs with /etc/teleport-msteams.toml
 
 Exit status: 0 done, 1 failed, 2 wrong command line, 78 wrong configuration."
 )]

@@ -300,15 +300,16 @@ fn permissions(granted: Option<&[String]>, channels: bool, findings: &mut Findin
         if PERMISSIONS.iter().any(|permission| needed(&permission)) {
             continue;
         }
-        let detail = match PERMISSIONS.iter().find(serves) {
-            Some(permission) => format!("{name} is broader than needed; {} would do", permission.least),
-            None => format!("{name} is not needed"),
-        };
-        findings.warning(
-            check,
-            detail,
-            Some("remove it from the app registration, unless something else needs it"),
-        );
+        match PERMISSIONS.iter().find(serves) {
+            Some(Permission { least, .. }) => {
+                let remedy = format!("grant {least} in its place");
+                findings.warning(check, format!("{name} allows more than is needed"), Some(&remedy));
+            }
+            None => {
+                let remedy = "remove it from the app registration";
+                findings.warning(check, format!("{name} is not needed"), Some(remedy));
+            }
+        }
     }
 }
 
