@@ -300,15 +300,12 @@ fn permissions(granted: Option<&[String]>, channels: bool, findings: &mut Findin
         if PERMISSIONS.iter().any(|permission| needed(&permission)) {
             continue;
         }
-        match PERMISSIONS.iter().find(serves) {
-            Some(Permission { least, .. }) => {
-                let remedy = format!("grant {least} in its place");
-                findings.warning(check, format!("{name} allows more than is needed"), Some(&remedy));
-            }
-            None => {
-                let remedy = "remove it from the app registration";
-                findings.warning(check, format!("{name} is not needed"), Some(remedy));
-            }
+        if let Some(Permission { least, .. }) = PERMISSIONS.iter().find(serves) {
+            let remedy = format!("grant {least} in its place");
+            findings.warning(check, format!("{name} allows more than is needed"), Some(&remedy));
+        } else {
+            let remedy = "remove it from the app registration";
+            findings.warning(check, format!("{name} is not needed"), Some(remedy));
         }
     }
 }
