@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use crate::config::file::{Notes, Root, Section, described};
 use crate::config::microsoft::microsoft;
 use crate::config::teleport::teleport;
-use crate::config::{Limits, LogFormat, LogOutput, LogSettings, Problem, Problems, Settings};
+use crate::config::{HostPort, Limits, LogFormat, LogOutput, LogSettings, Problem, Problems, Settings};
 use crate::domain::recipients::{Address, RoutingTable};
 
 /// Valid settings, and what is odd about their file.
@@ -62,6 +62,7 @@ fn syntax(error: &toml::de::Error, text: &str) -> String {
 fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mut Notes) -> Option<Settings> {
     let mut root = Root::new(table);
     let preload = root.boolean("preload", notes).unwrap_or(false);
+    let diagnostics = root.string("diag_addr", notes).and_then(|text| listening(text, notes));
 
     let mut section = Section::take(&mut root, "teleport", notes);
     let teleport = teleport(&mut section, environment, notes);
@@ -81,12 +82,31 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
     root.finish(notes);
     Some(Settings {
         preload,
+        diagnostics,
         teleport: teleport?,
         microsoft: microsoft?,
         routing: routing?,
         log,
         fail_fast: false,
         limits: Limits::default(),
+    })
+}
+
+/// Reads `host:port`, or `:port` for this machine alone.
+fn listening(text: &str, notes: &mut Notes) -> Option<HostPort> {
+    let parts = text
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let Some((host, port)) = parts else {
+        let remedy = "write host:port, such as \"127.0.0.1:8081\"";
+        notes.problem("diag_addr", format!("{text:?} is not an address to listen at"), remedy);
+        return None;
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = if host.is_empty() { "127.0.0.1" } else { host };
+    Some(HostPort {
+        host: host.to_owned(),
+        port,
     })
 }
 
@@ -246,6 +266,7 @@ mod tests {
     fn every_problem_of_a_file_is_told_at_once() {
         let text = r#"
             preload = "yes"
+            diag_addr = "somewhere"
             [teleport]
             addr = 5
             client_key = "/key"
@@ -261,6 +282,7 @@ mod tests {
         let (problems, _) = check(text);
         let parts = [
             "preload: expected true or false, got the string \"yes\"",
+            "diag_addr: \"somewhere\" is not an address to listen at",
             "teleport.addr: expected a string, got the number 5",
             "teleport: missing: client_crt, root_cas",
             "msapi.app_id: is missing",

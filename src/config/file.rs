@@ -124,6 +124,19 @@ impl<'a> Root<'a> {
         }
     }
 
+    /// Returns the text of a top-level key; an empty one counts as absent.
+    pub(super) fn string(&mut self, key: &'static str, notes: &mut Notes) -> Option<&'a str> {
+        self.known.push(key);
+        match self.table.get(key)? {
+            Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()),
+            other => {
+                let message = format!("expected a string, got {}", described(other));
+                notes.problem(key, message, "put it between double quotes");
+                None
+            }
+        }
+    }
+
     /// Warns of every top-level key that nobody asked for.
     pub(super) fn finish(self, notes: &mut Notes) {
         for key in self.table.keys() {

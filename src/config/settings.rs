@@ -14,6 +14,8 @@ use crate::secret::Secret;
 pub struct Settings {
     /// Look up every configured recipient beside the start.
     pub preload: bool,
+    /// Where machines ask after our health.
+    pub diagnostics: Option<HostPort>,
     pub teleport: TeleportSettings,
     pub microsoft: MicrosoftSettings,
     pub routing: RoutingTable,

@@ -15,6 +15,7 @@ use crate::domain::card::Cluster;
 use crate::domain::lifecycle::Claim;
 use crate::domain::recipients::RoutingTable;
 use crate::msteams::Teams;
+use crate::telemetry::Metrics;
 use crate::teleport::Client;
 
 /// How many requests may be claimed for an announcement at once. Each holds a claim that must be kept alive, so those
@@ -33,6 +34,7 @@ pub(super) struct Context {
     pub(super) routing: RoutingTable,
     pub(super) cluster: Cluster,
     pub(super) limits: Limits,
+    pub(super) metrics: Metrics,
     /// Cancelled when the daemon takes no more work.
     pub(super) stopping: CancellationToken,
     pub(super) announcing: Semaphore,
@@ -50,6 +52,7 @@ impl Context {
         routing: RoutingTable,
         cluster: Cluster,
         limits: Limits,
+        metrics: Metrics,
         stopping: CancellationToken,
     ) -> Self {
         Self {
@@ -58,6 +61,7 @@ impl Context {
             routing,
             cluster,
             limits,
+            metrics,
             stopping,
             announcing: Semaphore::new(ANNOUNCING),
             updating: Semaphore::new(UPDATING),

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::clock;
+use crate::telemetry::Metrics;
 use crate::teleport::{Identity, IdentityEvent, Keyring};
 
 /// Where nobody wants renewals, only the end is looked out for.
@@ -17,16 +18,29 @@ const LOOK_FOR_THE_END: Duration = Duration::from_mins(1);
 
 const SIGN_AGAIN: &str = "sign a new one with tctl auth sign, or see why tbot does not renew it";
 
-pub(super) async fn follow(keyring: Keyring, refresh: Option<Duration>) -> Option<Infallible> {
+pub(super) async fn follow(keyring: Keyring, refresh: Option<Duration>, metrics: Metrics) -> Option<Infallible> {
+    metrics.identity_ends(keyring.newest().not_after);
     // One at a time: who reports waits until the last line is written.
     let (sender, mut events) = mpsc::channel(1);
     let told = async {
         while let Some(event) = events.recv().await {
+            count(&event, &metrics);
             tell(event);
         }
     };
     let (followed, ()) = join!(keyring.follow(refresh.unwrap_or(LOOK_FOR_THE_END), sender), told);
     followed
+}
+
+fn count(event: &IdentityEvent, metrics: &Metrics) {
+    match event {
+        IdentityEvent::Renewed(identity) => {
+            metrics.identity_ends(identity.not_after);
+            metrics.identity_renewed(true);
+        }
+        IdentityEvent::Broken { .. } => metrics.identity_renewed(false),
+        IdentityEvent::NearEnd(_) | IdentityEvent::Ended(_) => {}
+    }
 }
 
 fn tell(event: IdentityEvent) {

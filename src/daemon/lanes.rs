@@ -156,6 +156,11 @@ impl Lanes {
         })
     }
 
+    /// How many requests have a lane.
+    pub(super) fn count(&self) -> usize {
+        self.table().lanes.len()
+    }
+
     fn offer(&self, lane: &mut Lane, id: &RequestId, observed: Observed) {
         lane.newest = Some(observed);
         lane.changed.cancel();

@@ -17,6 +17,7 @@ use crate::daemon::settling::Ledger;
 use crate::domain::lifecycle::{Facts, Observed, Plan, Why, Work, plan};
 use crate::domain::recipients::Recipients;
 use crate::domain::request::{RequestId, Stage};
+use crate::telemetry::Delivery;
 use crate::teleport::Error;
 
 /// How often a request is looked at again in one run because somebody else wrote first. Beyond that the two of us are
@@ -171,6 +172,14 @@ async fn carry_out(
     memory.stored = ledger.into_stored();
     memory.told.extend(delivered.told.iter().cloned());
     tell(id, work, &delivered);
+    for (outcome, count) in [
+        (Delivery::Posted, delivered.posted),
+        (Delivery::Updated, delivered.updated),
+        (Delivery::Refused, delivered.refused),
+        (Delivery::Failed, delivered.again),
+    ] {
+        context.metrics.delivered(outcome, count);
+    }
     if delivered.again > 0 {
         memory.failures = memory.failures.saturating_add(1);
         let pause = memory.again.pause();

@@ -14,7 +14,8 @@ use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
-use crate::config::Settings;
+use crate::clock;
+use crate::config::{HostPort, Settings};
 use crate::daemon::context::Context;
 use crate::daemon::credentials;
 use crate::daemon::lanes::Lanes;
@@ -23,11 +24,15 @@ use crate::daemon::resync::resync;
 use crate::daemon::tasks::Tasks;
 use crate::domain::card;
 use crate::msteams::Teams;
+use crate::telemetry::{Connection, Diagnostics, Health, Metrics};
 use crate::teleport::{Client, Error, Meaning, Watch, WatchEvent};
 
 /// Events that may wait for the dispatcher, which only sorts them into lanes. The server keeps another thousand for us
 /// and cuts us off only after most of a minute.
 const WAITING_EVENTS: usize = 256;
+
+/// How often the dispatcher shows that it lives, even if nothing happens.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until `stop` is cancelled; then finishes what is on its way.
 ///
@@ -36,6 +41,7 @@ const WAITING_EVENTS: usize = 256;
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let Settings {
         preload: preloading,
+        diagnostics,
         teleport,
         microsoft,
         routing,
@@ -46,6 +52,10 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     info!("Starting Teleport MS Teams Plugin {}", env!("CARGO_PKG_VERSION"));
     let stopping = CancellationToken::new();
     let tasks = Tasks::new(stopping.clone());
+    let (health, metrics) = (Health::new(), Metrics::new());
+    if let Some(address) = diagnostics {
+        serve_diagnostics(&address, &health, &metrics, &tasks, &stopping).await?;
+    }
     let client = Client::new(&teleport, &limits).await?;
     let teams = Teams::new(&microsoft, &limits)?;
     let started = tokio::select! {
@@ -60,6 +70,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         routing,
         cluster,
         limits.clone(),
+        metrics.clone(),
         stopping.clone(),
     );
     let context = Arc::new(context);
@@ -68,7 +79,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     tasks.service("tokens", async move { teams.renew_tokens().await });
     tasks.service(
         "credentials",
-        credentials::follow(client.keyring().clone(), teleport.refresh),
+        credentials::follow(client.keyring().clone(), teleport.refresh, metrics),
     );
     tasks.service("watch", watch.run(client, limits.clone(), sender));
     if preloading {
@@ -84,6 +95,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         context,
         lanes,
         tasks: tasks.clone(),
+        health,
         events,
         fail_fast,
         connection: 0,
@@ -104,6 +116,30 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         warn!("Some deliveries did not end in time; they are taken up again after the next start");
     }
     ended
+}
+
+/// Opens the port for probes, and answers there until the daemon stops.
+async fn serve_diagnostics(
+    address: &HostPort,
+    health: &Health,
+    metrics: &Metrics,
+    tasks: &Tasks,
+    stopping: &CancellationToken,
+) -> anyhow::Result<()> {
+    let diagnostics = Diagnostics::open(address, health, metrics).await?;
+    info!(address = diagnostics.address(), "Diagnostics served");
+    let (probes, stopping) = (tasks.clone(), stopping.clone());
+    let serve = diagnostics.serve(move |connection: Connection| {
+        let stopping = stopping.clone();
+        probes.job("probe", async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = connection => {}
+            }
+        });
+    });
+    tasks.service("diagnostics", serve);
+    Ok(())
 }
 
 async fn start_teleport(client: &Client) -> anyhow::Result<(card::Cluster, Watch)> {
@@ -139,6 +175,7 @@ struct Dispatcher {
     context: Arc<Context>,
     lanes: Lanes,
     tasks: Tasks,
+    health: Health,
     events: mpsc::Receiver<WatchEvent>,
     fail_fast: bool,
     /// Counts connections: what was listed on an older one is worthless.
@@ -155,8 +192,14 @@ impl Dispatcher {
         let mut timer = interval(self.context.limits.resync_every);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         timer.reset();
+        let mut pulse = interval(PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                _ = pulse.tick() => {
+                    self.health.turned(self.context.teams.holds_tokens());
+                    self.context.metrics.open_requests(self.lanes.count());
+                }
                 event = self.events.recv() => match event {
                     // The watch has ended; `tasks` says so.
                     None => return std::future::pending().await,
@@ -182,6 +225,8 @@ impl Dispatcher {
         match event {
             WatchEvent::Connected { denied, road } => {
                 self.connection += 1;
+                self.health.watching(true);
+                self.context.metrics.connected();
                 let road = road.map(tracing::field::display);
                 if self.failures > 0 {
                     info!(road, "Watcher connected");
@@ -195,9 +240,14 @@ impl Dispatcher {
                 self.failures = 0;
                 return Ok(true);
             }
-            WatchEvent::Request(request) => self.lanes.event(*request),
+            WatchEvent::Request(request) => {
+                self.context.metrics.request_seen(request.stage.as_str());
+                self.lanes.event(*request);
+            }
             WatchEvent::Gone(id) => self.lanes.gone(&id),
             WatchEvent::Disconnected { error, pause } => {
+                self.health.watching(false);
+                self.context.metrics.disconnected();
                 if self.fail_fast {
                     return Err(error).context("Connection problem detected. Exiting as fail fast is on");
                 }
@@ -240,6 +290,10 @@ impl Dispatcher {
         result: Result<(), Error>,
         sender: &mpsc::Sender<(u64, Result<(), Error>)>,
     ) -> anyhow::Result<()> {
+        if result.is_ok() {
+            self.health.resynced();
+            self.context.metrics.resynced(clock::now());
+        }
         match result {
             Ok(()) if self.ready => debug!("Everything compared"),
             Ok(()) => {

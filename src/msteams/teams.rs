@@ -98,6 +98,12 @@ impl Teams {
         self.0.resolver.graph().service().token().roles().await
     }
 
+    /// Tells whether there are tokens for both services that are good for now.
+    pub fn holds_tokens(&self) -> bool {
+        let graph = self.0.resolver.graph().service().token();
+        graph.is_held() && self.0.bot.service().token().is_held()
+    }
+
     /// Gets a token for the Bot connector, if none is at hand.
     pub async fn check_bot_token(&self) -> Result<(), Error> {
         self.0.bot.service().token().get().await.map(|_| ())

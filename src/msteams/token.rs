@@ -92,6 +92,11 @@ impl Token {
         Ok(self.issued.get(usable, Box::pin(self.fetch())).await?.value)
     }
 
+    /// Tells whether there is a token that is good for the next minute.
+    pub(crate) fn is_held(&self) -> bool {
+        self.issued.held().is_some_and(|issued| Instant::now() < issued.ends_at)
+    }
+
     /// Returns what the token says was granted to the app; `None` if it cannot be read.
     pub(crate) async fn roles(&self) -> Result<Option<Vec<String>>, Error> {
         Ok(roles(self.get().await?.expose()))

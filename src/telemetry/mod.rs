@@ -2,6 +2,12 @@
 //!
 //! Architecture Invariant: observes and never decides.
 
+mod diagnostics;
+mod health;
 mod logs;
+mod metrics;
 
+pub use diagnostics::{Connection, Diagnostics};
+pub use health::Health;
 pub use logs::start;
+pub use metrics::{Delivery, Metrics};

@@ -5,6 +5,7 @@
 mod architecture;
 mod configure;
 mod go_plugin;
+mod health;
 mod identities;
 mod lifecycle;
 mod microsoft;

@@ -1,0 +1,112 @@
+//! The port for probes and for Prometheus.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{ALICE, BOB, Town, fails};
+use crate::world::cluster::{Draft, Verdict};
+
+/// Starts a daemon whose port the system chooses, and returns its address.
+async fn start(town: &mut Town) -> String {
+    let config = format!("diag_addr = \":0\"\n{}", town.config());
+    town.start_daemon_with(&config).await;
+    let log = town.daemon().log();
+    let line = log.lines().find(|line| line.contains("Diagnostics served")).unwrap();
+    let address = line.split('"').nth(1).unwrap();
+    assert!(address.starts_with("127.0.0.1:"), "{line}");
+    address.to_owned()
+}
+
+/// Asks, and returns the status and everything behind the head.
+async fn ask(address: &str, method: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
+}
+
+/// Asks until the answer is as wanted; each answer is a moment of the daemon's own time.
+async fn until(address: &str, path: &str, wanted: impl Fn(u16, &str) -> bool) -> String {
+    let asking = async {
+        loop {
+            let (status, body) = ask(address, "GET", path).await;
+            if wanted(status, &body) {
+                return body;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), asking)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn probes_are_told_what_is_missing() {
+    let mut town = Town::build().await;
+    let address = start(&mut town).await;
+    assert_eq!(ask(&address, "GET", "/livez").await, (200, "ok\n".to_owned()));
+    until(&address, "/readyz", |status, _| status == 200).await;
+    assert_eq!(ask(&address, "GET", "/").await.0, 404);
+    assert_eq!(ask(&address, "POST", "/livez").await.0, 405);
+    town.cluster.stop().await;
+    let missing = until(&address, "/readyz", |status, _| status == 503).await;
+    assert_eq!(missing, "events of Teleport are not received\n");
+    assert_eq!(ask(&address, "GET", "/livez").await.0, 200, "a restart would not help");
+    town.cluster.start_again().await;
+    until(&address, "/readyz", |status, _| status == 200).await;
+    // Somebody who says nothing does not keep it from stopping.
+    let _silent = TcpStream::connect(&address).await.unwrap();
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn what_happens_is_counted() {
+    let mut town = Town::build().await;
+    let address = start(&mut town).await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.sees(BOB, &["APPROVED"]).await;
+    town.cluster.cut_streams();
+    town.daemon().says("Watcher connected").await;
+    let expiry = expiry(&town.daemon().log());
+    for line in [
+        "teleport_msteams_watch_connected 1".to_owned(),
+        "teleport_msteams_deliveries_total{outcome=\"posted\"} 2".to_owned(),
+        "teleport_msteams_deliveries_total{outcome=\"updated\"} 2".to_owned(),
+        "teleport_msteams_requests_seen_total{state=\"pending\"} 1".to_owned(),
+        "teleport_msteams_requests_seen_total{state=\"approved\"} 1".to_owned(),
+        "teleport_msteams_reconnects_total 1".to_owned(),
+        format!("teleport_msteams_identity_expiry_timestamp_seconds {expiry}"),
+        "teleport_msteams_identity_renewals_total{outcome=\"failed\"} 0".to_owned(),
+    ] {
+        until(&address, "/metrics", |status, text| {
+            status == 200 && text.lines().any(|found| found == line)
+        })
+        .await;
+    }
+    town.finish().await;
+}
+
+/// Reads when the credentials end, as the log says.
+fn expiry(log: &str) -> i64 {
+    let line = log.lines().find(|line| line.contains("Credentials loaded")).unwrap();
+    let text = line.split("expires=").nth(1).unwrap().split(' ').next().unwrap();
+    text.parse::<jiff::Timestamp>().unwrap().as_second()
+}
+
+#[tokio::test]
+async fn a_port_that_somebody_else_has_is_told() {
+    let town = Town::build().await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let config = format!("diag_addr = \"{address}\"\n{}", town.config());
+    let part = format!("could not open the port {address} of diag_addr");
+    fails(&town, town.settings(&config), &[&part, "in use"], "").await;
+}
