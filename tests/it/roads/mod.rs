@@ -1,0 +1,6 @@
+//! Every way to the cluster, each from the configuration to a card.
+
+mod balancers;
+mod journey;
+mod plain;
+mod proxies;
