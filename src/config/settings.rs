@@ -154,6 +154,8 @@ pub struct Limits {
     pub teleport_dial_timeout: Duration,
     /// One call to Teleport.
     pub teleport_timeout: Duration,
+    /// A quiet connection is shown to be alive so often; servers hang up on who does it more than once a minute.
+    pub teleport_ping_every: Duration,
     pub teleport_first_pause: Duration,
     pub teleport_longest_pause: Duration,
     /// How long a claim holds without a sign of life of its owner.
@@ -199,6 +201,7 @@ impl Default for Limits {
             chat_appears_within: Duration::from_secs(20),
             teleport_dial_timeout: Duration::from_secs(10),
             teleport_timeout: Duration::from_secs(30),
+            teleport_ping_every: Duration::from_secs(75),
             teleport_first_pause: Duration::from_millis(200),
             teleport_longest_pause: Duration::from_secs(30),
             claim_term: Duration::from_secs(20),

@@ -30,8 +30,6 @@ const PAGE: i32 = 100;
 
 const USER_AGENT: &str = concat!("teleport-msteams/", env!("CARGO_PKG_VERSION"));
 
-/// Servers count pings that come faster than every 60 s against us, and hang up.
-const PING_EVERY: Duration = Duration::from_secs(75);
 const PING_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection gives way to one with newer credentials this long before its own end, or a fifth of its life if that is
@@ -49,6 +47,7 @@ pub struct Client {
     service: Arc<RwLock<AuthServiceClient<Channel>>>,
     connector: Connector,
     patience: Duration,
+    ping_every: Duration,
 }
 
 /// What a ping tells of the cluster.
@@ -73,9 +72,10 @@ impl Client {
         let roads = Roads::new(settings, limits.teleport_dial_timeout);
         let connector = Connector::new(keyring, roads);
         Ok(Self {
-            service: Arc::new(RwLock::new(service(&connector))),
+            service: Arc::new(RwLock::new(service(&connector, limits.teleport_ping_every))),
             connector,
             patience: limits.teleport_timeout,
+            ping_every: limits.teleport_ping_every,
         })
     }
 
@@ -110,7 +110,7 @@ impl Client {
 
     /// Opens another connection and, once it is proved to work, gives it to everybody; calls on the old one go on.
     pub(super) async fn move_on(&self) -> Result<(), Error> {
-        let successor = service(&self.connector);
+        let successor = service(&self.connector, self.ping_every);
         self.ping_with(successor.clone()).await?;
         *self.service.write().unwrap_or_else(PoisonError::into_inner) = successor;
         Ok(())
@@ -230,14 +230,14 @@ impl Client {
     }
 }
 
-fn service(connector: &Connector) -> AuthServiceClient<Channel> {
+fn service(connector: &Connector, ping_every: Duration) -> AuthServiceClient<Channel> {
     let endpoint = Endpoint::from_static("http://teleport.cluster.local");
     // A name that is no valid header leaves the library's own in place.
     let endpoint = endpoint.clone().user_agent(USER_AGENT).unwrap_or(endpoint);
     let connector = connector.clone();
     let channel = endpoint
         .origin(http::Uri::from_static("https://teleport.cluster.local"))
-        .http2_keep_alive_interval(PING_EVERY)
+        .http2_keep_alive_interval(ping_every)
         .keep_alive_timeout(PING_PATIENCE)
         .keep_alive_while_idle(true)
         .connect_with_connector_lazy(service_fn(move |_uri| connector.open()));

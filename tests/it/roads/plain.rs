@@ -1,6 +1,8 @@
 //! The Auth Service and Proxies, and what is told where no road leads there.
 
-use teleport_msteams::config::ProxyKind;
+use std::time::Duration;
+
+use teleport_msteams::config::{Limits, ProxyKind};
 
 use crate::roads::journey::{OURS, PATIENT, delivers, proxy_settings, settings_for};
 use crate::support::{ALICE, Town, fails};
@@ -106,6 +108,31 @@ async fn al_8_a_long_name_of_a_cluster() {
     let settings = settings_for(&town, proxy.address(), &WebAuthority::new());
     town.start_daemon_on(settings).await;
     delivers(&town).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn gr_1_a_quiet_connection_is_shown_to_be_alive_and_not_too_often() {
+    let mut town = Town::build().await;
+    let milliseconds = Duration::from_millis;
+    // A hundredth of what servers and we really use, times five.
+    town.cluster.faults(|faults| faults.ping_minimum = milliseconds(300));
+    let mut settings = town.settings(&town.config());
+    assert_eq!(Limits::default().teleport_ping_every, Duration::from_secs(75));
+    settings.limits.teleport_ping_every = milliseconds(375);
+    town.start_daemon_on(settings).await;
+    town.cluster.until("ten pings", |state| state.pings >= 10).await;
+    assert_eq!(town.cluster.state().hellos.len(), 1, "nobody hung up");
+    delivers(&town).await;
+    town.finish().await;
+
+    // The server means it.
+    let mut town = Town::build().await;
+    town.cluster.faults(|faults| faults.ping_minimum = milliseconds(300));
+    let mut settings = town.settings(&town.config());
+    settings.limits.teleport_ping_every = milliseconds(100);
+    town.start_daemon_on(settings).await;
+    town.daemon().says("Connection problem detected").await;
     town.finish().await;
 }
 

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -27,6 +27,7 @@ use tonic::transport::server::Connected;
 
 use crate::world;
 use crate::world::cluster::Cluster;
+use crate::world::cluster::frames::Pings;
 use crate::world::cluster::service::AuthService;
 use crate::world::proto::auth_service_server::AuthServiceServer;
 
@@ -123,6 +124,7 @@ async fn handshake(cluster: Cluster, stream: TcpStream, running: CancellationTok
         _ => Duration::MAX,
     };
     cluster.change(|state| state.hellos.push(said));
+    let watched = cluster.clone();
     Ok(Connection {
         stream: accepted?,
         closed: Box::pin(async move {
@@ -131,6 +133,10 @@ async fn handshake(cluster: Cluster, stream: TcpStream, running: CancellationTok
             }
         }),
         certificates,
+        cluster: watched,
+        pings: Pings::new(),
+        last: None,
+        strikes: 0,
     })
 }
 
@@ -149,6 +155,34 @@ pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     closed: Pin<Box<dyn Future<Output = ()> + Send>>,
     certificates: usize,
+    cluster: Cluster,
+    pings: Pings,
+    /// When the last ping came, and how many came too soon.
+    last: Option<Instant>,
+    strikes: u32,
+}
+
+impl Connection {
+    /// Hangs up on who pings too often, as Go's servers do: after the third time.
+    fn check_pings(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let pings = self.pings.count(bytes);
+        if pings == 0 {
+            return Ok(());
+        }
+        let minimum = self.cluster.change(|state| {
+            state.pings += pings;
+            state.faults.ping_minimum
+        });
+        let too_soon = self
+            .last
+            .replace(Instant::now())
+            .is_some_and(|last| last.elapsed() < minimum);
+        self.strikes += u32::from(too_soon || pings > 1);
+        if self.strikes > 2 && minimum > Duration::ZERO {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(())
+    }
 }
 
 impl Connected for Connection {
@@ -166,7 +200,9 @@ impl AsyncRead for Connection {
         if self.closed.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        Poll::Ready(self.check_pings(&buffer.filled()[before..]))
     }
 }
 

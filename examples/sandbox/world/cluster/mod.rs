@@ -1,6 +1,7 @@
 //! A pretend Teleport Auth Service: real gRPC over mutual TLS, with one state behind it.
 
 mod access_requests;
+mod frames;
 mod handle;
 mod listener;
 mod service;

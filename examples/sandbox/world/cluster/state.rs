@@ -34,6 +34,8 @@ pub struct ClusterState {
     pub calls: BTreeMap<String, usize>,
     pub hellos: Vec<Hello>,
     pub faults: ClusterFaults,
+    /// Pings of clients.
+    pub pings: usize,
     /// Connections that were cut because a certificate ended.
     pub cut: usize,
     /// The authority of the services has given way to the next one.
@@ -72,6 +74,8 @@ pub struct ClusterFaults {
     pub no_list_call: bool,
     /// Connections are cut when the certificate of the client ends.
     pub cut_at_expiry: bool,
+    /// Connections are cut whose pings come faster than this.
+    pub ping_minimum: Duration,
     /// Requests in one page.
     pub page: Option<usize>,
 }
