@@ -24,6 +24,7 @@ use crate::daemon::resync::resync;
 use crate::daemon::tasks::Tasks;
 use crate::domain::card;
 use crate::msteams::Teams;
+use crate::telemetry::systemd;
 use crate::telemetry::{Connection, Diagnostics, Health, Metrics};
 use crate::teleport::{Client, Error, Meaning, Watch, WatchEvent};
 
@@ -108,6 +109,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         name = tasks.failed() => Err(anyhow::anyhow!("the task {name} ended although it must not")),
     };
     info!("Attempting graceful shutdown...");
+    systemd::stopping();
     stopping.cancel();
     let drained = timeout(limits.drain, tasks.drained()).await.is_ok();
     if drained {
@@ -197,6 +199,7 @@ impl Dispatcher {
         loop {
             tokio::select! {
                 _ = pulse.tick() => {
+                    systemd::alive();
                     self.health.turned(self.context.teams.holds_tokens());
                     self.context.metrics.open_requests(self.lanes.count());
                 }
@@ -226,6 +229,9 @@ impl Dispatcher {
             WatchEvent::Connected { denied, road } => {
                 self.connection += 1;
                 self.health.watching(true);
+                if self.ready {
+                    systemd::status("Watching access requests");
+                }
                 self.context.metrics.connected();
                 let road = road.map(tracing::field::display);
                 if self.failures > 0 {
@@ -247,6 +253,7 @@ impl Dispatcher {
             WatchEvent::Gone(id) => self.lanes.gone(&id),
             WatchEvent::Disconnected { error, pause } => {
                 self.health.watching(false);
+                systemd::status("Events of Teleport are not received; trying again");
                 self.context.metrics.disconnected();
                 if self.fail_fast {
                     return Err(error).context("Connection problem detected. Exiting as fail fast is on");
@@ -299,6 +306,7 @@ impl Dispatcher {
             Ok(()) => {
                 self.ready = true;
                 info!("Plugin is ready");
+                systemd::ready();
             }
             Err(error) if !self.ready && error.meaning() == Meaning::Denied => bail!(error),
             Err(error) => {

@@ -6,6 +6,7 @@ mod diagnostics;
 mod health;
 mod logs;
 mod metrics;
+pub mod systemd;
 
 pub use diagnostics::{Connection, Diagnostics};
 pub use health::Health;

@@ -193,6 +193,45 @@ async fn with_fail_fast_a_broken_stream_ends_the_program() {
 }
 
 #[tokio::test]
+async fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
+    let town = Town::build().await;
+    let path = town.folder.path().join("notify");
+    let manager = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let file = town.folder.path().join("teleport-msteams.toml");
+    std::fs::write(&file, town.config()).unwrap();
+    let mut child = program(&["start", "--config", file.to_str().unwrap()])
+        .env("NOTIFY_SOCKET", &path)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    hears(&manager, "READY=1").await;
+    hears(&manager, "WATCHDOG=1").await;
+    town.cluster.stop().await;
+    hears(&manager, "STATUS=Events of Teleport are not received").await;
+    hears(&manager, "WATCHDOG=1").await;
+    town.cluster.start_again().await;
+    hears(&manager, "STATUS=Watching access requests").await;
+    signal(&child, "-TERM").await;
+    hears(&manager, "STOPPING=1").await;
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+/// Waits until the manager is told this.
+async fn hears(manager: &tokio::net::UnixDatagram, wanted: &str) {
+    let hearing = async {
+        let mut message = [0; 512];
+        loop {
+            let length = manager.recv(&mut message).await.unwrap();
+            if String::from_utf8_lossy(&message[..length]).contains(wanted) {
+                return;
+            }
+        }
+    };
+    let heard = tokio::time::timeout(std::time::Duration::from_secs(20), hearing).await;
+    assert!(heard.is_ok(), "the manager never heard {wanted}");
+}
+
+#[tokio::test]
 async fn the_example_configuration_is_valid() {
     let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/teleport-msteams.toml");
     let text = std::fs::read_to_string(example).unwrap();

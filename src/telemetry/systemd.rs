@@ -1,0 +1,34 @@
+//! What a service manager wants to hear. Without one, nobody is told anything.
+//!
+//! The manager restarts a service that promised signs of life (`WatchdogSec=`) and gives none; ours come from the loop that
+//! sorts events, not from a thread of their own, which would live on when that loop is stuck.
+
+use sd_notify::NotifyState;
+
+/// Everything is connected and was compared once.
+pub fn ready() {
+    tell(&[NotifyState::Ready, NotifyState::Status("Watching access requests")]);
+}
+
+/// A sign of life.
+pub fn alive() {
+    tell(&[NotifyState::Watchdog]);
+}
+
+/// What one line of `systemctl status` says.
+pub fn status(text: &str) {
+    tell(&[NotifyState::Status(text)]);
+}
+
+/// No more work is taken.
+pub fn stopping() {
+    tell(&[
+        NotifyState::Stopping,
+        NotifyState::Status("Finishing what is on its way"),
+    ]);
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    // A manager that cannot be told is no reason to stop working for those who wait for cards.
+    let _ = sd_notify::notify(states);
+}
