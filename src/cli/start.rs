@@ -6,13 +6,14 @@ use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::cli::environment;
 use crate::config;
 use crate::config::{Loaded, Settings};
 use crate::daemon;
 use crate::telemetry;
+use crate::telemetry::Log;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -32,7 +33,7 @@ impl Options {
         if debug {
             settings.log.severity = settings.log.severity.max(Level::DEBUG);
         }
-        telemetry::start(&settings.log)?;
+        let log = telemetry::start(&settings.log)?;
         for warning in warnings {
             warn!(file = %self.config.display(), "{warning}");
         }
@@ -40,12 +41,12 @@ impl Options {
             .worker_threads(2)
             .enable_all()
             .build()?;
-        runtime.block_on(until_told(settings))
+        runtime.block_on(until_told(settings, log))
     }
 }
 
 /// Runs the daemon; the first signal lets it finish what is on its way, the second one ends it at once.
-async fn until_told(settings: Settings) -> anyhow::Result<()> {
+async fn until_told(settings: Settings, log: Log) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -59,7 +60,12 @@ async fn until_told(settings: Settings) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
             _ = hang_up.recv() => {
                 // The guide's unit sends it on reload, which must not end the daemon.
-                warn!("SIGHUP ignored: the configuration is read at the start alone; restart to apply changes");
+                match log.reopen() {
+                    Ok(true) => info!("Log file opened again"),
+                    Ok(false) => {}
+                    Err(error) => warn!(error = format!("{error:#}"), "The log file stays the old one"),
+                }
+                warn!("The configuration is read at the start alone; restart to apply changes");
                 continue;
             }
         }

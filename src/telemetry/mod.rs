@@ -10,5 +10,5 @@ pub mod systemd;
 
 pub use diagnostics::{Connection, Diagnostics};
 pub use health::Health;
-pub use logs::start;
+pub use logs::{Log, start};
 pub use metrics::{Delivery, Metrics};

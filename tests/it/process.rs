@@ -130,7 +130,7 @@ async fn the_first_signal_finishes_what_is_on_its_way() {
     assert_eq!(noted, town.tenant.cards().len());
     let mut log = String::new();
     lines.read_to_string(&mut log).await.unwrap();
-    assert!(log.contains("SIGHUP ignored"), "{log}");
+    assert!(log.contains("The configuration is read at the start alone"), "{log}");
     assert!(log.contains("Successfully shut down"), "{log}");
     assert!(!log.contains(&town.tenant.options().app_secret), "{log}");
 
@@ -214,6 +214,36 @@ async fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
     signal(&child, "-TERM").await;
     hears(&manager, "STOPPING=1").await;
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_log_file_that_was_moved_away_is_opened_again() {
+    let town = Town::build().await;
+    let path = |name: &str| town.folder.path().join(name);
+    let manager = tokio::net::UnixDatagram::bind(path("notify")).unwrap();
+    let config = format!("{}\n[log]\noutput = \"{}\"\n", town.config(), path("log").display());
+    std::fs::write(path("config.toml"), config).unwrap();
+    let mut child = program(&["start", "--config", path("config.toml").to_str().unwrap()])
+        .env("NOTIFY_SOCKET", path("notify"))
+        .spawn()
+        .unwrap();
+    hears(&manager, "READY=1").await;
+    std::fs::rename(path("log"), path("log.1")).unwrap();
+    signal(&child, "-HUP").await;
+    let opened = async {
+        while !path("log").exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let opened = tokio::time::timeout(std::time::Duration::from_secs(20), opened).await;
+    assert!(opened.is_ok(), "the file was not opened again");
+    signal(&child, "-TERM").await;
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    assert!(text("log.1").contains("Plugin is ready"), "{}", text("log.1"));
+    assert!(text("log").contains("Log file opened again"), "{}", text("log"));
+    assert!(text("log").contains("Successfully shut down"), "{}", text("log"));
+    assert!(!text("log").contains("Plugin is ready"));
 }
 
 /// Waits until the manager is told this.
