@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::world;
+use crate::world::port::{listen, serve};
 
 /// Pieces of a stream that are on their way.
 const ON_THE_WAY: usize = 1_024;
@@ -18,30 +17,24 @@ const ON_THE_WAY: usize = 1_024;
 /// # Panics
 /// If no port can be had.
 pub(crate) async fn relay(target: String, round_trip: Duration) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a loopback port can be had");
-    let address = listener.local_addr().expect("a bound socket has an address");
-    world::spawn(async move {
-        while let Ok((near, _)) = listener.accept().await {
-            let target = target.clone();
-            world::spawn(async move {
-                // The kernel has already agreed; a far one would have taken this long.
-                sleep(round_trip).await;
-                let Ok(far) = TcpStream::connect(target).await else {
-                    return;
-                };
-                // A write must not wait for the answer to the last one.
-                let _ = (near.set_nodelay(true), far.set_nodelay(true));
-                let ((from_near, to_near), (from_far, to_far)) = (near.into_split(), far.into_split());
-                tokio::join!(
-                    carry(from_near, to_far, round_trip / 2),
-                    carry(from_far, to_near, round_trip / 2)
-                );
-            });
+    let (listener, address) = listen().await;
+    serve(listener, move |near| {
+        let target = target.clone();
+        async move {
+            // The kernel has already agreed; a far one would have taken this long.
+            sleep(round_trip).await;
+            let far = TcpStream::connect(target).await?;
+            // A write must not wait for the answer to the last one.
+            far.set_nodelay(true)?;
+            let ((from_near, to_near), (from_far, to_far)) = (near.into_split(), far.into_split());
+            tokio::join!(
+                carry(from_near, to_far, round_trip / 2),
+                carry(from_far, to_near, round_trip / 2)
+            );
+            Ok(())
         }
     });
-    address.to_string()
+    address
 }
 
 async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, late: Duration) {

@@ -10,6 +10,7 @@
 
 mod args;
 mod configure;
+mod configured;
 mod environment;
 mod papers;
 mod report;

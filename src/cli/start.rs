@@ -1,15 +1,13 @@
 //! `start`: run until told to stop.
 
-use std::path::PathBuf;
-
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 use tracing::{info, warn};
 
+use crate::cli::configured::ConfigFile;
 use crate::cli::environment;
-use crate::config;
 use crate::config::{Loaded, Settings};
 use crate::daemon;
 use crate::telemetry;
@@ -21,21 +19,20 @@ Examples:
   teleport-msteams start
   teleport-msteams start -d --config=./teleport-msteams.toml")]
 pub(super) struct Options {
-    /// Configuration file
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/teleport-msteams.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 impl Options {
     pub(super) fn run(self, debug: bool) -> anyhow::Result<()> {
-        let Loaded { mut settings, warnings } = config::load(&self.config, &environment::variable)?;
+        let Loaded { mut settings, warnings } = self.config.load()?;
         settings.fail_fast = environment::flag("TELEPORT_PLUGIN_FAIL_FAST")?;
         if debug {
             settings.log.severity = settings.log.severity.max(Level::DEBUG);
         }
         let log = telemetry::start(&settings.log)?;
         for warning in warnings {
-            warn!(file = %self.config.display(), "{warning}");
+            warn!(file = %self.config.path.display(), "{warning}");
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

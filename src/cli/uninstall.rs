@@ -1,15 +1,13 @@
 //! `uninstall`: takes the app away from the users that the configuration names.
 
 use std::io::{IsTerminal as _, stderr};
-use std::path::PathBuf;
 
 use anyhow::bail;
 use futures_util::{StreamExt as _, stream};
 use indicatif::ProgressBar;
 
-use crate::cli::environment;
+use crate::cli::configured::{ConfigFile, find_app};
 use crate::cli::report::Failed;
-use crate::config;
 use crate::config::Settings;
 use crate::domain::recipients::Address;
 use crate::msteams;
@@ -27,9 +25,8 @@ Examples:
   teleport-msteams uninstall --dry-run
   teleport-msteams uninstall -c /etc/teleport-msteams.toml")]
 pub(super) struct Options {
-    /// Configuration file
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/teleport-msteams.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     /// Only say who has the app
     #[arg(long)]
     dry_run: bool,
@@ -37,20 +34,14 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let loaded = config::load(&self.config, &environment::variable)?;
-        for warning in loaded.warnings {
-            eprintln!("WARNING: {warning}");
-        }
+        let settings = self.config.settings()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(uninstall(&loaded.settings, self.dry_run))
+        runtime.block_on(uninstall(&settings, self.dry_run))
     }
 }
 
 async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
-    println!(" - Checking application {} status...", settings.microsoft.teams_app_id);
-    let teams = Teams::new(&settings.microsoft, &settings.limits)?;
-    let app = teams.find_app().await?;
-    println!(" - Application found in the team app store (internal ID: {})", app.id);
+    let teams = find_app(settings).await?;
     let mut users = settings.routing.addresses();
     users.retain(|address| address.channel().is_none());
     let all = users.len();

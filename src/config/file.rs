@@ -67,25 +67,13 @@ impl<'a> Section<'a> {
 
     /// Returns the text of a key; an empty one counts as absent.
     pub(super) fn string(&mut self, key: &'static str, notes: &mut Notes) -> Option<&'a str> {
-        match self.value(key)? {
-            Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()),
-            other => {
-                let message = format!("expected a string, got {}", described(other));
-                notes.problem(self.key(key), message, "put it between double quotes");
-                None
-            }
-        }
+        let value = self.value(key)?;
+        notes.text(&self.key(key), value)
     }
 
     pub(super) fn boolean(&mut self, key: &'static str, notes: &mut Notes) -> Option<bool> {
-        match self.value(key)? {
-            Value::Boolean(value) => Some(*value),
-            other => {
-                let message = format!("expected true or false, got {}", described(other));
-                notes.problem(self.key(key), message, "write true or false without quotes");
-                None
-            }
-        }
+        let value = self.value(key)?;
+        notes.boolean(&self.key(key), value)
     }
 
     /// Warns of every key that nobody asked for.
@@ -114,27 +102,13 @@ impl<'a> Root<'a> {
 
     pub(super) fn boolean(&mut self, key: &'static str, notes: &mut Notes) -> Option<bool> {
         self.known.push(key);
-        match self.table.get(key)? {
-            Value::Boolean(value) => Some(*value),
-            other => {
-                let message = format!("expected true or false, got {}", described(other));
-                notes.problem(key, message, "write true or false without quotes");
-                None
-            }
-        }
+        notes.boolean(key, self.table.get(key)?)
     }
 
     /// Returns the text of a top-level key; an empty one counts as absent.
     pub(super) fn string(&mut self, key: &'static str, notes: &mut Notes) -> Option<&'a str> {
         self.known.push(key);
-        match self.table.get(key)? {
-            Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()),
-            other => {
-                let message = format!("expected a string, got {}", described(other));
-                notes.problem(key, message, "put it between double quotes");
-                None
-            }
-        }
+        notes.text(key, self.table.get(key)?)
     }
 
     /// Warns of every top-level key that nobody asked for.
@@ -174,6 +148,26 @@ impl Notes {
 
     pub(super) fn warning(&mut self, key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
         self.warnings.push(Problem::new(key, message, remedy));
+    }
+
+    /// Takes a value for a text, or notes that it is none; an empty one counts as absent.
+    fn text<'a>(&mut self, key: &str, value: &'a Value) -> Option<&'a str> {
+        if let Value::String(text) = value {
+            return Some(text.trim()).filter(|text| !text.is_empty());
+        }
+        let message = format!("expected a string, got {}", described(value));
+        self.problem(key, message, "put it between double quotes");
+        None
+    }
+
+    /// Takes a value for true or false, or notes that it is neither.
+    fn boolean(&mut self, key: &str, value: &Value) -> Option<bool> {
+        if let Value::Boolean(value) = value {
+            return Some(*value);
+        }
+        let message = format!("expected true or false, got {}", described(value));
+        self.problem(key, message, "write true or false without quotes");
+        None
     }
 
     /// Names the known key that the unknown one was probably meant to be.

@@ -3,7 +3,7 @@
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::file::Notes;
 use crate::config::{HostPort, Login, Proxy, ProxyKind};
@@ -76,12 +76,7 @@ fn parse(text: &str) -> Result<Proxy, String> {
         "socks5" | "socks5h" => (ProxyKind::Socks5, 1_080),
         other => return Err(format!("the scheme {other:?} of a proxy is not supported")),
     };
-    let host = match url.host() {
-        Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
-        Some(Host::Ipv4(address)) => address.to_string(),
-        Some(Host::Ipv6(address)) => address.to_string(),
-        Some(Host::Domain(_)) | None => return Err("it names no host".to_owned()),
-    };
+    let address = HostPort::of_url(&url, default_port).ok_or("it names no host")?;
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let user = decoded(url.username());
     let password = url.password().map(decoded);
@@ -89,12 +84,7 @@ fn parse(text: &str) -> Result<Proxy, String> {
         user,
         password: Secret::new(password.unwrap_or_default()),
     });
-    let port = url.port().unwrap_or(default_port);
-    Ok(Proxy {
-        kind,
-        address: HostPort { host, port },
-        login,
-    })
+    Ok(Proxy { kind, address, login })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
+use url::{Host, Url};
 
 use crate::domain::recipients::RoutingTable;
 use crate::secret::Secret;
@@ -167,6 +167,20 @@ pub struct Limits {
     pub resync_every: Duration,
     /// How long deliveries in flight may take after the first signal to stop.
     pub drain: Duration,
+}
+
+impl HostPort {
+    /// Takes host and port out of a URL; `None` if it names no host.
+    pub(super) fn of_url(url: &Url, default_port: u16) -> Option<Self> {
+        let host = match url.host()? {
+            Host::Domain("") => return None,
+            Host::Domain(name) => name.to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
+        let port = url.port().unwrap_or(default_port);
+        Some(Self { host, port })
+    }
 }
 
 impl fmt::Display for HostPort {

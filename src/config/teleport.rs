@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Value;
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::file::{Notes, Section, described};
 use crate::config::proxy::proxy;
@@ -160,15 +160,9 @@ fn host_and_port(text: &str) -> Result<HostPort, String> {
     };
     let url = Url::parse(&format!("tcp://{bare}")).map_err(|error| error.to_string())?;
     let extra = !matches!(url.path(), "" | "/") || url.query().is_some() || !url.username().is_empty();
-    let host = match url.host() {
-        Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
-        Some(Host::Ipv4(address)) => address.to_string(),
-        Some(Host::Ipv6(address)) => address.to_string(),
-        Some(Host::Domain(_)) | None => return Err("there is no host".to_owned()),
-    };
+    let address = HostPort::of_url(&url, 443).ok_or("there is no host")?;
     if extra {
         return Err("there is more than host and port".to_owned());
     }
-    let port = url.port().unwrap_or(443);
-    Ok(HostPort { host, port })
+    Ok(address)
 }

@@ -55,7 +55,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let tasks = Tasks::new(stopping.clone());
     let (health, metrics) = (Health::new(), Metrics::new());
     if let Some(address) = diagnostics {
-        serve_diagnostics(&address, &health, &metrics, &tasks, &stopping).await?;
+        serve_diagnostics(&address, &health, &metrics, &tasks).await?;
     }
     let client = Client::new(&teleport, &limits).await?;
     let teams = Teams::new(&microsoft, &limits)?;
@@ -85,12 +85,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     tasks.service("watch", watch.run(client, limits.clone(), sender));
     if preloading {
         let context = Arc::clone(&context);
-        tasks.job("preload", async move {
-            tokio::select! {
-                () = context.stopping.cancelled() => {}
-                () = preload(&context) => {}
-            }
-        });
+        tasks.errand("preload", async move { preload(&context).await });
     }
     let dispatcher = Dispatcher {
         context,
@@ -126,20 +121,11 @@ async fn serve_diagnostics(
     health: &Health,
     metrics: &Metrics,
     tasks: &Tasks,
-    stopping: &CancellationToken,
 ) -> anyhow::Result<()> {
     let diagnostics = Diagnostics::open(address, health, metrics).await?;
     info!(address = diagnostics.address(), "Diagnostics served");
-    let (probes, stopping) = (tasks.clone(), stopping.clone());
-    let serve = diagnostics.serve(move |connection: Connection| {
-        let stopping = stopping.clone();
-        probes.job("probe", async move {
-            tokio::select! {
-                () = stopping.cancelled() => {}
-                () = connection => {}
-            }
-        });
-    });
+    let probes = tasks.clone();
+    let serve = diagnostics.serve(move |connection: Connection| probes.errand("probe", connection));
     tasks.service("diagnostics", serve);
     Ok(())
 }
@@ -277,18 +263,11 @@ impl Dispatcher {
     fn list(&self, sender: &mpsc::Sender<(u64, Result<(), Error>)>, pause: Duration) {
         let (context, lanes) = (Arc::clone(&self.context), self.lanes.clone());
         let (sender, connection) = (sender.clone(), self.connection);
-        self.tasks.job("resync", async move {
-            let listing = async {
-                tokio::time::sleep(pause).await;
-                resync(&context, &lanes).await
-            };
-            tokio::select! {
-                () = context.stopping.cancelled() => {}
-                result = listing => {
-                    // The dispatcher is gone only when the daemon stops.
-                    let _ = sender.send((connection, result)).await;
-                }
-            }
+        self.tasks.errand("resync", async move {
+            tokio::time::sleep(pause).await;
+            let result = resync(&context, &lanes).await;
+            // The dispatcher is gone only when the daemon stops.
+            let _ = sender.send((connection, result)).await;
         });
     }
 

@@ -50,6 +50,17 @@ impl Tasks {
         self.spawn(name, future);
     }
 
+    /// Runs what ends by itself, and is of no more use once the daemon stops: it is dropped then.
+    pub(super) fn errand(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.stopping.clone();
+        self.spawn(name, async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = future => {}
+            }
+        });
+    }
+
     /// Waits until a task failed, and names it.
     pub(super) async fn failed(&self) -> &'static str {
         self.failed.cancelled().await;
@@ -101,9 +112,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stop_drops_services_and_waits_for_jobs() {
+    async fn a_stop_drops_services_and_errands_and_waits_for_jobs() {
         let stopping = CancellationToken::new();
         let tasks = Tasks::new(stopping.clone());
+        tasks.errand("unfinished", std::future::pending());
         let (sender, done) = tokio::sync::oneshot::channel();
         tasks.service("endless", std::future::pending::<()>());
         let until = stopping.clone();

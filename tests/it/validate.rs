@@ -57,7 +57,7 @@ fn tidy(town: &Town, text: &str) -> String {
     lines.join("\n")
 }
 
-/// Takes note of cards that a test has counted, so that the town may finish.
+/// Counts the messages that somebody got.
 fn cards(town: &Town, who: &str) -> usize {
     town.chat(who).len()
 }

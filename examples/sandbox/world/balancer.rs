@@ -8,7 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::world::proxy::{Proxy, listen, serve};
+use crate::world::port::{listen, serve};
+use crate::world::proxy::Proxy;
 use crate::world::web::WebAuthority;
 
 /// What load balancers know of protocols.

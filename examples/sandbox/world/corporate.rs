@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, co
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use crate::world::proxy::{listen, serve};
+use crate::world::port::{listen, serve};
 use crate::world::web::WebAuthority;
 
 /// What a proxy speaks.

@@ -20,6 +20,8 @@ use rustls::server::WebPkiClientVerifier;
 use time::Duration;
 use time::OffsetDateTime;
 
+use crate::world;
+
 /// The attribute that names the cluster.
 const CLUSTER: [u64; 5] = [1, 3, 9999, 1, 7];
 
@@ -207,8 +209,7 @@ impl Signer {
 }
 
 pub(super) fn params(validity: Validity) -> CertificateParams {
-    #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
-    let now = OffsetDateTime::from(std::time::SystemTime::now());
+    let now = OffsetDateTime::from(world::now());
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.not_before = now + Duration::seconds(validity.from);

@@ -9,6 +9,7 @@ pub mod balancer;
 pub mod cluster;
 pub mod corporate;
 pub mod identity;
+pub mod port;
 pub mod proxy;
 pub mod ssh_port;
 pub mod tenant;
@@ -24,6 +25,12 @@ pub mod types {
 #[expect(clippy::all, clippy::pedantic, clippy::allow_attributes, reason = "generated code")]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/server/proto.rs"));
+}
+
+/// Returns the time of day.
+fn now() -> std::time::SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
+    std::time::SystemTime::now()
 }
 
 /// Runs something beside everything else until it ends by itself.

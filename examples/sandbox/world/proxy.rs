@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -14,8 +14,8 @@ use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
-use crate::world;
 use crate::world::cluster::Cluster;
+use crate::world::port::{listen, serve};
 use crate::world::web::WebAuthority;
 
 /// Pings of a Proxy with `alpn-ping`; the real one waits 30 s.
@@ -243,33 +243,6 @@ impl Proxy {
             }
         }
     }
-}
-
-/// Opens a free loopback port.
-///
-/// # Panics
-/// If none can be had.
-pub(super) async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a loopback port can be had");
-    let address = listener.local_addr().expect("a bound socket has an address");
-    (listener, address.to_string())
-}
-
-/// Serves each connection on its own; one that breaks is its own end.
-pub(super) fn serve<F>(listener: TcpListener, each: impl Fn(TcpStream) -> F + Send + 'static)
-where
-    F: Future<Output = io::Result<()>> + Send + 'static,
-{
-    world::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            // Small pieces must not wait for each other.
-            let _ = stream.set_nodelay(true);
-            let served = each(stream);
-            world::spawn(async move { served.await.is_ok() });
-        }
-    });
 }
 
 fn decode(hex: &str) -> Option<Vec<u8>> {

@@ -1,13 +1,10 @@
 //! The arguments, and which of the two checks they ask for.
 
-use std::path::PathBuf;
-
 use anyhow::bail;
 
-use crate::cli::environment;
+use crate::cli::configured::ConfigFile;
 use crate::cli::report::Failed;
 use crate::cli::validate::{recipients, whole};
-use crate::config;
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, clap::Args)]
@@ -23,9 +20,8 @@ pub(in crate::cli) struct Options {
     /// Mail addresses, user ids and links to channels
     #[arg(required_unless_present = "all")]
     recipients: Vec<String>,
-    /// Configuration file
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/teleport-msteams.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     /// Check everything, line by line, and every recipient of the configuration
     #[arg(long)]
     all: bool,
@@ -58,13 +54,10 @@ impl Options {
                 json,
                 recipients,
             };
-            return runtime.block_on(whole::check(&config, wanted));
+            return runtime.block_on(whole::check(&config.path, wanted));
         }
-        let loaded = config::load(&config, &environment::variable)?;
-        for warning in loaded.warnings {
-            eprintln!("WARNING: {warning}");
-        }
-        let failed = runtime.block_on(recipients::check(&loaded.settings, &recipients))?;
+        let settings = config.settings()?;
+        let failed = runtime.block_on(recipients::check(&settings, &recipients))?;
         if failed > 0 {
             bail!(Failed(format!(
                 "{failed} of {} recipients cannot be told",

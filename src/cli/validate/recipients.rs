@@ -6,6 +6,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::cli::configured::find_app;
 use crate::cli::version;
 use crate::clock;
 use crate::config::Settings;
@@ -22,10 +23,7 @@ const AT_ONCE: usize = 16;
 pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow::Result<usize> {
     println!("{}", version::line());
     println!();
-    println!(" - Checking application {} status...", settings.microsoft.teams_app_id);
-    let teams = Teams::new(&settings.microsoft, &settings.limits)?;
-    let app = teams.find_app().await?;
-    println!(" - Application found in the team app store (internal ID: {})", app.id);
+    let teams = find_app(settings).await?;
     // One recipient is told of step by step; of many, each in one piece, in the order in which they were named.
     let live = recipients.len() == 1;
     let teams = &teams;
@@ -56,6 +54,9 @@ pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow:
     }
     Ok(failed)
 }
+
+/// What can be a recipient.
+pub(super) const RECIPIENTS: &str = "name a mail address, a user id or the link of a channel";
 
 /// Lines that are printed at once, or kept until their turn.
 struct Lines {
@@ -91,7 +92,7 @@ impl From<msteams::Error> for Trouble {
 async fn tell(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), Trouble> {
     let address = Address::parse(recipient).map_err(|what| Trouble {
         what,
-        hint: Some("name a mail address, a user id or the link of a channel".to_owned()),
+        hint: Some(RECIPIENTS.to_owned()),
     })?;
     let user = teams.find_user(&address).await?;
     let whom = match &user {
@@ -120,7 +121,8 @@ async fn tell(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), T
     Ok(())
 }
 
-async fn post(teams: &Teams, conversation: &str, message: &Message) -> Result<String, msteams::Error> {
+/// Posts a message of ours and returns its id.
+pub(super) async fn post(teams: &Teams, conversation: &str, message: &Message) -> Result<String, msteams::Error> {
     let activity = Activity::new(&message.card, &message.summary);
     let never = CancellationToken::new();
     teams.post(conversation, &activity, Urgency::Announcement, &never).await

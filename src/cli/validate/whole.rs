@@ -5,17 +5,17 @@ use std::path::Path;
 
 use anyhow::bail;
 use futures_util::{StreamExt as _, stream};
-use tokio_util::sync::CancellationToken;
 
 use crate::cli::environment;
 use crate::cli::report::Failed;
 use crate::cli::validate::findings::Findings;
+use crate::cli::validate::recipients::{RECIPIENTS, post};
 use crate::config;
 use crate::config::Settings;
 use crate::domain::card;
 use crate::domain::recipients::Address;
 use crate::msteams;
-use crate::msteams::{Activity, Package, Teams, Urgency};
+use crate::msteams::{Package, Teams};
 use crate::teleport;
 use crate::teleport::{Client, Watch};
 
@@ -226,8 +226,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, findings: &mut Findings
         match Address::parse(recipient) {
             Ok(address) => addresses.push(address),
             Err(reason) => {
-                let remedy = "name a mail address, a user id or the link of a channel";
-                findings.failed("recipient", format!("{recipient}: {reason}"), Some(remedy));
+                findings.failed("recipient", format!("{recipient}: {reason}"), Some(RECIPIENTS));
             }
         }
     }
@@ -351,12 +350,6 @@ async fn recipient(teams: &Teams, address: &Address, message: bool) -> Result<St
         return Ok(found.to_owned());
     }
     let place = teams.find_place(address, user.as_deref()).await?;
-    let greeting = card::greeting();
-    let activity = Activity::new(&greeting.card, &greeting.summary);
-    let never = CancellationToken::new();
-    let conversation = &place.conversation.id;
-    teams
-        .post(conversation, &activity, Urgency::Announcement, &never)
-        .await?;
+    post(teams, &place.conversation.id, &card::greeting()).await?;
     Ok("was told".to_owned())
 }

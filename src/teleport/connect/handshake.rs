@@ -14,7 +14,7 @@ use crate::config::HostPort;
 use crate::teleport::connect::road::{Failure, Next};
 use crate::teleport::connect::stream::{BoxStream, tls_error};
 use crate::teleport::connect::tls;
-use crate::teleport::connect::tls::OtherCluster;
+use crate::teleport::connect::tls::{OtherCluster, is_strangers};
 use crate::teleport::identity::Identity;
 
 const NOT_TELEPORT: &str = "check that addr is the Auth Service or the Proxy of this cluster";
@@ -63,8 +63,7 @@ fn classify(error: &io::Error, address: &HostPort, identity: &Identity) -> Failu
         };
     };
     match tls_error {
-        // A bad signature is an authority of the same name with another key.
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => failed(
+        rustls::Error::InvalidCertificate(error) if is_strangers(error) => failed(
             format!("its certificate is not from an authority of {cluster}"),
             NOT_TELEPORT,
             Next::Test,

@@ -5,7 +5,6 @@ use std::io;
 use std::pin::pin;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::select;
@@ -19,17 +18,15 @@ pub(super) async fn exchange(
 ) -> io::Result<(Response<()>, Option<BoxStream>)> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     let exchange = async move {
-        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let mut response = sender.send_request(request).await.map_err(io::Error::other)?;
         let agreed = response.status().is_informational() || response.status().is_success();
-        let (head, body) = response.into_parts();
         let stream = if agreed {
-            let whole: Response<Incoming> = Response::from_parts(head.clone(), body);
-            let upgraded = hyper::upgrade::on(whole).await.ok();
+            let upgraded = hyper::upgrade::on(&mut response).await.ok();
             upgraded.map(|upgraded| Box::new(TokioIo::new(upgraded)) as BoxStream)
         } else {
             None
         };
-        Ok((Response::from_parts(head, ()), stream))
+        Ok((response.map(drop), stream))
     };
     // The connection must be driven for the exchange to go on; what ends it is told by the exchange.
     let mut connection = pin!(connection.with_upgrades());

@@ -16,6 +16,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::client::danger::ServerCertVerified;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::UnixTime;
@@ -31,7 +32,7 @@ pub(super) const SERVER_NAME: &str = "teleport.cluster.local";
 /// The Proxy routes by the first protocol offered and reads the cluster's name from it; the Auth Service ignores that
 /// one and takes `h2`. Sessions are never resumed, so that a renewed certificate is really used.
 pub(super) fn config(identity: &Identity) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = provider();
     let mut roots = RootCertStore::empty();
     for authority in &identity.authorities {
         roots.add(authority.clone())?;
@@ -51,6 +52,17 @@ pub(super) fn config(identity: &Identity) -> Result<ClientConfig, Error> {
     config.alpn_protocols = vec![protocol(&identity.cluster).into_bytes(), b"h2".to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+/// Returns the one crypto provider of the program.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Tells whether no authority that we trust signed a certificate. A bad signature is an authority of the same name with
+/// another key.
+pub(super) fn is_strangers(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::UnknownIssuer | CertificateError::BadSignature)
 }
 
 /// Names the cluster in the way that a Proxy's router reads: `teleport-auth@<hex>.teleport.cluster.local`.

@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::teleport::connect::stream::{BoxStream, tls_error};
+use crate::teleport::connect::tls::{is_strangers, provider};
 
 /// Makes sessions that trust the authorities of this machine, never those of the cluster.
 #[derive(Clone, Debug)]
@@ -44,8 +45,7 @@ impl WebTls {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let opened = TlsConnector::from(config).connect(name, stream).await;
         opened.map_err(|error| match tls_error(&error) {
-            // A bad signature is an authority of the same name with another key.
-            Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+            Some(Error::InvalidCertificate(error)) if is_strangers(error) => {
                 io::Error::other("its certificate is not from an authority that this machine trusts")
             }
             Some(Error::InvalidCertificate(CertificateError::Other(other))) => {
@@ -95,10 +95,6 @@ pub(super) async fn ask(host: &str, protocol: &str, stream: BoxStream) -> io::Re
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     Ok(stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec))
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 /// Believes every certificate. Nothing is sent over such a session.

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
+use crate::world::now;
 use crate::world::types;
 
 /// Go's zero time, which Teleport sends for times that are not set.
@@ -156,9 +157,4 @@ fn add_review(
         reason: reason.to_owned(),
         created,
     });
-}
-
-fn now() -> SystemTime {
-    #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
-    SystemTime::now()
 }

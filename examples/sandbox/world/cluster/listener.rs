@@ -145,9 +145,7 @@ fn life(certificate: &[u8]) -> Duration {
     let parsed = x509_parser::parse_x509_certificate(certificate).ok();
     let end = parsed.map_or(0, |(_, certificate)| certificate.validity().not_after.timestamp());
     let end = SystemTime::UNIX_EPOCH + Duration::from_secs(end.try_into().unwrap_or_default());
-    #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
-    let now = SystemTime::now();
-    end.duration_since(now).unwrap_or_default()
+    end.duration_since(world::now()).unwrap_or_default()
 }
 
 /// A connection that breaks when the cluster stops.

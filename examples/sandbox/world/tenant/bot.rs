@@ -3,6 +3,7 @@
 use serde_json::Value;
 use serde_json::json;
 
+use crate::world::now;
 use crate::world::tenant::call::{Asked, Reply};
 use crate::world::tenant::state::{Card, World};
 
@@ -129,9 +130,4 @@ fn put(world: &mut World, conversation: &str, id: &str, activity: Value) -> Repl
     card.history.push(activity);
     card.times.push(now());
     Reply::ok(200, json!({"id": id}))
-}
-
-fn now() -> std::time::SystemTime {
-    #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
-    std::time::SystemTime::now()
 }

@@ -1,0 +1,34 @@
+//! Free loopback ports, for everything that speaks TCP by itself.
+
+use std::io;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::world;
+
+/// Opens a free loopback port.
+///
+/// # Panics
+/// If none can be had.
+pub async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a loopback port can be had");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    (listener, address.to_string())
+}
+
+/// Serves each connection on its own; one that breaks is its own end.
+pub fn serve<F>(listener: TcpListener, each: impl Fn(TcpStream) -> F + Send + 'static)
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    world::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Small pieces must not wait for each other.
+            let _ = stream.set_nodelay(true);
+            let served = each(stream);
+            world::spawn(async move { served.await.is_ok() });
+        }
+    });
+}

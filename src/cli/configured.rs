@@ -1,0 +1,45 @@
+//! What the commands that read a configuration have in common.
+
+use std::path::PathBuf;
+
+use crate::cli::environment;
+use crate::config;
+use crate::config::{Loaded, Problems, Settings};
+use crate::msteams::{Error, Teams};
+
+/// The argument that names the file.
+#[derive(Debug, clap::Args)]
+pub(super) struct ConfigFile {
+    /// Configuration file
+    #[arg(
+        short = 'c',
+        long = "config",
+        value_name = "FILE",
+        default_value = "/etc/teleport-msteams.toml"
+    )]
+    pub(super) path: PathBuf,
+}
+
+impl ConfigFile {
+    pub(super) fn load(&self) -> Result<Loaded, Problems> {
+        config::load(&self.path, &environment::variable)
+    }
+
+    /// Reads the file for a command that keeps no log; what is odd goes to stderr.
+    pub(super) fn settings(&self) -> Result<Settings, Problems> {
+        let Loaded { settings, warnings } = self.load()?;
+        for warning in warnings {
+            eprintln!("WARNING: {warning}");
+        }
+        Ok(settings)
+    }
+}
+
+/// Finds the app in the catalog, and says so in the words of Teleport's guide.
+pub(super) async fn find_app(settings: &Settings) -> Result<Teams, Error> {
+    println!(" - Checking application {} status...", settings.microsoft.teams_app_id);
+    let teams = Teams::new(&settings.microsoft, &settings.limits)?;
+    let app = teams.find_app().await?;
+    println!(" - Application found in the team app store (internal ID: {})", app.id);
+    Ok(teams)
+}
