@@ -18,8 +18,8 @@ const AT_ONCE: usize = 8;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Channels are left alone: remove the app from their teams in Teams. People who got the app as suggested reviewers are not in
-the configuration and keep it.
+Channels are left alone: remove the app from their teams in Teams. People who got the app as \
+suggested reviewers are not in the configuration and keep it.
 
 Examples:
   teleport-msteams uninstall --dry-run
