@@ -2,6 +2,7 @@
 //!
 //! `cards --fuzz N --seed S` adds N cards whose every text is random, and rich in characters that begin markup.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use clap::Parser;
@@ -119,6 +120,7 @@ fn request(stage: Stage) -> AccessRequest {
         reviews: Vec::new(),
         suggested_reviewers: Vec::new(),
         resources: vec![resource("web-01")],
+        system_annotations: BTreeMap::new(),
         created: time(0),
         access_until: time(28_800),
         access_from: time(3_600),

@@ -7,3 +7,4 @@ pub mod card;
 pub mod lifecycle;
 pub mod recipients;
 pub mod request;
+pub mod rules;

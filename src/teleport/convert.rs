@@ -1,5 +1,7 @@
 //! From Teleport's messages to our own types, and nothing else.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::domain::request::{AccessList, AccessRequest, RequestId, Resource, Review, Stage, Verdict};
@@ -28,6 +30,7 @@ pub(super) fn access_request(message: types::AccessRequestV3) -> Option<AccessRe
         reviews: spec.reviews.into_iter().map(review).collect(),
         suggested_reviewers: spec.suggested_reviewers,
         resources,
+        system_annotations: lists(spec.system_annotations),
         created: time(spec.created),
         access_until,
         access_from: time(spec.assume_start_time),
@@ -37,6 +40,12 @@ pub(super) fn access_request(message: types::AccessRequestV3) -> Option<AccessRe
             title: list.title,
         }),
     })
+}
+
+/// Reads lists of texts by key, such as annotations or traits.
+pub(super) fn lists(message: Option<types::LabelValues>) -> BTreeMap<String, Vec<String>> {
+    let lists = message.unwrap_or_default().values.into_iter();
+    lists.map(|(key, list)| (key, list.values)).collect()
 }
 
 /// Reads the newer list of resources, which wins where it is not empty, or the older one.

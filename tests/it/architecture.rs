@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("domain::request", &[]),
     ("domain::recipients", &["domain::request"]),
     ("domain::card", &["domain::request"]),
+    ("domain::rules", &["domain::request", "domain::recipients"]),
     (
         "domain::lifecycle",
         &["domain::request", "domain::recipients", "domain::card"],

@@ -1,6 +1,6 @@
 //! What is planned for a request, whatever was seen and told before.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -29,6 +29,7 @@ fn request(stage: Stage, reviews: usize) -> AccessRequest {
         reviews: vec![review; reviews],
         suggested_reviewers: Vec::new(),
         resources: Vec::new(),
+        system_annotations: BTreeMap::new(),
         created: None,
         access_until: None,
         access_from: None,

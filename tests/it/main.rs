@@ -15,6 +15,7 @@ mod reconnect;
 mod renewal;
 mod requests;
 mod roads;
+mod rules;
 mod startup;
 mod support;
 mod uninstall;

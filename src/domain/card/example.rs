@@ -1,5 +1,7 @@
 //! The two messages with which `validate` shows that somebody can be told.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::domain::card::schema::{Element, TextBlock};
@@ -48,6 +50,7 @@ pub fn example(id: &str, now: Timestamp) -> Message {
         ],
         suggested_reviewers: Vec::new(),
         resources: Vec::new(),
+        system_annotations: BTreeMap::new(),
         created: Some(now),
         access_until: None,
         access_from: None,

@@ -78,6 +78,8 @@ fn utf16_bytes(card: &Card) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use jiff::Timestamp;
     use proptest::prelude::*;
 
@@ -116,6 +118,7 @@ mod tests {
             reviews: reviews.collect(),
             suggested_reviewers: Vec::new(),
             resources: Vec::new(),
+            system_annotations: BTreeMap::new(),
             created: Some(time("2024-05-07T09:05:00Z")),
             access_until: Some(time("2024-05-07T17:05:00Z")),
             access_from: None,

@@ -17,8 +17,26 @@ pub struct RoutingTable {
 pub struct Recipients {
     /// Each once, in the order of the table and then of the suggestions.
     pub addresses: Vec<Address>,
-    /// Suggested reviewers that are no mail addresses, as they were written.
+    /// Who is named and cannot be told, as written: suggested reviewers without a mail address, a rule's odd recipients.
     pub unreachable: Vec<String>,
+}
+
+impl Recipients {
+    /// Reads texts of which each may be an address.
+    pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut found = Found::default();
+        let mut unreachable = Vec::new();
+        for text in texts {
+            match Address::parse(text) {
+                Ok(address) => found.add(address),
+                Err(_) => unreachable.push(text.to_owned()),
+            }
+        }
+        Self {
+            addresses: found.addresses,
+            unreachable,
+        }
+    }
 }
 
 impl RoutingTable {
@@ -30,7 +48,9 @@ impl RoutingTable {
     pub fn recipients(&self, request: &AccessRequest) -> Recipients {
         let mut found = Found::default();
         for role in &request.roles {
-            for address in self.roles.get(role).unwrap_or(&self.others) {
+            // An empty entry is none.
+            let entry = self.roles.get(role).filter(|entry| !entry.is_empty());
+            for address in entry.unwrap_or(&self.others) {
                 found.add(address.clone());
             }
         }

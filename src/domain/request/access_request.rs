@@ -1,5 +1,6 @@
 //! The whole state of an access request at one moment.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -23,6 +24,8 @@ pub struct AccessRequest {
     /// User names or anything else; only mail addresses among them can be told.
     pub suggested_reviewers: Vec<String>,
     pub resources: Vec<Resource>,
+    /// What Teleport's administrators attached to the requester's roles, by key.
+    pub system_annotations: BTreeMap<String, Vec<String>>,
     pub created: Option<Timestamp>,
     /// The latest moment until which the access may last.
     pub access_until: Option<Timestamp>,

@@ -1,0 +1,140 @@
+//! A rule that was read once and can be asked often.
+
+use jiff::Timestamp;
+
+use crate::domain::rules::predicate::{Answer, Condition, Error, ErrorKind};
+use crate::domain::rules::rule::Rule;
+use crate::domain::rules::schedule::{Duty, Zones};
+use crate::domain::rules::subject::Subject;
+
+/// A rule with its condition and schedules understood, or with why they are not.
+#[derive(Clone, Debug)]
+pub struct CompiledRule {
+    rule: Rule,
+    condition: Result<Condition, Error>,
+    duties: Vec<(String, Duty)>,
+}
+
+/// What a rule says of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Matches,
+    /// The request was made outside every schedule.
+    OffDuty,
+    False,
+    /// The condition gives neither true nor false.
+    NotBoolean,
+    Failed(Failure),
+}
+
+/// Why a rule could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    Condition(ErrorKind),
+    Schedule,
+}
+
+impl FailureKind {
+    /// Returns the word for machines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Condition(kind) => kind.as_str(),
+            Self::Schedule => "schedule",
+        }
+    }
+}
+
+impl CompiledRule {
+    pub fn new(rule: Rule, zones: Zones<'_>) -> Self {
+        let duty = |(name, schedule)| (String::clone(name), Duty::new(schedule, zones));
+        Self {
+            condition: Condition::new(&rule.condition),
+            duties: rule.schedules.iter().map(duty).collect(),
+            rule,
+        }
+    }
+
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// Returns what keeps the rule from ever being asked.
+    pub fn broken(&self) -> Option<&Error> {
+        self.condition.as_ref().err()
+    }
+
+    /// Asks the rule about a request that was made at a moment; one without a moment was made in the year 1.
+    pub fn verdict(&self, subject: &Subject, created: Option<Timestamp>) -> Verdict {
+        match self.on_duty(created.unwrap_or(YEAR_1)) {
+            Err(message) => {
+                let kind = FailureKind::Schedule;
+                return Verdict::Failed(Failure { kind, message });
+            }
+            Ok(false) => return Verdict::OffDuty,
+            Ok(true) => {}
+        }
+        let answer = match &self.condition {
+            Ok(condition) => condition.holds(subject),
+            Err(error) => Err(error.clone()),
+        };
+        match answer {
+            Ok(Answer::Yes) => Verdict::Matches,
+            Ok(Answer::No) => Verdict::False,
+            Ok(Answer::NotBoolean) => Verdict::NotBoolean,
+            Err(error) => Verdict::Failed(Failure {
+                kind: FailureKind::Condition(error.kind),
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    /// A schedule that covers the moment wins; one that is broken counts only if none does.
+    fn on_duty(&self, moment: Timestamp) -> Result<bool, String> {
+        let mut broken = None;
+        for (name, duty) in &self.duties {
+            match duty.covers(moment) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(message) => broken = Some(format!("schedule {name:?}: {message}")),
+            }
+        }
+        broken.map_or(Ok(self.duties.is_empty()), Err)
+    }
+
+    /// Says why a rule does not match a request; nothing if it does.
+    pub fn why_not(&self, subject: &Subject, verdict: &Verdict) -> Option<String> {
+        match verdict {
+            Verdict::Matches => None,
+            Verdict::OffDuty => Some("the request was made outside its schedules".to_owned()),
+            Verdict::NotBoolean => Some("its condition is neither true nor false".to_owned()),
+            Verdict::Failed(failure) => Some(failure.message.clone()),
+            Verdict::False => {
+                let condition = self.condition.as_ref().ok();
+                let parts = condition
+                    .map(|condition| condition.deciding(subject))
+                    .unwrap_or_default();
+                Some(match parts.as_slice() {
+                    [part] => format!("{part} is false"),
+                    parts => format!("all are false: {}", parts.join(" · ")),
+                })
+            }
+        }
+    }
+
+    pub fn uses_labels(&self) -> bool {
+        self.condition.as_ref().is_ok_and(Condition::uses_labels)
+    }
+
+    pub fn uses_traits(&self) -> bool {
+        self.condition.as_ref().is_ok_and(Condition::uses_traits)
+    }
+}
+
+/// What Teleport writes for a time that is not set.
+const YEAR_1: Timestamp = Timestamp::constant(-62_135_596_800, 0);

@@ -1,0 +1,112 @@
+//! The tree of a condition, before any name in it means something.
+
+use std::fmt;
+
+use crate::domain::rules::predicate::error::Span;
+
+/// A part of a condition. Two are equal if they say the same, wherever they stand.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    pub span: Span,
+    pub node: Node,
+}
+
+/// What a part is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node {
+    Name(String),
+    /// Bytes: an escape can write any of them.
+    String(Vec<u8>),
+    Int(i64),
+    Float,
+    /// `base.name`
+    Member(Box<Expr>, String),
+    /// `base[key]`
+    Index(Box<Expr>, Box<Expr>),
+    /// `callee(arguments)`
+    Call(Box<Expr>, Vec<Expr>),
+    Not(Box<Expr>),
+    /// `a == b`, or `a != b` where the flag is set.
+    Equal(Box<Expr>, Box<Expr>, bool),
+    /// `a && b && …`, two at least.
+    And(Vec<Expr>),
+    /// `a || b || …`, two at least.
+    Or(Vec<Expr>),
+    /// `(inner)`; a name in it is no longer the beginning of a path.
+    Paren(Box<Expr>),
+    /// Something of Go's that conditions do not know, with the operands that are looked at before it is refused.
+    Refused(&'static str, Vec<Expr>),
+}
+
+impl PartialEq for Expr {
+    fn eq(&self, other: &Self) -> bool {
+        self.node == other.node
+    }
+}
+
+impl Expr {
+    /// Returns the names of a path such as `a.b.c`; nothing for anything else.
+    pub(super) fn path(&self) -> Option<String> {
+        match &self.node {
+            Node::Name(name) => Some(name.clone()),
+            Node::Member(base, name) => Some(format!("{}.{name}", base.path()?)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Expr {
+    /// Writes the condition so that reading it again gives the same tree.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.node {
+            Node::Name(name) => f.write_str(name),
+            Node::String(bytes) => quote(f, bytes),
+            Node::Int(number) => write!(f, "{number}"),
+            Node::Float => f.write_str("1.5"),
+            Node::Member(base, name) => write!(f, "{base}.{name}"),
+            Node::Index(base, key) => write!(f, "{base}[{key}]"),
+            Node::Call(callee, arguments) => {
+                write!(f, "{callee}(")?;
+                list(f, arguments, ", ")?;
+                f.write_str(")")
+            }
+            Node::Not(operand) => write!(f, "!{operand}"),
+            Node::Equal(left, right, negated) => {
+                let sign = if *negated { "!=" } else { "==" };
+                write!(f, "{left} {sign} {right}")
+            }
+            Node::And(operands) => list(f, operands, " && "),
+            Node::Or(operands) => list(f, operands, " || "),
+            Node::Paren(inner) => write!(f, "({inner})"),
+            Node::Refused(what, _) => write!(f, "/* {what} */"),
+        }
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, parts: &[Expr], between: &str) -> fmt::Result {
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            f.write_str(between)?;
+        }
+        write!(f, "{part}")?;
+    }
+    Ok(())
+}
+
+fn quote(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    f.write_str("\"")?;
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                '"' | '\\' => write!(f, "\\{letter}")?,
+                '\n' => f.write_str("\\n")?,
+                letter if letter.is_control() || letter == '\u{feff}' => write!(f, "\\U{:08x}", u32::from(letter))?,
+                letter => write!(f, "{letter}")?,
+            }
+        }
+        for byte in chunk.invalid() {
+            write!(f, "\\x{byte:02x}")?;
+        }
+    }
+    f.write_str("\"")
+}

@@ -1,0 +1,28 @@
+//! An Access Monitoring Rule, as far as it concerns notifications.
+
+use std::collections::BTreeMap;
+
+use crate::domain::rules::schedule::Schedule;
+
+/// What a rule has to look at to concern us.
+pub const SUBJECT: &str = "access_request";
+
+/// One rule as it is written. Whether it can be understood is another matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    pub name: String,
+    pub subjects: Vec<String>,
+    pub condition: String,
+    /// The plugin that is to notify; empty if the rule does not notify.
+    pub plugin: String,
+    pub recipients: Vec<String>,
+    /// No schedule means always.
+    pub schedules: BTreeMap<String, Schedule>,
+}
+
+impl Rule {
+    /// Tells whether a plugin of this name acts on the rule.
+    pub fn belongs_to(&self, plugin: &str) -> bool {
+        self.plugin == plugin && self.subjects.iter().any(|subject| subject == SUBJECT)
+    }
+}

@@ -1,0 +1,119 @@
+//! The rules in force, and whom they want told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::domain::recipients::{Recipients, RoutingTable};
+use crate::domain::request::AccessRequest;
+use crate::domain::rules::compiled::{CompiledRule, Verdict};
+use crate::domain::rules::subject::Subject;
+
+/// Rules by name, in the order of their names.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSet(BTreeMap<String, Arc<CompiledRule>>);
+
+/// Whom a request goes to, and who said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub recipients: Recipients,
+    pub source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// At least one rule that matches names somebody.
+    Rules,
+    /// The routing table and the suggested reviewers.
+    Static,
+    /// Nobody is to be told.
+    None,
+}
+
+impl RuleSet {
+    /// Puts a rule in the place of one of its name.
+    pub fn put(&mut self, rule: Arc<CompiledRule>) {
+        self.0.insert(rule.rule().name.clone(), rule);
+    }
+
+    /// Removes a rule; tells whether it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.0.remove(name).is_some()
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Arc<CompiledRule>> {
+        self.0.get(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<CompiledRule>> {
+        self.0.values()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn uses_labels(&self) -> bool {
+        self.iter().any(|rule| rule.uses_labels())
+    }
+
+    pub fn uses_traits(&self) -> bool {
+        self.iter().any(|rule| rule.uses_traits())
+    }
+
+    /// Asks every rule about a request.
+    pub fn verdicts<'a>(
+        &'a self,
+        request: &'a AccessRequest,
+        subject: &'a Subject,
+    ) -> impl Iterator<Item = (&'a CompiledRule, Verdict)> {
+        let verdict = |rule: &'a Arc<CompiledRule>| (&**rule, rule.verdict(subject, request.created));
+        self.iter().map(verdict)
+    }
+}
+
+impl Route {
+    /// Decides whom a request goes to.
+    ///
+    /// If the rules that match name anybody, exactly those are told, and neither the table nor the suggested reviewers
+    /// count; also if nobody lives at their addresses. An empty text names nobody.
+    pub fn new<'a>(
+        matching: impl IntoIterator<Item = &'a CompiledRule>,
+        table: &RoutingTable,
+        request: &AccessRequest,
+    ) -> Self {
+        let named = matching.into_iter().flat_map(|rule| &rule.rule().recipients);
+        let mut seen = BTreeSet::new();
+        let named: Vec<&str> = named
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty() && seen.insert(*text))
+            .collect();
+        if !named.is_empty() {
+            return Self {
+                recipients: Recipients::of(named),
+                source: Source::Rules,
+            };
+        }
+        let recipients = table.recipients(request);
+        let source = if recipients.addresses.is_empty() {
+            Source::None
+        } else {
+            Source::Static
+        };
+        Self { recipients, source }
+    }
+}
+
+impl Source {
+    /// Returns the word for machines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rules => "rules",
+            Self::Static => "static",
+            Self::None => "none",
+        }
+    }
+}

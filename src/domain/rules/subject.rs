@@ -1,0 +1,51 @@
+//! What a rule looks at.
+
+use jiff::Timestamp;
+
+use crate::domain::request::AccessRequest;
+use crate::domain::rules::labels::Labels;
+use crate::domain::rules::predicate::{Dict, Instant, Set};
+
+/// An access request with what is known of its requester and its resources.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    pub roles: Set,
+    pub suggested_reviewers: Set,
+    pub system_annotations: Dict,
+    pub user: String,
+    pub reason: String,
+    pub created: Instant,
+    pub expiry: Instant,
+    /// Why they are not known, if they are not.
+    pub labels: Result<Labels, String>,
+    pub traits: Dict,
+}
+
+impl Subject {
+    /// Brings a request together with what was looked up for it.
+    pub fn new(request: &AccessRequest, traits: Dict, labels: Result<Labels, String>) -> Self {
+        let time = |time: Option<Timestamp>| time.map_or(Instant::ZERO, Instant::from);
+        Self {
+            roles: set_of(&request.roles),
+            suggested_reviewers: set_of(&request.suggested_reviewers),
+            system_annotations: dict_of(&request.system_annotations),
+            user: request.user.clone(),
+            reason: request.reason.clone(),
+            created: time(request.created),
+            expiry: time(request.expires),
+            labels,
+            traits,
+        }
+    }
+}
+
+/// Collects texts; duplicates collapse.
+pub fn set_of<'a>(texts: impl IntoIterator<Item = &'a String>) -> Set {
+    texts.into_iter().map(|text| text.clone().into_bytes()).collect()
+}
+
+/// Collects lists of texts by key.
+pub fn dict_of<'a>(lists: impl IntoIterator<Item = (&'a String, &'a Vec<String>)>) -> Dict {
+    let entry = |(key, list): (&'a String, &'a Vec<String>)| (key.clone().into_bytes(), set_of(list));
+    lists.into_iter().map(entry).collect()
+}

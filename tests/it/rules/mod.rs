@@ -1,0 +1,3 @@
+//! Access Monitoring Rules.
+
+mod vectors;
