@@ -12,7 +12,10 @@ use std::{env, error, fs};
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo::rerun-if-changed=proto");
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let descriptors = protox::compile(["auth.proto"], ["proto"])?;
+    let descriptors = protox::compile(
+        ["auth.proto", "rules.proto", "userloginstate.proto", "users.proto"],
+        ["proto"],
+    )?;
     for (folder, client, server) in [("client", true, false), ("server", false, true)] {
         let out = out.join(folder);
         fs::create_dir_all(&out)?;

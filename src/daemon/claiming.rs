@@ -11,6 +11,7 @@ use crate::daemon::context::Context;
 use crate::daemon::memory::{Known, Memory, Stored};
 use crate::domain::lifecycle::{Observed, Record};
 use crate::domain::request::RequestId;
+use crate::domain::rules::Route;
 use crate::teleport::{Error, Swap};
 
 /// How an attempt to claim ended.
@@ -73,6 +74,7 @@ pub(super) async fn claim(
     context: &Context,
     id: &RequestId,
     observed: &Observed,
+    decided: Option<&Route>,
     memory: &mut Memory,
 ) -> Result<Claimed, Error> {
     let (expect, map, mut record) = match &memory.stored {
@@ -88,6 +90,10 @@ pub(super) async fn claim(
             record = Record::begin(request);
         }
         record.expires = request.expires;
+    }
+    // Decided once: rules that change do not reach a request that was announced.
+    if let (Some(route), None) = (decided, &record.named) {
+        record.named = Some(route.named());
     }
     record.claim = Some(context.mark(true));
     let changes = Known::changes(&map, &record);

@@ -1,5 +1,6 @@
 //! What every lane works with.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::config::Limits;
+use crate::daemon::routing::Lookups;
+use crate::daemon::rulebook::RuleBook;
 use crate::domain::card::Cluster;
 use crate::domain::lifecycle::Claim;
 use crate::domain::recipients::RoutingTable;
@@ -32,6 +35,8 @@ pub(super) struct Context {
     pub(super) client: Client,
     pub(super) teams: Teams,
     pub(super) routing: RoutingTable,
+    pub(super) rules: RuleBook,
+    pub(super) lookups: Lookups,
     pub(super) cluster: Cluster,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
@@ -42,6 +47,8 @@ pub(super) struct Context {
     /// A name that no other process has, for claims.
     replica: String,
     beats: AtomicU64,
+    /// Some request has no recipients.
+    untold: AtomicBool,
     started: Timestamp,
 }
 
@@ -59,6 +66,8 @@ impl Context {
             client,
             teams,
             routing,
+            rules: RuleBook::new(metrics.clone()),
+            lookups: Lookups::new(),
             cluster,
             limits,
             metrics,
@@ -67,6 +76,7 @@ impl Context {
             updating: Semaphore::new(UPDATING),
             replica: uuid::Uuid::new_v4().simple().to_string(),
             beats: AtomicU64::new(0),
+            untold: AtomicBool::new(false),
             started: clock::now(),
         }
     }
@@ -78,6 +88,16 @@ impl Context {
             owner: self.replica.clone(),
             beat: self.beats.fetch_add(1, Ordering::Relaxed),
         }
+    }
+
+    /// Notes that a request has no recipients.
+    pub(super) fn leave_untold(&self) {
+        self.untold.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether a request had no recipients since this was asked last.
+    pub(super) fn untold(&self) -> bool {
+        self.untold.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn is_ours(&self, claim: &Claim) -> bool {

@@ -12,6 +12,8 @@ mod memory;
 mod preload;
 mod reconcile;
 mod resync;
+mod routing;
+mod rulebook;
 mod run;
 mod settling;
 mod tasks;

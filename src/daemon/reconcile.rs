@@ -13,10 +13,12 @@ use crate::daemon::claiming::{Claimed, Lease, claim, others_turn};
 use crate::daemon::context::Context;
 use crate::daemon::deliver::{Delivered, deliver};
 use crate::daemon::memory::{Memory, Stored};
+use crate::daemon::routing::route;
 use crate::daemon::settling::Ledger;
 use crate::domain::lifecycle::{Facts, Observed, Plan, Why, Work, plan};
 use crate::domain::recipients::Recipients;
 use crate::domain::request::{RequestId, Stage};
+use crate::domain::rules::Route;
 use crate::telemetry::Delivery;
 use crate::teleport::Error;
 
@@ -43,7 +45,7 @@ pub(super) async fn reconcile(
     memory: &mut Memory,
     stop: &CancellationToken,
 ) -> Outcome {
-    let recipients = recipients(context, id, observed, memory.failures == 0);
+    let mut decided = None;
     for _ in 0..LOST_CLAIMS {
         if stop.is_cancelled() {
             return Outcome::Interrupted;
@@ -51,6 +53,14 @@ pub(super) async fn reconcile(
         if let Err(error) = gather(context, id, observed, memory).await {
             return not_now(id, memory, &error);
         }
+        let found = tokio::select! {
+            () = stop.cancelled() => return Outcome::Interrupted,
+            found = recipients(context, observed, memory, &mut decided) => found,
+        };
+        let recipients = match found {
+            Ok(recipients) => recipients,
+            Err(error) => return not_now(id, memory, &error),
+        };
         let now = clock::now();
         let facts = Facts {
             cluster: &context.cluster,
@@ -63,7 +73,7 @@ pub(super) async fn reconcile(
             now,
         };
         let work = match plan(facts) {
-            Plan::Nothing(why) => return nothing(id, why),
+            Plan::Nothing(why) => return nothing(context, id, why),
             Plan::Work(work) => work,
         };
         if let Some(wait) = others_turn(context, memory) {
@@ -81,7 +91,7 @@ pub(super) async fn reconcile(
             slot = slots.acquire() => slot,
         };
         let begun = Instant::now();
-        let claimed = claim(context, id, observed, memory).await;
+        let claimed = claim(context, id, observed, decided.as_ref(), memory).await;
         let forgotten = match claimed {
             Ok(Claimed::Ours) => false,
             Ok(Claimed::Lost) => continue,
@@ -119,22 +129,44 @@ async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: 
     Ok(())
 }
 
-fn recipients(context: &Context, id: &RequestId, observed: &Observed, tell: bool) -> Recipients {
+/// Returns whom a pending request goes to: whom the rules named when it was claimed, or whom they and the table name now.
+async fn recipients(
+    context: &Context,
+    observed: &Observed,
+    memory: &Memory,
+    decided: &mut Option<Route>,
+) -> Result<Recipients, Error> {
     let Observed::Request(request) = observed else {
-        return Recipients::default();
+        return Ok(Recipients::default());
     };
-    let recipients = context.routing.recipients(request);
-    if tell && request.stage == Stage::Pending {
+    if request.stage != Stage::Pending {
+        return Ok(Recipients::default());
+    }
+    let recipients = match memory.record().and_then(|record| record.named.as_deref()) {
+        Some([]) => context.routing.recipients(request),
+        Some(named) => Recipients::of(named.iter().map(String::as_str)),
+        None => {
+            let route = match decided.take() {
+                Some(route) => route,
+                None => route(context, request, memory.failures).await?,
+            };
+            decided.insert(route).recipients.clone()
+        }
+    };
+    if memory.failures == 0 {
         for reviewer in &recipients.unreachable {
-            debug!(request.id = %id, reviewer, "Suggested reviewer has no mail address and is not told");
+            debug!(request.id = %request.id, reviewer, "Has no mail address and is not told");
         }
     }
-    recipients
+    Ok(recipients)
 }
 
-fn nothing(id: &RequestId, why: Why) -> Outcome {
+fn nothing(context: &Context, id: &RequestId, why: Why) -> Outcome {
     match why {
-        Why::NoRecipients => warn!(request.id = %id, "No recipients to notify"),
+        Why::NoRecipients => {
+            context.leave_untold();
+            warn!(request.id = %id, "No recipients to notify");
+        }
         Why::UnknownState => warn!(request.id = %id, "Unknown request state; its cards are left alone"),
         Why::UpToDate | Why::NeverAnnounced | Why::Behind => debug!(request.id = %id, ?why, "Nothing to do"),
     }

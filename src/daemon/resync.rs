@@ -12,11 +12,12 @@ use crate::domain::lifecycle::{Record, Shown};
 use crate::domain::request::{AccessRequest, Stage};
 use crate::teleport::Error;
 
-/// Lists requests and records.
+/// Lists rules, then requests and records.
 ///
 /// A request that is not listed may be over, or hidden from our role. Its cards are closed only if its recorded end has
 /// passed; others are left alone, and told of once.
 pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<(), Error> {
+    context.rules.load(&context.client).await?;
     let listing = lanes.begin_listing();
     let mut records = context.client.all_plugin_data().await?;
     let mut listed = HashSet::new();

@@ -26,7 +26,7 @@ use crate::domain::card;
 use crate::msteams::Teams;
 use crate::telemetry::systemd;
 use crate::telemetry::{Connection, Diagnostics, Health, Metrics};
-use crate::teleport::{Client, Error, Meaning, Watch, WatchEvent};
+use crate::teleport::{Client, Error, Meaning, RULES, Watch, WatchEvent};
 
 /// Events that may wait for the dispatcher, which only sorts them into lanes. The server keeps another thousand for us
 /// and cuts us off only after most of a minute.
@@ -97,6 +97,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         connection: 0,
         failures: 0,
         ready: false,
+        rules_changed: false,
     };
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
@@ -171,6 +172,8 @@ struct Dispatcher {
     /// Attempts to connect that failed in a row.
     failures: u32,
     ready: bool,
+    /// Requests that nobody was told of may have recipients now.
+    rules_changed: bool,
 }
 
 impl Dispatcher {
@@ -188,6 +191,10 @@ impl Dispatcher {
                     systemd::alive();
                     self.health.turned(self.context.teams.holds_tokens());
                     self.context.metrics.open_requests(self.lanes.count());
+                    // A pulse apart, since rules often change many at a time.
+                    if std::mem::take(&mut self.rules_changed) && self.context.untold() {
+                        self.list(&sender, Duration::ZERO);
+                    }
                 }
                 event = self.events.recv() => match event {
                     // The watch has ended; `tasks` says so.
@@ -225,10 +232,7 @@ impl Dispatcher {
                 } else {
                     debug!(road, "Watcher connected");
                 }
-                for kind in denied {
-                    let hint = format!("the role needs read on {kind}");
-                    debug!(kind, hint, "Our role may not watch this kind; the TOML routes");
-                }
+                self.context.rules.watched(!denied.contains(&RULES));
                 self.failures = 0;
                 return Ok(true);
             }
@@ -237,6 +241,14 @@ impl Dispatcher {
                 self.lanes.event(*request);
             }
             WatchEvent::Gone(id) => self.lanes.gone(&id),
+            WatchEvent::Rule(rule) => {
+                self.context.rules.put(*rule);
+                self.rules_changed = true;
+            }
+            WatchEvent::RuleGone(name) => {
+                self.context.rules.remove(&name);
+                self.rules_changed = true;
+            }
             WatchEvent::Disconnected { error, pause } => {
                 self.health.watching(false);
                 systemd::status("Events of Teleport are not received; trying again");

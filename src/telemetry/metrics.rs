@@ -28,6 +28,8 @@ struct Numbers {
     last_resync: IntGauge,
     identity_expiry: IntGauge,
     identity_renewals: IntCounterVec,
+    rules: IntGaugeVec,
+    rule_errors: IntCounterVec,
 }
 
 /// What became of one card for one recipient.
@@ -89,6 +91,21 @@ impl Metrics {
                 "New credentials that were taken up, and files that could not be used, by outcome.",
                 "outcome",
             ),
+            rules: register(
+                &registry,
+                IntGaugeVec::new(
+                    options(
+                        "rules",
+                        "Access monitoring rules for this program, by whether they can be understood.",
+                    ),
+                    &["state"],
+                ),
+            ),
+            rule_errors: counters(
+                "rule_errors_total",
+                "Rules that could not be asked about a request, by what failed.",
+                "kind",
+            ),
             registry: registry.clone(),
         };
         let metrics = Self(Arc::new(numbers));
@@ -102,6 +119,10 @@ impl Metrics {
         for outcome in ["done", "failed"] {
             metrics.0.identity_renewals.with_label_values(&[outcome]);
         }
+        for kind in ["parse", "type", "eval", "schedule"] {
+            metrics.0.rule_errors.with_label_values(&[kind]);
+        }
+        metrics.rules(0, 0);
         metrics
     }
 
@@ -144,6 +165,18 @@ impl Metrics {
     pub fn identity_renewed(&self, well: bool) {
         let outcome = if well { "done" } else { "failed" };
         self.0.identity_renewals.with_label_values(&[outcome]).inc();
+    }
+
+    /// Notes how many rules are in force, and how many cannot be understood.
+    pub fn rules(&self, in_force: usize, broken: usize) {
+        for (state, count) in [("in_force", in_force), ("broken", broken)] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.0.rules.with_label_values(&[state]).set(count);
+        }
+    }
+
+    pub fn rule_failed(&self, kind: &str) {
+        self.0.rule_errors.with_label_values(&[kind]).inc();
     }
 
     /// Writes everything in Prometheus' text format.

@@ -23,7 +23,7 @@ use crate::teleport::{Error, Keyring, Meaning, convert};
 
 /// Largest message we accept, in bytes. The plugin data of all open requests come as one message of up to a few hundred
 /// bytes for each recipient; gRPC's own 4 MiB would end at some thousand requests.
-const LARGEST_MESSAGE: usize = 64 << 20;
+pub(super) const LARGEST_MESSAGE: usize = 64 << 20;
 
 /// How many requests to ask for at a time; answers must stay below gRPC's 4 MiB on the server's side.
 const PAGE: i32 = 100;
@@ -44,7 +44,7 @@ const OLDEST_SERVER: (u64, u64) = (8, 0);
 /// A client of the Auth Service; clones share one connection, which is opened anew when it breaks.
 #[derive(Clone, Debug)]
 pub struct Client {
-    service: Arc<RwLock<AuthServiceClient<Channel>>>,
+    channel: Arc<RwLock<Channel>>,
     connector: Connector,
     patience: Duration,
     ping_every: Duration,
@@ -72,7 +72,7 @@ impl Client {
         let roads = Roads::new(settings, limits.teleport_dial_timeout);
         let connector = Connector::new(keyring, roads);
         Ok(Self {
-            service: Arc::new(RwLock::new(service(&connector, limits.teleport_ping_every))),
+            channel: Arc::new(RwLock::new(channel(&connector, limits.teleport_ping_every))),
             connector,
             patience: limits.teleport_timeout,
             ping_every: limits.teleport_ping_every,
@@ -110,9 +110,9 @@ impl Client {
 
     /// Opens another connection and, once it is proved to work, gives it to everybody; calls on the old one go on.
     pub(super) async fn move_on(&self) -> Result<(), Error> {
-        let successor = service(&self.connector, self.ping_every);
-        self.ping_with(successor.clone()).await?;
-        *self.service.write().unwrap_or_else(PoisonError::into_inner) = successor;
+        let successor = channel(&self.connector, self.ping_every);
+        self.ping_with(auth(successor.clone())).await?;
+        *self.channel.write().unwrap_or_else(PoisonError::into_inner) = successor;
         Ok(())
     }
 
@@ -186,7 +186,12 @@ impl Client {
     }
 
     pub(super) fn service(&self) -> AuthServiceClient<Channel> {
-        self.service.read().unwrap_or_else(PoisonError::into_inner).clone()
+        auth(self.channel())
+    }
+
+    /// Returns the connection, for the services beside the large one.
+    pub(super) fn channel(&self) -> Channel {
+        self.channel.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) async fn call<T>(
@@ -230,17 +235,20 @@ impl Client {
     }
 }
 
-fn service(connector: &Connector, ping_every: Duration) -> AuthServiceClient<Channel> {
+fn channel(connector: &Connector, ping_every: Duration) -> Channel {
     let endpoint = Endpoint::from_static("http://teleport.cluster.local");
     // A name that is no valid header leaves the library's own in place.
     let endpoint = endpoint.clone().user_agent(USER_AGENT).unwrap_or(endpoint);
     let connector = connector.clone();
-    let channel = endpoint
+    endpoint
         .origin(http::Uri::from_static("https://teleport.cluster.local"))
         .http2_keep_alive_interval(ping_every)
         .keep_alive_timeout(PING_PATIENCE)
         .keep_alive_while_idle(true)
-        .connect_with_connector_lazy(service_fn(move |_uri| connector.open()));
+        .connect_with_connector_lazy(service_fn(move |_uri| connector.open()))
+}
+
+fn auth(channel: Channel) -> AuthServiceClient<Channel> {
     AuthServiceClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE)
 }
 

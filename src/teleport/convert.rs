@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::request::{AccessList, AccessRequest, RequestId, Resource, Review, Stage, Verdict};
-use crate::teleport::wire::types;
+use crate::domain::rules::{Rule, Schedule, Shift};
+use crate::teleport::wire::{proto, types};
 
 /// Go's zero time, 0001-01-01T00:00:00Z, which stands for "not set" in fields that are always sent.
 const GO_ZERO_SECONDS: i64 = -62_135_596_800;
@@ -90,6 +91,60 @@ fn review(message: types::AccessReview) -> Review {
         reason: message.reason,
         created: time(message.created),
     }
+}
+
+/// Reads a rule; `None` if it has no name.
+pub(super) fn rule(message: types::AccessMonitoringRule) -> Option<Rule> {
+    let name = message.metadata?.name;
+    let spec = message.spec.unwrap_or_default();
+    let notification = spec.notification.unwrap_or_default();
+    let schedules = spec.schedules.into_iter();
+    (!name.is_empty()).then(|| Rule {
+        name,
+        subjects: spec.subjects,
+        condition: spec.condition,
+        plugin: notification.name,
+        recipients: notification.recipients,
+        schedules: schedules.map(|(name, written)| (name, schedule(written))).collect(),
+    })
+}
+
+fn schedule(message: types::RuleSchedule) -> Schedule {
+    let time = message.time.unwrap_or_default();
+    let shifts = time.shifts.into_iter().map(|shift| Shift {
+        weekday: shift.weekday,
+        start: shift.start,
+        end: shift.end,
+    });
+    Schedule {
+        timezone: time.timezone,
+        shifts: shifts.collect(),
+    }
+}
+
+/// Reads the name of a resource and all its labels; what a command prints wins over what is written.
+pub(super) fn labels(message: proto::PaginatedResource) -> Option<(String, BTreeMap<String, String>)> {
+    use proto::paginated_resource::Resource;
+
+    let mut printed = Vec::new();
+    let metadata = match message.resource? {
+        Resource::Node(node) => {
+            let commands = node.spec.unwrap_or_default().cmd_labels;
+            printed.extend(commands.into_iter().map(|(key, command)| (key, command.result)));
+            node.metadata
+        }
+        // Labels belong to what is served; the server has its own.
+        Resource::AppServer(server) => server.spec?.app?.metadata,
+        Resource::DatabaseServer(server) => server.spec?.database?.metadata,
+        Resource::KubernetesServer(server) => server.spec?.cluster?.metadata,
+        Resource::WindowsDesktop(other)
+        | Resource::KubeCluster(other)
+        | Resource::UserGroup(other)
+        | Resource::SamlIdpServiceProvider(other) => other.metadata,
+    };
+    let metadata = metadata?;
+    let labels = metadata.labels.into_iter().chain(printed);
+    Some((metadata.name, labels.collect()))
 }
 
 /// Reads a time; absent, year 1 and times that cannot be are all "not set".

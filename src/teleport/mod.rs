@@ -8,7 +8,9 @@ mod connect;
 mod convert;
 mod error;
 mod identity;
+mod lookups;
 mod plugin_data;
+mod rules;
 mod watch;
 mod wire;
 
@@ -17,4 +19,4 @@ pub use connect::Road;
 pub use error::{Error, Meaning};
 pub use identity::{Identity, IdentityEvent, Keyring};
 pub use plugin_data::Swap;
-pub use watch::{Watch, WatchEvent};
+pub use watch::{RULES, Watch, WatchEvent};

@@ -12,12 +12,14 @@ use tonic::Streaming;
 use crate::backoff::Backoff;
 use crate::config::Limits;
 use crate::domain::request::{AccessRequest, RequestId};
+use crate::domain::rules::Rule;
 use crate::teleport::wire::proto;
 use crate::teleport::wire::proto::event::Resource;
 use crate::teleport::{Client, Error, Meaning, Road, convert};
 
 const REQUESTS: &str = "access_request";
-const RULES: &str = "access_monitoring_rule";
+/// The kind of Access Monitoring Rules.
+pub const RULES: &str = "access_monitoring_rule";
 
 /// What the stream tells. Events of one connection come in the order in which the server sent them.
 #[derive(Debug)]
@@ -32,6 +34,10 @@ pub enum WatchEvent {
     Request(Box<AccessRequest>),
     /// The request was deleted or has expired; the event does not say which.
     Gone(RequestId),
+    /// A rule was made or changed; it may concern another plugin.
+    Rule(Box<Rule>),
+    /// A rule was deleted.
+    RuleGone(String),
     /// The stream ended, in whatever way; events may be lost. The next try comes after the pause.
     Disconnected {
         error: Error,
@@ -120,6 +126,18 @@ impl Watch {
                     let name = header.metadata.map(|metadata| metadata.name).unwrap_or_default();
                     if !name.is_empty() {
                         return Ok(WatchEvent::Gone(RequestId::new(name)));
+                    }
+                }
+                Some(Resource::AccessMonitoringRule(rule)) if operation == i32::from(proto::Operation::Put) => {
+                    if let Some(rule) = convert::rule(rule) {
+                        return Ok(WatchEvent::Rule(Box::new(rule)));
+                    }
+                }
+                Some(Resource::ResourceHeader(header))
+                    if operation == i32::from(proto::Operation::Delete) && header.kind == RULES =>
+                {
+                    if let Some(metadata) = header.metadata {
+                        return Ok(WatchEvent::RuleGone(metadata.name));
                     }
                 }
                 // Kinds, operations and resources of other versions do no harm.

@@ -9,3 +9,24 @@ pub(super) mod proto {
 pub(super) mod types {
     include!(concat!(env!("OUT_DIR"), "/client/types.rs"));
 }
+
+/// The small services, in modules as deep as their packages.
+pub(super) mod teleport {
+    pub mod accessmonitoringrules {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/client/teleport.accessmonitoringrules.v1.rs"));
+        }
+    }
+
+    pub mod userloginstate {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/client/teleport.userloginstate.v1.rs"));
+        }
+    }
+
+    pub mod users {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/client/teleport.users.v1.rs"));
+        }
+    }
+}

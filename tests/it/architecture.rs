@@ -18,7 +18,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("config", &["domain::recipients", "secret"]),
     ("telemetry", &["config"]),
-    ("teleport", &["domain::request", "config", "backoff", "clock", "secret"]),
+    (
+        "teleport",
+        &[
+            "domain::request",
+            "domain::rules",
+            "config",
+            "backoff",
+            "clock",
+            "secret",
+        ],
+    ),
     (
         "msteams",
         &[
@@ -35,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "domain::request",
             "domain::recipients",
+            "domain::rules",
             "domain::card",
             "domain::lifecycle",
             "config",
@@ -48,7 +59,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "domain::request",
             "domain::recipients",
+            "domain::rules",
             "domain::card",
             "clock",
             "config",

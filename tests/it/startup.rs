@@ -183,7 +183,7 @@ async fn a_missing_permission_for_rules_alone_stops_nothing() {
     assert!(
         town.daemon()
             .log()
-            .contains("the role needs read on access_monitoring_rule")
+            .contains("the role needs list and read on access_monitoring_rule")
     );
     town.finish().await;
 }

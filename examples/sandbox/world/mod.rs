@@ -27,6 +27,28 @@ pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/server/proto.rs"));
 }
 
+/// The small services, in modules as deep as their packages.
+#[expect(clippy::pedantic, clippy::allow_attributes, reason = "generated code")]
+pub mod teleport {
+    pub mod accessmonitoringrules {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/server/teleport.accessmonitoringrules.v1.rs"));
+        }
+    }
+
+    pub mod userloginstate {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/server/teleport.userloginstate.v1.rs"));
+        }
+    }
+
+    pub mod users {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/server/teleport.users.v1.rs"));
+        }
+    }
+}
+
 /// Returns the time of day.
 fn now() -> std::time::SystemTime {
     #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]

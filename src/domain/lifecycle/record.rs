@@ -30,6 +30,9 @@ pub struct Record {
     pub unreadable: Vec<String>,
 
     pub claim: Option<Claim>,
+    /// Whom the rules named when the request was claimed first; nobody if the routing table decides. Unknown if that was
+    /// not this program.
+    pub named: Option<Vec<String>>,
     /// When the request itself ends.
     pub expires: Option<Timestamp>,
     /// Recipients that were not told, by their string, and why.

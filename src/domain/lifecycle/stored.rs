@@ -93,6 +93,7 @@ impl Record {
             ("messages", self.messages()),
             ("max_duration", until),
             ("x_claim", claim.unwrap_or_default()),
+            ("x_recipients", self.named.as_ref().map(json).unwrap_or_default()),
             ("x_expires", self.expires.map(seconds).unwrap_or_default()),
             ("x_cards", self.known_cards()),
             ("x_skipped", self.skips()),
@@ -116,6 +117,7 @@ impl Record {
             resolve_reason: text("resolve_reason").to_owned(),
             access_until: time("max_duration").filter(|_| text("max_duration") != GO_ZERO_TIME),
             claim: map.get("x_claim").map(|mark| Claim::parse(mark)),
+            named: serde_json::from_str(text("x_recipients")).ok(),
             expires: time("x_expires"),
             ..Self::default()
         };

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::domain::recipients::Address;
 use crate::domain::rules::predicate::{Answer, Condition, Error, ErrorKind};
 use crate::domain::rules::rule::Rule;
 use crate::domain::rules::schedule::{Duty, Zones};
@@ -125,6 +126,12 @@ impl CompiledRule {
                 })
             }
         }
+    }
+
+    /// Returns the recipients that cannot be anybody, as they are written.
+    pub fn unreachable(&self) -> impl Iterator<Item = &str> {
+        let written = self.rule.recipients.iter().map(|text| text.trim());
+        written.filter(|text| !text.is_empty() && Address::parse(text).is_err())
     }
 
     pub fn uses_labels(&self) -> bool {

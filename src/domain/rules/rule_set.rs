@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::recipients::{Recipients, RoutingTable};
 use crate::domain::request::AccessRequest;
-use crate::domain::rules::compiled::{CompiledRule, Verdict};
-use crate::domain::rules::subject::Subject;
+use crate::domain::rules::compiled::CompiledRule;
 
 /// Rules by name, in the order of their names.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +47,11 @@ impl RuleSet {
         self.0.values()
     }
 
+    /// Puts several rules.
+    pub fn extend(&mut self, rules: impl IntoIterator<Item = Arc<CompiledRule>>) {
+        rules.into_iter().for_each(|rule| self.put(rule));
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -62,16 +66,6 @@ impl RuleSet {
 
     pub fn uses_traits(&self) -> bool {
         self.iter().any(|rule| rule.uses_traits())
-    }
-
-    /// Asks every rule about a request.
-    pub fn verdicts<'a>(
-        &'a self,
-        request: &'a AccessRequest,
-        subject: &'a Subject,
-    ) -> impl Iterator<Item = (&'a CompiledRule, Verdict)> {
-        let verdict = |rule: &'a Arc<CompiledRule>| (&**rule, rule.verdict(subject, request.created));
-        self.iter().map(verdict)
     }
 }
 
@@ -104,6 +98,19 @@ impl Route {
             Source::Static
         };
         Self { recipients, source }
+    }
+
+    /// Returns whom rules named, as they are written; nobody if they did not decide.
+    pub fn named(&self) -> Vec<String> {
+        if self.source != Source::Rules {
+            return Vec::new();
+        }
+        let addresses = self
+            .recipients
+            .addresses
+            .iter()
+            .map(|address| address.as_str().to_owned());
+        addresses.chain(self.recipients.unreachable.iter().cloned()).collect()
     }
 }
 

@@ -1,3 +1,4 @@
 //! Access Monitoring Rules.
 
+mod routing;
 mod vectors;

@@ -92,6 +92,7 @@ impl Draft {
                 name: id,
                 namespace: "default".to_owned(),
                 expires: None,
+                ..types::Metadata::default()
             }),
             spec: Some(spec),
             ..types::AccessRequestV3::default()

@@ -168,6 +168,18 @@ impl Cluster {
         id
     }
 
+    /// Makes a request that is not there yet, for those who want to change it first.
+    pub fn create_quietly(&self, draft: Draft) -> types::AccessRequestV3 {
+        draft.into_request(Uuid::now_v7().to_string(), &self.0.options.name)
+    }
+
+    /// Takes a request as it is, and tells the watchers.
+    pub fn put_request(&self, request: types::AccessRequestV3) {
+        let id = request.metadata.clone().unwrap_or_default().name;
+        self.change(|state| state.requests.insert(id.clone(), request));
+        self.repeat(&id);
+    }
+
     fn approvals(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         self.0.approvals.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -208,7 +220,7 @@ impl Cluster {
             metadata: Some(types::Metadata {
                 name: id.to_owned(),
                 namespace: "default".to_owned(),
-                expires: None,
+                ..types::Metadata::default()
             }),
         };
         let event = proto::Event {

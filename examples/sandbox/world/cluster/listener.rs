@@ -30,6 +30,9 @@ use crate::world::cluster::Cluster;
 use crate::world::cluster::frames::Pings;
 use crate::world::cluster::service::AuthService;
 use crate::world::proto::auth_service_server::AuthServiceServer;
+use crate::world::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_server::AccessMonitoringRulesServiceServer;
+use crate::world::teleport::userloginstate::v1::user_login_state_service_server::UserLoginStateServiceServer;
+use crate::world::teleport::users::v1::users_service_server::UsersServiceServer;
 
 /// Connections whose handshake is done and which nobody serves yet.
 const WAITING: usize = 16;
@@ -63,11 +66,15 @@ pub(super) fn bind(port: u16) -> io::Result<TcpListener> {
 /// Serves until `running` is cancelled, which also closes every connection.
 pub(super) fn serve(cluster: Cluster, listener: TcpListener, running: CancellationToken) {
     let (sender, connections) = mpsc::channel(WAITING);
-    let service = AuthServiceServer::new(AuthService::new(cluster.clone()));
+    let service = AuthService::new(cluster.clone());
     let stopped = running.clone().cancelled_owned();
     world::spawn(async move {
         let incoming = ReceiverStream::new(connections);
-        let server = Server::builder().add_service(service);
+        let server = Server::builder()
+            .add_service(AccessMonitoringRulesServiceServer::new(service.clone()))
+            .add_service(UserLoginStateServiceServer::new(service.clone()))
+            .add_service(UsersServiceServer::new(service.clone()))
+            .add_service(AuthServiceServer::new(service));
         // It ends with an error when its connections are closed under it, which is what a stop is for.
         let _ = server.serve_with_incoming_shutdown(incoming, stopped).await;
     });

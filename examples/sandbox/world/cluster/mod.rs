@@ -4,10 +4,12 @@ mod access_requests;
 mod frames;
 mod handle;
 mod listener;
+mod rules;
 mod service;
 mod state;
 
 pub use access_requests::{Draft, State, Verdict};
 pub use handle::{Cluster, ClusterOptions};
 pub use listener::Hello;
+pub use rules::{Lists, rule};
 pub use state::{ClusterFaults, ClusterState, PluginData, Write};

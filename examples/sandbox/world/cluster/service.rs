@@ -24,6 +24,7 @@ const PAGE: usize = 100;
 /// The kinds that this cluster can watch.
 const KINDS: [&str; 2] = ["access_request", "access_monitoring_rule"];
 
+#[derive(Clone)]
 pub(super) struct AuthService {
     cluster: Cluster,
 }
@@ -33,8 +34,12 @@ impl AuthService {
         Self { cluster }
     }
 
+    pub(super) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
     /// Does what every call does first: counts, waits, checks who calls, and fails if that is switched on.
-    async fn begin<T>(&self, call: &str, request: Request<T>) -> Result<T, Status> {
+    pub(super) async fn begin<T>(&self, call: &str, request: Request<T>) -> Result<T, Status> {
         let (latency, failing) = self.cluster.change(|state| {
             *state.calls.entry(call.to_owned()).or_default() += 1;
             let failing = state.faults.fail_calls > 0;
@@ -150,6 +155,14 @@ impl auth_service_server::AuthService for AuthService {
             access_requests: rest,
             next_key: next_key.unwrap_or_default(),
         }))
+    }
+
+    async fn list_resources(
+        &self,
+        request: Request<proto::ListResourcesRequest>,
+    ) -> Result<Response<proto::ListResourcesResponse>, Status> {
+        let query = self.begin("ListResources", request).await?;
+        self.resources(&query).map(Response::new)
     }
 
     async fn get_plugin_data(

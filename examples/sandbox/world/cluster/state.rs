@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use crate::world::cluster::Hello;
+use crate::world::cluster::{Hello, Lists};
 use crate::world::proto::Event;
-use crate::world::types::{AccessRequestV3, PluginDataUpdateParams};
+use crate::world::types::{AccessMonitoringRule, AccessRequestV3, PluginDataUpdateParams};
 
 /// The data of one plugin for one request.
 pub type PluginData = BTreeMap<String, String>;
@@ -32,6 +32,13 @@ pub struct ClusterState {
     pub writes: Vec<Write>,
     /// Calls by the name of their method.
     pub calls: BTreeMap<String, usize>,
+    pub rules: BTreeMap<String, AccessMonitoringRule>,
+    /// Traits of the last login, by user.
+    pub login_states: BTreeMap<String, Lists>,
+    /// Traits of the users themselves.
+    pub users: BTreeMap<String, Lists>,
+    /// Labels, by the kind under which a resource is listed and its name.
+    pub resources: BTreeMap<(String, String), BTreeMap<String, String>>,
     pub hellos: Vec<Hello>,
     pub faults: ClusterFaults,
     /// Pings of clients.
@@ -68,6 +75,12 @@ pub struct ClusterFaults {
     /// Lists are empty, as without permission.
     pub hide_requests: bool,
     pub deny_plugin_data: bool,
+    pub deny_rules: bool,
+    pub deny_traits: bool,
+    pub deny_resources: bool,
+    /// Older servers do not know rules at all, or cannot list some of them.
+    pub no_rules: bool,
+    pub no_rule_filter: bool,
     /// The first event of a watch never comes.
     pub hold_init: bool,
     /// Older servers do not know `ListAccessRequests`.

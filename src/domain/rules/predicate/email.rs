@@ -3,7 +3,7 @@
 //! Source: RFC 5322, sections 3.2 to 3.4, with the liberties of `net/mail`: characters beyond ASCII, dots in names, and
 //! white space of blanks and tabs alone.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// Returns what stands before the first `@` of the one address in the text; nothing if it is not one address.
 pub(super) fn local_part(text: &str) -> Option<String> {

@@ -1,0 +1,229 @@
+//! The rules in force, kept as Teleport has them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::watch;
+use tracing::debug;
+use tracing::info;
+use tracing::warn;
+
+use crate::domain::rules::{CompiledRule, Rule, RuleSet};
+use crate::telemetry::Metrics;
+use crate::teleport::{Client, Error, Meaning};
+
+/// The name to which rules for this program are addressed; the Go plugin's is the same in every version.
+const PLUGIN: &str = "msteams";
+
+/// Rules by events, and by a list after every connect.
+#[derive(Debug)]
+pub(super) struct RuleBook {
+    current: watch::Sender<Current>,
+    changes: Mutex<Changes>,
+    /// Our role may watch rules.
+    watched: AtomicBool,
+    /// It was told that rules cannot be read.
+    told: AtomicBool,
+    metrics: Metrics,
+}
+
+#[derive(Debug, Default)]
+struct Current {
+    rules: Arc<RuleSet>,
+    /// They were listed once, or it is known that they cannot be.
+    known: bool,
+}
+
+/// Which rules events have changed, to know better than a list that was begun before.
+#[derive(Debug, Default)]
+struct Changes {
+    count: u64,
+    by_name: HashMap<String, u64>,
+    /// How many changes there were when the list began that was taken last.
+    listed: u64,
+}
+
+impl RuleBook {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self {
+            current: watch::Sender::new(Current::default()),
+            changes: Mutex::default(),
+            watched: AtomicBool::new(true),
+            told: AtomicBool::new(false),
+            metrics,
+        }
+    }
+
+    /// Waits until the rules are known. They come before the requests of a resync; as long as they do not, Teleport does
+    /// not answer, and nobody could be told anyway.
+    pub(super) async fn known(&self) -> Arc<RuleSet> {
+        let mut current = self.current.subscribe();
+        match current.wait_for(|current| current.known).await {
+            Ok(current) => Arc::clone(&current.rules),
+            // The sender lives as long as `self`.
+            Err(_) => Arc::default(),
+        }
+    }
+
+    /// Notes whether events of rules are to be expected.
+    pub(super) fn watched(&self, watched: bool) {
+        self.watched.store(watched, Ordering::Relaxed);
+    }
+
+    /// Lists the rules, and puts them in the place of those that were known.
+    ///
+    /// # Errors
+    /// Teleport did not answer. A missing permission is no error: the TOML routes.
+    pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
+        if !self.watched.load(Ordering::Relaxed) {
+            self.unreadable("our role may not watch access_monitoring_rule");
+            return Ok(());
+        }
+        let begun = self.changes().count;
+        match client.list_rules(PLUGIN).await {
+            Ok(rules) => {
+                if self.told.swap(false, Ordering::Relaxed) {
+                    info!("Access monitoring rules can be read again");
+                }
+                self.take_list(rules, begun);
+                Ok(())
+            }
+            Err(error) if error.meaning() == Meaning::Denied => {
+                self.unreadable(&error.to_string());
+                Ok(())
+            }
+            Err(error) if error.meaning() == Meaning::Unsupported => {
+                debug!(%error, "This cluster has no access monitoring rules");
+                self.change(true, |rules| *rules = RuleSet::default());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a rule that was made or changed. One that no longer concerns us is removed.
+    pub(super) fn put(&self, rule: Rule) {
+        self.changes().note(&rule.name);
+        if !rule.belongs_to(PLUGIN) {
+            self.drop_rule(&rule.name, "Access monitoring rule does not concern us any more");
+            return;
+        }
+        self.change(false, |rules| {
+            if let Some(rule) = renewed(rules, rule) {
+                let name = &rule.rule().name;
+                info!(rule = name, "Access monitoring rule {name} taken up");
+                rules.put(rule);
+            }
+        });
+    }
+
+    /// Takes the end of a rule.
+    pub(super) fn remove(&self, name: &str) {
+        self.changes().note(name);
+        self.drop_rule(name, "Access monitoring rule is gone");
+    }
+
+    fn drop_rule(&self, name: &str, why: &'static str) {
+        self.change(false, |rules| {
+            if rules.remove(name) {
+                info!(rule = name, "{why}");
+            }
+        });
+    }
+
+    fn take_list(&self, listed: Vec<Rule>, begun: u64) {
+        let mut changes = self.changes();
+        if begun < changes.listed {
+            // A list that began later was faster.
+            return;
+        }
+        changes.listed = begun;
+        changes.by_name.retain(|_, change| *change > begun);
+        let first = !self.current.borrow().known;
+        self.change(true, |rules| {
+            let mut next = RuleSet::default();
+            for rule in listed {
+                if rule.belongs_to(PLUGIN) && !changes.by_name.contains_key(&rule.name) {
+                    let same = rules.get(&rule.name).cloned();
+                    next.extend(renewed(rules, rule).or(same));
+                }
+            }
+            let by_event = rules
+                .iter()
+                .filter(|rule| changes.by_name.contains_key(&rule.rule().name));
+            next.extend(by_event.cloned());
+            *rules = next;
+            let broken = rules.iter().filter(|rule| rule.broken().is_some()).count();
+            if first && !rules.is_empty() {
+                info!(rules = rules.len(), broken, "Access monitoring rules loaded");
+            } else {
+                debug!(rules = rules.len(), broken, "Access monitoring rules listed");
+            }
+        });
+    }
+
+    /// Goes on without rules, and says so once.
+    fn unreadable(&self, why: &str) {
+        let hint = "the role needs list and read on access_monitoring_rule; until then role_to_recipients routes";
+        if self.told.swap(true, Ordering::Relaxed) {
+            debug!(why, hint, "Access monitoring rules cannot be read");
+        } else {
+            warn!(why, hint, "Access monitoring rules cannot be read");
+        }
+        self.change(true, |rules| *rules = RuleSet::default());
+    }
+
+    /// Changes the rules, and lets everybody see them.
+    fn change(&self, known: bool, change: impl FnOnce(&mut RuleSet)) {
+        self.current.send_modify(|current| {
+            let mut rules = RuleSet::clone(&current.rules);
+            change(&mut rules);
+            let broken = rules.iter().filter(|rule| rule.broken().is_some()).count();
+            self.metrics.rules(rules.len() - broken, broken);
+            current.rules = Arc::new(rules);
+            current.known |= known;
+        });
+    }
+
+    fn changes(&self) -> std::sync::MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Changes {
+    fn note(&mut self, name: &str) {
+        self.count += 1;
+        self.by_name.insert(name.to_owned(), self.count);
+    }
+}
+
+/// Compiles a rule unless the same one is known; one that cannot be understood is told of, this once.
+fn renewed(rules: &RuleSet, rule: Rule) -> Option<Arc<CompiledRule>> {
+    if rules.get(&rule.name).is_some_and(|known| *known.rule() == rule) {
+        return None;
+    }
+    let rule = CompiledRule::new(rule, &zone);
+    let name = &rule.rule().name;
+    if let Some(error) = rule.broken() {
+        let hint = "see `teleport-msteams rules check`; its recipients are not told of anything until it is mended";
+        warn!(rule = name, %error, hint, "Access monitoring rule {name} cannot be understood and is left out");
+    }
+    for recipient in rule.unreachable() {
+        warn!(
+            rule = name,
+            "Access monitoring rule {name} names a recipient that cannot be anybody: {recipient:?}"
+        );
+    }
+    Some(Arc::new(rule))
+}
+
+/// Finds a time zone in the machine's database, or in the one that came with the program.
+fn zone(name: &str) -> Option<jiff::tz::TimeZone> {
+    let zone = jiff::tz::db().get(name).ok()?;
+    // The database does not care for case, and Teleport does.
+    (zone.iana_name() == Some(name)).then_some(zone)
+}
