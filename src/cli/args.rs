@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::report::report;
-use crate::cli::{configure, papers, start, uninstall, validate, version};
+use crate::cli::{configure, papers, rules, start, uninstall, validate, version};
 
 /// Shows Teleport Access Requests in Microsoft Teams and keeps every card true.
 #[derive(Debug, Parser)]
@@ -41,6 +41,8 @@ enum Command {
     Start(start::Options),
     /// Take the app away from every user in the configuration
     Uninstall(uninstall::Options),
+    /// Check Access Monitoring Rules, and see whom they would tell
+    Rules(rules::Options),
     /// Print the version of this program
     Version,
     /// Print a script with which a shell completes command lines
@@ -65,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Validate(options) => options.run(),
         Command::Start(options) => options.run(debug),
         Command::Uninstall(options) => options.run(),
+        Command::Rules(options) => options.run(),
         Command::Version => {
             version::run();
             Ok(())

@@ -14,6 +14,7 @@ mod configured;
 mod environment;
 mod papers;
 mod report;
+mod rules;
 mod start;
 mod uninstall;
 mod validate;

@@ -1,4 +1,6 @@
 //! Access Monitoring Rules.
 
+mod command;
+mod language;
 mod routing;
 mod vectors;

@@ -46,7 +46,7 @@ async fn a_rule_that_matches_takes_the_place_of_the_table_and_of_suggested_revie
     // What no rule matches goes to whom the table says.
     goes_to(&town, ALICE, 0).await;
     town.daemon().says("Rule dba-to-eve matches").await;
-    let why = r#"Rule dba-to-eve does not match request.id"#;
+    let why = "Rule dba-to-eve does not match request.id";
     town.daemon().says(why).await;
     let part = r#"why="access_request.spec.roles.contains(\"dba\") is false""#;
     town.daemon().says(part).await;

@@ -354,25 +354,21 @@ fn unknown_method(name: &str, span: Span) -> Error {
 }
 
 impl Part {
-    /// Calls a function for every variable that the part mentions.
-    pub(super) fn each_variable(&self, each: &mut impl FnMut(Variable)) {
+    /// Shows this part, and every part of it.
+    pub(super) fn each_part(&self, each: &mut impl FnMut(&Self)) {
+        each(self);
         match &self.code {
-            Code::Variable(variable) => each(*variable),
-            Code::Key(variable, key) => {
-                each(*variable);
-                key.each_variable(each);
-            }
-            Code::Not(operand) => operand.each_variable(each),
+            Code::Not(part) | Code::Key(_, part) => part.each_part(each),
             Code::And(parts) | Code::Or(parts) | Code::Call(_, parts, _) => {
                 for part in parts {
-                    part.each_variable(each);
+                    part.each_part(each);
                 }
             }
             Code::Equal(left, right, ..) => {
-                left.each_variable(each);
-                right.each_variable(each);
+                left.each_part(each);
+                right.each_part(each);
             }
-            Code::Bool(_) | Code::String(_) | Code::Int(_) | Code::Float => {}
+            Code::Bool(_) | Code::String(_) | Code::Int(_) | Code::Float | Code::Variable(_) => {}
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A condition that was read once and can be asked often.
 
-use crate::domain::rules::predicate::check::{Part, Variable, check};
-use crate::domain::rules::predicate::error::{Error, Span};
+use crate::domain::rules::predicate::check::{Code, Part, Variable, check};
+use crate::domain::rules::predicate::error::{Error, ErrorKind, Span};
 use crate::domain::rules::predicate::eval::{deciding, evaluate};
 use crate::domain::rules::predicate::parse::parse;
-use crate::domain::rules::predicate::value::Value;
+use crate::domain::rules::predicate::value::{Type, Value};
 use crate::domain::rules::subject::Subject;
 
 /// A condition whose names and types are known.
@@ -54,6 +54,27 @@ impl Condition {
         found.iter().map(|span| span.of(&self.text)).collect()
     }
 
+    /// Returns what fails whenever it is evaluated: patterns that are no patterns.
+    pub fn certain_failures(&self) -> Vec<Error> {
+        let mut found = Vec::new();
+        self.code.each_part(&mut |part| {
+            if let Code::Call(_, parts, Some(Err(message))) = &part.code {
+                let span = parts.get(1).map_or(part.span, |pattern| pattern.span);
+                let message = format!("the pattern cannot be used: {message}");
+                found.push(Error::new(ErrorKind::Eval, span, message));
+            }
+        });
+        found
+    }
+
+    /// Returns what the condition gives, if that is neither true nor false for any request.
+    pub fn never_boolean(&self) -> Option<&'static str> {
+        match self.code.of_type {
+            Type::Bool | Type::Untyped => None,
+            other => Some(other.name()),
+        }
+    }
+
     /// Tells whether the condition asks for the labels of the requested resources.
     pub fn uses_labels(&self) -> bool {
         self.uses(&[Variable::LabelsUnion, Variable::LabelsIntersection])
@@ -66,8 +87,11 @@ impl Condition {
 
     fn uses(&self, variables: &[Variable]) -> bool {
         let mut found = false;
-        self.code
-            .each_variable(&mut |variable| found |= variables.contains(&variable));
+        self.code.each_part(&mut |part| {
+            if let Code::Variable(variable) | Code::Key(variable, _) = &part.code {
+                found |= variables.contains(variable);
+            }
+        });
         found
     }
 }

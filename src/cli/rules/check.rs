@@ -1,0 +1,77 @@
+//! `rules check`: every mistake, with its place.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use crate::cli::report::Failed;
+use crate::cli::rules::document;
+use crate::cli::rules::finding::Finding;
+use crate::cli::rules::yaml;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+What Teleport would refuse is a mistake, and the exit status is 1. What it takes and what can never \
+match is a warning.
+
+Examples:
+  tctl get access_monitoring_rule > rules.yaml; teleport-msteams rules check rules.yaml
+  teleport-msteams rules check terraform/rules/*.yaml")]
+pub(super) struct Options {
+    /// Files with rules, in YAML or JSON as tctl prints them
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Options {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let (mut rules, mut mistakes, mut warnings) = (0_usize, 0_usize, 0_usize);
+        let mut names: BTreeMap<String, String> = BTreeMap::new();
+        for file in &self.files {
+            let name = file.display().to_string();
+            let source = fs::read_to_string(file).with_context(|| format!("could not read {name}"))?;
+            let mut findings = Vec::new();
+            match yaml::documents(&source) {
+                Err(finding) => findings.push(finding),
+                Ok(documents) => {
+                    for node in &documents {
+                        let document = document::read(node, &source);
+                        rules += 1;
+                        findings.extend(document.findings);
+                        let at = format!("{name}:{}", node.place.line);
+                        let rule = document.rule.name;
+                        if let Some(first) = names.get(&rule).filter(|_| !rule.is_empty()) {
+                            let message = format!("another rule is called {rule:?}, at {first}; the later one wins");
+                            findings.push(Finding::warning(node.place.clone(), message));
+                        }
+                        names.insert(rule, at);
+                    }
+                }
+            }
+            findings.sort_by_key(|finding| (finding.place.line, finding.place.column));
+            for finding in &findings {
+                println!("{}", finding.shown(&name, &source));
+            }
+            warnings += findings.iter().filter(|finding| finding.is_warning).count();
+            mistakes += findings.iter().filter(|finding| !finding.is_warning).count();
+        }
+        let counted = |count: usize, what: &str| match count {
+            0 => format!("no {what}s"),
+            1 => format!("1 {what}"),
+            count => format!("{count} {what}s"),
+        };
+        let summary = format!(
+            "{}: {}, {}",
+            counted(rules, "rule"),
+            counted(mistakes, "mistake"),
+            counted(warnings, "warning")
+        );
+        if mistakes > 0 {
+            bail!(Failed(summary));
+        }
+        println!("{summary}");
+        Ok(())
+    }
+}

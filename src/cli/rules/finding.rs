@@ -1,0 +1,67 @@
+//! What is wrong in a file, and where.
+
+use std::fmt;
+use std::ops::Range;
+
+/// One line of `check`, with the place it is about.
+#[derive(Debug)]
+pub(super) struct Finding {
+    /// Teleport would take the rule, but it does not do what it seems to.
+    pub(super) is_warning: bool,
+    pub(super) message: String,
+    pub(super) place: Place,
+}
+
+/// A place in a file; lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    /// How many characters are meant.
+    pub(super) length: usize,
+    /// The place inside a text that is not written in the file as it is, with the line it is on.
+    pub(super) inside: Option<(Range<usize>, String)>,
+}
+
+impl Finding {
+    pub(super) fn error(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            is_warning: false,
+            message: message.into(),
+            place,
+        }
+    }
+
+    pub(super) fn warning(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            is_warning: true,
+            ..Self::error(place, message)
+        }
+    }
+
+    /// Writes the finding as compilers do, with the line of the file and a mark under the place.
+    pub(super) fn shown<'a>(&'a self, file: &'a str, source: &'a str) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| {
+            let Place { line, column, .. } = &self.place;
+            let kind = if self.is_warning { "warning: " } else { "" };
+            writeln!(f, "{file}:{line}:{column}: {kind}{}", self.message)?;
+            let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+            let (text, start, length) = match &self.place.inside {
+                Some((part, text)) => (text.as_str(), part.start, part.len()),
+                None => (text, column.saturating_sub(1), self.place.length),
+            };
+            // Tabs are as wide in the line of the mark as in the line above it.
+            let lead: String = text
+                .chars()
+                .take(start)
+                .map(|c| if c == '\t' { '\t' } else { ' ' })
+                .collect();
+            let room = text.chars().count().saturating_sub(start).max(1);
+            let mark = "^".repeat(length.clamp(1, room));
+            let number = line.to_string();
+            let margin = " ".repeat(number.len());
+            writeln!(f, "  {number} | {text}")?;
+            write!(f, "  {margin} | {lead}{mark}")
+        })
+    }
+}

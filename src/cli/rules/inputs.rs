@@ -1,0 +1,135 @@
+//! The files that stand for what Teleport would say: the request, traits, resources.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::domain::request::{AccessRequest, RequestId, Resource, Stage};
+
+/// A request as `tctl get access_request` prints it; what does not matter to rules is skipped.
+#[derive(Deserialize)]
+struct Written {
+    #[serde(default)]
+    metadata: Metadata,
+    spec: Spec,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    name: String,
+    expires: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    #[serde(default)]
+    user: String,
+    roles: Option<Vec<String>>,
+    created: Option<String>,
+    expiry: Option<String>,
+    #[serde(default)]
+    request_reason: String,
+    suggested_reviewers: Option<Vec<String>>,
+    system_annotations: Option<BTreeMap<String, Vec<String>>>,
+    resource_ids: Option<Vec<Id>>,
+    resource_access_ids: Option<Vec<AccessId>>,
+}
+
+#[derive(Deserialize)]
+struct AccessId {
+    id: Id,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    #[serde(default)]
+    cluster: String,
+    kind: String,
+    name: String,
+    #[serde(default, alias = "sub_resource_name")]
+    sub_resource: String,
+}
+
+/// A resource with its labels.
+#[derive(Deserialize)]
+pub(super) struct Labelled {
+    #[serde(default)]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+/// Reads a request, also one that `tctl` put in a list.
+pub(super) fn request(path: &Path) -> anyhow::Result<AccessRequest> {
+    let shown = path.display();
+    let written: Value = json(path)?;
+    let written = match written {
+        Value::Array(mut all) => match (all.pop(), all.len()) {
+            (Some(one), 0) => one,
+            (_, more) => bail!("{shown} holds {} requests; keep one", more + 1),
+        },
+        one => one,
+    };
+    let Written { metadata, spec } =
+        serde_json::from_value(written).with_context(|| format!("{shown} is not an access request"))?;
+    let resource = |id: Id| Resource {
+        cluster: id.cluster,
+        kind: id.kind,
+        name: id.name,
+        sub_resource: id.sub_resource,
+    };
+    // The newer list wins where there is one.
+    let newer = spec.resource_access_ids.filter(|ids| !ids.is_empty());
+    let resources: Vec<Resource> = match newer {
+        Some(ids) => ids.into_iter().map(|access| resource(access.id)).collect(),
+        None => spec.resource_ids.into_iter().flatten().map(resource).collect(),
+    };
+    let time = |key: &str, text: Option<String>| {
+        let text = text.filter(|text| !text.is_empty() && !text.starts_with("0001-01-01T00:00:00"));
+        let read = |text: String| moment(&text).with_context(|| format!("{shown}: {key}"));
+        text.map(read).transpose()
+    };
+    let expires = match time("spec.expiry", spec.expiry)? {
+        Some(expires) => Some(expires),
+        None => time("metadata.expires", metadata.expires)?,
+    };
+    Ok(AccessRequest {
+        id: RequestId::new(metadata.name),
+        user: spec.user,
+        roles: spec.roles.unwrap_or_default(),
+        stage: Stage::Pending,
+        reason: spec.request_reason,
+        resolve_reason: String::new(),
+        reviews: Vec::new(),
+        suggested_reviewers: spec.suggested_reviewers.unwrap_or_default(),
+        resources,
+        system_annotations: spec.system_annotations.unwrap_or_default(),
+        created: time("spec.created", spec.created)?,
+        access_until: None,
+        access_from: None,
+        expires,
+        promoted_to: None,
+    })
+}
+
+/// Reads a file of JSON.
+pub(super) fn json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let shown = path.display();
+    let text = fs::read(path).with_context(|| format!("could not read {shown}"))?;
+    serde_json::from_slice(&text).with_context(|| format!("{shown} cannot be used"))
+}
+
+/// Reads a moment such as `2026-01-31T09:00:00Z`.
+pub(super) fn moment(text: &str) -> anyhow::Result<Timestamp> {
+    text.parse()
+        .with_context(|| format!("{text:?} is not a time such as 2026-01-31T09:00:00Z"))
+}

@@ -1,0 +1,44 @@
+//! `rules`: Access Monitoring Rules without a cluster.
+
+mod check;
+mod document;
+mod finding;
+mod inputs;
+mod test;
+mod yaml;
+
+use clap::Subcommand;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  tctl get access_monitoring_rule > rules.yaml
+  teleport-msteams rules check rules.yaml
+  teleport-msteams rules test rules.yaml --request request.json"
+)]
+pub(super) struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Find every mistake in rules
+    Check(check::Options),
+    /// Say whom rules would tell of an access request, and why
+    Test(test::Options),
+}
+
+impl Options {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Check(options) => options.run(),
+            Command::Test(options) => options.run(),
+        }
+    }
+}
+
+/// The name to which rules for this program are addressed.
+const PLUGIN: &str = "msteams";

@@ -1,0 +1,215 @@
+//! `rules test`: whom rules would tell of a request, and why the others are silent.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use crate::cli::environment;
+use crate::cli::report::Failed;
+use crate::cli::rules::inputs::Labelled;
+use crate::cli::rules::{PLUGIN, document, inputs, yaml};
+use crate::config;
+use crate::domain::recipients::{Address, RoutingTable};
+use crate::domain::request::AccessRequest;
+use crate::domain::rules::{CompiledRule, Failure, FailureKind, Labels, Route, Source, Subject, Verdict, dict_of};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Nothing is asked of Teleport or Microsoft. TRAITS is {\"team\": [\"a\"]}; RESOURCES is \
+[{\"kind\": \"node\", \"name\": \"…\", \"labels\": {\"env\": \"prod\"}}].
+
+Examples:
+  tctl get access_request/ID --format=json > request.json
+  teleport-msteams rules test rules.yaml --request request.json
+  teleport-msteams rules test rules.yaml --request request.json --traits traits.json --at 2026-01-31T03:00:00Z")]
+pub(super) struct Options {
+    /// Files with rules, in YAML or JSON as tctl prints them
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// An access request as tctl prints it
+    #[arg(long)]
+    request: PathBuf,
+    /// Traits of the requester
+    #[arg(long)]
+    traits: Option<PathBuf>,
+    /// Resources with their labels
+    #[arg(long)]
+    resources: Option<PathBuf>,
+    /// When the request was made, for schedules
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Configuration, for whom is told where no rule matches
+    #[arg(short, long, value_name = "CONFIG")]
+    config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A rule with what it said.
+struct Tested<'a> {
+    rule: &'a CompiledRule,
+    verdict: Verdict,
+}
+
+impl Options {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let rules = self.rules()?;
+        let mut request = inputs::request(&self.request)?;
+        if let Some(at) = &self.at {
+            request.created = Some(inputs::moment(at).context("--at")?);
+        }
+        let traits: BTreeMap<String, Vec<String>> = match &self.traits {
+            Some(path) => inputs::json(path)?,
+            None => BTreeMap::new(),
+        };
+        let table = match &self.config {
+            Some(path) => config::load(path, &environment::variable)?.settings.routing,
+            None => RoutingTable::default(),
+        };
+        let labels = self.labels(&request)?;
+        let subject = Subject::new(&request, dict_of(&traits), labels);
+        let tested: Vec<_> = rules
+            .iter()
+            .map(|rule| Tested {
+                rule,
+                verdict: verdict(rule, &request, &subject),
+            })
+            .collect();
+        let matching = tested
+            .iter()
+            .filter(|tested| tested.matches())
+            .map(|tested| tested.rule);
+        let route = Route::new(matching, &table, &request);
+        if self.json {
+            println!("{:#}", as_json(&tested, &route));
+        } else {
+            print(&request, &subject, &tested, &route);
+        }
+        Ok(())
+    }
+
+    /// Reads the rules of all files, in their order.
+    fn rules(&self) -> anyhow::Result<Vec<CompiledRule>> {
+        let mut rules = Vec::new();
+        for file in &self.files {
+            let name = file.display().to_string();
+            let source = fs::read_to_string(file).with_context(|| format!("could not read {name}"))?;
+            let documents = match yaml::documents(&source) {
+                Ok(documents) => documents,
+                Err(finding) => {
+                    eprintln!("{}", finding.shown(&name, &source));
+                    bail!(Failed(format!("{name} cannot be read")));
+                }
+            };
+            for node in documents.iter().filter(|node| !document::is_other(node)) {
+                let rule = document::read(node, &source).rule;
+                rules.push(CompiledRule::new(rule, &document::zone));
+            }
+        }
+        Ok(rules)
+    }
+
+    /// Puts together the labels of the requested resources; all that are given, if the request names none.
+    fn labels(&self, request: &AccessRequest) -> anyhow::Result<Result<Labels, String>> {
+        let Some(path) = &self.resources else {
+            let unknown = !request.resources.is_empty();
+            return Ok(if unknown {
+                Err("give them with --resources".to_owned())
+            } else {
+                Ok(Labels::default())
+            });
+        };
+        let given: Vec<Labelled> = inputs::json(path)?;
+        let is_asked = |given: &&Labelled| {
+            let mut asked = request.resources.iter();
+            request.resources.is_empty() || asked.any(|asked| asked.kind == given.kind && asked.name == given.name)
+        };
+        Ok(Ok(Labels::of(given.iter().filter(is_asked).map(|given| &given.labels))))
+    }
+}
+
+/// Asks a rule; what keeps it from ever being asked is told even outside its schedules.
+fn verdict(rule: &CompiledRule, request: &AccessRequest, subject: &Subject) -> Verdict {
+    match rule.broken() {
+        Some(error) => Verdict::Failed(Failure {
+            kind: FailureKind::Condition(error.kind),
+            message: error.to_string(),
+        }),
+        None => rule.verdict(subject, request.created),
+    }
+}
+
+impl Tested<'_> {
+    fn is_ours(&self) -> bool {
+        self.rule.rule().belongs_to(PLUGIN)
+    }
+
+    fn matches(&self) -> bool {
+        self.is_ours() && self.verdict == Verdict::Matches
+    }
+}
+
+/// Returns everybody who is told, as they are written.
+fn told(route: &Route) -> Vec<&str> {
+    let unreachable = route.recipients.unreachable.iter().map(String::as_str);
+    let unreachable = unreachable.filter(|_| route.source == Source::Rules);
+    let addresses = route.recipients.addresses.iter().map(Address::as_str);
+    addresses.chain(unreachable).collect()
+}
+
+fn as_json(tested: &[Tested<'_>], route: &Route) -> serde_json::Value {
+    let rule = |tested: &Tested<'_>| {
+        let error = match &tested.verdict {
+            Verdict::Failed(failure) => json!({"kind": failure.kind.as_str(), "message": failure.message}),
+            _ => serde_json::Value::Null,
+        };
+        json!({"name": tested.rule.rule().name, "matches": tested.matches(), "error": error})
+    };
+    let rules: Vec<_> = tested.iter().map(rule).collect();
+    json!({"rules": rules, "recipients": told(route), "source": route.source.as_str()})
+}
+
+fn print(request: &AccessRequest, subject: &Subject, tested: &[Tested<'_>], route: &Route) {
+    let made = request
+        .created
+        .map(|created| format!(", made at {created}"))
+        .unwrap_or_default();
+    println!(
+        "Access request of {} for {}{made}\n",
+        request.user,
+        request.roles.join(", ")
+    );
+    let wide = tested
+        .iter()
+        .map(|tested| tested.rule.rule().name.chars().count())
+        .max()
+        .unwrap_or_default();
+    for each in tested {
+        let rule = each.rule.rule();
+        let (word, why) = if !each.is_ours() {
+            (
+                "not ours",
+                format!("it notifies {:?} about {}", rule.plugin, rule.subjects.join(", ")),
+            )
+        } else if each.matches() {
+            ("matches", format!("tells {}", rule.recipients.join(", ")))
+        } else {
+            let word = match each.verdict {
+                Verdict::Failed(_) => "fails",
+                _ => "no match",
+            };
+            (word, each.rule.why_not(subject, &each.verdict).unwrap_or_default())
+        };
+        println!("  {word:8}  {:wide$}  {why}", rule.name);
+    }
+    let told = told(route).join(", ");
+    match route.source {
+        Source::Rules => println!("\nTold, as rules say: {told}"),
+        Source::Static => println!("\nTold, as role_to_recipients and suggested reviewers say: {told}"),
+        Source::None => println!("\nNobody is told"),
+    }
+}

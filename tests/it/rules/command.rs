@@ -1,0 +1,269 @@
+//! `rules check` and `rules test`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::run;
+use crate::rules::vectors::vectors;
+
+/// Runs `rules` with arguments of which some name files of the folder.
+async fn rules(arguments: &[&str]) -> (Option<i32>, String, String) {
+    run(&[&["rules"], arguments].concat()).await
+}
+
+fn write(folder: &TempDir, name: &str, content: &str) -> String {
+    let path = folder.path().join(name);
+    fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn here(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(path)
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn every_mistake_is_told_with_its_place_and_the_nearest_name() {
+    let file = here("tests/fixtures/rules/mistakes.yaml");
+    let (status, stdout, stderr) = rules(&["check", &file]).await;
+    assert_eq!(status, Some(1));
+    insta::assert_snapshot!("rules_check", stdout.replace(&file, "rules.yaml"));
+    assert_eq!(stderr, "ERROR: 4 rules: 7 mistakes, 6 warnings\n");
+}
+
+#[tokio::test]
+async fn mistakes_in_json_and_in_yaml_itself_have_places_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for (content, expected) in [
+        (
+            r#"[{"kind": "access_monitoring_rule", "version": "v1", "metadata": {"name": "j"}, "spec": {"subjects": ["access_request"], "condition": "\"x\" == is_emty(\"y\")", "notification": {"name": "msteams", "recipients": ["a@example.com"]}}}]"#,
+            ":1:145: there is no function is_emty; did you mean is_empty?",
+        ),
+        ("kind: [", ":2:1: this is not YAML"),
+        (
+            "spec:\n  condition: !is_empty(x)",
+            ":2:14: YAML takes `!is_empty(x)` for a tag; put the text in quotes",
+        ),
+        ("a: &x 1\nb: *x", ":2:4: aliases are not read"),
+        (
+            "kind: access_monitoring_rule",
+            ":1:1: version is missing; write version: v1",
+        ),
+    ] {
+        let file = write(&folder, "rules.yaml", content);
+        let (status, stdout, _) = rules(&["check", &file]).await;
+        assert_eq!(status, Some(1), "{content}");
+        assert!(stdout.contains(expected), "{expected} is not in {stdout}");
+    }
+}
+
+#[tokio::test]
+async fn what_teleport_refuses_is_a_mistake_and_what_it_takes_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    for vector in vectors("validation") {
+        let file = write(&folder, "rule.json", &vector["rule"].to_string());
+        let (status, stdout, stderr) = rules(&["check", &file]).await;
+        let expected = if vector["expect"] == "ok" { Some(0) } else { Some(1) };
+        assert_eq!(status, expected, "{vector}\n{stdout}{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn good_rules_are_left_in_peace_and_other_resources_are_no_rules() {
+    let (status, stdout, stderr) = rules(&["check", &here("examples/rules/rules.yaml")]).await;
+    assert_eq!(
+        (status, stdout.as_str(), stderr.as_str()),
+        (Some(0), "3 rules: no mistakes, no warnings\n", "")
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let role = write(&folder, "role.yaml", "kind: role\nversion: v8\nspec: {x: 1}\n");
+    let (status, stdout, _) = rules(&["check", &role]).await;
+    assert_eq!(status, Some(1));
+    assert!(
+        stdout.contains(":1:7: kind must be access_monitoring_rule, not \"role\""),
+        "{stdout}"
+    );
+    let request = here("examples/rules/request.json");
+    let (status, stdout, _) = rules(&["test", &role, "--request", &request]).await;
+    assert_eq!(status, Some(0));
+    assert!(stdout.ends_with("Nobody is told\n"), "{stdout}");
+    let (status, _, stderr) = rules(&["check", "/no/such/file"]).await;
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("could not read /no/such/file"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_test_says_who_is_told_and_why_the_others_are_silent() {
+    let file = here("examples/rules/rules.yaml");
+    let request = here("examples/rules/request.json");
+    let (status, stdout, stderr) = rules(&["test", &file, "--request", &request]).await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("rules_test", stdout);
+    let resources = here("examples/rules/resources.json");
+    let traits = here("examples/rules/traits.json");
+    let more = [
+        "--resources",
+        &resources,
+        "--traits",
+        &traits,
+        "--at",
+        "2026-01-27T12:00:00Z",
+    ];
+    let (status, stdout, _) = rules(&[&["test", &file, "--request", &request], &more[..]].concat()).await;
+    assert_eq!(status, Some(0));
+    insta::assert_snapshot!("rules_test_by_day", stdout);
+}
+
+/// Writes a request as `tctl` prints it.
+fn printed(request: &Value) -> Value {
+    json!([{
+        "kind": "access_request",
+        "version": "v3",
+        "metadata": {"name": "r", "expires": request["expiry"]},
+        "spec": {
+            "user": request["user"],
+            "roles": request["roles"],
+            "created": request["creation_time"],
+            "request_reason": request["request_reason"],
+            "suggested_reviewers": request["suggested_reviewers"],
+            "system_annotations": request["system_annotations"],
+        },
+    }])
+}
+
+#[tokio::test]
+async fn a_test_routes_as_teleport_does_and_prints_json_for_machines() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tried = 0;
+    for vector in vectors("recipients") {
+        let is_plain = vector["plugin"]["name"] == "msteams"
+            && vector["traits_status"] == "ok"
+            && vector["resources_status"] == "ok"
+            && vector["rules_permitted"] == true;
+        if !is_plain {
+            continue;
+        }
+        tried += 1;
+        let rules_file = write(&folder, "rules.json", &vector["rules"].to_string());
+        let request = write(&folder, "request.json", &printed(&vector["request"]).to_string());
+        let traits = write(&folder, "traits.json", &vector["user_traits"].to_string());
+        let table = vector["plugin"]["role_to_recipients"].as_object().unwrap();
+        let table: Vec<_> = table.iter().map(|(role, list)| format!("{role:?} = {list}")).collect();
+        let config = write(
+            &folder,
+            "config.toml",
+            &format!(
+                "[teleport]\naddr = \"teleport.example.com:443\"\nidentity = \"/identity\"\n[msapi]\n\
+                 app_id = \"11111111-1111-4111-8111-111111111111\"\napp_secret = \"not told\"\n\
+                 tenant_id = \"22222222-2222-4222-8222-222222222222\"\n\
+                 teams_app_id = \"33333333-3333-4333-8333-333333333333\"\n[role_to_recipients]\n{}\n",
+                table.join("\n")
+            ),
+        );
+        let arguments = [
+            "test",
+            &rules_file,
+            "--request",
+            &request,
+            "--traits",
+            &traits,
+            "-c",
+            &config,
+            "--json",
+        ];
+        let (status, stdout, stderr) = rules(&arguments).await;
+        assert_eq!((status, stderr.as_str()), (Some(0), ""), "{vector}");
+        let answer: Value = serde_json::from_str(&stdout).unwrap();
+        let expected = &vector["expect"];
+        assert_eq!(answer["source"], expected["source"], "{vector}\n{stdout}");
+        assert_eq!(
+            set(&answer["recipients"]),
+            set(&expected["recipients"]),
+            "{vector}\n{stdout}"
+        );
+        let named = answer["rules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|rule| rule["matches"] == true);
+        let named: BTreeSet<_> = named.map(|rule| rule["name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(named, set(&expected["matched_rules"]), "{vector}\n{stdout}");
+    }
+    assert!(tried > 15, "{tried}");
+}
+
+fn set(value: &Value) -> BTreeSet<String> {
+    let texts = value.as_array().unwrap().iter();
+    texts.map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_test_tells_the_class_of_every_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = |name: &str, condition: &str, timezone: &str| {
+        let shifts = json!([{"weekday": "Tuesday", "start": "00:00", "end": "23:59"}]);
+        json!({
+            "kind": "access_monitoring_rule", "version": "v1", "metadata": {"name": name},
+            "spec": {
+                "subjects": ["access_request"], "condition": condition,
+                "notification": {"name": "msteams", "recipients": ["a@example.com"]},
+                "schedules": {"s": {"time": {"timezone": timezone, "shifts": shifts}}},
+            },
+        })
+    };
+    let all = json!([
+        rule("parse", "true &&", "UTC"),
+        rule("type", "!\"x\"", "UTC"),
+        rule("eval", "choose()", "UTC"),
+        rule("schedule", "true", "nowhere"),
+        rule("none", "\"not a boolean\"", "UTC"),
+    ]);
+    let file = write(&folder, "rules.json", &all.to_string());
+    let request = here("examples/rules/request.json");
+    let (status, stdout, _) = rules(&["test", &file, "--request", &request, "--json"]).await;
+    assert_eq!(status, Some(0));
+    let answer: Value = serde_json::from_str(&stdout).unwrap();
+    for (index, kind) in ["parse", "type", "eval", "schedule"].into_iter().enumerate() {
+        assert_eq!(answer["rules"][index]["error"]["kind"], kind, "{stdout}");
+        assert_eq!(answer["rules"][index]["matches"], false, "{stdout}");
+    }
+    assert_eq!(
+        answer["rules"][4],
+        json!({"name": "none", "matches": false, "error": null})
+    );
+    assert_eq!(answer["source"], "none");
+}
+
+#[tokio::test]
+async fn inputs_that_cannot_be_used_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = here("examples/rules/rules.yaml");
+    let request = here("examples/rules/request.json");
+    for (content, part) in [
+        ("{", "cannot be used: EOF while parsing"),
+        ("[{}, {}]", "holds 2 requests; keep one"),
+        ("{}", "is not an access request: missing field `spec`"),
+        (
+            r#"{"spec": {"created": "yesterday"}}"#,
+            "spec.created: \"yesterday\" is not a time",
+        ),
+    ] {
+        let bad = write(&folder, "request.json", content);
+        let (status, stdout, stderr) = rules(&["test", &file, "--request", &bad]).await;
+        assert_eq!((status, stdout.as_str()), (Some(1), ""));
+        assert!(
+            stderr.contains("request.json") && stderr.contains(part),
+            "{part} is not in {stderr}"
+        );
+    }
+    let (status, _, stderr) = rules(&["test", &file, "--request", &request, "--at", "now"]).await;
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("--at: \"now\" is not a time such as"), "{stderr}");
+}
