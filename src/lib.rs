@@ -8,6 +8,7 @@ pub mod config;
 pub mod daemon;
 pub mod domain;
 pub mod msteams;
+pub mod nearest;
 pub mod secret;
 pub mod telemetry;
 pub mod teleport;

@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use crate::config::Problem;
+use crate::nearest::nearest;
 
 /// What was noticed while reading; problems end the program, warnings do not.
 #[derive(Debug, Default)]
@@ -172,13 +173,8 @@ impl Notes {
 
     /// Names the known key that the unknown one was probably meant to be.
     fn unknown(&mut self, path: &str, key: &str, known: &[&str]) {
-        let nearest = known
-            .iter()
-            .map(|known| (strsim::jaro_winkler(&key.to_lowercase(), known), known))
-            .filter(|(likeness, _)| *likeness > 0.8)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        let remedy = match nearest {
-            Some((_, nearest)) => format!("did you mean {nearest}?"),
+        let remedy = match nearest(key, known.iter().copied()) {
+            Some(nearest) => format!("did you mean {nearest}?"),
             None => "nothing reads it".to_owned(),
         };
         self.warning(path, "unknown key, ignored", remedy);

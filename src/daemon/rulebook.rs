@@ -12,6 +12,7 @@ use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
+use crate::clock;
 use crate::domain::rules::{CompiledRule, Rule, RuleSet};
 use crate::telemetry::Metrics;
 use crate::teleport::{Client, Error, Meaning};
@@ -206,7 +207,7 @@ fn renewed(rules: &RuleSet, rule: Rule) -> Option<Arc<CompiledRule>> {
     if rules.get(&rule.name).is_some_and(|known| *known.rule() == rule) {
         return None;
     }
-    let rule = CompiledRule::new(rule, &zone);
+    let rule = CompiledRule::new(rule, &clock::zone);
     let name = &rule.rule().name;
     if let Some(error) = rule.broken() {
         let hint = "see `teleport-msteams rules check`; its recipients are not told of anything until it is mended";
@@ -219,11 +220,4 @@ fn renewed(rules: &RuleSet, rule: Rule) -> Option<Arc<CompiledRule>> {
         );
     }
     Some(Arc::new(rule))
-}
-
-/// Finds a time zone in the machine's database, or in the one that came with the program.
-fn zone(name: &str) -> Option<jiff::tz::TimeZone> {
-    let zone = jiff::tz::db().get(name).ok()?;
-    // The database does not care for case, and Teleport does.
-    (zone.iana_name() == Some(name)).then_some(zone)
 }

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
-
 use crate::cli::rules::PLUGIN;
 use crate::cli::rules::finding::Finding;
 use crate::cli::rules::yaml::{Node, Value};
+use crate::clock;
 use crate::domain::recipients::Address;
 use crate::domain::rules::{Condition, DAYS, Rule, SUBJECT, Schedule, Shift, clock_time, weekday};
+use crate::nearest::nearest;
 
 const KIND: &str = "access_monitoring_rule";
 
@@ -39,12 +39,6 @@ pub(super) fn read(document: &Node, source: &str) -> Document {
         rule,
         findings: reader.findings,
     }
-}
-
-/// Finds a time zone as the daemon does.
-pub(super) fn zone(name: &str) -> Option<TimeZone> {
-    let zone = jiff::tz::db().get(name).ok()?;
-    (zone.iana_name() == Some(name)).then_some(zone)
 }
 
 struct Reader<'a> {
@@ -162,7 +156,7 @@ impl Reader<'_> {
         let concerns_requests = rule.subjects.iter().any(|subject| subject == SUBJECT);
         if !concerns_requests && let Some(subjects) = spec.get("subjects") {
             for subject in subjects.items() {
-                if let Some(near) = subject.text().and_then(|text| nearest(text, [SUBJECT].into_iter())) {
+                if let Some(near) = subject.text().and_then(|text| nearest(text, [SUBJECT])) {
                     self.warning(
                         subject,
                         format!("this concerns no access request; did you mean {near}?"),
@@ -272,7 +266,7 @@ impl Reader<'_> {
             let timezone = self.text(time, "timezone").unwrap_or_default();
             if let Some(node) = time.get("timezone")
                 && !matches!(timezone.as_str(), "" | "UTC")
-                && zone(&timezone).is_none()
+                && clock::zone(&timezone).is_none()
             {
                 let zones = jiff::tz::db().available();
                 let zones: Vec<_> = zones.map(|zone| zone.to_string()).collect();
@@ -350,13 +344,4 @@ impl Reader<'_> {
         }
         shift
     }
-}
-
-/// Returns the name that a wrong one is most like, if it is like one.
-fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let wrong = wrong.to_lowercase();
-    let likeness = |name: &str| strsim::normalized_damerau_levenshtein(&wrong, &name.to_lowercase());
-    let scored = names.map(|name| (likeness(name), name));
-    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    best.filter(|(likeness, _)| *likeness >= 0.6).map(|(_, name)| name)
 }

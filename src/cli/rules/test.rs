@@ -11,6 +11,7 @@ use crate::cli::environment;
 use crate::cli::report::Failed;
 use crate::cli::rules::inputs::Labelled;
 use crate::cli::rules::{PLUGIN, document, inputs, yaml};
+use crate::clock;
 use crate::config;
 use crate::domain::recipients::{Address, RoutingTable};
 use crate::domain::request::AccessRequest;
@@ -107,7 +108,7 @@ impl Options {
             };
             for node in documents.iter().filter(|node| !document::is_other(node)) {
                 let rule = document::read(node, &source).rule;
-                rules.push(CompiledRule::new(rule, &document::zone));
+                rules.push(CompiledRule::new(rule, &clock::zone));
             }
         }
         Ok(rules)

@@ -5,6 +5,7 @@ use crate::domain::rules::predicate::functions::{Builtin, FUNCTIONS, METHODS, Pa
 use crate::domain::rules::predicate::pattern::Pattern;
 use crate::domain::rules::predicate::syntax::{Expr, Node};
 use crate::domain::rules::predicate::value::Type;
+use crate::nearest::nearest;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,23 +175,6 @@ fn unknown_name(path: &str, span: Span) -> Error {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error,
     }
-}
-
-/// Returns the name that a wrong one is most like, if it is like one.
-fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |name: &str| {
-        let (wrong, name) = (wrong.to_lowercase(), name.to_lowercase());
-        // People forget how a long name begins more often than how it ends.
-        let ends = name.ends_with(&format!(".{wrong}"));
-        if ends {
-            1.0
-        } else {
-            strsim::normalized_damerau_levenshtein(&wrong, &name)
-        }
-    };
-    let scored = names.map(|name| (likeness(name), name));
-    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    best.filter(|(likeness, _)| *likeness >= 0.6).map(|(_, name)| name)
 }
 
 fn booleans(operands: &[Expr], mark: &str) -> Result<Vec<Part>, Error> {

@@ -1,0 +1,44 @@
+//! The name that somebody probably meant.
+//!
+//! Architecture Invariant: knows nothing of the program.
+
+/// How alike two names must be, from 0 to 1: two letters of five may differ, and swapped neighbours count once.
+const ALIKE: f64 = 0.6;
+
+/// Returns the known name that a wrong one is most like, whatever its case; nothing if it is like none.
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong = wrong.to_lowercase();
+    let likeness = |name: &str| {
+        let name = name.to_lowercase();
+        // People forget how a long name begins more often than how it ends.
+        let is_end = name.strip_suffix(&wrong).is_some_and(|head| head.ends_with('.'));
+        if is_end {
+            1.0
+        } else {
+            strsim::normalized_damerau_levenshtein(&wrong, &name)
+        }
+    };
+    let scored = known.into_iter().map(|name| (likeness(name), name));
+    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    best.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_by_most_of_its_letters_or_by_its_end() {
+        let known = ["access_request.spec.roles", "user.traits", "app_id"];
+        for (wrong, expected) in [
+            ("access_request.spec.role", Some("access_request.spec.roles")),
+            ("roles", Some("access_request.spec.roles")),
+            ("User.Triats", Some("user.traits")),
+            ("app_di", Some("app_id")),
+            ("weekday", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(wrong, known), expected, "{wrong}");
+        }
+    }
+}
