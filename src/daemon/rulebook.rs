@@ -13,12 +13,9 @@ use tracing::info;
 use tracing::warn;
 
 use crate::clock;
-use crate::domain::rules::{CompiledRule, Rule, RuleSet};
+use crate::domain::rules::{CompiledRule, PLUGIN, Rule, RuleSet};
 use crate::telemetry::Metrics;
 use crate::teleport::{Client, Error, Meaning};
-
-/// The name to which rules for this program are addressed; the Go plugin's is the same in every version.
-const PLUGIN: &str = "msteams";
 
 /// Rules by events, and by a list after every connect.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::process::run;
 use crate::support::{ALICE, BOB, Town};
-use crate::world::cluster::ClusterOptions;
+use crate::world::cluster::{ClusterOptions, rule};
 use crate::world::identity::Validity;
 use crate::world::tenant::{Fault, Rule, TenantOptions};
 
@@ -228,5 +228,25 @@ async fn services_that_do_not_answer_are_told_and_the_rest_is_skipped() {
         "skipped  recipients",
     ] {
         assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+}
+
+#[tokio::test]
+async fn rules_are_read_and_their_recipients_looked_up_too() {
+    let town = Town::build().await;
+    town.cluster
+        .put_rule(rule("good", "true", &["eve@example.com", "nobody@example.com"]));
+    town.cluster
+        .put_rule(rule("broken", "user.trait.team", &["devs-channel"]));
+    let (status, stdout, _) = validate(&town, &["--all", "--no-message"]).await;
+    assert_eq!(status, Some(1));
+    for part in [
+        "access monitoring rules: 2 rules for msteams",
+        "broken cannot be understood: there is no user.trait.team; did you mean user.traits?",
+        "broken names \"devs-channel\", which cannot be anybody",
+        "eve@example.com: has the app",
+        "nobody@example.com: could not find",
+    ] {
+        assert!(stdout.contains(part), "{part} is not in {stdout}");
     }
 }

@@ -5,12 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::rules::PLUGIN;
 use crate::cli::rules::finding::Finding;
 use crate::cli::rules::yaml::{Node, Value};
 use crate::clock;
 use crate::domain::recipients::Address;
-use crate::domain::rules::{Condition, DAYS, Rule, SUBJECT, Schedule, Shift, clock_time, weekday};
+use crate::domain::rules::{Condition, DAYS, PLUGIN, Rule, SUBJECT, Schedule, Shift, clock_time, weekday};
 use crate::nearest::nearest;
 
 const KIND: &str = "access_monitoring_rule";

@@ -1,4 +1,6 @@
 //! `rules`: Access Monitoring Rules without a cluster.
+//!
+//! Architecture Invariant: reads the files it is given, and nothing else; what a rule means is for `domain::rules` to say.
 
 mod check;
 mod document;
@@ -39,6 +41,3 @@ impl Options {
         }
     }
 }
-
-/// The name to which rules for this program are addressed.
-const PLUGIN: &str = "msteams";

@@ -10,12 +10,14 @@ use serde_json::json;
 use crate::cli::environment;
 use crate::cli::report::Failed;
 use crate::cli::rules::inputs::Labelled;
-use crate::cli::rules::{PLUGIN, document, inputs, yaml};
+use crate::cli::rules::{document, inputs, yaml};
 use crate::clock;
 use crate::config;
 use crate::domain::recipients::{Address, RoutingTable};
 use crate::domain::request::AccessRequest;
-use crate::domain::rules::{CompiledRule, Failure, FailureKind, Labels, Route, Source, Subject, Verdict, dict_of};
+use crate::domain::rules::{
+    CompiledRule, Failure, FailureKind, Labels, PLUGIN, Route, Source, Subject, Verdict, dict_of,
+};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

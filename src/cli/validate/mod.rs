@@ -5,6 +5,7 @@
 mod findings;
 mod options;
 mod recipients;
+mod rules;
 mod whole;
 
 pub(super) use options::Options;

@@ -10,6 +10,7 @@ use crate::cli::environment;
 use crate::cli::report::Failed;
 use crate::cli::validate::findings::Findings;
 use crate::cli::validate::recipients::{RECIPIENTS, post};
+use crate::cli::validate::rules::rules;
 use crate::config;
 use crate::config::Settings;
 use crate::domain::card;
@@ -80,14 +81,15 @@ pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
     let mut findings = Findings::new(wanted.json, colours);
     let settings = configuration(file, &mut findings)?;
     let client = identity(&settings, &mut findings).await;
+    let mut by_rules = Vec::new();
     if wanted.offline {
         findings.skipped("network", "--offline: neither Teleport nor Microsoft was asked");
     } else {
         match client {
-            Some(client) => cluster(&client, &mut findings).await,
+            Some(client) => by_rules = cluster(&client, &mut findings).await,
             None => findings.skipped("Teleport", "it cannot be asked without an identity"),
         }
-        microsoft(&settings, &wanted, &mut findings).await;
+        microsoft(&settings, &wanted, &by_rules, &mut findings).await;
     }
     let Findings { failed, warnings, .. } = findings;
     if failed > 0 {
@@ -164,7 +166,8 @@ fn failed(findings: &mut Findings, check: &str, error: &teleport::Error) {
     }
 }
 
-async fn cluster(client: &Client, findings: &mut Findings) {
+/// Asks Teleport for everything, and returns the recipients of its rules.
+async fn cluster(client: &Client, findings: &mut Findings) -> Vec<Address> {
     match client.ping().await {
         Ok(cluster) => {
             if let Some(road) = client.road() {
@@ -183,7 +186,7 @@ async fn cluster(client: &Client, findings: &mut Findings) {
         Err(error) => {
             failed(findings, "road to Teleport", &error);
             findings.skipped("permissions in Teleport", "they cannot be asked for");
-            return;
+            return Vec::new();
         }
     }
     let check = "permission to watch requests";
@@ -214,14 +217,20 @@ async fn cluster(client: &Client, findings: &mut Findings) {
         Ok(()) => findings.ok(check, "granted"),
         Err(error) => failed(findings, check, &error),
     }
+    rules(client, findings).await
 }
 
-async fn microsoft(settings: &Settings, wanted: &Wanted, findings: &mut Findings) {
+async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], findings: &mut Findings) {
     let teams = match Teams::new(&settings.microsoft, &settings.limits) {
         Ok(teams) => teams,
         Err(error) => return findings.failed("HTTPS", error.to_string(), error.hint()),
     };
     let mut addresses = settings.routing.addresses();
+    for address in by_rules {
+        if !addresses.contains(address) {
+            addresses.push(address.clone());
+        }
+    }
     for recipient in &wanted.recipients {
         match Address::parse(recipient) {
             Ok(address) => addresses.push(address),
@@ -334,7 +343,7 @@ async fn recipients(teams: &Teams, addresses: &[Address], message: bool, finding
         }
     }
     if addresses.is_empty() {
-        let remedy = "name recipients in [role_to_recipients]";
+        let remedy = "name recipients in [role_to_recipients] or in access monitoring rules";
         findings.warning("recipient", "nobody is named but suggested reviewers", Some(remedy));
     }
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::domain::rules::schedule::Schedule;
 
+/// The name to which rules for this program are addressed; the Go plugin's is the same in every version.
+pub const PLUGIN: &str = "msteams";
+
 /// What a rule has to look at to concern us.
 pub const SUBJECT: &str = "access_request";
 

@@ -1,0 +1,48 @@
+//! The Access Monitoring Rules of the cluster, and whom they name.
+
+use crate::cli::validate::findings::Findings;
+use crate::clock;
+use crate::domain::recipients::{Address, Recipients};
+use crate::domain::rules::{CompiledRule, PLUGIN};
+use crate::teleport::{Client, Meaning};
+
+const CHECK: &str = "access monitoring rules";
+
+/// Looks at the rules that are addressed to us, and returns their recipients.
+pub(super) async fn rules(client: &Client, findings: &mut Findings) -> Vec<Address> {
+    let mut rules = match client.list_rules(PLUGIN).await {
+        Ok(rules) => rules,
+        Err(error) if error.meaning() == Meaning::Unsupported => {
+            findings.skipped(CHECK, "this cluster has none");
+            return Vec::new();
+        }
+        Err(error) => {
+            let remedy =
+                "add list and read on access_monitoring_rule to the role; until then role_to_recipients routes";
+            findings.warning(CHECK, error.to_string(), error.hint().or(Some(remedy)));
+            return Vec::new();
+        }
+    };
+    rules.retain(|rule| rule.belongs_to(PLUGIN));
+    findings.ok(CHECK, format!("{} rules for {PLUGIN}", rules.len()));
+    let mut addresses = Vec::new();
+    for rule in rules {
+        let rule = CompiledRule::new(rule, &clock::zone);
+        let name = &rule.rule().name;
+        if let Some(error) = rule.broken() {
+            let remedy = "see teleport-msteams rules check; the rule tells nobody until it is mended";
+            findings.warning(CHECK, format!("{name} cannot be understood: {error}"), Some(remedy));
+        }
+        for recipient in rule.unreachable() {
+            let remedy = "write a mail address, a user id or the link of a channel";
+            findings.warning(
+                CHECK,
+                format!("{name} names {recipient:?}, which cannot be anybody"),
+                Some(remedy),
+            );
+        }
+        let named = rule.rule().recipients.iter().map(|text| text.trim());
+        addresses.extend(Recipients::of(named.filter(|text| !text.is_empty())).addresses);
+    }
+    addresses
+}
