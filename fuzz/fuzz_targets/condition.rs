@@ -50,8 +50,12 @@ fuzz_target!(|text: &str| {
     if !text.contains('`') {
         let (pattern, tried) = text.split_once('\n').unwrap_or((text, text));
         ask(&format!("regexp.match(set(`{tried}`), `{pattern}`)"));
-        ask(&format!("is_empty(regexp.replace(set(`{tried}`), `{pattern}`, `{tried}`))"));
+        ask(&format!(
+            "is_empty(regexp.replace(set(`{tried}`), `{pattern}`, `{tried}`))"
+        ));
         ask(&format!("is_empty(email.local(set(`{tried}`)))"));
-        ask(&format!("newer_than(`{tried}`, `{pattern}`) || time.RFC3339(`{tried}`).before(time.RFC3339(`{pattern}`))"));
+        ask(&format!(
+            "newer_than(`{tried}`, `{pattern}`) || time.RFC3339(`{tried}`).before(time.RFC3339(`{pattern}`))"
+        ));
     }
 });

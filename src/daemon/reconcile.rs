@@ -148,7 +148,8 @@ async fn recipients(
         None => {
             let route = match decided.take() {
                 Some(route) => route,
-                None => route(context, request, memory.failures).await?,
+                // Boxed, since most runs never ask, and a thousand lanes would each keep room for it.
+                None => Box::pin(route(context, request, memory.failures)).await?,
             };
             decided.insert(route).recipients.clone()
         }

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{ALICE, BOB, Town, fails};
-use crate::world::cluster::{Draft, Verdict};
+use crate::world::cluster::{Draft, Verdict, rule};
 
 /// Starts a daemon whose port the system chooses, and returns its address.
 async fn start(town: &mut Town) -> String {
@@ -90,6 +90,30 @@ async fn what_happens_is_counted() {
             status == 200 && text.lines().any(|found| found == line)
         })
         .await;
+    }
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn rules_are_counted_with_those_that_cannot_be_understood() {
+    let mut town = Town::build().await;
+    town.cluster.put_rule(rule("good", "false", &[BOB]));
+    town.cluster.put_rule(rule("broken", "true &&", &[BOB]));
+    town.cluster.put_rule(rule("failing", "choose()", &[BOB]));
+    let address = start(&mut town).await;
+    let id = town.cluster.create(Draft {
+        roles: vec!["dev".to_owned()],
+        ..Draft::default()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    for line in [
+        "teleport_msteams_rules{state=\"in_force\"} 2",
+        "teleport_msteams_rules{state=\"broken\"} 1",
+        "teleport_msteams_rule_errors_total{kind=\"parse\"} 1",
+        "teleport_msteams_rule_errors_total{kind=\"eval\"} 1",
+    ] {
+        until(&address, "/metrics", |_, text| text.lines().any(|found| found == line)).await;
     }
     town.finish().await;
 }

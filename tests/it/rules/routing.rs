@@ -193,6 +193,19 @@ async fn rules_are_loaded_page_by_page_before_any_request_is_routed() {
 }
 
 #[tokio::test]
+async fn requests_wait_for_rules_that_cannot_be_listed_yet() {
+    let mut town = Town::build().await;
+    town.cluster.faults(|faults| faults.fail_rules = 3);
+    town.cluster.put_rule(rule("r", "true", &[EVE]));
+    let id = town.cluster.create(draft("dev"));
+    town.start_daemon().await;
+    town.sees(EVE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.daemon().says("Requests could not be listed; trying again").await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn rules_that_changed_while_teleport_was_away_are_known_after_the_reconnect() {
     let town = town_with(&[rule("old", "true", &[BOB]), rule("stays", "false", &[BOB])]).await;
     town.cluster.stop().await;
@@ -364,6 +377,14 @@ async fn without_the_permission_to_see_resources_only_rules_about_labels_are_sil
     let log = town.daemon().log();
     assert_eq!(log.matches("WARN").count(), 1, "{log}");
     assert!(log.contains("the role needs list and read on node"), "{log}");
+    // Once it may be seen, its labels count: without the label the rule matches.
+    town.cluster.faults(|faults| faults.deny_resources = false);
+    town.cluster.create(Draft {
+        resources,
+        ..draft("dev")
+    });
+    town.sees(BOB, &["PENDING"]).await;
+    town.sees(EVE, &["PENDING"; 3]).await;
     town.finish().await;
 }
 

@@ -135,7 +135,11 @@ impl AuthService {
         token: &str,
         fits: impl Fn(&types::AccessMonitoringRuleSpec) -> bool,
     ) -> Result<Response<types::ListRulesResponse>, Status> {
-        let state = self.cluster().state();
+        let mut state = self.cluster().state();
+        if state.faults.fail_rules > 0 {
+            state.faults.fail_rules -= 1;
+            return Err(Status::unavailable("pretended trouble"));
+        }
         if state.faults.deny_rules {
             return Err(denied("\"list\" on \"access_monitoring_rule\""));
         }

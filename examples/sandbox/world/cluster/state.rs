@@ -75,6 +75,8 @@ pub struct ClusterFaults {
     /// Lists are empty, as without permission.
     pub hide_requests: bool,
     pub deny_plugin_data: bool,
+    /// So many lists of rules are answered with UNAVAILABLE.
+    pub fail_rules: u32,
     pub deny_rules: bool,
     pub deny_traits: bool,
     pub deny_resources: bool,
