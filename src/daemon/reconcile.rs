@@ -1,5 +1,6 @@
 //! The five steps for one request: gather, decide, claim, deliver, settle.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -53,6 +54,7 @@ pub(super) async fn reconcile(
         if let Err(error) = gather(context, id, observed, memory).await {
             return not_now(id, memory, &error);
         }
+        let rules = context.rules.current();
         let found = tokio::select! {
             () = stop.cancelled() => return Outcome::Interrupted,
             found = recipients(context, observed, memory, &mut decided) => found,
@@ -73,7 +75,16 @@ pub(super) async fn reconcile(
             now,
         };
         let work = match plan(facts) {
-            Plan::Nothing(why) => return nothing(context, id, why),
+            Plan::Nothing(Why::NoRecipients) => {
+                context.leave_untold();
+                // A rule that came in between does not know of this request.
+                if !Arc::ptr_eq(&rules, &context.rules.current()) {
+                    return Outcome::Again(Duration::ZERO);
+                }
+                warn!(request.id = %id, "No recipients to notify");
+                return Outcome::Settled;
+            }
+            Plan::Nothing(why) => return nothing(id, why),
             Plan::Work(work) => work,
         };
         if let Some(wait) = others_turn(context, memory) {
@@ -91,7 +102,7 @@ pub(super) async fn reconcile(
             slot = slots.acquire() => slot,
         };
         let begun = Instant::now();
-        let claimed = claim(context, id, observed, decided.as_ref(), memory).await;
+        let claimed = Box::pin(claim(context, id, observed, decided.as_ref(), memory)).await;
         let forgotten = match claimed {
             Ok(Claimed::Ours) => false,
             Ok(Claimed::Lost) => continue,
@@ -103,7 +114,9 @@ pub(super) async fn reconcile(
             Err(error) => return not_now(id, memory, &error),
         };
         let lease = Lease::new(begun, context.limits.claim_term);
-        let outcome = carry_out(context, id, &work, &lease, memory, stop, forgotten).await;
+        // Boxed, since only those with a slot come here, and all others would keep room for it while they wait.
+        let delivering = carry_out(context, id, &work, &lease, memory, stop, forgotten);
+        let outcome = Box::pin(delivering).await;
         drop(slot);
         return outcome;
     }
@@ -162,14 +175,12 @@ async fn recipients(
     Ok(recipients)
 }
 
-fn nothing(context: &Context, id: &RequestId, why: Why) -> Outcome {
+fn nothing(id: &RequestId, why: Why) -> Outcome {
     match why {
-        Why::NoRecipients => {
-            context.leave_untold();
-            warn!(request.id = %id, "No recipients to notify");
-        }
         Why::UnknownState => warn!(request.id = %id, "Unknown request state; its cards are left alone"),
-        Why::UpToDate | Why::NeverAnnounced | Why::Behind => debug!(request.id = %id, ?why, "Nothing to do"),
+        Why::UpToDate | Why::NeverAnnounced | Why::NoRecipients | Why::Behind => {
+            debug!(request.id = %id, ?why, "Nothing to do");
+        }
     }
     Outcome::Settled
 }

@@ -67,6 +67,11 @@ impl RuleBook {
         }
     }
 
+    /// Returns the rules as they are, known or not.
+    pub(super) fn current(&self) -> Arc<RuleSet> {
+        Arc::clone(&self.current.borrow().rules)
+    }
+
     /// Notes whether events of rules are to be expected.
     pub(super) fn watched(&self, watched: bool) {
         self.watched.store(watched, Ordering::Relaxed);

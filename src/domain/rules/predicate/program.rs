@@ -12,6 +12,8 @@ use crate::domain::rules::subject::Subject;
 pub struct Condition {
     text: String,
     code: Part,
+    uses_labels: bool,
+    uses_traits: bool,
 }
 
 /// What a condition says of a request.
@@ -29,9 +31,12 @@ impl Condition {
     /// # Errors
     /// The first mistake, of kind parse or type.
     pub fn new(text: &str) -> Result<Self, Error> {
+        let code = check(&parse(text)?)?;
         Ok(Self {
             text: text.to_owned(),
-            code: check(&parse(text)?)?,
+            uses_labels: uses(&code, &[Variable::LabelsUnion, Variable::LabelsIntersection]),
+            uses_traits: uses(&code, &[Variable::Traits]),
+            code,
         })
     }
 
@@ -77,21 +82,22 @@ impl Condition {
 
     /// Tells whether the condition asks for the labels of the requested resources.
     pub fn uses_labels(&self) -> bool {
-        self.uses(&[Variable::LabelsUnion, Variable::LabelsIntersection])
+        self.uses_labels
     }
 
     /// Tells whether the condition asks for the traits of the requester.
     pub fn uses_traits(&self) -> bool {
-        self.uses(&[Variable::Traits])
+        self.uses_traits
     }
+}
 
-    fn uses(&self, variables: &[Variable]) -> bool {
-        let mut found = false;
-        self.code.each_part(&mut |part| {
-            if let Code::Variable(variable) | Code::Key(variable, _) = &part.code {
-                found |= variables.contains(variable);
-            }
-        });
-        found
-    }
+/// Tells whether a part asks for one of these.
+fn uses(code: &Part, variables: &[Variable]) -> bool {
+    let mut found = false;
+    code.each_part(&mut |part| {
+        if let Code::Variable(variable) | Code::Key(variable, _) = &part.code {
+            found |= variables.contains(variable);
+        }
+    });
+    found
 }
