@@ -15,6 +15,9 @@ const MOST_REPEATS: u32 = 1000;
 /// How deep groups may stand in groups.
 const DEEPEST: usize = 100;
 
+/// Flags of a group: case, lines, dot, and which repetitions are greedy.
+const FLAGS: &str = "imsU";
+
 /// Memory that one compiled pattern may take, in bytes.
 const LARGEST: usize = 4 << 20;
 
@@ -271,20 +274,34 @@ impl Reader<'_> {
                 return Err("a group has no end".to_owned());
             };
             let flags = &self.rest[..end];
-            let (on, off) = flags.split_once('-').unwrap_or((flags, "i"));
-            let known = |flags: &str| flags.bytes().all(|flag| b"imsU".contains(&flag));
-            let alone = self.rest[end..].starts_with(')');
-            if !known(on) || !known(off) || off.is_empty() || (alone && flags.is_empty()) {
+            let (on, off) = match flags.split_once('-') {
+                Some((on, off)) => (on, Some(off)),
+                None => (flags, None),
+            };
+            let known = |flags: &str| flags.chars().all(|flag| FLAGS.contains(flag));
+            if !known(on) || !known(off.unwrap_or_default()) || off == Some("") {
                 return Err(format!("(?{flags} is not known"));
             }
-            let _ = write!(self.out, "(?{flags}");
+            // Go lets a flag stand twice, and the last word on it counts.
+            let off: String = FLAGS
+                .chars()
+                .filter(|flag| off.is_some_and(|off| off.contains(*flag)))
+                .collect();
+            let on: String = FLAGS
+                .chars()
+                .filter(|flag| on.contains(*flag) && !off.contains(*flag))
+                .collect();
+            let sign = if off.is_empty() { "" } else { "-" };
+            let alone = self.rest[end..].starts_with(')');
             self.rest = &self.rest[end + 1..];
             if alone {
-                self.out.push(')');
+                if !flags.is_empty() {
+                    let _ = write!(self.out, "(?{on}{sign}{off})");
+                }
                 *something = false;
                 return Ok(1);
             }
-            self.out.push(':');
+            let _ = write!(self.out, "(?{on}{sign}{off}:");
         } else {
             self.names.push(None);
             self.out.push('(');
@@ -303,8 +320,7 @@ impl Reader<'_> {
         let next = self.rest.chars().next().ok_or("a `\\` at the end")?;
         if let Some(class) = perl_class(next) {
             self.next();
-            // Go does not fold the case of these.
-            let _ = write!(self.out, "(?-i:[{class}])");
+            let _ = write!(self.out, "[{class}]");
             return Ok(());
         }
         match next {
@@ -391,7 +407,7 @@ impl Reader<'_> {
                 let number = u32::from_str_radix(&format!("{letter}{more}"), 8).ok();
                 number.and_then(char::from_u32).ok_or_else(unknown)
             }
-            letter if letter.is_ascii_punctuation() => Ok(letter),
+            letter if letter.is_ascii() && !letter.is_ascii_alphanumeric() => Ok(letter),
             _ => Err(unknown()),
         }
     }
@@ -504,4 +520,64 @@ fn counts(rest: &str) -> Option<Counts<'_>> {
         Some(most) => Some(number(most)),
     };
     Some((&rest[..=end], number(least), most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, text: &str) -> Option<bool> {
+        Pattern::new(pattern.as_bytes())
+            .ok()
+            .map(|pattern| pattern.is_match(text.as_bytes()))
+    }
+
+    #[test]
+    fn patterns_mean_what_they_mean_to_go() {
+        for (pattern, text, expected) in [
+            // ASCII alone, and what folds to it.
+            (r"^\w$", "ä", Some(false)),
+            (r"(?i)^\w$", "\u{212a}", Some(true)),
+            (r"^\s$", "\u{b}", Some(false)),
+            (r"\bx\b", "äx", Some(true)),
+            // Plain characters to Go, and something else to the engine.
+            (r"^[a&&b]+$", "a&b", Some(true)),
+            (r"^[[a]$", "[", Some(true)),
+            (r"^a{,2}$", "a{,2}", Some(true)),
+            (r"^a{$", "a{", Some(true)),
+            (r"^\<\>$", "<>", Some(true)),
+            (r"^[]a]+$", "]a", Some(true)),
+            (r"^[a\-c]+$", "-c", Some(true)),
+            (r"^a\ \_$", "a _", Some(true)),
+            // Known to Go alone.
+            (r"^\Qa.b\E$", "a.b", Some(true)),
+            (r"^\101\x42\x{43}$", "ABC", Some(true)),
+            (r"^\pL\p{Greek}\P{Greek}\p{^Greek}$", "xαyz", Some(true)),
+            (r"(?P<1a>x)(?<b>y)", "xy", Some(true)),
+            (r"(?)(?ii)A", "a", Some(true)),
+            (r"(?i-i:A)", "a", Some(false)),
+            // Refused by Go.
+            (r"a**", "", None),
+            (r"a{2}{3}", "", None),
+            (r"*a", "", None),
+            (r"(?i)*", "", None),
+            (r"a{1001}", "", None),
+            (r"(a{100}){11}", "", None),
+            (r"a{2,1}", "", None),
+            (r"(a)\1", "", None),
+            (r"(?=a)", "", None),
+            (r"(?x)a", "", None),
+            (r"(?i-)a", "", None),
+            (r"[b-a]", "", None),
+            (r"[[:nope:]]", "", None),
+            (r"\Z", "", None),
+            (r"(?<a>x)(?<a>y)", "", None),
+            (r"(", "", None),
+            (r")", "", None),
+            (r"[a", "", None),
+            (r"\", "", None),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} on {text:?}");
+        }
+    }
 }

@@ -69,6 +69,14 @@ pub(super) enum Token {
 
 /// Splits a condition into tokens; the last one is [`Token::End`].
 pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Span)>, Error> {
+    let illegal = |(at, letter): &(usize, char)| *letter == '\0' || (*letter == '\u{feff}' && *at > 0);
+    if let Some((at, letter)) = text.char_indices().find(illegal) {
+        let span = Span::new(at, at + letter.len_utf8());
+        return Err(Error::parse(
+            span,
+            "a character that nobody sees; write it as an escape",
+        ));
+    }
     let mut lexer = Lexer {
         text,
         at: if text.starts_with('\u{feff}') { 3 } else { 0 },
@@ -226,9 +234,6 @@ impl Lexer<'_> {
                     };
                     bytes.extend_from_slice(&escape);
                     chars.by_ref().take(length).for_each(drop);
-                }
-                Some((at, '\0')) => {
-                    return Err(Error::parse(Span::new(base + at, base + at + 1), "a NUL byte"));
                 }
                 Some((_, other)) => bytes.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
             }
