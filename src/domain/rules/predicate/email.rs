@@ -65,7 +65,12 @@ fn group(rest: &mut Rest<'_>) -> Option<String> {
 fn phrase(rest: &mut Rest<'_>) -> Option<()> {
     let mut words = 0;
     loop {
-        rest.comments()?;
+        // A comment may follow a word, and not begin the name.
+        if words == 0 {
+            rest.blanks();
+        } else {
+            rest.comments()?;
+        }
         let begin = rest.0;
         let word = if rest.0.starts_with('"') {
             quoted(rest)
@@ -92,7 +97,7 @@ fn bare(rest: &mut Rest<'_>) -> Option<String> {
     rest.blanks();
     let domain = if rest.mark('[').is_some() {
         let (inside, after) = rest.0.split_once(']')?;
-        inside.strip_prefix("IPv6:").unwrap_or(inside).parse::<IpAddr>().ok()?;
+        inside.parse::<IpAddr>().ok()?;
         rest.0 = after;
         format!("[{inside}]")
     } else {
@@ -169,6 +174,26 @@ impl<'a> Rest<'a> {
                     _ => {}
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_is_found_where_go_finds_one() {
+        for (text, expected) in [
+            ("b(c)\"A, B\" <a@x>", Some("a")),
+            ("a.b(c)g: a@b;", Some("a")),
+            ("a@[::1]", Some("a")),
+            ("(c)\"A, B\" <a@x>", None),
+            ("a@[IPv6:::1]", None),
+            ("a@b (c", None),
+            ("", None),
+        ] {
+            assert_eq!(local_part(text).as_deref(), expected, "{text}");
         }
     }
 }

@@ -70,20 +70,43 @@ impl From<Timestamp> for Instant {
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
+    /// Reads a number of exactly so many digits, four at most.
     fn digits(&mut self, count: usize) -> Option<i16> {
         let (head, rest) = self.0.split_at_checked(count)?;
-        let all = head.iter().all(u8::is_ascii_digit);
-        let number = head
-            .iter()
-            .fold(0, |number, digit| number * 10 + i16::from(digit.wrapping_sub(b'0')));
-        all.then(|| {
-            self.0 = rest;
-            number
-        })
+        if !head.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        self.0 = rest;
+        Some(
+            head.iter()
+                .fold(0, |number, digit| number * 10 + i16::from(digit - b'0')),
+        )
     }
 
     fn mark(&mut self, mark: u8) -> Option<()> {
         self.0 = self.0.strip_prefix(&[mark])?;
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_time_is_refused_and_nothing_overflows() {
+        for text in [
+            "",
+            "T",
+            "~~~~-~~-~~T~~:~~:~~Z",
+            "99999-01-01T00:00:00Z",
+            "2025-02-29T00:00:00Z",
+            "2025-01-01T00:00:60Z",
+        ] {
+            assert_eq!(Instant::parse(text), None, "{text}");
+        }
+        let least = Instant::parse("0000-01-01T00:00:00+24:00").unwrap();
+        let most = Instant::parse("9999-12-31T23:59:59,999999999999-24:00").unwrap();
+        assert!(least < Instant::ZERO && Instant::ZERO < most);
     }
 }
