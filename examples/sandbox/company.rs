@@ -40,7 +40,7 @@ const CHANNELS: [&str; 2] = ["Access requests", "Databases"];
 const ROUTES: [(&str, &[&str]); 4] = [
     ("admin", &["Access requests", "Databases"]),
     ("dba", &["Databases"]),
-    ("dev", &[]),
+    ("dev", &["Access requests"]),
     ("*", &["Access requests"]),
 ];
 

@@ -74,7 +74,7 @@ impl Story {
             self.ask("dan", "dev", &["bob"], 1).await?,
         );
         self.see(denied, "Alice and both channels know of Eve: PENDING").await?;
-        self.see(promoted, "Bob knows of Dan: PENDING").await?;
+        self.see(promoted, "Bob and a channel know of Dan: PENDING").await?;
         self.review(denied, "alice", Proposal::Deny).await?;
         let author = self.sandbox.company.mail("bob");
         self.act(Action::Promote {
@@ -85,14 +85,14 @@ impl Story {
         self.expected[denied].word = "DENIED";
         self.expected[promoted].word = "PROMOTED";
         self.see(denied, "the cards about Eve say DENIED").await?;
-        self.see(promoted, "the card about Dan says PROMOTED").await?;
+        self.see(promoted, "the cards about Dan say PROMOTED").await?;
 
         self.narrator.tell("Nobody answers Bob's next request, and it expires");
         let expired = self.ask("bob", "dev", &["carol"], 1).await?;
-        self.see(expired, "Carol has a card: PENDING").await?;
+        self.see(expired, "Carol and a channel have cards: PENDING").await?;
         self.act(Action::Expire { id: self.id(expired) }).await?;
         self.expected[expired].word = "EXPIRED";
-        self.see(expired, "Carol's card says EXPIRED").await
+        self.see(expired, "both cards say EXPIRED").await
     }
 
     async fn throttled(&mut self) -> anyhow::Result<()> {
