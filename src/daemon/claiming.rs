@@ -93,7 +93,7 @@ pub(super) async fn claim(
     }
     // Decided once: rules that change do not reach a request that was announced.
     if let (Some(route), None) = (decided, &record.named) {
-        record.named = Some(route.named());
+        record.named = Some(route.named().into_iter().map(str::to_owned).collect());
     }
     record.claim = Some(context.mark(true));
     let changes = Known::changes(&map, &record);

@@ -112,7 +112,7 @@ fn matching<'a>(
 ) -> Vec<&'a CompiledRule> {
     let mut matching = Vec::new();
     for rule in rules.iter() {
-        let verdict = rule.verdict(subject, request.created);
+        let verdict = rule.verdict(subject);
         let name = &rule.rule().name;
         if enabled!(Level::DEBUG) {
             match rule.why_not(subject, &verdict) {

@@ -150,7 +150,7 @@ impl RuleBook {
         self.change(true, |rules| {
             let mut next = RuleSet::default();
             for rule in listed {
-                if rule.belongs_to(PLUGIN) && !changes.by_name.contains_key(&rule.name) {
+                if !changes.by_name.contains_key(&rule.name) {
                     let same = rules.get(&rule.name).cloned();
                     next.extend(renewed(rules, rule).or(same));
                 }

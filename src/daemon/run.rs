@@ -23,10 +23,11 @@ use crate::daemon::preload::preload;
 use crate::daemon::resync::resync;
 use crate::daemon::tasks::Tasks;
 use crate::domain::card;
+use crate::domain::rules;
 use crate::msteams::Teams;
 use crate::telemetry::systemd;
 use crate::telemetry::{Connection, Diagnostics, Health, Metrics};
-use crate::teleport::{Client, Error, Meaning, RULES, Watch, WatchEvent};
+use crate::teleport::{Client, Error, Meaning, Watch, WatchEvent};
 
 /// Events that may wait for the dispatcher, which only sorts them into lanes. The server keeps another thousand for us
 /// and cuts us off only after most of a minute.
@@ -232,7 +233,7 @@ impl Dispatcher {
                 } else {
                     debug!(road, "Watcher connected");
                 }
-                self.context.rules.watched(!denied.contains(&RULES));
+                self.context.rules.watched(!denied.contains(&rules::KIND));
                 self.failures = 0;
                 return Ok(true);
             }

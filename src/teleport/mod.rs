@@ -19,4 +19,4 @@ pub use connect::Road;
 pub use error::{Error, Meaning};
 pub use identity::{Identity, IdentityEvent, Keyring};
 pub use plugin_data::Swap;
-pub use watch::{RULES, Watch, WatchEvent};
+pub use watch::{Watch, WatchEvent};

@@ -10,8 +10,7 @@ use crate::teleport::{Client, Error, Meaning, convert};
 const PAGE: i64 = 1000;
 
 impl Client {
-    /// Lists the rules for requests that are to notify through a plugin. Older servers list all rules, and any server may
-    /// list more than was asked for.
+    /// Lists the rules for requests that are to notify through a plugin; what a server lists beyond them is left out.
     ///
     /// # Errors
     /// `Denied` if the role may not read them, `Unsupported` if the server knows no rules.
@@ -44,7 +43,8 @@ impl Client {
                 }
                 page => page?,
             };
-            rules.extend(page.rules.into_iter().filter_map(convert::rule));
+            let listed = page.rules.into_iter().filter_map(convert::rule);
+            rules.extend(listed.filter(|rule| rule.belongs_to(plugin)));
             if page.next_page_token.is_empty() {
                 return Ok(rules);
             }

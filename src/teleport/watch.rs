@@ -12,14 +12,12 @@ use tonic::Streaming;
 use crate::backoff::Backoff;
 use crate::config::Limits;
 use crate::domain::request::{AccessRequest, RequestId};
-use crate::domain::rules::Rule;
+use crate::domain::rules::{KIND as RULES, Rule};
 use crate::teleport::wire::proto;
 use crate::teleport::wire::proto::event::Resource;
 use crate::teleport::{Client, Error, Meaning, Road, convert};
 
 const REQUESTS: &str = "access_request";
-/// The kind of Access Monitoring Rules.
-pub const RULES: &str = "access_monitoring_rule";
 
 /// What the stream tells. Events of one connection come in the order in which the server sent them.
 #[derive(Debug)]

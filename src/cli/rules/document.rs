@@ -9,10 +9,8 @@ use crate::cli::rules::finding::Finding;
 use crate::cli::rules::yaml::{Node, Value};
 use crate::clock;
 use crate::domain::recipients::Address;
-use crate::domain::rules::{Condition, DAYS, PLUGIN, Rule, SUBJECT, Schedule, Shift, clock_time, weekday};
+use crate::domain::rules::{Condition, DAYS, KIND, PLUGIN, Rule, SUBJECT, Schedule, Shift, clock_time, weekday};
 use crate::nearest::nearest;
-
-const KIND: &str = "access_monitoring_rule";
 
 /// A rule as far as it can be read.
 #[derive(Debug, Default)]
@@ -218,7 +216,7 @@ impl Reader<'_> {
             }
             return;
         }
-        if rule.recipients.iter().all(|text| text.trim().is_empty()) {
+        if rule.named().next().is_none() {
             self.warning(notification, "the rule tells nobody: it has no recipients");
         }
         for item in notification.get("recipients").map(Node::items).unwrap_or_default() {

@@ -15,9 +15,7 @@ use crate::clock;
 use crate::config;
 use crate::domain::recipients::{Address, RoutingTable};
 use crate::domain::request::AccessRequest;
-use crate::domain::rules::{
-    CompiledRule, Failure, FailureKind, Labels, PLUGIN, Route, Source, Subject, Verdict, dict_of,
-};
+use crate::domain::rules::{CompiledRule, Labels, PLUGIN, Route, Source, Subject, Verdict, dict_of};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -79,7 +77,7 @@ impl Options {
             .iter()
             .map(|rule| Tested {
                 rule,
-                verdict: verdict(rule, &request, &subject),
+                verdict: verdict(rule, &subject),
             })
             .collect();
         let matching = tested
@@ -136,13 +134,10 @@ impl Options {
 }
 
 /// Asks a rule; what keeps it from ever being asked is told even outside its schedules.
-fn verdict(rule: &CompiledRule, request: &AccessRequest, subject: &Subject) -> Verdict {
+fn verdict(rule: &CompiledRule, subject: &Subject) -> Verdict {
     match rule.broken() {
-        Some(error) => Verdict::Failed(Failure {
-            kind: FailureKind::Condition(error.kind),
-            message: error.to_string(),
-        }),
-        None => rule.verdict(subject, request.created),
+        Some(error) => Verdict::Failed(error.into()),
+        None => rule.verdict(subject),
     }
 }
 
@@ -158,10 +153,10 @@ impl Tested<'_> {
 
 /// Returns everybody who is told, as they are written.
 fn told(route: &Route) -> Vec<&str> {
-    let unreachable = route.recipients.unreachable.iter().map(String::as_str);
-    let unreachable = unreachable.filter(|_| route.source == Source::Rules);
-    let addresses = route.recipients.addresses.iter().map(Address::as_str);
-    addresses.chain(unreachable).collect()
+    match route.source {
+        Source::Rules => route.named(),
+        Source::Static | Source::None => route.recipients.addresses.iter().map(Address::as_str).collect(),
+    }
 }
 
 fn as_json(tested: &[Tested<'_>], route: &Route) -> serde_json::Value {

@@ -10,7 +10,7 @@ const CHECK: &str = "access monitoring rules";
 
 /// Looks at the rules that are addressed to us, and returns their recipients.
 pub(super) async fn rules(client: &Client, findings: &mut Findings) -> Vec<Address> {
-    let mut rules = match client.list_rules(PLUGIN).await {
+    let rules = match client.list_rules(PLUGIN).await {
         Ok(rules) => rules,
         Err(error) if error.meaning() == Meaning::Unsupported => {
             findings.skipped(CHECK, "this cluster has none");
@@ -23,7 +23,6 @@ pub(super) async fn rules(client: &Client, findings: &mut Findings) -> Vec<Addre
             return Vec::new();
         }
     };
-    rules.retain(|rule| rule.belongs_to(PLUGIN));
     findings.ok(CHECK, format!("{} rules for {PLUGIN}", rules.len()));
     let mut addresses = Vec::new();
     for rule in rules {
@@ -41,8 +40,7 @@ pub(super) async fn rules(client: &Client, findings: &mut Findings) -> Vec<Addre
                 Some(remedy),
             );
         }
-        let named = rule.rule().recipients.iter().map(|text| text.trim());
-        addresses.extend(Recipients::of(named.filter(|text| !text.is_empty())).addresses);
+        addresses.extend(Recipients::of(rule.rule().named()).addresses);
     }
     addresses
 }

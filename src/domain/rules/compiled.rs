@@ -41,6 +41,15 @@ pub enum FailureKind {
     Schedule,
 }
 
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            kind: FailureKind::Condition(error.kind),
+            message: error.to_string(),
+        }
+    }
+}
+
 impl FailureKind {
     /// Returns the word for machines.
     pub fn as_str(self) -> &'static str {
@@ -70,9 +79,9 @@ impl CompiledRule {
         self.condition.as_ref().err()
     }
 
-    /// Asks the rule about a request that was made at a moment; one without a moment was made in the year 1.
-    pub fn verdict(&self, subject: &Subject, created: Option<Timestamp>) -> Verdict {
-        match self.on_duty(created.unwrap_or(YEAR_1)) {
+    /// Asks the rule about a request.
+    pub fn verdict(&self, subject: &Subject) -> Verdict {
+        match self.on_duty(subject.created) {
             Err(message) => {
                 let kind = FailureKind::Schedule;
                 return Verdict::Failed(Failure { kind, message });
@@ -82,16 +91,13 @@ impl CompiledRule {
         }
         let answer = match &self.condition {
             Ok(condition) => condition.holds(subject),
-            Err(error) => Err(error.clone()),
+            Err(error) => return Verdict::Failed(error.into()),
         };
         match answer {
             Ok(Answer::Yes) => Verdict::Matches,
             Ok(Answer::No) => Verdict::False,
             Ok(Answer::NotBoolean) => Verdict::NotBoolean,
-            Err(error) => Verdict::Failed(Failure {
-                kind: FailureKind::Condition(error.kind),
-                message: error.to_string(),
-            }),
+            Err(error) => Verdict::Failed((&error).into()),
         }
     }
 
@@ -130,8 +136,7 @@ impl CompiledRule {
 
     /// Returns the recipients that cannot be anybody, as they are written.
     pub fn unreachable(&self) -> impl Iterator<Item = &str> {
-        let written = self.rule.recipients.iter().map(|text| text.trim());
-        written.filter(|text| !text.is_empty() && Address::parse(text).is_err())
+        self.rule.named().filter(|text| Address::parse(text).is_err())
     }
 
     pub fn uses_labels(&self) -> bool {
@@ -142,6 +147,3 @@ impl CompiledRule {
         self.condition.as_ref().is_ok_and(Condition::uses_traits)
     }
 }
-
-/// What Teleport writes for a time that is not set.
-const YEAR_1: Timestamp = Timestamp::constant(-62_135_596_800, 0);

@@ -13,8 +13,8 @@ mod subject;
 
 pub use compiled::{CompiledRule, Failure, FailureKind, Verdict};
 pub use labels::Labels;
-pub use predicate::{Answer, Condition, Dict, Error, ErrorKind, Expr, Instant, Node, Set, Span, parse};
-pub use rule::{PLUGIN, Rule, SUBJECT};
+pub use predicate::{Answer, Condition, Dict, Error, ErrorKind, Expr, Node, Set, Span, parse};
+pub use rule::{KIND, PLUGIN, Rule, SUBJECT};
 pub use rule_set::{Route, RuleSet, Source};
 pub use schedule::{DAYS, Schedule, Shift, Zones, clock_time, weekday};
 pub use subject::{Subject, dict_of, set_of};

@@ -7,6 +7,9 @@ use crate::domain::rules::schedule::Schedule;
 /// The name to which rules for this program are addressed; the Go plugin's is the same in every version.
 pub const PLUGIN: &str = "msteams";
 
+/// The kind of these resources.
+pub const KIND: &str = "access_monitoring_rule";
+
 /// What a rule has to look at to concern us.
 pub const SUBJECT: &str = "access_request";
 
@@ -24,6 +27,14 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Returns whom the rule names; an empty text names nobody.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.recipients
+            .iter()
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())
+    }
+
     /// Tells whether a plugin of this name acts on the rule.
     pub fn belongs_to(&self, plugin: &str) -> bool {
         self.plugin == plugin && self.subjects.iter().any(|subject| subject == SUBJECT)

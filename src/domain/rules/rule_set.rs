@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::recipients::{Recipients, RoutingTable};
+use crate::domain::recipients::{Address, Recipients, RoutingTable};
 use crate::domain::request::AccessRequest;
 use crate::domain::rules::compiled::CompiledRule;
 
@@ -79,12 +79,9 @@ impl Route {
         table: &RoutingTable,
         request: &AccessRequest,
     ) -> Self {
-        let named = matching.into_iter().flat_map(|rule| &rule.rule().recipients);
+        let named = matching.into_iter().flat_map(|rule| rule.rule().named());
         let mut seen = BTreeSet::new();
-        let named: Vec<&str> = named
-            .map(|text| text.trim())
-            .filter(|text| !text.is_empty() && seen.insert(*text))
-            .collect();
+        let named: Vec<&str> = named.filter(|text| seen.insert(*text)).collect();
         if !named.is_empty() {
             return Self {
                 recipients: Recipients::of(named),
@@ -101,16 +98,14 @@ impl Route {
     }
 
     /// Returns whom rules named, as they are written; nobody if they did not decide.
-    pub fn named(&self) -> Vec<String> {
+    pub fn named(&self) -> Vec<&str> {
         if self.source != Source::Rules {
             return Vec::new();
         }
-        let addresses = self
-            .recipients
-            .addresses
-            .iter()
-            .map(|address| address.as_str().to_owned());
-        addresses.chain(self.recipients.unreachable.iter().cloned()).collect()
+        let addresses = self.recipients.addresses.iter().map(Address::as_str);
+        addresses
+            .chain(self.recipients.unreachable.iter().map(String::as_str))
+            .collect()
     }
 }
 

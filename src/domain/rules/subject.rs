@@ -4,7 +4,10 @@ use jiff::Timestamp;
 
 use crate::domain::request::AccessRequest;
 use crate::domain::rules::labels::Labels;
-use crate::domain::rules::predicate::{Dict, Instant, Set};
+use crate::domain::rules::predicate::{Dict, Set};
+
+/// The first moment of the year 1, which stands for a time that is not set in Teleport.
+const NOT_SET: Timestamp = Timestamp::constant(-62_135_596_800, 0);
 
 /// An access request with what is known of its requester and its resources.
 #[derive(Clone, Debug)]
@@ -14,8 +17,8 @@ pub struct Subject {
     pub system_annotations: Dict,
     pub user: String,
     pub reason: String,
-    pub created: Instant,
-    pub expiry: Instant,
+    pub created: Timestamp,
+    pub expiry: Timestamp,
     /// Why they are not known, if they are not.
     pub labels: Result<Labels, String>,
     pub traits: Dict,
@@ -24,15 +27,14 @@ pub struct Subject {
 impl Subject {
     /// Brings a request together with what was looked up for it.
     pub fn new(request: &AccessRequest, traits: Dict, labels: Result<Labels, String>) -> Self {
-        let time = |time: Option<Timestamp>| time.map_or(Instant::ZERO, Instant::from);
         Self {
             roles: set_of(&request.roles),
             suggested_reviewers: set_of(&request.suggested_reviewers),
             system_annotations: dict_of(&request.system_annotations),
             user: request.user.clone(),
             reason: request.reason.clone(),
-            created: time(request.created),
-            expiry: time(request.expires),
+            created: request.created.unwrap_or(NOT_SET),
+            expiry: request.expires.unwrap_or(NOT_SET),
             labels,
             traits,
         }

@@ -126,8 +126,8 @@ fn every_schedule_covers_what_teleport_says() {
             schedules: BTreeMap::from([("s".to_owned(), schedule(&vector["schedule"]))]),
             ..Rule::default()
         };
-        let subject = subject(&Value::Null);
-        match compile(rule).verdict(&subject, time(&vector["instant"])) {
+        let made = serde_json::json!({"request": {"creation_time": vector["instant"]}});
+        match compile(rule).verdict(&subject(&made)) {
             Verdict::Matches => Value::from(true),
             Verdict::OffDuty => Value::from(false),
             Verdict::Failed(failure) if failure.kind == FailureKind::Schedule => Value::from("error:eval"),
@@ -187,7 +187,7 @@ fn every_request_goes_to_whom_teleport_tells() {
             .filter(|_| readable)
             .map(rule);
         let rules: Vec<_> = rules.filter(|rule| rule.belongs_to(plugin)).map(compile).collect();
-        let is_match = |rule: &&CompiledRule| rule.verdict(&subject, request.created) == Verdict::Matches;
+        let is_match = |rule: &&CompiledRule| rule.verdict(&subject) == Verdict::Matches;
         let matching: Vec<&CompiledRule> = rules.iter().filter(is_match).collect();
         let route = Route::new(
             matching.iter().copied(),
@@ -263,7 +263,7 @@ fn labels_that_are_not_known_concern_only_the_rules_that_ask_for_them() {
             condition: condition.to_owned(),
             ..Rule::default()
         };
-        compile(rule).verdict(&subject, request.created)
+        compile(rule).verdict(&subject)
     };
     assert_eq!(verdict("true"), Verdict::Matches);
     assert_eq!(

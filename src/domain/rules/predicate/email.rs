@@ -8,7 +8,7 @@ use core::net::IpAddr;
 /// Returns what stands before the first `@` of the one address in the text; nothing if it is not one address.
 pub(super) fn local_part(text: &str) -> Option<String> {
     let mut rest = Rest(text);
-    let address = address(&mut rest)?;
+    let address = address(&mut rest, true)?;
     rest.comments()?;
     rest.0.is_empty().then(|| {
         let (local, _) = address.split_once('@').unwrap_or((&address, ""));
@@ -16,12 +16,11 @@ pub(super) fn local_part(text: &str) -> Option<String> {
     })
 }
 
-/// Reads `a@b`, `name <a@b>`, or a group that holds one of these.
-fn address(rest: &mut Rest<'_>) -> Option<String> {
+/// Reads `a@b` or `name <a@b>`, and where it may be one, a group that holds one of these.
+fn address(rest: &mut Rest<'_>, may_be_group: bool) -> Option<String> {
     rest.blanks();
     let begin = rest.0;
     if let Some(address) = bare(rest) {
-        rest.blanks();
         return Some(address);
     }
     rest.0 = begin;
@@ -29,7 +28,7 @@ fn address(rest: &mut Rest<'_>) -> Option<String> {
         phrase(rest)?;
     }
     rest.blanks();
-    if rest.mark(':').is_some() {
+    if may_be_group && rest.mark(':').is_some() {
         return group(rest);
     }
     angle(rest)
@@ -45,17 +44,7 @@ fn angle(rest: &mut Rest<'_>) -> Option<String> {
 /// Reads what follows the name of a group: exactly one address, and a semicolon.
 fn group(rest: &mut Rest<'_>) -> Option<String> {
     rest.comments()?;
-    let begin = rest.0;
-    let address = if let Some(address) = bare(rest) {
-        address
-    } else {
-        rest.0 = begin;
-        if !rest.0.starts_with('<') {
-            phrase(rest)?;
-        }
-        rest.blanks();
-        angle(rest)?
-    };
+    let address = address(rest, false)?;
     rest.comments()?;
     rest.mark(';')?;
     Some(address)

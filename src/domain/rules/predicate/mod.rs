@@ -21,7 +21,6 @@ mod value;
 mod version;
 
 pub use error::{Error, ErrorKind, Span};
-pub use instant::Instant;
 pub use parse::parse;
 pub use program::{Answer, Condition};
 pub use syntax::{Expr, Node};
