@@ -118,6 +118,7 @@ fn post(world: &mut World, conversation: &str, activity: Value) -> Reply {
         history: vec![activity],
         times: vec![now()],
         deleted: false,
+        confirmed: true,
     });
     Reply::ok(201, json!({"id": id}))
 }

@@ -95,6 +95,10 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
             _ => Reply::empty(404),
         })
     });
+    if let (Some(Fault::Empty | Fault::HalfBody | Fault::ResetAfter), Some(body)) = (&fault, &reply.body) {
+        let id = body["id"].as_str().unwrap_or_default();
+        tenant.change(|world| world.keep_to_yourself(id));
+    }
     tenant.note(call(&asked, reply.status));
     match fault {
         Some(Fault::ResetAfter) => {

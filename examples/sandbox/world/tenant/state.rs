@@ -27,6 +27,8 @@ pub struct Card {
     pub history: Vec<Value>,
     pub times: Vec<SystemTime>,
     pub deleted: bool,
+    /// Whoever posted it was told its id.
+    pub confirmed: bool,
 }
 
 pub(super) struct Account {
@@ -88,6 +90,15 @@ impl World {
             let User { id, mail, upn, .. } = &account.user;
             is(id) || is(upn) || mail.as_deref().is_some_and(is)
         })
+    }
+
+    /// Notes that nobody is told the id of a card that was posted just now.
+    pub(super) fn keep_to_yourself(&mut self, id: &str) {
+        for card in self.chats.values_mut().flatten() {
+            if card.id == id && card.history.len() == 1 {
+                card.confirmed = false;
+            }
+        }
     }
 
     /// The chat of the app with a user.

@@ -1,0 +1,59 @@
+//! Forty people and a channel, and the configuration that leads to them.
+
+use std::fs;
+use std::path::Path;
+
+use crate::world::cluster::Cluster;
+use crate::world::identity::Validity;
+use crate::world::tenant::{Tenant, User};
+
+/// How many people there are; enough that nobody gets more messages than Microsoft allows for one conversation.
+const PEOPLE: usize = 40;
+
+pub(crate) struct Company {
+    pub(crate) people: Vec<User>,
+}
+
+impl Company {
+    pub(crate) fn found(tenant: &Tenant) -> Self {
+        let people = (0..PEOPLE).map(|number| {
+            let mail = mail(number);
+            tenant.add_user(&mail, Some(&mail), &mail)
+        });
+        Self {
+            people: people.collect(),
+        }
+    }
+}
+
+pub(crate) fn mail(number: usize) -> String {
+    format!("person-{}@example.com", number % PEOPLE)
+}
+
+/// Writes the identity and the configuration; who is told is said by each request.
+pub(crate) fn write_files(cluster: &Cluster, tenant: &Tenant, folder: &Path) -> anyhow::Result<()> {
+    let user = cluster.authority().user("chaos", &[], Validity::ONE_DAY);
+    let (identity, secret) = (folder.join("identity"), secret_file(folder));
+    fs::write(&identity, cluster.authority().identity_file(&user))?;
+    let options = tenant.options();
+    fs::write(&secret, &options.app_secret)?;
+    let config = format!(
+        "[teleport]\naddr = {:?}\nidentity = {:?}\n[msapi]\napp_id = {:?}\napp_secret = {:?}\ntenant_id = {:?}\n\
+         teams_app_id = {:?}\n[msapi.endpoints]\nlogin = {:?}\ngraph = {:?}\nbot = {:?}\n[role_to_recipients]\n\"*\" = []\n",
+        cluster.address(),
+        identity.to_string_lossy(),
+        options.app_id,
+        secret.to_string_lossy(),
+        options.tenant_id,
+        options.teams_app_id,
+        tenant.login(),
+        tenant.graph(),
+        tenant.bot(),
+    );
+    fs::write(folder.join("teleport-msteams.toml"), config)?;
+    Ok(())
+}
+
+fn secret_file(folder: &Path) -> std::path::PathBuf {
+    folder.join("secret")
+}

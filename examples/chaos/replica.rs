@@ -1,0 +1,79 @@
+//! The real daemon as a process of its own, which can be killed.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::Context as _;
+use tokio::process::{Child, Command};
+
+/// One replica; it is started again under the same number after each end.
+pub(crate) struct Replica {
+    pub(crate) number: usize,
+    config: PathBuf,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Replica {
+    pub(crate) fn new(number: usize, folder: &Path) -> Self {
+        Self {
+            number,
+            config: folder.join("teleport-msteams.toml"),
+            log: folder.join(format!("replica-{number}.log")),
+            child: None,
+        }
+    }
+
+    /// Starts it if it does not run, and says whether it did so.
+    pub(crate) fn start(&mut self) -> anyhow::Result<bool> {
+        if let Some(child) = &mut self.child
+            && child.try_wait()?.is_none()
+        {
+            return Ok(false);
+        }
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let child = Command::new(std::env::current_exe()?)
+            .arg("start")
+            .arg("--config")
+            .arg(&self.config)
+            .arg("--debug")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .context("the daemon cannot be started")?;
+        self.child = Some(child);
+        Ok(true)
+    }
+
+    /// Ends it with SIGKILL: nothing is finished, nothing is noted.
+    pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks it to end with SIGTERM, and waits until it has.
+    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
+        let Some(mut child) = self.child.take() else {
+            return Ok(());
+        };
+        if let Some(id) = child.id() {
+            let status = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await?;
+            anyhow::ensure!(status.success(), "SIGTERM cannot be sent");
+        }
+        child.wait().await?;
+        Ok(())
+    }
+
+    /// Returns the lines about one request.
+    pub(crate) fn lines_about(&self, request: &str) -> Vec<String> {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines = text.lines().filter(|line| line.contains(request));
+        lines.map(|line| format!("replica {}: {line}", self.number)).collect()
+    }
+}

@@ -1,0 +1,296 @@
+//! One run: the script is played, both sides are mended, and everything has to come right.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use fastrand::Rng;
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::Args;
+use crate::company::{self, Company};
+use crate::ledger::{Entry, Ledger, Verdict};
+use crate::replica::Replica;
+use crate::script::{self, Action};
+use crate::trouble::{self, NEAR};
+use crate::world::cluster::{Cluster, ClusterOptions, Draft, State, Verdict as Review};
+use crate::world::tenant::{Tenant, TenantOptions};
+
+/// How long everything may take to come right once nothing is wrong any more: claims of the dead run out, and what
+/// failed often waits longest.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How often the run looks around.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long everything has to stay right before it counts.
+const CALM: Duration = Duration::from_secs(3);
+
+struct Run {
+    cluster: Cluster,
+    tenant: Tenant,
+    company: Company,
+    rng: Rng,
+    replicas: Vec<Replica>,
+    /// Whether a replica is meant to run.
+    wanted: Vec<bool>,
+    ledger: Ledger,
+    begun: Instant,
+    kills: usize,
+    stops: usize,
+    troubles: usize,
+    folder: TempDir,
+}
+
+/// Plays a run, and says whether all was well.
+#[tokio::main]
+pub(crate) async fn run(args: &Args) -> anyhow::Result<bool> {
+    anyhow::ensure!(
+        args.minutes > 0.0 && args.minutes <= 600.0,
+        "--minutes must be above 0 and at most 600"
+    );
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let replicas = usize::from(args.replicas);
+    println!(
+        "seed {seed}: {} requests, {} minutes, {replicas} replicas",
+        args.requests, args.minutes
+    );
+    let mut rng = Rng::with_seed(seed);
+    let script = script::write(
+        &mut rng,
+        args.requests,
+        replicas,
+        Duration::from_secs_f64(args.minutes * 60.0),
+    );
+    let mut run = Run::set_up(rng, replicas).await?;
+    let mut told = Instant::now();
+    for (at, action) in script {
+        while run.begun.elapsed() < at {
+            sleep(TICK.min(at.saturating_sub(run.begun.elapsed()))).await;
+            run.restart_the_dead()?;
+            if told.elapsed() >= Duration::from_secs(10) {
+                told = Instant::now();
+                run.tell_progress();
+            }
+        }
+        run.play(action).await?;
+    }
+    trouble::mend_all(&run.cluster, &run.tenant).await;
+    run.wanted.fill(true);
+    run.restart_the_dead()?;
+    println!(
+        "{:>5.0} s  nothing is wrong any more",
+        run.begun.elapsed().as_secs_f64()
+    );
+    let (verdict, took) = run.converge().await?;
+    run.report(seed, &verdict, took);
+    for replica in &mut run.replicas {
+        replica.stop().await?;
+    }
+    if !verdict.is_good() {
+        let folder = run.folder.keep();
+        println!("what the daemons logged is in {}", folder.display());
+    }
+    Ok(verdict.is_good())
+}
+
+impl Run {
+    async fn set_up(rng: Rng, replicas: usize) -> anyhow::Result<Self> {
+        let cluster = Cluster::start(ClusterOptions::default()).await;
+        let tenant = Tenant::start(TenantOptions::default()).await;
+        let company = Company::found(&tenant);
+        cluster.faults(|faults| faults.latency = NEAR);
+        tenant.faults(|faults| {
+            faults.latency = NEAR;
+            faults.enforce_limits = true;
+        });
+        let folder = tempfile::tempdir().context("a folder for the configuration")?;
+        company::write_files(&cluster, &tenant, folder.path())?;
+        let mut run = Self {
+            cluster,
+            tenant,
+            company,
+            rng,
+            replicas: (0..replicas)
+                .map(|number| Replica::new(number, folder.path()))
+                .collect(),
+            wanted: vec![true; replicas],
+            ledger: Ledger::default(),
+            begun: Instant::now(),
+            kills: 0,
+            stops: 0,
+            troubles: 0,
+            folder,
+        };
+        run.restart_the_dead()?;
+        Ok(run)
+    }
+
+    /// Does what a service manager does.
+    fn restart_the_dead(&mut self) -> anyhow::Result<()> {
+        for (replica, wanted) in self.replicas.iter_mut().zip(&self.wanted) {
+            if *wanted {
+                replica.start()?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn play(&mut self, action: Action) -> anyhow::Result<()> {
+        match action {
+            Action::Create(number) => self.create(number),
+            Action::Review(number) => self.change(number, None, "is reviewed", |cluster, id| {
+                cluster.review(id, "reviewer", Review::Approve, "one of two");
+            }),
+            Action::Approve(number) => self.change(number, Some("APPROVED"), "is approved", |cluster, id| {
+                cluster.set_state(id, State::Approved, "yes");
+            }),
+            Action::Deny(number) => self.change(number, Some("DENIED"), "is denied", |cluster, id| {
+                cluster.set_state(id, State::Denied, "no");
+            }),
+            Action::Promote(number) => self.change(number, Some("PROMOTED"), "is promoted", |cluster, id| {
+                cluster.promote(id, "reviewer", "on-call");
+            }),
+            Action::Expire(number) => self.change(number, Some("EXPIRED"), "has expired", Cluster::delete),
+            Action::Begin(trouble) => {
+                self.troubles += 1;
+                trouble::begin(trouble, &self.cluster, &self.tenant, &self.company, &mut self.rng).await;
+            }
+            Action::Mend(trouble) => trouble::mend(trouble, &self.cluster, &self.tenant).await,
+            Action::Kill(number) => {
+                self.kills += 1;
+                self.wanted[number] = false;
+                self.replicas[number].kill().await?;
+                // Calls that were on their way arrive within this.
+                sleep(TICK).await;
+                self.ledger.note_in_flight(&self.cluster, &self.tenant);
+            }
+            Action::Stop(number) => {
+                self.stops += 1;
+                self.wanted[number] = false;
+                self.replicas[number].stop().await?;
+                self.ledger.note_in_flight(&self.cluster, &self.tenant);
+            }
+            Action::Start(number) => self.wanted[number] = true,
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, number: usize) {
+        let first = self.rng.usize(..1_000);
+        let recipients: Vec<_> = (0..self.rng.usize(1..4))
+            .map(|next| company::mail(first + next))
+            .collect();
+        let id = self.cluster.create(Draft {
+            roles: vec!["any".to_owned()],
+            reason: format!("request {number} of the run"),
+            suggested_reviewers: recipients.clone(),
+            approvals: 2,
+            ..Draft::default()
+        });
+        let story = vec![format!(
+            "{:.3} s  created for {}",
+            self.begun.elapsed().as_secs_f64(),
+            recipients.join(", ")
+        )];
+        // A request is decided only after it was made, so numbers may come in any order.
+        while self.ledger.entries.len() <= number {
+            self.ledger.entries.push(Entry::default());
+        }
+        self.ledger.entries[number] = Entry {
+            id,
+            recipients,
+            shows: "PENDING",
+            story,
+        };
+    }
+
+    fn change(&mut self, number: usize, shows: Option<&'static str>, what: &str, change: impl FnOnce(&Cluster, &str)) {
+        let at = self.begun.elapsed().as_secs_f64();
+        let entry = &mut self.ledger.entries[number];
+        if entry.shows != "PENDING" {
+            return;
+        }
+        change(&self.cluster, &entry.id);
+        entry.shows = shows.unwrap_or(entry.shows);
+        entry.story.push(format!("{at:.3} s  {what}"));
+    }
+
+    fn tell_progress(&self) {
+        let made = self.ledger.entries.iter().filter(|entry| !entry.id.is_empty());
+        println!(
+            "{:>5.0} s  {} requests, {} cards, {} kills, {} stops, {} troubles",
+            self.begun.elapsed().as_secs_f64(),
+            made.count(),
+            self.tenant.messages(),
+            self.kills,
+            self.stops,
+            self.troubles
+        );
+    }
+
+    /// Waits until everything is right and stays so, or patience ends.
+    async fn converge(&mut self) -> anyhow::Result<(Verdict, Duration)> {
+        let mended = Instant::now();
+        let mut told = mended;
+        let mut calm_since: Option<Instant> = None;
+        loop {
+            self.restart_the_dead()?;
+            let verdict = self.ledger.judge(&self.cluster, &self.tenant);
+            let since = verdict.is_calm().then(|| *calm_since.get_or_insert_with(Instant::now));
+            calm_since = since;
+            if let Some(since) = since.filter(|since| since.elapsed() >= CALM) {
+                return Ok((verdict, since - mended));
+            }
+            if told.elapsed() >= Duration::from_secs(10) {
+                told = Instant::now();
+                let waiting = verdict.failures().len();
+                let at = self.begun.elapsed().as_secs_f64();
+                println!("{at:>5.0} s  {waiting} requests are not right yet");
+            }
+            if mended.elapsed() > PATIENCE {
+                return Ok((verdict, mended.elapsed()));
+            }
+            sleep(TICK * 10).await;
+        }
+    }
+
+    fn report(&self, seed: u64, verdict: &Verdict, took: Duration) {
+        let pairs: usize = self.ledger.entries.iter().map(|entry| entry.recipients.len()).sum();
+        let count = |what: &std::collections::BTreeMap<usize, Vec<String>>| what.values().map(Vec::len).sum::<usize>();
+        for (number, what) in verdict.failures() {
+            let entry = &self.ledger.entries[number];
+            println!("\nrequest {number} ({})", entry.id);
+            for line in what.iter().copied().chain(entry.story.iter().map(String::as_str)) {
+                println!("  {line}");
+            }
+            for replica in &self.replicas {
+                for line in replica.lines_about(&entry.id) {
+                    println!("  {line}");
+                }
+            }
+        }
+        println!();
+        for (what, figure) in [
+            ("requests", self.ledger.entries.len()),
+            ("recipients of all requests", pairs),
+            ("cards", verdict.cards),
+            ("daemons killed", self.kills),
+            ("daemons stopped", self.stops),
+            ("troubles", self.troubles),
+            ("lost", count(&verdict.lost)),
+            ("stale", count(&verdict.stale)),
+            ("cards whose id a kill or a lost answer cost", verdict.twice_explained),
+            ("told twice without a reason", count(&verdict.twice)),
+        ] {
+            println!("{what:<48} {figure:>6}");
+        }
+        println!(
+            "{:<48} {:>6.1} s",
+            "right again after the last trouble",
+            took.as_secs_f64()
+        );
+        let word = if verdict.is_good() { "GOOD" } else { "BAD" };
+        println!("{word}: seed {seed}");
+    }
+}

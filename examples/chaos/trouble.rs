@@ -1,0 +1,151 @@
+//! What goes wrong, chosen by a seed.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::company::Company;
+use crate::world::cluster::Cluster;
+use crate::world::tenant::{Fault, Rule, Tenant};
+
+/// Something that goes wrong on one side, until it is mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    StreamCut,
+    EventsTwice,
+    TeleportAway,
+    TeleportSlow,
+    SwapsLost,
+    AnswersLost,
+    CallsFail,
+    ListsEmpty,
+    PluginDataDenied,
+    SmallPages,
+    Throttled,
+    ThrottledSilently,
+    Status(u16),
+    ResetBefore,
+    ResetAfter,
+    Hang,
+    HalfAnswer,
+    WrongContentType,
+    MicrosoftSlow,
+    TokensRevoked,
+    SecretRefused,
+    AppRemoved,
+}
+
+use Trouble::{
+    AnswersLost, AppRemoved, CallsFail, EventsTwice, HalfAnswer, Hang, ListsEmpty, MicrosoftSlow, PluginDataDenied,
+    ResetAfter, ResetBefore, SecretRefused, SmallPages, Status, StreamCut, SwapsLost, TeleportAway, TeleportSlow,
+    Throttled, ThrottledSilently, TokensRevoked, WrongContentType,
+};
+
+const ALL: [Trouble; 27] = [
+    StreamCut,
+    EventsTwice,
+    TeleportAway,
+    TeleportSlow,
+    SwapsLost,
+    AnswersLost,
+    CallsFail,
+    ListsEmpty,
+    PluginDataDenied,
+    SmallPages,
+    Throttled,
+    ThrottledSilently,
+    Status(412),
+    Status(500),
+    Status(502),
+    Status(503),
+    Status(504),
+    ResetBefore,
+    ResetAfter,
+    Hang,
+    HalfAnswer,
+    WrongContentType,
+    MicrosoftSlow,
+    TokensRevoked,
+    SecretRefused,
+    AppRemoved,
+    StreamCut,
+];
+
+pub(crate) fn any(rng: &mut Rng) -> Trouble {
+    ALL[rng.usize(..ALL.len())]
+}
+
+pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, company: &Company, rng: &mut Rng) {
+    let times = rng.u32(1..30);
+    let spoil = |fault| tenant.faults(|faults| faults.rules.push(Rule::some(times, "POST", "/activities", fault)));
+    let spoil_all = |fault| {
+        let rule = Rule {
+            times: Some(times),
+            ..Rule::always(fault)
+        };
+        tenant.faults(|faults| faults.rules.push(rule));
+    };
+    match trouble {
+        StreamCut => cluster.cut_streams(),
+        EventsTwice => {
+            let ids: Vec<_> = cluster.state().requests.keys().cloned().collect();
+            for id in ids {
+                cluster.repeat(&id);
+            }
+        }
+        TeleportAway => cluster.stop().await,
+        TeleportSlow => cluster.faults(|faults| faults.latency = Duration::from_secs(5)),
+        SwapsLost => cluster.faults(|faults| faults.lose_swaps += times),
+        AnswersLost => cluster.faults(|faults| faults.lose_answers += times),
+        CallsFail => cluster.faults(|faults| faults.fail_calls += times),
+        ListsEmpty => cluster.faults(|faults| faults.hide_requests = true),
+        PluginDataDenied => cluster.faults(|faults| faults.deny_plugin_data = true),
+        SmallPages => cluster.faults(|faults| faults.page = Some(3)),
+        Throttled => spoil_all(Fault::Status(429, Some(2))),
+        ThrottledSilently => spoil_all(Fault::Status(429, None)),
+        Status(status) => spoil_all(Fault::Status(status, None)),
+        ResetBefore => spoil_all(Fault::ResetBefore),
+        ResetAfter => spoil(Fault::ResetAfter),
+        Hang => spoil_all(Fault::Hang),
+        HalfAnswer => spoil(Fault::HalfBody),
+        WrongContentType => spoil_all(Fault::Html),
+        MicrosoftSlow => tenant.faults(|faults| faults.latency = Duration::from_secs(2)),
+        TokensRevoked => tenant.revoke_tokens(),
+        SecretRefused => {
+            tenant.revoke_tokens();
+            tenant.faults(|faults| {
+                let rule = Rule::every("POST", "/oauth2/v2.0/token", Fault::TokenError(7_000_222));
+                faults.rules.push(rule);
+            });
+        }
+        AppRemoved => tenant.uninstall(&company.people[rng.usize(..company.people.len())]),
+    }
+}
+
+/// Mends everything on both sides but what was done to chats.
+pub(crate) async fn mend(trouble: Trouble, cluster: &Cluster, tenant: &Tenant) {
+    match trouble {
+        TeleportAway if !cluster.is_up() => cluster.start_again().await,
+        TeleportSlow => cluster.faults(|faults| faults.latency = NEAR),
+        ListsEmpty => cluster.faults(|faults| faults.hide_requests = false),
+        PluginDataDenied => cluster.faults(|faults| faults.deny_plugin_data = false),
+        SmallPages => cluster.faults(|faults| faults.page = None),
+        SwapsLost | AnswersLost | CallsFail => cluster.faults(|faults| {
+            (faults.lose_swaps, faults.lose_answers, faults.fail_calls) = (0, 0, 0);
+        }),
+        MicrosoftSlow => tenant.faults(|faults| faults.latency = NEAR),
+        Throttled | ThrottledSilently | Status(_) | ResetBefore | ResetAfter | Hang | HalfAnswer | WrongContentType
+        | SecretRefused => tenant.faults(|faults| faults.rules.clear()),
+        StreamCut | EventsTwice | TeleportAway | TokensRevoked | AppRemoved => {}
+    }
+}
+
+/// Puts both sides into the state in which everything has to come right.
+pub(crate) async fn mend_all(cluster: &Cluster, tenant: &Tenant) {
+    for trouble in ALL {
+        mend(trouble, cluster, tenant).await;
+    }
+}
+
+/// How far both sides are away when nothing is wrong.
+pub(crate) const NEAR: Duration = Duration::from_millis(10);
