@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use tracing::debug;
 use tracing::warn;
 
@@ -15,8 +16,8 @@ use crate::teleport::Error;
 /// Lists rules, then requests and records.
 ///
 /// A request that is not listed may be over, or hidden from our role. Its cards are closed only if its recorded end has
-/// passed; others are left alone, and told of once.
-pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<(), Error> {
+/// passed; others are left alone, and told of once. The first of their ends is returned: then it is time to look again.
+pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<Option<Timestamp>, Error> {
     context.rules.load(&context.client).await?;
     let listing = lanes.begin_listing();
     let mut records = context.client.all_plugin_data().await?;
@@ -32,6 +33,7 @@ pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<(), Error
     let now = clock::now();
     lanes.forget_ended(&listed, listing, now);
     let mut hidden = 0_usize;
+    let mut next_end: Option<Timestamp> = None;
     for (id, map) in records {
         let Some(record) = Record::decode(&map) else {
             continue;
@@ -46,6 +48,7 @@ pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<(), Error
             lanes.listed_gone(&id, map, listing);
         } else {
             hidden += 1;
+            next_end = next_end.into_iter().chain(end).min();
         }
     }
     if hidden > 0 {
@@ -56,5 +59,5 @@ pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<(), Error
             "{hidden} requests with open cards are not in the list"
         );
     }
-    Ok(())
+    Ok(next_end)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use anyhow::bail;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
@@ -35,6 +36,12 @@ const WAITING_EVENTS: usize = 256;
 
 /// How often the dispatcher shows that it lives, even if nothing happens.
 const PULSE: Duration = Duration::from_secs(1);
+
+/// The record of an end counts whole seconds, and the two clocks are never quite the same.
+const AFTER_AN_END: Duration = Duration::from_secs(1);
+
+/// What became of listing everything.
+type Listed = Result<Option<Timestamp>, Error>;
 
 /// Runs the daemon until `stop` is cancelled; then finishes what is on its way.
 ///
@@ -180,7 +187,7 @@ struct Dispatcher {
 impl Dispatcher {
     async fn run(mut self) -> anyhow::Result<()> {
         // One result at a time; whoever lists waits until the last one was looked at.
-        let (sender, mut resynced) = mpsc::channel::<(u64, Result<(), Error>)>(1);
+        let (sender, mut resynced) = mpsc::channel::<(u64, Listed)>(1);
         let mut timer = interval(self.context.limits.resync_every);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         timer.reset();
@@ -208,8 +215,12 @@ impl Dispatcher {
                     }
                 },
                 Some((connection, result)) = resynced.recv() => {
-                    if connection == self.connection {
-                        self.take_resync(result, &sender)?;
+                    if connection == self.connection
+                        && let Some(end) = self.take_resync(result, &sender)?
+                    {
+                        // What ends unseen is closed then, and not only when the timer would look the next time.
+                        let left = Duration::try_from(end.duration_since(clock::now())).unwrap_or_default();
+                        timer.reset_after((left + AFTER_AN_END).min(self.context.limits.resync_every));
                     }
                 }
                 _ = timer.tick() => self.list(&sender, Duration::ZERO),
@@ -273,7 +284,7 @@ impl Dispatcher {
         Ok(false)
     }
 
-    fn list(&self, sender: &mpsc::Sender<(u64, Result<(), Error>)>, pause: Duration) {
+    fn list(&self, sender: &mpsc::Sender<(u64, Listed)>, pause: Duration) {
         let (context, lanes) = (Arc::clone(&self.context), self.lanes.clone());
         let (sender, connection) = (sender.clone(), self.connection);
         self.tasks.errand("resync", async move {
@@ -286,19 +297,21 @@ impl Dispatcher {
 
     fn take_resync(
         &mut self,
-        result: Result<(), Error>,
-        sender: &mpsc::Sender<(u64, Result<(), Error>)>,
-    ) -> anyhow::Result<()> {
-        if result.is_ok() {
-            self.health.resynced();
-            self.context.metrics.resynced(clock::now());
-        }
+        result: Listed,
+        sender: &mpsc::Sender<(u64, Listed)>,
+    ) -> anyhow::Result<Option<Timestamp>> {
         match result {
-            Ok(()) if self.ready => debug!("Everything compared"),
-            Ok(()) => {
-                self.ready = true;
-                info!("Plugin is ready");
-                systemd::ready();
+            Ok(next_end) => {
+                self.health.resynced();
+                self.context.metrics.resynced(clock::now());
+                if self.ready {
+                    debug!("Everything compared");
+                } else {
+                    self.ready = true;
+                    info!("Plugin is ready");
+                    systemd::ready();
+                }
+                return Ok(next_end);
             }
             Err(error) if !self.ready && error.meaning() == Meaning::Denied => bail!(error),
             Err(error) => {
@@ -307,6 +320,6 @@ impl Dispatcher {
                 self.list(sender, self.context.limits.teleport_longest_pause);
             }
         }
-        Ok(())
+        Ok(None)
     }
 }

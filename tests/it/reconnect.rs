@@ -122,6 +122,29 @@ async fn a_request_that_ended_while_nobody_watched_is_closed_at_its_recorded_end
 }
 
 #[tokio::test]
+async fn a_request_that_is_missing_is_closed_when_its_recorded_end_has_passed() {
+    let mut town = Town::build().await;
+    let id = town.cluster.create(Draft {
+        expires_in: Duration::from_secs(4),
+        ..Draft::default()
+    });
+    town.start_daemon().await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.kill_daemon();
+    town.cluster.delete(&id);
+    town.start_daemon().await;
+    town.daemon()
+        .says("1 requests with open cards are not in the list")
+        .await;
+    // No event comes, and the timer of the next comparison is far away.
+    town.sees(ALICE, &["EXPIRED"]).await;
+    town.sees(BOB, &["EXPIRED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_hidden_request_is_not_taken_for_an_ended_one() {
     let mut town = Town::start().await;
     let id = town.cluster.create(Draft::default());
