@@ -160,6 +160,8 @@ pub struct Limits {
     pub teleport_longest_pause: Duration,
     /// How long a claim holds without a sign of life of its owner.
     pub claim_term: Duration,
+    /// A request none of whose deliveries moved for so long lets others have its turn.
+    pub standing_still: Duration,
     /// The pause before a failed delivery is planned again; it doubles up to `again_longest_pause`.
     pub again_first_pause: Duration,
     pub again_longest_pause: Duration,
@@ -219,6 +221,8 @@ impl Default for Limits {
             teleport_first_pause: Duration::from_millis(200),
             teleport_longest_pause: Duration::from_secs(30),
             claim_term: Duration::from_secs(20),
+            // Longer than a delivery waits for its turn in a usual burst: three for each of 64 requests, 50 a second.
+            standing_still: Duration::from_secs(5),
             again_first_pause: Duration::from_secs(5),
             again_longest_pause: Duration::from_mins(5),
             resync_every: Duration::from_mins(10),

@@ -51,8 +51,14 @@ impl Lease {
     }
 
     pub(super) fn holds(&self) -> bool {
+        self.left().is_some()
+    }
+
+    /// Returns how long it holds still, unless it has ended.
+    pub(super) fn left(&self) -> Option<Duration> {
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_some_and(|since| since.elapsed() < self.term)
+        let left = self.term.checked_sub(since?.elapsed())?;
+        Some(left).filter(|left| !left.is_zero())
     }
 }
 

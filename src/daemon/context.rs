@@ -7,26 +7,19 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::config::Limits;
 use crate::daemon::routing::Lookups;
 use crate::daemon::rulebook::RuleBook;
+use crate::daemon::turns::Turns;
 use crate::domain::card::Cluster;
 use crate::domain::lifecycle::Claim;
 use crate::domain::recipients::RoutingTable;
 use crate::msteams::Teams;
 use crate::telemetry::Metrics;
 use crate::teleport::Client;
-
-/// How many requests may be claimed for an announcement at once. Each holds a claim that must be kept alive, so those
-/// beyond wait before they claim; at the documented 50 messages a second this many keep the road full.
-const ANNOUNCING: usize = 64;
-
-/// How many resolved or reviewed requests may be brought up to date at once. They do not wait for announcements.
-const UPDATING: usize = 64;
 
 /// After this long a refused recipient is tried again, in case somebody mended what was wrong.
 const RETRY_REFUSED_AFTER: Duration = Duration::from_hours(1);
@@ -42,8 +35,7 @@ pub(super) struct Context {
     pub(super) metrics: Metrics,
     /// Cancelled when the daemon takes no more work.
     pub(super) stopping: CancellationToken,
-    pub(super) announcing: Semaphore,
-    pub(super) updating: Semaphore,
+    pub(super) turns: Turns,
     /// A name that no other process has, for claims.
     replica: String,
     beats: AtomicU64,
@@ -72,8 +64,7 @@ impl Context {
             limits,
             metrics,
             stopping,
-            announcing: Semaphore::new(ANNOUNCING),
-            updating: Semaphore::new(UPDATING),
+            turns: Turns::new(),
             replica: uuid::Uuid::new_v4().simple().to_string(),
             beats: AtomicU64::new(0),
             untold: AtomicBool::new(false),

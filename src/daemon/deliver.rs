@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use tracing::warn;
@@ -17,6 +18,7 @@ use tracing::warn;
 use crate::daemon::claiming::Lease;
 use crate::daemon::context::Context;
 use crate::daemon::settling::{Entry, Ledger};
+use crate::daemon::turns::Turn;
 use crate::domain::lifecycle::{Outcome, Posted, Step, Work};
 use crate::domain::recipients::Address;
 use crate::domain::request::{RequestId, Stage};
@@ -52,43 +54,42 @@ pub(super) struct Delivered {
     pub(super) interrupted: bool,
 }
 
+/// What is to be delivered, and under which conditions.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'a> {
+    pub(super) context: &'a Context,
+    pub(super) id: &'a RequestId,
+    pub(super) work: &'a Work,
+    pub(super) lease: &'a Lease,
+    /// Cancelled when nothing more is to be begun: the request changed, or the daemon stops.
+    pub(super) stop: &'a CancellationToken,
+    /// Only the first failure of a row is told above debug level.
+    pub(super) quiet: bool,
+}
+
 /// What every delivery of one plan shares.
 struct Round<'a> {
-    context: &'a Context,
-    id: &'a RequestId,
-    work: &'a Work,
+    job: Job<'a>,
     activity: Activity,
     urgency: Urgency,
-    lease: &'a Lease,
-    /// Cancelled when nothing more is to be begun: the request changed, the daemon stops, or the claim is lost.
+    /// Cancelled when the job is to stop, or the claim is lost.
     halt: CancellationToken,
     /// Conversations that have a card, or are about to.
     taken: Mutex<HashSet<String>>,
-    /// Only the first failure of a row is told above debug level.
-    quiet: bool,
 }
 
-/// Delivers and notes everything that the plan asks for, until it is done or `stop` is cancelled. What is on its way then
-/// is still finished and noted.
-pub(super) async fn deliver(
-    context: &Context,
-    id: &RequestId,
-    work: &Work,
-    lease: &Lease,
-    ledger: &mut Ledger<'_>,
-    stop: &CancellationToken,
-    quiet: bool,
-) -> Delivered {
+/// Delivers and notes everything that the plan asks for, until it is done or the job is told to stop. What is on its way then
+/// is still finished and noted. Where nothing moves for a while, others have the turn meanwhile.
+pub(super) async fn deliver(job: Job<'_>, ledger: &mut Ledger<'_>, turn: &mut Turn) -> Delivered {
+    let Job {
+        context, work, lease, ..
+    } = job;
     let round = Round {
-        context,
-        id,
-        work,
+        job,
         activity: Activity::new(&work.message.card, &work.message.summary),
         urgency: urgency(work),
-        lease,
-        halt: stop.child_token(),
+        halt: job.stop.child_token(),
         taken: Mutex::new(HashSet::new()),
-        quiet,
     };
     round.take_conversations_of(&ledger.record().cards).await;
     let mut delivered = Delivered::default();
@@ -96,6 +97,7 @@ pub(super) async fn deliver(
         .map(|step| round.step(step))
         .buffer_unordered(AT_ONCE);
     let mut deliveries = pin!(deliveries);
+    let mut guard = pin!(round.guard());
     let mut heartbeat = interval(context.limits.claim_term / 3);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     heartbeat.reset();
@@ -107,11 +109,12 @@ pub(super) async fn deliver(
                 Some(done) => waiting.extend(delivered.count(done)),
                 None => open = false,
             },
-            _ = heartbeat.tick() => {
-                if !lease.holds() {
-                    round.halt.cancel();
-                }
+            () = sleep(context.limits.standing_still) => {
+                turn.step_aside();
+                continue;
             }
+            _ = heartbeat.tick() => {}
+            () = &mut guard => {}
         }
         while open {
             // Whatever else is ready goes into the same entry.
@@ -129,6 +132,7 @@ pub(super) async fn deliver(
         loop {
             tokio::select! {
                 () = &mut written => break,
+                () = &mut guard => {}
                 done = deliveries.next(), if open => match done {
                     Some(done) => waiting.extend(delivered.count(done)),
                     None => open = false,
@@ -136,6 +140,9 @@ pub(super) async fn deliver(
             }
         }
         heartbeat.reset();
+        if !lease.holds() {
+            round.halt.cancel();
+        }
     }
     let complete = delivered.again == 0 && !delivered.interrupted;
     ledger.write(waiting, Entry::Last { complete }).await;
@@ -186,6 +193,15 @@ impl Delivered {
 }
 
 impl Round<'_> {
+    /// Halts everything when the claim has ended, even what only waits for Microsoft's limits; never ends itself.
+    async fn guard(&self) {
+        while let Some(left) = self.job.lease.left() {
+            sleep(left).await;
+        }
+        self.halt.cancel();
+        std::future::pending::<()>().await;
+    }
+
     async fn step(&self, step: Step) -> Done {
         if self.halt.is_cancelled() {
             return Done::NotBegun;
@@ -198,7 +214,7 @@ impl Round<'_> {
 
     /// Keeps a person with a card from getting a second one under another address.
     async fn take_conversations_of(&self, cards: &[Posted]) {
-        let posts = self.work.steps.iter().any(|step| matches!(step, Step::Post(_)));
+        let posts = self.job.work.steps.iter().any(|step| matches!(step, Step::Post(_)));
         let mut conversations = Vec::new();
         for card in cards {
             match &card.conversation {
@@ -206,7 +222,7 @@ impl Round<'_> {
                 // The Go plugin does not note where a card is.
                 None if posts => {
                     if let Ok(address) = Address::parse(&card.recipient)
-                        && let Ok(conversation) = self.context.teams.resolve(&address).await
+                        && let Ok(conversation) = self.job.context.teams.resolve(&address).await
                     {
                         conversations.push(conversation.id);
                     }
@@ -224,7 +240,7 @@ impl Round<'_> {
     async fn resolve(&self, address: &Address) -> Option<Result<Conversation, Error>> {
         tokio::select! {
             () = self.halt.cancelled() => None,
-            resolved = self.context.teams.resolve(address) => Some(resolved),
+            resolved = self.job.context.teams.resolve(address) => Some(resolved),
         }
     }
 
@@ -241,7 +257,7 @@ impl Round<'_> {
         let (sent, conversation) = match self.send(&conversation).await {
             Err(error) if matches!(error.meaning(), Meaning::BotNotInstalled | Meaning::NotFound) => {
                 // The app or the chat is not what it was when we looked; looking again installs and finds it.
-                self.context.teams.forget(address);
+                self.job.context.teams.forget(address);
                 let conversation = match self.resolve(address).await {
                     None => return Done::NotBegun,
                     Some(Err(error)) => return self.failed(address, &error),
@@ -259,13 +275,13 @@ impl Round<'_> {
 
     /// Sends the card as a new message, and returns its id; the id is empty if Microsoft took the card and did not tell.
     async fn send(&self, conversation: &str) -> Result<String, Error> {
-        if !self.lease.holds() {
+        if !self.job.lease.holds() {
             self.halt.cancel();
         }
-        let teams = &self.context.teams;
+        let teams = &self.job.context.teams;
         match teams.post(conversation, &self.activity, self.urgency, &self.halt).await {
             Err(error) if error.meaning() == Meaning::Delivered => {
-                warn!(request.id = %self.id, %error, "A card was posted that cannot be updated");
+                warn!(request.id = %self.job.id, %error, "A card was posted that cannot be updated");
                 Ok(String::new())
             }
             sent => sent,
@@ -285,7 +301,7 @@ impl Round<'_> {
                 return self.refused(&card.recipient, &card.recipient, reason.clone(), None);
             }
         };
-        let teams = &self.context.teams;
+        let teams = &self.job.context.teams;
         let update = teams.update(&conversation, &card.activity, &self.activity, self.urgency, &self.halt);
         match update.await {
             Ok(()) => Done::Noted(vec![Outcome::Updated {
@@ -306,8 +322,8 @@ impl Round<'_> {
         let mut outcomes = vec![Outcome::Vanished {
             activity: card.activity.clone(),
         }];
-        debug!(request.id = %self.id, activity.id = card.activity, "The message is gone");
-        if self.work.shown.stage != Stage::Pending {
+        debug!(request.id = %self.job.id, activity.id = card.activity, "The message is gone");
+        if self.job.work.shown.stage != Stage::Pending {
             return Done::Noted(outcomes);
         }
         if card.again {
@@ -323,7 +339,7 @@ impl Round<'_> {
     }
 
     fn posted(&self, recipient: &str, activity: String, conversation: String, again: bool) -> Outcome {
-        debug!(request.id = %self.id, activity.id = activity, "Successfully posted to MS Teams");
+        debug!(request.id = %self.job.id, activity.id = activity, "Successfully posted to MS Teams");
         Outcome::Posted {
             recipient: recipient.to_owned(),
             activity,
@@ -333,7 +349,7 @@ impl Round<'_> {
     }
 
     fn refused(&self, recipient: &str, shown: &str, why: String, hint: Option<&str>) -> Done {
-        warn!(request.id = %self.id, recipient = shown, error = why, hint, "Recipient cannot be told");
+        warn!(request.id = %self.job.id, recipient = shown, error = why, hint, "Recipient cannot be told");
         Done::Noted(vec![refusal(recipient, why)])
     }
 
@@ -358,10 +374,10 @@ impl Round<'_> {
 
     fn tell_delay(&self, address: &Address, error: &Error, what: &'static str) {
         let hint = error.hint();
-        if self.quiet {
-            debug!(request.id = %self.id, recipient = %address, %error, hint, "{what}");
+        if self.job.quiet {
+            debug!(request.id = %self.job.id, recipient = %address, %error, hint, "{what}");
         } else {
-            warn!(request.id = %self.id, recipient = %address, %error, hint, "{what}");
+            warn!(request.id = %self.job.id, recipient = %address, %error, hint, "{what}");
         }
     }
 }

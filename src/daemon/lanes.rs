@@ -18,6 +18,7 @@ use crate::daemon::context::Context;
 use crate::daemon::memory::{Memory, Stored};
 use crate::daemon::reconcile::{Outcome, reconcile};
 use crate::daemon::tasks::Tasks;
+use crate::daemon::turns::{Line, Place};
 use crate::domain::lifecycle::Observed;
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 
@@ -166,16 +167,36 @@ impl Lanes {
         lane.changed.cancel();
         if !lane.running && !self.context.stopping.is_cancelled() {
             lane.running = true;
-            let job = self.clone().run(id.clone());
+            // Taken here, so that requests are announced in the order in which they came.
+            let place = self.context.turns.join(lane.line());
+            let job = self.clone().run(id.clone(), place);
             self.tasks.job("request", job);
         }
     }
 
     /// Works until there is nothing newer.
-    async fn run(self, id: RequestId) {
-        while let Some((observed, mut memory, stop)) = self.take(&id) {
-            let outcome = reconcile(&self.context, &id, &observed, &mut memory, &stop).await;
-            let pause = match outcome {
+    async fn run(self, id: RequestId, place: Place) {
+        let mut place = Some(place);
+        while let Some((line, changed)) = self.next(&id) {
+            // A decision does not wait among announcements; whatever else comes leaves the place as it is.
+            let mut here = match place.take() {
+                Some(place) if place.line() == line => place,
+                Some(_) | None => self.context.turns.join(line),
+            };
+            let turn = tokio::select! {
+                biased;
+                () = changed.cancelled() => {
+                    place = Some(here);
+                    continue;
+                }
+                turn = here.turn() => turn,
+            };
+            let Some((observed, mut memory, stop)) = self.take(&id) else {
+                return;
+            };
+            // Boxed, since only those whose turn it is come here, and all others would keep room for it while they wait.
+            let reconciled = Box::pin(reconcile(&self.context, &id, &observed, &mut memory, turn, &stop));
+            let pause = match reconciled.await {
                 Outcome::Settled => {
                     self.give_back(&id, memory, None);
                     continue;
@@ -194,22 +215,32 @@ impl Lanes {
         }
     }
 
-    /// Hands the newest observation to the job; `None` ends the job.
-    fn take(&self, id: &RequestId) -> Option<(Observed, Memory, CancellationToken)> {
+    /// Says in which line the newest observation has to wait, with a token that is cancelled when a newer one comes; `None`
+    /// ends the job.
+    fn next(&self, id: &RequestId) -> Option<(Line, CancellationToken)> {
         let mut table = self.table();
         let lane = table.lanes.get_mut(id)?;
         if self.context.stopping.is_cancelled() {
             lane.running = false;
             return None;
         }
-        let Some(observed) = lane.newest.take() else {
+        if lane.newest.is_none() {
             lane.running = false;
             // Only a request that waits for reviews is worth remembering.
             if !lane.last.as_ref().is_some_and(|last| last.stage == Stage::Pending) {
                 table.lanes.remove(id);
             }
             return None;
-        };
+        }
+        lane.changed = self.context.stopping.child_token();
+        Some((lane.line(), lane.changed.clone()))
+    }
+
+    /// Hands the newest observation to the job whose turn it is.
+    fn take(&self, id: &RequestId) -> Option<(Observed, Memory, CancellationToken)> {
+        let mut table = self.table();
+        let lane = table.lanes.get_mut(id)?;
+        let observed = lane.newest.take()?;
         let memory = lane.memory.take().unwrap_or_else(|| Memory::new(&self.context.limits));
         lane.changed = self.context.stopping.child_token();
         Some((observed, memory, lane.changed.clone()))
@@ -228,6 +259,15 @@ impl Lanes {
 }
 
 impl Lane {
+    /// Returns where the newest observation has to wait.
+    fn line(&self) -> Line {
+        let announced = self.memory.as_ref().is_some_and(|memory| memory.record().is_some());
+        match &self.newest {
+            Some(Observed::Request(request)) if request.stage == Stage::Pending && !announced => Line::Announcements,
+            Some(Observed::Request(_) | Observed::Gone(_)) | None => Line::Updates,
+        }
+    }
+
     /// Takes a record from a list, unless we know better.
     fn learn(&mut self, record: BTreeMap<String, String>) {
         if let Some(memory) = &mut self.memory

@@ -17,5 +17,6 @@ mod rulebook;
 mod run;
 mod settling;
 mod tasks;
+mod turns;
 
 pub use run::run;

@@ -12,10 +12,11 @@ use tracing::warn;
 use crate::clock;
 use crate::daemon::claiming::{Claimed, Lease, claim, others_turn};
 use crate::daemon::context::Context;
-use crate::daemon::deliver::{Delivered, deliver};
+use crate::daemon::deliver::{Delivered, Job, deliver};
 use crate::daemon::memory::{Memory, Stored};
 use crate::daemon::routing::route;
 use crate::daemon::settling::Ledger;
+use crate::daemon::turns::Turn;
 use crate::domain::lifecycle::{Facts, Observed, Plan, Why, Work, plan};
 use crate::domain::recipients::Recipients;
 use crate::domain::request::{RequestId, Stage};
@@ -44,6 +45,7 @@ pub(super) async fn reconcile(
     id: &RequestId,
     observed: &Observed,
     memory: &mut Memory,
+    mut turn: Turn,
     stop: &CancellationToken,
 ) -> Outcome {
     let mut decided = None;
@@ -92,17 +94,8 @@ pub(super) async fn reconcile(
             memory.stored = Stored::Unknown;
             return Outcome::Again(wait);
         }
-        let slots = if work.shown.stage == Stage::Pending && memory.record().is_none() {
-            &context.announcing
-        } else {
-            &context.updating
-        };
-        let slot = tokio::select! {
-            () = stop.cancelled() => return Outcome::Interrupted,
-            slot = slots.acquire() => slot,
-        };
         let begun = Instant::now();
-        let claimed = Box::pin(claim(context, id, observed, decided.as_ref(), memory)).await;
+        let claimed = claim(context, id, observed, decided.as_ref(), memory).await;
         let forgotten = match claimed {
             Ok(Claimed::Ours) => false,
             Ok(Claimed::Lost) => continue,
@@ -114,11 +107,15 @@ pub(super) async fn reconcile(
             Err(error) => return not_now(id, memory, &error),
         };
         let lease = Lease::new(begun, context.limits.claim_term);
-        // Boxed, since only those with a slot come here, and all others would keep room for it while they wait.
-        let delivering = carry_out(context, id, &work, &lease, memory, stop, forgotten);
-        let outcome = Box::pin(delivering).await;
-        drop(slot);
-        return outcome;
+        let job = Job {
+            context,
+            id,
+            work: &work,
+            lease: &lease,
+            stop,
+            quiet: memory.failures > 0,
+        };
+        return carry_out(job, memory, &mut turn, forgotten).await;
     }
     debug!(request.id = %id, "Somebody else keeps writing first");
     Outcome::Again(memory.again.pause())
@@ -161,8 +158,7 @@ async fn recipients(
         None => {
             let route = match decided.take() {
                 Some(route) => route,
-                // Boxed, since most runs never ask, and a thousand lanes would each keep room for it.
-                None => Box::pin(route(context, request, memory.failures)).await?,
+                None => route(context, request, memory.failures).await?,
             };
             decided.insert(route).recipients.clone()
         }
@@ -198,21 +194,19 @@ fn not_now(id: &RequestId, memory: &mut Memory, error: &Error) -> Outcome {
     Outcome::Again(memory.again.pause())
 }
 
-async fn carry_out(
-    context: &Context,
-    id: &RequestId,
-    work: &Work,
-    lease: &Lease,
-    memory: &mut Memory,
-    stop: &CancellationToken,
-    forgotten: bool,
-) -> Outcome {
+async fn carry_out(job: Job<'_>, memory: &mut Memory, turn: &mut Turn, forgotten: bool) -> Outcome {
     let Stored::Known(known) = std::mem::take(&mut memory.stored) else {
         return Outcome::Again(memory.again.pause());
     };
-    let quiet = memory.failures > 0;
+    let Job {
+        context,
+        id,
+        work,
+        lease,
+        ..
+    } = job;
     let mut ledger = Ledger::new(context, id, work.shown, &work.resolve_reason, lease, *known, forgotten);
-    let delivered = deliver(context, id, work, lease, &mut ledger, stop, quiet).await;
+    let delivered = deliver(job, &mut ledger, turn).await;
     memory.stored = ledger.into_stored();
     memory.told.extend(delivered.told.iter().cloned());
     tell(id, work, &delivered);

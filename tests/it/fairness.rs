@@ -1,0 +1,130 @@
+//! Who waits for whom: a flood, a slow conversation or a large request delays nobody else for long.
+
+use std::time::Duration;
+
+use teleport_msteams::config::{Limits, Settings};
+
+use crate::support::{ALICE, BOB, Town};
+use crate::world::cluster::{Draft, State};
+use crate::world::tenant::{Fault, Rule};
+
+/// A request for these people alone.
+fn draft(people: &[&str]) -> Draft {
+    Draft {
+        roles: vec!["by-reviewers".to_owned()],
+        suggested_reviewers: people.iter().map(|person| (*person).to_owned()).collect(),
+        ..Draft::default()
+    }
+}
+
+/// A town in which the suggested reviewers alone are told.
+async fn town(limits: impl FnOnce(Limits) -> Limits) -> Town {
+    let mut town = Town::build().await;
+    let settings = town.settings(&town.config_for("\"*\" = []"));
+    let settings = Settings {
+        limits: limits(settings.limits.clone()),
+        ..settings
+    };
+    town.start_daemon_on(settings).await;
+    town
+}
+
+#[tokio::test]
+async fn a_decision_overtakes_announcements_that_wait() {
+    let town = town(|limits| limits).await;
+    let decided = town.cluster.create(draft(&[ALICE]));
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&decided).await;
+    // More than Bob may get in two minutes, and more than are announced at once.
+    let waiting: Vec<_> = (0..200).map(|_| town.cluster.create(draft(&[BOB]))).collect();
+    let never = waiting.last().unwrap();
+    town.cluster.set_state(never, State::Denied, "no");
+    town.cluster.set_state(&decided, State::Approved, "yes");
+    town.sees(ALICE, &["APPROVED"]).await;
+    assert!(town.chat(BOB).len() < 100, "Bob has {} cards", town.chat(BOB).len());
+    // What was decided before anybody was told leaves its line, and is never announced.
+    town.daemon()
+        .says(&format!("Nothing to do request.id={never} why=NeverAnnounced"))
+        .await;
+    assert!(town.chat(BOB).len() < 100, "Bob has {} cards", town.chat(BOB).len());
+    assert!(town.cluster.plugin_data(never).is_empty());
+}
+
+#[tokio::test]
+async fn announcements_go_out_in_the_order_in_which_their_requests_came() {
+    let mut town = Town::build().await;
+    let mails: Vec<_> = (0..40).map(|number| format!("person-{number}@example.com")).collect();
+    for mail in &mails {
+        town.tenant.add_user(mail, Some(mail), mail);
+    }
+    // Everybody is known beforehand, so that nobody waits for a look-up.
+    let config = format!(
+        "preload = true\n{}",
+        town.config_for(&format!("\"*\" = []\nknown = {mails:?}"))
+    );
+    town.start_daemon_with(&config).await;
+    town.daemon().says("Recipient data preloaded and cached.").await;
+    let mut order = Vec::new();
+    for number in 0..300 {
+        order.push(town.cluster.create(draft(&[&mails[number % mails.len()]])));
+    }
+    let mut changes = town.tenant.changes();
+    while town.tenant.messages() < order.len() {
+        changes.changed().await.unwrap();
+    }
+    let mut cards: Vec<_> = town.tenant.cards().into_iter().map(|(_, card)| card).collect();
+    cards.sort_by_key(|card| card.id.parse::<u64>().unwrap());
+    for (place, card) in cards.iter().enumerate() {
+        let text = card.history[0].to_string();
+        let came = order.iter().position(|id| text.contains(id)).unwrap();
+        // So many are under way at once, at most; among them whoever is quickest is first.
+        assert!(
+            came.abs_diff(place) < 64,
+            "request {came} was announced as number {place}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_request_for_a_thousand_people_keeps_nobody_waiting() {
+    let town = town(|limits| limits).await;
+    let mails: Vec<_> = (0..1_000)
+        .map(|number| format!("person-{number}@example.com"))
+        .collect();
+    for mail in &mails {
+        town.tenant.add_user(mail, Some(mail), mail);
+    }
+    let all: Vec<_> = mails.iter().map(String::as_str).collect();
+    let large = town.cluster.create(draft(&all));
+    town.cluster
+        .until("the large request is claimed", |state| {
+            state.plugin_data.contains_key(&large)
+        })
+        .await;
+    town.cluster.create(draft(&[ALICE]));
+    town.sees(ALICE, &["PENDING"]).await;
+    let told = town.tenant.messages();
+    assert!(told < 500, "{told} people were told before Alice was");
+}
+
+#[tokio::test]
+async fn a_conversation_that_hangs_for_ever_does_not_use_up_the_turns_of_others() {
+    // Nothing is ever timed out here, so only giving up the turn helps.
+    let town = town(|limits| Limits {
+        microsoft_timeout: Duration::from_hours(1),
+        standing_still: Duration::from_millis(100),
+        ..limits
+    })
+    .await;
+    let conversation = format!("{}_", town.people["Bob"].id);
+    town.tenant
+        .faults(|faults| faults.rules.push(Rule::every("POST", &conversation, Fault::Hang)));
+    for _ in 0..70 {
+        town.cluster.create(draft(&[BOB]));
+    }
+    town.cluster.create(draft(&[ALICE]));
+    town.sees(ALICE, &["PENDING"]).await;
+    let hanging = town.tenant.calls();
+    let hanging = hanging.iter().filter(|call| call.path.contains(&conversation));
+    assert_eq!(hanging.count(), 2, "two may be on their way to one conversation");
+}
