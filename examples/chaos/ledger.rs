@@ -31,8 +31,10 @@ pub(crate) struct Verdict {
     pub(crate) cards: usize,
     pub(crate) lost: BTreeMap<usize, Vec<String>>,
     pub(crate) stale: BTreeMap<usize, Vec<String>>,
-    /// A second card that a kill or a lost answer explains.
-    pub(crate) twice_explained: usize,
+    /// Cards that were posted and whose ids were lost with the answer, or with the process that was killed: the first card of
+    /// a recipient, or one beside it.
+    pub(crate) lost_with_answer: usize,
+    pub(crate) lost_with_process: usize,
     pub(crate) twice: BTreeMap<usize, Vec<String>>,
 }
 
@@ -64,58 +66,81 @@ impl Verdict {
 impl Ledger {
     /// Notes which cards are in nobody's record: a kill at this moment may have cost their ids.
     pub(crate) fn note_in_flight(&mut self, cluster: &Cluster, tenant: &Tenant) {
-        let noted = noted(&cluster.state());
+        let records = records(&cluster.state());
+        let noted: HashSet<&str> = records
+            .values()
+            .flat_map(|record| &record.cards)
+            .map(|card| card.activity.as_str())
+            .collect();
         let cards = tenant.cards().into_iter().map(|(_, card)| card.id);
-        self.in_flight.extend(cards.filter(|id| !noted.contains(id)));
+        self.in_flight.extend(cards.filter(|id| !noted.contains(id.as_str())));
     }
 
+    /// Holds what everybody sees against what is true.
     pub(crate) fn judge(&self, cluster: &Cluster, tenant: &Tenant) -> Verdict {
-        let noted = noted(&cluster.state());
+        let records = records(&cluster.state());
         let mut verdict = Verdict::default();
         let mut chats: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
         for (number, entry) in self.entries.iter().enumerate() {
+            let record = records.get(&entry.id);
             for recipient in &entry.recipients {
                 let chat = chats.entry(recipient).or_insert_with(|| tenant.chat_of(recipient));
-                let cards: Vec<&Card> = chat.iter().filter(|card| is_about(card, &entry.id)).collect();
-                verdict.cards += cards.len();
-                let (known, orphans): (Vec<&Card>, Vec<&Card>) =
-                    cards.iter().copied().partition(|card| noted.contains(&card.id));
-                if known.is_empty() && entry.shows == "PENDING" {
-                    let what = format!("{recipient} has no card");
-                    verdict.lost.entry(number).or_default().push(what);
-                }
-                for card in &known {
-                    let word = card.history.last().map(word).unwrap_or_default();
-                    if word != entry.shows {
-                        let what = format!("card {} of {recipient} shows {word}, not {}", card.id, entry.shows);
-                        verdict.stale.entry(number).or_default().push(what);
-                    }
-                }
-                let second = known.iter().skip(1);
-                for card in second.chain(&orphans) {
-                    let explained = !card.confirmed || self.in_flight.contains(&card.id);
-                    if explained {
-                        // A first card with a lost id is no second one, but it was told all the same.
-                        verdict.twice_explained += 1;
-                    } else {
-                        let what = format!("{recipient} has card {} beside another, or it was never noted", card.id);
-                        verdict.twice.entry(number).or_default().push(what);
-                    }
-                }
+                let cards = chat.iter().filter(|card| is_about(card, &entry.id)).collect();
+                self.judge_one(number, recipient, record, cards, &mut verdict);
             }
         }
         verdict
     }
+
+    fn judge_one(
+        &self,
+        number: usize,
+        recipient: &str,
+        record: Option<&Record>,
+        cards: Vec<&Card>,
+        verdict: &mut Verdict,
+    ) {
+        let shows = self.entries[number].shows;
+        verdict.cards += cards.len();
+        let noted = record.map(|record| record.cards.as_slice()).unwrap_or_default();
+        let is_noted = |card: &&Card| noted.iter().any(|noted| noted.activity == card.id);
+        // Microsoft took the card and kept the id to itself: it is there, and nobody can ever change it.
+        let without_id = noted
+            .iter()
+            .any(|noted| noted.activity.is_empty() && noted.recipient == recipient);
+        let (known, orphans): (Vec<&Card>, Vec<&Card>) = cards.into_iter().partition(is_noted);
+        if known.is_empty() && !without_id && shows == "PENDING" {
+            let what = format!("{recipient} has no card");
+            verdict.lost.entry(number).or_default().push(what);
+        }
+        for card in &known {
+            let word = card.history.last().map(word).unwrap_or_default();
+            if word != shows {
+                let what = format!("card {} of {recipient} shows {word}, not {shows}", card.id);
+                verdict.stale.entry(number).or_default().push(what);
+            }
+        }
+        // A first card whose id is lost is no second one, but it cannot be kept true either.
+        for card in known.iter().skip(1).chain(&orphans) {
+            if !card.confirmed {
+                verdict.lost_with_answer += 1;
+            } else if self.in_flight.contains(&card.id) {
+                verdict.lost_with_process += 1;
+            } else {
+                let what = format!("{recipient} has card {} beside another, or it was never noted", card.id);
+                verdict.twice.entry(number).or_default().push(what);
+            }
+        }
+    }
 }
 
-/// Returns the ids of all cards that stand in a record.
-fn noted(state: &ClusterState) -> HashSet<String> {
-    let maps = state.plugin_data.values().filter_map(|data| data.get("msteams"));
-    let records = maps.filter_map(Record::decode);
-    records
-        .flat_map(|record| record.cards)
-        .map(|card| card.activity)
-        .collect()
+/// Returns what the daemons noted of each request.
+fn records(state: &ClusterState) -> BTreeMap<String, Record> {
+    let records = state.plugin_data.iter().filter_map(|(id, data)| {
+        let record = Record::decode(data.get("msteams")?)?;
+        Some((id.clone(), record))
+    });
+    records.collect()
 }
 
 fn is_about(card: &Card, id: &str) -> bool {

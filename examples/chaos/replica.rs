@@ -25,13 +25,23 @@ impl Replica {
         }
     }
 
-    /// Starts it if it does not run, and says whether it did so.
-    pub(crate) fn start(&mut self) -> anyhow::Result<bool> {
-        if let Some(child) = &mut self.child
-            && child.try_wait()?.is_none()
-        {
-            return Ok(false);
+    pub(crate) fn runs(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Tells once that it has ended by itself, or of a signal.
+    pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
+        let ended = match &mut self.child {
+            Some(child) => child.try_wait()?.is_some(),
+            None => false,
+        };
+        if ended {
+            self.child = None;
         }
+        Ok(ended)
+    }
+
+    pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let child = Command::new(std::env::current_exe()?)
             .arg("start")
@@ -45,7 +55,7 @@ impl Replica {
             .spawn()
             .context("the daemon cannot be started")?;
         self.child = Some(child);
-        Ok(true)
+        Ok(())
     }
 
     /// Ends it with SIGKILL: nothing is finished, nothing is noted.
@@ -56,16 +66,21 @@ impl Replica {
         Ok(())
     }
 
-    /// Asks it to end with SIGTERM, and waits until it has.
-    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
-        let Some(mut child) = self.child.take() else {
+    /// Asks it to end with SIGTERM.
+    pub(crate) async fn terminate(&mut self) -> anyhow::Result<()> {
+        let Some(id) = self.child.as_ref().and_then(Child::id) else {
             return Ok(());
         };
-        if let Some(id) = child.id() {
-            let status = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await?;
-            anyhow::ensure!(status.success(), "SIGTERM cannot be sent");
+        // It may have ended a moment ago, which is as good.
+        Command::new("kill").arg("-TERM").arg(id.to_string()).status().await?;
+        Ok(())
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.wait().await?;
         }
-        child.wait().await?;
         Ok(())
     }
 

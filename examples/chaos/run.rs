@@ -85,7 +85,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<bool> {
     let (verdict, took) = run.converge().await?;
     run.report(seed, &verdict, took);
     for replica in &mut run.replicas {
-        replica.stop().await?;
+        replica.terminate().await?;
+        replica.ended().await?;
     }
     if !verdict.is_good() {
         let folder = run.folder.keep();
@@ -129,7 +130,11 @@ impl Run {
     /// Does what a service manager does.
     fn restart_the_dead(&mut self) -> anyhow::Result<()> {
         for (replica, wanted) in self.replicas.iter_mut().zip(&self.wanted) {
-            if *wanted {
+            if replica.has_ended()? {
+                // Whatever it could not note in its last seconds is lost with it.
+                self.ledger.note_in_flight(&self.cluster, &self.tenant);
+            }
+            if *wanted && !replica.runs() {
                 replica.start()?;
             }
         }
@@ -138,7 +143,7 @@ impl Run {
 
     async fn play(&mut self, action: Action) -> anyhow::Result<()> {
         match action {
-            Action::Create(number) => self.create(number),
+            Action::Create(number, ends_in) => self.create(number, ends_in),
             Action::Review(number) => self.change(number, None, "is reviewed", |cluster, id| {
                 cluster.review(id, "reviewer", Review::Approve, "one of two");
             }),
@@ -152,6 +157,7 @@ impl Run {
                 cluster.promote(id, "reviewer", "on-call");
             }),
             Action::Expire(number) => self.change(number, Some("EXPIRED"), "has expired", Cluster::delete),
+            Action::Withdraw(number) => self.change(number, Some("EXPIRED"), "is deleted", Cluster::delete),
             Action::Begin(trouble) => {
                 self.troubles += 1;
                 trouble::begin(trouble, &self.cluster, &self.tenant, &self.company, &mut self.rng).await;
@@ -168,15 +174,14 @@ impl Run {
             Action::Stop(number) => {
                 self.stops += 1;
                 self.wanted[number] = false;
-                self.replicas[number].stop().await?;
-                self.ledger.note_in_flight(&self.cluster, &self.tenant);
+                self.replicas[number].terminate().await?;
             }
             Action::Start(number) => self.wanted[number] = true,
         }
         Ok(())
     }
 
-    fn create(&mut self, number: usize) {
+    fn create(&mut self, number: usize, expires_in: Duration) {
         let first = self.rng.usize(..1_000);
         let recipients: Vec<_> = (0..self.rng.usize(1..4))
             .map(|next| company::mail(first + next))
@@ -186,6 +191,7 @@ impl Run {
             reason: format!("request {number} of the run"),
             suggested_reviewers: recipients.clone(),
             approvals: 2,
+            expires_in,
             ..Draft::default()
         });
         let story = vec![format!(
@@ -280,13 +286,17 @@ impl Run {
             ("troubles", self.troubles),
             ("lost", count(&verdict.lost)),
             ("stale", count(&verdict.stale)),
-            ("cards whose id a kill or a lost answer cost", verdict.twice_explained),
+            ("told twice, or without an id: answer lost", verdict.lost_with_answer),
+            (
+                "told twice, or without an id: in flight at a kill",
+                verdict.lost_with_process,
+            ),
             ("told twice without a reason", count(&verdict.twice)),
         ] {
-            println!("{what:<48} {figure:>6}");
+            println!("{what:<50} {figure:>6}");
         }
         println!(
-            "{:<48} {:>6.1} s",
+            "{:<50} {:>6.1} s",
             "right again after the last trouble",
             took.as_secs_f64()
         );

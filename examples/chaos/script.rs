@@ -9,14 +9,16 @@ use crate::trouble::{self, Trouble};
 /// One thing that happens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
-    /// Each request is known by its number.
-    Create(usize),
+    /// Each request is known by its number; it ends undecided after this long.
+    Create(usize, Duration),
     Review(usize),
     Approve(usize),
     Deny(usize),
     Promote(usize),
     /// It ends undecided, and Teleport deletes it.
     Expire(usize),
+    /// Somebody deletes it before its end.
+    Withdraw(usize),
     Begin(Trouble),
     Mend(Trouble),
     /// With SIGKILL.
@@ -31,23 +33,30 @@ pub(crate) fn write(rng: &mut Rng, requests: usize, replicas: usize, length: Dur
     let mut script = Vec::new();
     for number in 0..requests {
         let created = moment(rng, length.mul_f64(0.95));
-        script.push((created, Action::Create(number)));
-        let mut later = |rng: &mut Rng, most: f64, action| {
-            let at = created + Duration::from_secs_f64(rng.f64() * most);
-            script.push((at.min(length), action));
-        };
-        if rng.u32(..4) == 0 {
-            later(rng, 20.0, Action::Review(number));
-        }
+        let later = |rng: &mut Rng, most: f64| between(rng, 0.0, most).min(length.saturating_sub(created));
+        let review = (rng.u32(..4) == 0).then(|| later(rng, 20.0));
         // Most are decided after they were announced, some at once, and a third waits until the end.
         let most = if rng.u32(..5) == 0 { 0.2 } else { 40.0 };
-        match rng.u32(..12) {
-            0..=3 => later(rng, most, Action::Approve(number)),
-            4 | 5 => later(rng, most, Action::Deny(number)),
-            6 => later(rng, most, Action::Promote(number)),
-            7 => later(rng, most, Action::Expire(number)),
-            _ => {}
-        }
+        let after = later(rng, most);
+        let mut ends_in = Duration::from_hours(24);
+        let decision = match rng.u32(..14) {
+            0..=3 => Some(Action::Approve(number)),
+            4 | 5 => Some(Action::Deny(number)),
+            6 => Some(Action::Promote(number)),
+            7 => {
+                // The cluster deletes what has ended, never earlier.
+                ends_in = after;
+                Some(Action::Expire(number))
+            }
+            8 => {
+                ends_in = after + between(rng, 1.0, 30.0);
+                Some(Action::Withdraw(number))
+            }
+            _ => None,
+        };
+        script.push((created, Action::Create(number, ends_in)));
+        script.extend(review.map(|after| (created + after, Action::Review(number))));
+        script.extend(decision.map(|decision| (created + after, decision)));
     }
     let mut at = Duration::from_secs(1);
     while at < length {
