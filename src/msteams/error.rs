@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{error, fmt};
 
+use crate::msteams::happening::Endpoint;
+
 /// A failed operation: what it was, for whom, what the failure means, and what to do about it.
 #[derive(Clone)]
 pub struct Error(Box<Report>);
@@ -129,6 +131,11 @@ impl Error {
 
     pub fn retry(&self) -> Retry {
         self.0.retry
+    }
+
+    /// Returns the service that failed.
+    pub fn endpoint(&self) -> Endpoint {
+        self.0.operation.endpoint()
     }
 
     /// Returns the code that Microsoft gave, such as `BotDisabledByAdmin` or `AADSTS7000215`.
@@ -254,6 +261,21 @@ impl Meaning {
 }
 
 impl Operation {
+    /// Returns the service that is asked; preparations come before the first login.
+    pub(crate) fn endpoint(self) -> Endpoint {
+        match self {
+            Self::Prepare | Self::GraphToken | Self::BotToken => Endpoint::Login,
+            Self::FindApp
+            | Self::FindUser
+            | Self::FindInstallation
+            | Self::Install
+            | Self::Uninstall
+            | Self::FindChat
+            | Self::FindInTeam => Endpoint::Graph,
+            Self::Post | Self::Update => Endpoint::Bot,
+        }
+    }
+
     fn is_for_everybody(self) -> bool {
         matches!(self, Self::Prepare | Self::GraphToken | Self::BotToken | Self::FindApp)
     }

@@ -11,7 +11,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 
@@ -20,6 +20,7 @@ use crate::config::Limits;
 use crate::msteams::attempts::Attempts;
 use crate::msteams::envelope;
 use crate::msteams::error::{Again, Error, Meaning, Operation, Retry};
+use crate::msteams::happening::{Happening, Observer};
 use crate::msteams::verdict;
 
 /// Sends requests; cheap to clone, and all clones share their connections.
@@ -29,6 +30,7 @@ pub(crate) struct Http {
     attempts: u32,
     first_pause: Duration,
     longest_pause: Duration,
+    observer: Observer,
 }
 
 /// One request, which can be sent more than once.
@@ -71,7 +73,7 @@ pub(crate) const JSON: &str = "application/json; charset=utf-8";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Http {
-    pub(crate) fn new(limits: &Limits) -> Result<Self, Error> {
+    pub(crate) fn new(limits: &Limits, observer: Observer) -> Result<Self, Error> {
         // An error says that a provider is installed already, which serves as well.
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = Client::builder()
@@ -95,12 +97,22 @@ impl Http {
             attempts: limits.microsoft_attempts,
             first_pause: limits.microsoft_first_pause,
             longest_pause: limits.microsoft_longest_pause,
+            observer,
         })
     }
 
     /// Returns the attempts that one request has.
     pub(crate) fn attempts(&self) -> Attempts {
         Attempts::new(self.attempts, self.first_pause, self.longest_pause)
+    }
+
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
+    /// Notes that the request is sent once more.
+    pub(crate) fn again(&self, request: &Request) {
+        self.observer.hear(Happening::Retried(request.operation.endpoint()));
     }
 
     /// Sends the request once.
@@ -117,6 +129,10 @@ impl Http {
         let retry_after = retry_after(response.headers(), clock::now());
         let request_id = request_id(response.headers());
         let is_page = is_page(response.headers());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let endpoint = request.operation.endpoint();
+            self.observer.hear(Happening::Throttled(endpoint, retry_after));
+        }
         let body = read(response).await;
         if !status.is_success() {
             // A refusal whose text is lost is still a refusal.
@@ -279,7 +295,7 @@ mod tests {
             microsoft_timeout: Duration::from_millis(200),
             ..Limits::default()
         };
-        let http = Http::new(&limits).unwrap();
+        let http = Http::new(&limits, Observer::nobody()).unwrap();
         let (outcome, ()) = tokio::join!(http.exchange(&request, None), serve(listener));
         outcome.err().unwrap()
     }

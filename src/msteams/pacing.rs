@@ -84,6 +84,11 @@ impl Pacer {
         }
     }
 
+    /// Tells how many wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.lock().bells.len()
+    }
+
     /// Keeps a key (the empty one: everything) from sending for a time.
     pub(crate) fn pause(&self, key: &Key, pause: Duration) {
         let now = Instant::now();

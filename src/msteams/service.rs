@@ -50,6 +50,11 @@ impl Service {
         &self.token
     }
 
+    /// Tells how many requests wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.pacer.waiting()
+    }
+
     /// Returns the URL of a path below the service's base.
     pub(crate) fn url(&self, segments: &[&str], query: Option<&str>) -> Url {
         join(&self.base, segments, query)
@@ -65,6 +70,17 @@ impl Service {
     /// `key` is what the service's limits are counted by, beside the limit on everything. Once `stop` is cancelled nothing
     /// more is begun; an exchange that has begun is finished.
     pub(crate) async fn call(
+        &self,
+        request: &Request,
+        key: &Key,
+        urgency: Urgency,
+        stop: &CancellationToken,
+    ) -> Result<Answer, Error> {
+        let outcome = self.tries(request, key, urgency, stop).await;
+        self.http.observer().outcome(request.operation.endpoint(), outcome)
+    }
+
+    async fn tries(
         &self,
         request: &Request,
         key: &Key,
@@ -92,6 +108,7 @@ impl Service {
                 () = stop.cancelled() => return Err(stopped(request)),
                 () = sleep(pause?) => {}
             }
+            self.http.again(request);
         }
     }
 
@@ -125,6 +142,7 @@ impl Service {
             }
             *refused = true;
             self.token.refused(&token);
+            self.http.again(request);
         }
     }
 

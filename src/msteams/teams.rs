@@ -11,8 +11,9 @@ use crate::config::{Limits, MicrosoftSettings};
 use crate::domain::recipients::Address;
 use crate::msteams::activity::Activity;
 use crate::msteams::bot::{self, Bot};
-use crate::msteams::error::{Error, Operation};
+use crate::msteams::error::Error;
 use crate::msteams::graph::{self, CatalogApp, Graph};
+use crate::msteams::happening::{Endpoint, Observer};
 use crate::msteams::http::Http;
 use crate::msteams::line::Urgency;
 use crate::msteams::resolver::{Conversation, Place, Resolver};
@@ -31,11 +32,16 @@ struct Parts {
 impl Teams {
     /// Sets up everything; nothing is sent yet.
     pub fn new(settings: &MicrosoftSettings, limits: &Limits) -> Result<Self, Error> {
-        let http = Http::new(limits)?;
+        Self::observed(settings, limits, Observer::nobody())
+    }
+
+    /// Does the same, and tells an observer of everything that happens.
+    pub fn observed(settings: &MicrosoftSettings, limits: &Limits, observer: Observer) -> Result<Self, Error> {
+        let http = Http::new(limits, observer)?;
         let endpoints = &settings.endpoints;
-        let token = Token::new(&http, settings, Operation::GraphToken, &endpoints.graph_scope);
+        let token = Token::new(&http, settings, Endpoint::Graph);
         let graph = Service::new(&http, &endpoints.graph, token, graph::pace(), limits);
-        let token = Token::new(&http, settings, Operation::BotToken, &endpoints.bot_scope);
+        let token = Token::new(&http, settings, Endpoint::Bot);
         let bot = Service::new(&http, &endpoints.bot, token, bot::pace(), limits);
         Ok(Self(Arc::new(Parts {
             resolver: Resolver::new(Graph::new(graph, limits), &settings.teams_app_id),
@@ -102,6 +108,16 @@ impl Teams {
     pub fn holds_tokens(&self) -> bool {
         let graph = self.0.resolver.graph().service().token();
         graph.is_held() && self.0.bot.service().token().is_held()
+    }
+
+    /// Tells how many requests to a service wait for their turn under Microsoft's limits.
+    pub fn waiting(&self, endpoint: Endpoint) -> usize {
+        match endpoint {
+            // Logins are few, and have no line.
+            Endpoint::Login => 0,
+            Endpoint::Graph => self.0.resolver.graph().service().waiting(),
+            Endpoint::Bot => self.0.bot.service().waiting(),
+        }
     }
 
     /// Gets a token for the Bot connector, if none is at hand.

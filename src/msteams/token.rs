@@ -20,6 +20,7 @@ use url::{Url, form_urlencoded};
 use crate::backoff::Backoff;
 use crate::config::MicrosoftSettings;
 use crate::msteams::error::{Error, Meaning, Operation};
+use crate::msteams::happening::{Endpoint, Happening};
 use crate::msteams::http::{Effect, FORM, Http, Request};
 use crate::msteams::paths::join;
 use crate::msteams::single_flight::SingleFlight;
@@ -29,6 +30,8 @@ use crate::secret::Secret;
 pub(crate) struct Token {
     http: Http,
     operation: Operation,
+    /// The service that it opens.
+    service: Endpoint,
     url: Url,
     client_id: String,
     client_secret: Secret,
@@ -66,10 +69,15 @@ const AFTER_FAILURE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 impl Token {
-    pub(crate) fn new(http: &Http, settings: &MicrosoftSettings, operation: Operation, scope: &str) -> Self {
+    pub(crate) fn new(http: &Http, settings: &MicrosoftSettings, service: Endpoint) -> Self {
+        let (operation, scope) = match service {
+            Endpoint::Bot => (Operation::BotToken, &settings.endpoints.bot_scope),
+            Endpoint::Graph | Endpoint::Login => (Operation::GraphToken, &settings.endpoints.graph_scope),
+        };
         Self {
             http: http.clone(),
             operation,
+            service,
             url: join(
                 &settings.endpoints.login,
                 &[&settings.tenant_id, "oauth2", "v2.0", "token"],
@@ -77,7 +85,7 @@ impl Token {
             ),
             client_id: settings.app_id.clone(),
             client_secret: settings.app_secret.clone(),
-            scope: scope.to_owned(),
+            scope: scope.clone(),
             issued: SingleFlight::new(),
         }
     }
@@ -130,6 +138,17 @@ impl Token {
     }
 
     async fn fetch(&self) -> Result<Issued, Error> {
+        let outcome = self.tries().await;
+        let given = outcome.is_ok();
+        let observer = self.http.observer();
+        observer.hear(Happening::TokenAsked {
+            service: self.service,
+            given,
+        });
+        observer.outcome(Endpoint::Login, outcome)
+    }
+
+    async fn tries(&self) -> Result<Issued, Error> {
         let request = self.request();
         let mut attempts = self.http.attempts();
         loop {
@@ -139,6 +158,7 @@ impl Token {
                 Ok(grant) => return Ok(Issued::new(&grant, asked)),
                 Err(error) => sleep(attempts.after(error)?).await,
             }
+            self.http.again(&request);
         }
     }
 
