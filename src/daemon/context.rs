@@ -1,5 +1,6 @@
 //! What every lane works with.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -13,6 +14,7 @@ use crate::clock;
 use crate::config::Limits;
 use crate::daemon::routing::Lookups;
 use crate::daemon::rulebook::RuleBook;
+use crate::daemon::troubles::Troubles;
 use crate::daemon::turns::Turns;
 use crate::domain::card::Cluster;
 use crate::domain::lifecycle::Claim;
@@ -33,6 +35,7 @@ pub(super) struct Context {
     pub(super) cluster: Cluster,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
+    pub(super) troubles: Arc<Troubles>,
     /// Cancelled when the daemon takes no more work.
     pub(super) stopping: CancellationToken,
     pub(super) turns: Turns,
@@ -51,9 +54,10 @@ impl Context {
         routing: RoutingTable,
         cluster: Cluster,
         limits: Limits,
-        metrics: Metrics,
+        troubles: Arc<Troubles>,
         stopping: CancellationToken,
     ) -> Self {
+        let metrics = troubles.metrics().clone();
         Self {
             client,
             teams,
@@ -63,6 +67,7 @@ impl Context {
             cluster,
             limits,
             metrics,
+            troubles,
             stopping,
             turns: Turns::new(),
             replica: uuid::Uuid::new_v4().simple().to_string(),

@@ -374,7 +374,7 @@ impl Round<'_> {
 
     fn tell_delay(&self, address: &Address, error: &Error, what: &'static str) {
         let hint = error.hint();
-        if self.job.quiet {
+        if self.job.quiet || !self.job.context.troubles.microsoft_example(error) {
             debug!(request.id = %self.job.id, recipient = %address, %error, hint, "{what}");
         } else {
             warn!(request.id = %self.job.id, recipient = %address, %error, hint, "{what}");

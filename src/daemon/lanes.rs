@@ -157,9 +157,15 @@ impl Lanes {
         })
     }
 
-    /// How many requests have a lane.
-    pub(super) fn count(&self) -> usize {
-        self.table().lanes.len()
+    /// Returns what counts the requests that have a lane, and those among them with something to do.
+    pub(super) fn census(&self) -> impl Fn() -> (usize, usize) + Send + Sync + 'static {
+        // The table alone: who counts must not keep the daemon alive.
+        let table = Arc::clone(&self.table);
+        move || {
+            let lanes = &table.lock().unwrap_or_else(PoisonError::into_inner).lanes;
+            let unfinished = lanes.values().filter(|lane| lane.running).count();
+            (lanes.len(), unfinished)
+        }
     }
 
     fn offer(&self, lane: &mut Lane, id: &RequestId, observed: Observed) {

@@ -17,6 +17,8 @@ mod rulebook;
 mod run;
 mod settling;
 mod tasks;
+mod trouble;
+mod troubles;
 mod turns;
 
 pub use run::run;

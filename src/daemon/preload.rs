@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
@@ -27,7 +28,11 @@ pub(super) async fn preload(context: &Context) {
             }
             Err(error) => {
                 let hint = error.hint();
-                warn!(recipient = %address, %error, hint, "Recipient cannot be told");
+                if context.troubles.microsoft_example(&error) {
+                    warn!(recipient = %address, %error, hint, "Recipient cannot be told");
+                } else {
+                    debug!(recipient = %address, %error, hint, "Recipient cannot be told");
+                }
                 false
             }
         }

@@ -54,7 +54,7 @@ pub(super) async fn reconcile(
             return Outcome::Interrupted;
         }
         if let Err(error) = gather(context, id, observed, memory).await {
-            return not_now(id, memory, &error);
+            return not_now(context, id, memory, &error);
         }
         let rules = context.rules.current();
         let found = tokio::select! {
@@ -63,7 +63,7 @@ pub(super) async fn reconcile(
         };
         let recipients = match found {
             Ok(recipients) => recipients,
-            Err(error) => return not_now(id, memory, &error),
+            Err(error) => return not_now(context, id, memory, &error),
         };
         let now = clock::now();
         let facts = Facts {
@@ -96,6 +96,9 @@ pub(super) async fn reconcile(
         }
         let begun = Instant::now();
         let claimed = claim(context, id, observed, decided.as_ref(), memory).await;
+        if claimed.is_ok() {
+            context.troubles.teleport_works();
+        }
         let forgotten = match claimed {
             Ok(Claimed::Ours) => false,
             Ok(Claimed::Lost) => continue,
@@ -104,7 +107,7 @@ pub(super) async fn reconcile(
                 debug!(request.id = %id, "The request is gone");
                 return Outcome::Settled;
             }
-            Err(error) => return not_now(id, memory, &error),
+            Err(error) => return not_now(context, id, memory, &error),
         };
         let lease = Lease::new(begun, context.limits.claim_term);
         let job = Job {
@@ -181,9 +184,10 @@ fn nothing(id: &RequestId, why: Why) -> Outcome {
     Outcome::Settled
 }
 
-fn not_now(id: &RequestId, memory: &mut Memory, error: &Error) -> Outcome {
+fn not_now(context: &Context, id: &RequestId, memory: &mut Memory, error: &Error) -> Outcome {
     let hint = error.hint();
-    if memory.failures == 0 {
+    context.troubles.teleport_failed(error);
+    if memory.failures == 0 && context.troubles.teleport_example() {
         warn!(request.id = %id, %error, hint, "Request has to wait");
     } else {
         debug!(request.id = %id, %error, hint, "Request has to wait");

@@ -190,7 +190,11 @@ async fn traits(context: &Context, request: &AccessRequest, failures: u32) -> Re
         }
         Meaning::Unreachable | Meaning::Credentials if failures < PATIENCE => Err(error),
         _ => {
-            warn!(request.id = %request.id, %error, hint, "The traits of the requester are not known; no rule is asked");
+            if lookups.traits_told.swap(true, Ordering::Relaxed) {
+                debug!(request.id = %request.id, %error, hint, "The traits of the requester are not known");
+            } else {
+                warn!(request.id = %request.id, %error, hint, "The traits of the requester are not known; no rule is asked");
+            }
             Ok(None)
         }
     }

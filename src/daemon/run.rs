@@ -23,11 +23,12 @@ use crate::daemon::lanes::Lanes;
 use crate::daemon::preload::preload;
 use crate::daemon::resync::resync;
 use crate::daemon::tasks::Tasks;
+use crate::daemon::troubles::Troubles;
 use crate::domain::card;
 use crate::domain::rules;
-use crate::msteams::Teams;
+use crate::msteams::{Endpoint, Teams};
 use crate::telemetry::systemd;
-use crate::telemetry::{Connection, Diagnostics, Health, Metrics};
+use crate::telemetry::{Connection, Diagnostics, Health, Metrics, Readings};
 use crate::teleport::{Client, Error, Meaning, Watch, WatchEvent};
 
 /// Events that may wait for the dispatcher, which only sorts them into lanes. The server keeps another thousand for us
@@ -66,7 +67,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         serve_diagnostics(&address, &health, &metrics, &tasks).await?;
     }
     let client = Client::new(&teleport, &limits).await?;
-    let teams = Teams::new(&microsoft, &limits)?;
+    let troubles = Arc::new(Troubles::new(metrics.clone()));
+    let teams = Teams::observed(&microsoft, &limits, troubles.observer())?;
     let started = tokio::select! {
         () = stop.cancelled() => return Ok(()),
         started = async { tokio::try_join!(start_teleport(&client), start_microsoft(&teams)) } => started,
@@ -79,11 +81,12 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         routing,
         cluster,
         limits.clone(),
-        metrics.clone(),
+        troubles,
         stopping.clone(),
     );
     let context = Arc::new(context);
     let lanes = Lanes::new(Arc::clone(&context), tasks.clone());
+    metrics.read_from(readings(&lanes, &teams));
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
     tasks.service("tokens", async move { teams.renew_tokens().await });
     tasks.service(
@@ -103,7 +106,6 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         events,
         fail_fast,
         connection: 0,
-        failures: 0,
         ready: false,
         rules_changed: false,
     };
@@ -137,6 +139,20 @@ async fn serve_diagnostics(
     let serve = diagnostics.serve(move |connection: Connection| probes.errand("probe", connection));
     tasks.service("diagnostics", serve);
     Ok(())
+}
+
+/// Reads how much there is to do.
+fn readings(lanes: &Lanes, teams: &Teams) -> impl Fn() -> Readings + Send + Sync + 'static {
+    let (census, teams) = (lanes.census(), teams.clone());
+    move || {
+        let (open_requests, unfinished_requests) = census();
+        Readings {
+            open_requests,
+            unfinished_requests,
+            queued_for_graph: teams.waiting(Endpoint::Graph),
+            queued_for_bot: teams.waiting(Endpoint::Bot),
+        }
+    }
 }
 
 async fn start_teleport(client: &Client) -> anyhow::Result<(card::Cluster, Watch)> {
@@ -177,8 +193,6 @@ struct Dispatcher {
     fail_fast: bool,
     /// Counts connections: what was listed on an older one is worthless.
     connection: u64,
-    /// Attempts to connect that failed in a row.
-    failures: u32,
     ready: bool,
     /// Requests that nobody was told of may have recipients now.
     rules_changed: bool,
@@ -198,7 +212,6 @@ impl Dispatcher {
                 _ = pulse.tick() => {
                     systemd::alive();
                     self.health.turned(self.context.teams.holds_tokens());
-                    self.context.metrics.open_requests(self.lanes.count());
                     // A pulse apart, since rules often change many at a time.
                     if std::mem::take(&mut self.rules_changed) && self.context.untold() {
                         self.list(&sender, Duration::ZERO);
@@ -238,14 +251,8 @@ impl Dispatcher {
                     systemd::status("Watching access requests");
                 }
                 self.context.metrics.connected();
-                let road = road.map(tracing::field::display);
-                if self.failures > 0 {
-                    info!(road, "Watcher connected");
-                } else {
-                    debug!(road, "Watcher connected");
-                }
+                self.context.troubles.watch_works(road);
                 self.context.rules.watched(!denied.contains(&rules::KIND));
-                self.failures = 0;
                 return Ok(true);
             }
             WatchEvent::Request(request) => {
@@ -268,17 +275,7 @@ impl Dispatcher {
                 if self.fail_fast {
                     return Err(error).context("Connection problem detected. Exiting as fail fast is on");
                 }
-                self.failures += 1;
-                let (hint, tries) = (error.hint(), self.failures);
-                // At growing intervals: the first try, and then each time that their number has doubled.
-                if tries.is_power_of_two() {
-                    for way in error.tried() {
-                        warn!("Tried {way}");
-                    }
-                    warn!(%error, hint, tries, ?pause, "Connection problem detected, attempting to reconnect");
-                } else {
-                    debug!(%error, hint, tries, ?pause, "Connection problem detected, attempting to reconnect");
-                }
+                self.context.troubles.watch_broke(&error, pause);
             }
         }
         Ok(false)
@@ -302,6 +299,7 @@ impl Dispatcher {
     ) -> anyhow::Result<Option<Timestamp>> {
         match result {
             Ok(next_end) => {
+                self.context.troubles.teleport_works();
                 self.health.resynced();
                 self.context.metrics.resynced(clock::now());
                 if self.ready {
@@ -315,8 +313,9 @@ impl Dispatcher {
             }
             Err(error) if !self.ready && error.meaning() == Meaning::Denied => bail!(error),
             Err(error) => {
+                self.context.troubles.teleport_failed(&error);
                 let hint = error.hint();
-                warn!(%error, hint, "Requests could not be listed; trying again");
+                debug!(%error, hint, "Requests could not be listed; trying again");
                 self.list(sender, self.context.limits.teleport_longest_pause);
             }
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio::time::sleep;
+use tracing::debug;
 use tracing::warn;
 
 use crate::backoff::Backoff;
@@ -94,6 +95,7 @@ impl<'a> Ledger<'a> {
                 .await
             {
                 Ok(Swap::Written) => {
+                    self.context.troubles.teleport_works();
                     self.known.written(changes, record);
                     self.lease.renew(begun);
                     return;
@@ -157,11 +159,14 @@ impl<'a> Ledger<'a> {
     }
 
     async fn pause(&self, error: &Error, warned: &mut bool, pause: Duration) {
-        if !*warned {
+        self.context.troubles.teleport_failed(error);
+        if !*warned && self.context.troubles.teleport_example() {
             let hint = error.hint();
             warn!(request.id = %self.id, %error, hint, "Delivered cards could not be noted yet; trying until they are");
-            *warned = true;
+        } else {
+            debug!(request.id = %self.id, %error, "Delivered cards could not be noted yet");
         }
+        *warned = true;
         sleep(pause).await;
     }
 }

@@ -1,14 +1,24 @@
 //! What the program counts, for Prometheus.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus::core::Collector;
 use prometheus::{
-    Encoder as _, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
+
+use crate::telemetry::labels::{Delivery, DeliveryKind, Peer};
+use crate::telemetry::readings::{Readings, Source};
+use crate::telemetry::traffic::Traffic;
 
 /// Every name begins with this.
 const PREFIX: &str = "teleport_msteams";
+
+/// How long a card may take, in seconds: from two round trips to what Microsoft's longest pauses make of a burst.
+const DELAYS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
 
 /// The content type of [`Metrics::text`].
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -22,7 +32,11 @@ struct Numbers {
     registry: Registry,
     requests: IntCounterVec,
     open_requests: IntGauge,
+    unfinished_requests: IntGauge,
     deliveries: IntCounterVec,
+    delivery_seconds: HistogramVec,
+    traffic: Traffic,
+    reloads: IntCounterVec,
     watch_connected: IntGauge,
     reconnects: IntCounter,
     last_resync: IntGauge,
@@ -30,17 +44,8 @@ struct Numbers {
     identity_renewals: IntCounterVec,
     rules: IntGaugeVec,
     rule_errors: IntCounterVec,
-}
-
-/// What became of one card for one recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    Posted,
-    Updated,
-    /// For good: there is no such user, or they blocked the app.
-    Refused,
-    /// It is tried again.
-    Failed,
+    /// Where what changes all the time is read when somebody asks.
+    source: RwLock<Option<Source>>,
 }
 
 impl Metrics {
@@ -68,6 +73,17 @@ impl Metrics {
                 "state",
             ),
             open_requests: gauge("open_requests", "Requests that are kept an eye on."),
+            unfinished_requests: gauge(
+                "unfinished_requests",
+                "Requests whose cards are not all as they should be.",
+            ),
+            delivery_seconds: register(&registry, delays()),
+            traffic: Traffic::new(&registry),
+            reloads: counters(
+                "reloads_total",
+                "Times that the configuration was read again, by whether it was taken up.",
+                "outcome",
+            ),
             deliveries: counters(
                 "deliveries_total",
                 "Cards posted or updated for one recipient, by outcome.",
@@ -106,43 +122,80 @@ impl Metrics {
                 "Rules that could not be asked about a request, by what failed.",
                 "kind",
             ),
+            source: RwLock::default(),
             registry: registry.clone(),
         };
         let metrics = Self(Arc::new(numbers));
-        // What never happened must be there as zero, or a rate of it is nothing.
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// Shows what never happened as zero, or a rate of it is nothing.
+    fn begin_at_zero(&self) {
+        let numbers = &self.0;
         for outcome in [Delivery::Posted, Delivery::Updated, Delivery::Refused, Delivery::Failed] {
-            metrics.delivered(outcome, 0);
+            self.delivered(outcome, 0);
         }
         for state in ["pending", "approved", "denied", "promoted"] {
-            metrics.0.requests.with_label_values(&[state]);
+            numbers.requests.with_label_values(&[state]);
         }
         for outcome in ["done", "failed"] {
-            metrics.0.identity_renewals.with_label_values(&[outcome]);
+            numbers.identity_renewals.with_label_values(&[outcome]);
         }
         for kind in ["parse", "type", "eval", "schedule"] {
-            metrics.0.rule_errors.with_label_values(&[kind]);
+            numbers.rule_errors.with_label_values(&[kind]);
         }
-        metrics.rules(0, 0);
-        metrics
+        for outcome in ["done", "refused"] {
+            numbers.reloads.with_label_values(&[outcome]);
+        }
+        for kind in [
+            DeliveryKind::Announcement,
+            DeliveryKind::Review,
+            DeliveryKind::Resolution,
+        ] {
+            numbers.delivery_seconds.with_label_values(&[kind.label()]);
+        }
+        self.rules(0, 0);
+    }
+
+    /// Reads gauges from there whenever somebody asks.
+    pub fn read_from(&self, source: impl Fn() -> Readings + Send + Sync + 'static) {
+        let mut place = self.0.source.write().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(Source::new(source));
     }
 
     pub fn request_seen(&self, state: &str) {
         self.0.requests.with_label_values(&[&state.to_lowercase()]).inc();
     }
 
-    pub fn open_requests(&self, count: usize) {
-        self.0.open_requests.set(i64::try_from(count).unwrap_or(i64::MAX));
+    pub fn delivered(&self, outcome: Delivery, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.0.deliveries.with_label_values(&[outcome.label()]).inc_by(count);
     }
 
-    pub fn delivered(&self, outcome: Delivery, count: usize) {
-        let outcome = match outcome {
-            Delivery::Posted => "posted",
-            Delivery::Updated => "updated",
-            Delivery::Refused => "refused",
-            Delivery::Failed => "failed",
-        };
-        let count = u64::try_from(count).unwrap_or(u64::MAX);
-        self.0.deliveries.with_label_values(&[outcome]).inc_by(count);
+    /// Notes that a card was accepted so long after what it tells of was heard.
+    pub fn delivery_took(&self, kind: DeliveryKind, delay: Duration) {
+        let histogram = self.0.delivery_seconds.with_label_values(&[kind.label()]);
+        histogram.observe(delay.as_secs_f64());
+    }
+
+    pub fn retried(&self, peer: Peer) {
+        self.0.traffic.retried(peer);
+    }
+
+    pub fn throttled(&self, peer: Peer) {
+        self.0.traffic.throttled(peer);
+    }
+
+    /// Notes that a token for a service was asked for.
+    pub fn token_refreshed(&self, service: Peer, well: bool) {
+        self.0.traffic.token_refreshed(service, well);
+    }
+
+    /// Notes that the configuration was read again.
+    pub fn reloaded(&self, well: bool) {
+        let outcome = if well { "done" } else { "refused" };
+        self.0.reloads.with_label_values(&[outcome]).inc();
     }
 
     pub fn connected(&self) {
@@ -170,8 +223,7 @@ impl Metrics {
     /// Notes how many rules are in force, and how many cannot be understood.
     pub fn rules(&self, in_force: usize, broken: usize) {
         for (state, count) in [("in_force", in_force), ("broken", broken)] {
-            let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.0.rules.with_label_values(&[state]).set(count);
+            set(&self.0.rules.with_label_values(&[state]), count);
         }
     }
 
@@ -181,10 +233,28 @@ impl Metrics {
 
     /// Writes everything in Prometheus' text format.
     pub fn text(&self) -> String {
+        self.take_readings();
         let mut text = Vec::new();
         // Only a name that is used twice could fail, and memory takes what is written.
         let _ = TextEncoder::new().encode(&self.0.registry.gather(), &mut text);
         String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+impl Metrics {
+    fn take_readings(&self) {
+        let source = self.0.source.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(source) = &*source else { return };
+        let Readings {
+            open_requests,
+            unfinished_requests,
+            queued_for_graph,
+            queued_for_bot,
+        } = source.read();
+        set(&self.0.open_requests, open_requests);
+        set(&self.0.unfinished_requests, unfinished_requests);
+        self.0.traffic.queued(Peer::Graph, queued_for_graph);
+        self.0.traffic.queued(Peer::Bot, queued_for_bot);
     }
 }
 
@@ -194,11 +264,22 @@ impl Default for Metrics {
     }
 }
 
-fn options(name: &str, help: &str) -> Opts {
+pub(super) fn options(name: &str, help: &str) -> Opts {
     Opts::new(format!("{PREFIX}_{name}"), help)
 }
 
-fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+fn delays() -> prometheus::Result<HistogramVec> {
+    let name = "delivery_seconds";
+    let help = "From the moment when something was heard of a request until a card that tells it was accepted.";
+    let options = HistogramOpts::from(options(name, help)).buckets(DELAYS.to_vec());
+    HistogramVec::new(options, &["kind"])
+}
+
+pub(super) fn set(gauge: &IntGauge, count: usize) {
+    gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
+pub(super) fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
     let made = made.expect("the names are constants and valid");
     registry
         .register(Box::new(made.clone()))

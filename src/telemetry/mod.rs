@@ -4,11 +4,16 @@
 
 mod diagnostics;
 mod health;
+mod labels;
 mod logs;
 mod metrics;
+mod readings;
 pub mod systemd;
+mod traffic;
 
 pub use diagnostics::{Connection, Diagnostics};
 pub use health::Health;
+pub use labels::{Delivery, DeliveryKind, Peer};
 pub use logs::{Log, start};
-pub use metrics::{Delivery, Metrics};
+pub use metrics::Metrics;
+pub use readings::Readings;

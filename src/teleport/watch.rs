@@ -209,6 +209,7 @@ impl Watch {
     async fn successor(client: &Client, limits: &Limits) -> Self {
         let mut backoff = Backoff::new(limits.teleport_first_pause, limits.teleport_longest_pause);
         client.outlived().await;
+        let mut tries = 0_u32;
         loop {
             let opened = async {
                 client.move_on().await?;
@@ -217,8 +218,14 @@ impl Watch {
             match opened.await {
                 Ok(watch) => return watch,
                 Err(error) => {
-                    let pause = backoff.pause();
-                    tracing::warn!(%error, hint = error.hint(), ?pause, "Could not move to the new credentials yet");
+                    let (pause, hint) = (backoff.pause(), error.hint());
+                    tries = tries.saturating_add(1);
+                    // At growing intervals: the old credentials still work.
+                    if tries.is_power_of_two() {
+                        tracing::warn!(%error, hint, tries, ?pause, "Could not move to the new credentials yet");
+                    } else {
+                        tracing::debug!(%error, hint, tries, ?pause, "Could not move to the new credentials yet");
+                    }
                     sleep(pause).await;
                 }
             }

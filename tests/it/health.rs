@@ -7,7 +7,7 @@ use crate::support::{ALICE, BOB, Town, fails};
 use crate::world::cluster::{Draft, Verdict, rule};
 
 /// Starts a daemon whose port the system chooses, and returns its address.
-async fn start(town: &mut Town) -> String {
+pub(crate) async fn start(town: &mut Town) -> String {
     let config = format!("diag_addr = \":0\"\n{}", town.config());
     town.start_daemon_with(&config).await;
     let log = town.daemon().log();
@@ -18,7 +18,7 @@ async fn start(town: &mut Town) -> String {
 }
 
 /// Asks, and returns the status and everything behind the head.
-async fn ask(address: &str, method: &str, path: &str) -> (u16, String) {
+pub(crate) async fn ask(address: &str, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -29,7 +29,7 @@ async fn ask(address: &str, method: &str, path: &str) -> (u16, String) {
 }
 
 /// Asks until the answer is as wanted; each answer is a moment of the daemon's own time.
-async fn until(address: &str, path: &str, wanted: impl Fn(u16, &str) -> bool) -> String {
+pub(crate) async fn until(address: &str, path: &str, wanted: impl Fn(u16, &str) -> bool) -> String {
     let asking = async {
         loop {
             let (status, body) = ask(address, "GET", path).await;

@@ -9,6 +9,7 @@ mod go_plugin;
 mod health;
 mod identities;
 mod lifecycle;
+mod metrics;
 mod microsoft;
 mod process;
 mod recipients;

@@ -1,0 +1,149 @@
+//! When a failure that goes on is told: at once, then at growing intervals, and when it is over.
+//!
+//! Architecture Invariant: pure; the time is a parameter. Knows nothing of what fails.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The second line comes so long after the first; every further one after twice the time of the one before.
+const FIRST_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Whoever reads the last hour of a log learns of everything that does not work.
+const LONGEST_INTERVAL: Duration = Duration::from_hours(1);
+
+/// What fails again so soon after it was well is no news: it goes on with the intervals where it stopped.
+const CALM: Duration = Duration::from_mins(10);
+
+/// What is known of one thing that can fail.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    /// Present while it fails.
+    spell: Option<Spell>,
+    last_failure: Option<Instant>,
+    /// No line before.
+    due: Option<Instant>,
+    interval: Option<Duration>,
+    /// A single case may still be told of, to show what the failure does.
+    example: bool,
+}
+
+#[derive(Debug)]
+struct Spell {
+    since: Instant,
+    failures: u64,
+    told: bool,
+}
+
+/// What a line says of a spell of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) failures: u64,
+    pub(super) lasted: Duration,
+}
+
+impl Trouble {
+    /// Takes a failure; returns what to tell of it, if that is due.
+    pub(super) fn fails(&mut self, now: Instant) -> Option<Report> {
+        if self.last_failure.is_some_and(|last| now >= last + CALM) {
+            (self.due, self.interval) = (None, None);
+        }
+        self.last_failure = Some(now);
+        let spell = self.spell.get_or_insert(Spell {
+            since: now,
+            failures: 0,
+            told: false,
+        });
+        spell.failures += 1;
+        if self.due.is_some_and(|due| now < due) {
+            return None;
+        }
+        let interval = self.interval.map_or(FIRST_INTERVAL, |last| last * 2);
+        let interval = interval.min(LONGEST_INTERVAL);
+        (self.due, self.interval) = (Some(now + interval), Some(interval));
+        (spell.told, self.example) = (true, true);
+        Some(spell.report(now))
+    }
+
+    /// Takes a success; returns what to tell of the end, if the failures were told of.
+    pub(super) fn works(&mut self, now: Instant) -> Option<Report> {
+        let spell = self.spell.take()?;
+        spell.told.then(|| spell.report(now))
+    }
+
+    /// Tells whether it fails now, and people know.
+    pub(super) fn is_told(&self) -> bool {
+        self.spell.as_ref().is_some_and(|spell| spell.told)
+    }
+
+    /// Tells whether one case of the failure may have a line: one for each line about the failure itself.
+    pub(super) fn example(&mut self) -> bool {
+        std::mem::take(&mut self.example)
+    }
+}
+
+impl Spell {
+    fn report(&self, now: Instant) -> Report {
+        Report {
+            failures: self.failures,
+            lasted: now.saturating_duration_since(self.since),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Lets it fail every second for so long; returns the minutes at which that was told.
+    fn told(trouble: &mut Trouble, start: Instant, lasting: Duration) -> Vec<u64> {
+        let seconds = 0..lasting.as_secs();
+        let told = seconds.filter(|second| {
+            trouble
+                .fails(start + SECOND * u32::try_from(*second).unwrap())
+                .is_some()
+        });
+        told.map(|second| second / 60).collect()
+    }
+
+    #[test]
+    fn a_failure_is_told_at_growing_intervals_and_its_end_once() {
+        let (mut trouble, start) = (Trouble::default(), Instant::now());
+        let lasting = Duration::from_hours(5);
+        let expected = [0, 1, 3, 7, 15, 31, 63, 123, 183, 243];
+        assert_eq!(told(&mut trouble, start, lasting), expected);
+        assert!(trouble.is_told());
+        let report = trouble.works(start + lasting).unwrap();
+        assert_eq!((report.failures, report.lasted), (lasting.as_secs(), lasting));
+        assert_eq!(trouble.works(start + lasting), None);
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_told_no_more_often_than_what_stays() {
+        let (mut trouble, start) = (Trouble::default(), Instant::now());
+        let mut lines = 0;
+        for second in 0..3_600 {
+            lines += usize::from(trouble.fails(start + second * SECOND).is_some());
+            lines += usize::from(trouble.works(start + second * SECOND).is_some());
+        }
+        assert_eq!(lines, 12);
+        assert!(
+            trouble.fails(start + Duration::from_hours(1) + CALM).is_some(),
+            "news again"
+        );
+    }
+
+    #[test]
+    fn each_line_may_have_one_example() {
+        let (mut trouble, start) = (Trouble::default(), Instant::now());
+        assert!(!trouble.example());
+        trouble.fails(start);
+        assert!(trouble.example());
+        trouble.fails(start);
+        assert!(!trouble.example());
+        trouble.fails(start + FIRST_INTERVAL);
+        assert!(trouble.example());
+    }
+}

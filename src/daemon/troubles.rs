@@ -1,0 +1,219 @@
+//! What the program needs and does not get: Teleport, and Microsoft's three services.
+//!
+//! Hundreds of requests can fail for one reason. The reason has a line here: when it begins, at growing intervals while it
+//! lasts, and when it is over. Meanwhile the lines of single requests are for those who look for a fault, but for one with
+//! each line here, which shows what the failure does.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::daemon::trouble::{Report, Trouble};
+use crate::msteams;
+use crate::msteams::{Endpoint, Happening, Observer};
+use crate::telemetry::{Metrics, Peer};
+use crate::teleport;
+
+/// Everything that can fail on its own.
+#[derive(Debug)]
+pub(super) struct Troubles {
+    metrics: Metrics,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Events of Teleport.
+    watch: Trouble,
+    /// Calls to Teleport.
+    teleport: Trouble,
+    login: Trouble,
+    graph: Trouble,
+    bot: Trouble,
+    throttled: Trouble,
+}
+
+impl Troubles {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            known: Mutex::default(),
+        }
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Takes a break of the stream of events, or a try to open one that failed. The next try comes after the pause.
+    pub(super) fn watch_broke(&self, error: &teleport::Error, pause: Duration) {
+        self.metrics.retried(Peer::Teleport);
+        let (what, hint) = ("Connection problem detected, attempting to reconnect", error.hint());
+        let Some(report) = self.known().watch.fails(Instant::now()) else {
+            debug!(%error, hint, ?pause, "{what}");
+            return;
+        };
+        for way in error.tried() {
+            warn!("Tried {way}");
+        }
+        let Line { failures, lasted } = Line::of(report);
+        warn!(%error, hint, failures, lasted, ?pause, "{what}");
+    }
+
+    /// Takes a stream of events that was opened; `road` is the way it took.
+    pub(super) fn watch_works(&self, road: Option<teleport::Road>) {
+        let road = road.map(tracing::field::display);
+        let Some(report) = self.known().watch.works(Instant::now()) else {
+            debug!(road, "Watcher connected");
+            return;
+        };
+        let Line { failures, lasted } = Line::of(report);
+        info!(road, failures, lasted, "Watcher connected");
+    }
+
+    /// Takes a call to Teleport that failed and is tried again.
+    pub(super) fn teleport_failed(&self, error: &teleport::Error) {
+        self.metrics.retried(Peer::Teleport);
+        let mut known = self.known();
+        if known.watch.is_told() {
+            // One failure, seen twice.
+            return;
+        }
+        if let Some(report) = known.teleport.fails(Instant::now()) {
+            Line::of(report).fails("Teleport", error, error.hint());
+        }
+    }
+
+    /// Takes an answer of Teleport.
+    pub(super) fn teleport_works(&self) {
+        if let Some(report) = self.known().teleport.works(Instant::now()) {
+            Line::of(report).works("Teleport");
+        }
+    }
+
+    /// Tells whether a request that Teleport kept waiting may have a line of its own.
+    pub(super) fn teleport_example(&self) -> bool {
+        let mut known = self.known();
+        if known.watch.is_told() {
+            return known.watch.example();
+        }
+        known.teleport.example()
+    }
+
+    /// Tells whether a delivery that failed for now may have a line of its own: always if the reason is its own.
+    pub(super) fn microsoft_example(&self, error: &msteams::Error) -> bool {
+        let mut known = self.known();
+        match error.meaning() {
+            msteams::Meaning::Throttled => known.throttled.example(),
+            msteams::Meaning::Unreachable | msteams::Meaning::Credentials | msteams::Meaning::Protocol => {
+                known.service(error.endpoint()).example()
+            }
+            _ => true,
+        }
+    }
+
+    /// Returns what listens to Microsoft's services for as long as the daemon runs.
+    pub(super) fn observer(self: &Arc<Self>) -> Observer {
+        let troubles = Arc::clone(self);
+        Observer::new(move |happening| troubles.hear(happening))
+    }
+
+    fn hear(&self, happening: Happening<'_>) {
+        let now = Instant::now();
+        match happening {
+            Happening::Retried(endpoint) => self.metrics.retried(peer(endpoint)),
+            Happening::TokenAsked { service, given } => self.metrics.token_refreshed(peer(service), given),
+            Happening::Throttled(endpoint, pause) => {
+                self.metrics.throttled(peer(endpoint));
+                let (service, pause) = (name(endpoint), pause.map(text));
+                let report = self.known().throttled.fails(now);
+                if let Some(Report { failures, .. }) = report {
+                    warn!(pause, times = failures, "{service} asks to slow down");
+                } else {
+                    debug!(pause, "{service} asks to slow down");
+                }
+            }
+            Happening::Answered(endpoint) => {
+                if let Some(report) = self.known().service(endpoint).works(now) {
+                    Line::of(report).works(name(endpoint));
+                }
+            }
+            Happening::Failed(endpoint, error) => {
+                if let Some(report) = self.known().service(endpoint).fails(now) {
+                    Line::of(report).fails(name(endpoint), error, error.hint());
+                }
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn service(&mut self, endpoint: Endpoint) -> &mut Trouble {
+        match endpoint {
+            Endpoint::Login => &mut self.login,
+            Endpoint::Graph => &mut self.graph,
+            Endpoint::Bot => &mut self.bot,
+        }
+    }
+}
+
+/// The fields of a line; nothing is counted when it fails for the first time.
+struct Line {
+    failures: Option<u64>,
+    lasted: Option<String>,
+}
+
+impl Line {
+    fn of(Report { failures, lasted }: Report) -> Self {
+        let more = failures > 1 || lasted >= Duration::from_secs(1);
+        Self {
+            failures: more.then_some(failures),
+            lasted: more.then(|| text(lasted)),
+        }
+    }
+
+    fn fails(self, what: &str, error: &dyn std::fmt::Display, hint: Option<&str>) {
+        let Self { failures, lasted } = self;
+        match &lasted {
+            None => warn!(%error, hint, "{what} fails, trying again"),
+            Some(time) => warn!(%error, hint, failures, lasted, "{what} still fails after {time}"),
+        }
+    }
+
+    fn works(self, what: &str) {
+        let Self { failures, lasted } = self;
+        match &lasted {
+            None => info!("{what} answers again"),
+            Some(time) => info!(failures, lasted, "{what} answers again after {time}"),
+        }
+    }
+}
+
+/// Writes a duration as a person reads it.
+fn text(duration: Duration) -> String {
+    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    format!("{:#}", SignedDuration::from_secs(seconds))
+}
+
+fn name(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Login => "Microsoft's login service",
+        Endpoint::Graph => "Microsoft Graph",
+        Endpoint::Bot => "The Bot connector",
+    }
+}
+
+fn peer(endpoint: Endpoint) -> Peer {
+    match endpoint {
+        Endpoint::Login => Peer::Login,
+        Endpoint::Graph => Peer::Graph,
+        Endpoint::Bot => Peer::Bot,
+    }
+}

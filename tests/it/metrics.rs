@@ -1,0 +1,205 @@
+//! What Prometheus is told, and in which form.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::health::{ask, start, until};
+use crate::support::{ALICE, BOB, Town};
+use crate::world::cluster::Draft;
+use crate::world::tenant::{Fault, Rule};
+
+const PREFIX: &str = "teleport_msteams_";
+
+/// What a metric is called, and what the text says of it.
+#[derive(Debug, Default)]
+struct Family {
+    help: Option<String>,
+    kind: Option<String>,
+    samples: usize,
+}
+
+/// Reads the text as Prometheus does, and says everything that is wrong with it.
+fn mistakes(text: &str) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        if let Some((what, rest)) = line.strip_prefix("# ").and_then(|rest| rest.split_once(' ')) {
+            let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            let family = families.entry(name.to_owned()).or_default();
+            let place = match what {
+                "HELP" => &mut family.help,
+                "TYPE" => &mut family.kind,
+                _ => {
+                    mistakes.push(format!("{line}: neither HELP nor TYPE"));
+                    continue;
+                }
+            };
+            if place.replace(rest.to_owned()).is_some() {
+                mistakes.push(format!("{name} has two lines of {what}"));
+            }
+            if family.samples > 0 {
+                mistakes.push(format!("{name} is not in one piece"));
+            }
+            name.clone_into(&mut current);
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').unwrap_or((line, ""));
+        if value.parse::<f64>().is_err() {
+            mistakes.push(format!("{line}: {value:?} is no number"));
+        }
+        if !seen.insert(series.to_owned()) {
+            mistakes.push(format!("{series} is there twice"));
+        }
+        let name = series.split('{').next().unwrap_or_default();
+        let family = families.entry(current.clone()).or_default();
+        family.samples += 1;
+        let histogram = family.kind.as_deref() == Some("histogram");
+        let of_histogram = ["_bucket", "_sum", "_count"]
+            .iter()
+            .any(|end| name.strip_suffix(end) == Some(current.as_str()));
+        if name != current && !(histogram && of_histogram) {
+            mistakes.push(format!("{series} does not belong to {current}"));
+        }
+    }
+    for (name, family) in &families {
+        let kind = family.kind.as_deref().unwrap_or_default();
+        let name_is = |end: &str| name.ends_with(end);
+        let wrong = [
+            (!name.starts_with(PREFIX), "lacks the prefix"),
+            (family.help.as_deref().is_none_or(str::is_empty), "has no help"),
+            (!["counter", "gauge", "histogram"].contains(&kind), "has no type"),
+            (family.samples == 0, "has no samples"),
+            (
+                (kind == "counter") != name_is("_total"),
+                "ends in _total if and only if it counts",
+            ),
+            (kind == "histogram" && !name_is("_seconds"), "measures without a unit"),
+            (
+                name.contains("timestamp") && !name_is("_timestamp_seconds"),
+                "is a time without a unit",
+            ),
+            (
+                ["_milliseconds", "_ms", "_minutes", "_hours"]
+                    .iter()
+                    .any(|end| name_is(end)),
+                "has a unit that is no base unit",
+            ),
+            (
+                name.chars()
+                    .any(|letter| !(letter.is_ascii_lowercase() || letter == '_')),
+                "is no name",
+            ),
+        ];
+        let wrong = wrong.into_iter().filter(|(wrong, _)| *wrong);
+        mistakes.extend(wrong.map(|(_, what)| format!("{name} {what}")));
+    }
+    mistakes
+}
+
+#[test]
+fn the_check_of_the_form_finds_what_is_wrong() {
+    for (text, expected) in [
+        ("# HELP a_b x\n# TYPE a_b gauge\na_b 1\n", "a_b lacks the prefix"),
+        ("# TYPE teleport_msteams_b gauge\nteleport_msteams_b 1\n", "has no help"),
+        (
+            "# HELP teleport_msteams_b x\n# TYPE teleport_msteams_b counter\nteleport_msteams_b 1\n",
+            "_total",
+        ),
+        (
+            "# HELP teleport_msteams_b x\n# TYPE teleport_msteams_b gauge\nteleport_msteams_b 1\nteleport_msteams_b 1\n",
+            "twice",
+        ),
+        (
+            "# HELP teleport_msteams_b x\n# TYPE teleport_msteams_b gauge\nteleport_msteams_c 1\n",
+            "does not belong",
+        ),
+        (
+            "# HELP teleport_msteams_b x\n# TYPE teleport_msteams_b gauge\nteleport_msteams_b one\n",
+            "is no number",
+        ),
+    ] {
+        let found = mistakes(text).join("\n");
+        assert!(found.contains(expected), "{found:?} for {text}");
+    }
+}
+
+#[tokio::test]
+async fn the_text_has_the_form_that_prometheus_wants_before_anything_happens_and_after() {
+    let mut town = Town::build().await;
+    let address = start(&mut town).await;
+    let (status, text) = ask(&address, "GET", "/metrics").await;
+    assert_eq!((status, mistakes(&text)), (200, Vec::new()));
+    town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    let (_, text) = ask(&address, "GET", "/metrics").await;
+    assert_eq!(mistakes(&text), Vec::<String>::new());
+    town.finish().await;
+}
+
+/// Returns the value of a series.
+fn value<'a>(text: &'a str, series: &str) -> &'a str {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(PREFIX)?.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in {text}"))
+}
+
+#[tokio::test]
+async fn throttling_retries_and_tokens_are_counted_by_service() {
+    let mut town = Town::build().await;
+    let address = start(&mut town).await;
+    town.tenant.faults(|faults| {
+        faults.rules = vec![
+            Rule::some(1, "POST", "/activities", Fault::Status(429, Some(1))),
+            Rule::some(1, "POST", "/activities", Fault::Status(503, None)),
+        ];
+    });
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    let (_, text) = ask(&address, "GET", "/metrics").await;
+    for (series, expected) in [
+        ("throttles_total{endpoint=\"bot\"}", "1"),
+        ("throttles_total{endpoint=\"graph\"}", "0"),
+        ("retries_total{endpoint=\"bot\"}", "2"),
+        ("retries_total{endpoint=\"teleport\"}", "0"),
+        ("token_refreshes_total{endpoint=\"bot\",outcome=\"done\"}", "1"),
+        ("token_refreshes_total{endpoint=\"graph\",outcome=\"done\"}", "1"),
+        ("token_refreshes_total{endpoint=\"graph\",outcome=\"failed\"}", "0"),
+        ("queued_messages{endpoint=\"bot\"}", "0"),
+    ] {
+        assert_eq!(value(&text, series), expected, "{series}");
+    }
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn what_waits_is_seen_at_the_moment_of_the_question() {
+    let mut town = Town::build().await;
+    let address = start(&mut town).await;
+    // Two may be on their way to one chat; the third waits for its turn.
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("POST", "/activities", Fault::Hang)]);
+    for _ in 0..3 {
+        town.cluster.create(Draft {
+            roles: vec!["dev".to_owned()],
+            ..Draft::default()
+        });
+    }
+    until(&address, "/metrics", |_, text| {
+        value(text, "unfinished_requests") == "3"
+            && value(text, "open_requests") == "3"
+            && value(text, "queued_messages{endpoint=\"bot\"}") == "1"
+    })
+    .await;
+    town.tenant.faults(|faults| faults.rules.clear());
+    town.sees(ALICE, &["PENDING", "PENDING", "PENDING"]).await;
+    until(&address, "/metrics", |_, text| {
+        value(text, "unfinished_requests") == "0"
+    })
+    .await;
+    town.finish().await;
+}
