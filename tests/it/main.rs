@@ -11,6 +11,7 @@ mod identities;
 mod lifecycle;
 mod metrics;
 mod microsoft;
+mod outages;
 mod process;
 mod recipients;
 mod reconnect;

@@ -85,19 +85,24 @@ impl Daemon {
 
     /// Waits until a line with this text was written.
     pub(crate) async fn says(&self, text: &str) {
+        self.until(&format!("{text:?}"), |log| log.contains(text)).await;
+    }
+
+    /// Waits until the log is as wanted.
+    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) {
         let mut written = self.log.written.subscribe();
         let waiting = async {
-            while !self.log().contains(text) {
+            while !wanted(&self.log()) {
                 assert!(
                     !self.has_ended(),
-                    "the daemon ended before it said {text:?}:\n{}",
+                    "the daemon ended before it said {what}:\n{}",
                     self.log()
                 );
                 written.changed().await.unwrap();
             }
         };
         let waited = tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await;
-        assert!(waited.is_ok(), "the daemon never said {text:?}:\n{}", self.log());
+        assert!(waited.is_ok(), "the daemon never said {what}:\n{}", self.log());
     }
 
     fn end_runtime(&mut self) {

@@ -1,0 +1,119 @@
+//! What the log says while something that everything needs does not work.
+
+use crate::support::{ALICE, Town};
+use crate::world::cluster::Draft;
+use crate::world::tenant::{Fault, Rule};
+
+/// More than fit into one line for each, fewer than Microsoft's limits hold back for long.
+const REQUESTS: usize = 12;
+
+/// Makes requests that only Alice is told of.
+fn requests(town: &Town) {
+    for _ in 0..REQUESTS {
+        town.cluster.create(Draft {
+            roles: vec!["dev".to_owned()],
+            ..Draft::default()
+        });
+    }
+}
+
+/// Waits until the log has so many lines with this text.
+async fn says_often(town: &Town, text: &str) {
+    let daemon = town.daemon();
+    daemon
+        .until(&format!("{REQUESTS} lines of {text:?}"), |log| {
+            log.matches(text).count() >= REQUESTS
+        })
+        .await;
+}
+
+/// Returns the lines of a level, without what stands before the sentence.
+fn lines(town: &Town, level: &str) -> Vec<String> {
+    let log = town.daemon().log();
+    let lines = log.lines().filter_map(|line| {
+        let (_, line) = line.split_once(&format!(" {level} "))?;
+        Some(
+            line.rsplit_once("teleport_msteams::")
+                .map_or(line, |(_, rest)| rest)
+                .to_owned(),
+        )
+    });
+    lines.collect()
+}
+
+#[tokio::test]
+async fn an_outage_of_microsoft_has_one_line_and_one_example_however_many_requests_wait() {
+    let town = Town::start().await;
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("POST", "/activities", Fault::Status(503, None))]);
+    requests(&town);
+    says_often(&town, "Delivery failed for now").await;
+    let warnings = lines(&town, "WARN");
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+    assert!(
+        warnings[0].contains("The Bot connector fails, trying again"),
+        "{warnings:#?}"
+    );
+    assert!(warnings[0].contains("503"), "{warnings:#?}");
+    assert!(warnings[1].contains("Delivery failed for now"), "{warnings:#?}");
+    town.tenant.faults(|faults| faults.rules.clear());
+    town.sees(ALICE, &["PENDING"; REQUESTS]).await;
+    let told = lines(&town, "INFO");
+    let again = told
+        .iter()
+        .filter(|line| line.contains("The Bot connector answers again"));
+    assert_eq!(again.count(), 1, "{told:#?}");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn an_outage_of_teleport_has_one_line_and_one_example_however_many_requests_wait() {
+    let town = Town::start().await;
+    town.cluster.faults(|faults| faults.deny_plugin_data = true);
+    requests(&town);
+    says_often(&town, "Request has to wait").await;
+    let warnings = lines(&town, "WARN");
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+    assert!(warnings[0].contains("Teleport fails, trying again"), "{warnings:#?}");
+    assert!(warnings[0].contains("hint="), "{warnings:#?}");
+    assert!(warnings[1].contains("Request has to wait"), "{warnings:#?}");
+    town.cluster.faults(|faults| faults.deny_plugin_data = false);
+    town.sees(ALICE, &["PENDING"; REQUESTS]).await;
+    let told = lines(&town, "INFO");
+    let again = told.iter().filter(|line| line.contains("Teleport answers again"));
+    assert_eq!(again.count(), 1, "{told:#?}");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_ends_while_the_program_runs_is_told_at_once_with_its_remedy() {
+    let mut town = Town::build().await;
+    town.tenant.faults(|faults| faults.token_lives = Some(1));
+    town.start_daemon().await;
+    let expired = Rule::every("POST", "/oauth2/v2.0/token", Fault::TokenError(7_000_222));
+    town.tenant.faults(|faults| faults.rules = vec![expired]);
+    town.daemon()
+        .says("Microsoft's login service fails, trying again")
+        .await;
+    let warnings = lines(&town, "WARN");
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].contains("the client secret has expired"), "{warnings:#?}");
+    assert!(warnings[0].contains("create a new client secret"), "{warnings:#?}");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn throttling_is_told_once_and_the_requests_that_wait_for_it_are_not() {
+    let town = Town::start().await;
+    let busy = Rule::some(6, "POST", "/activities", Fault::Status(429, Some(1)));
+    town.tenant.faults(|faults| faults.rules = vec![busy]);
+    requests(&town);
+    town.sees(ALICE, &["PENDING"; REQUESTS]).await;
+    let warnings = lines(&town, "WARN");
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(
+        warnings[0].contains("The Bot connector asks to slow down"),
+        "{warnings:#?}"
+    );
+    town.finish().await;
+}
