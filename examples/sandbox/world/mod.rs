@@ -8,6 +8,7 @@ use std::future::Future;
 pub mod balancer;
 pub mod cluster;
 pub mod corporate;
+pub mod gate;
 pub mod identity;
 pub mod port;
 pub mod proxy;

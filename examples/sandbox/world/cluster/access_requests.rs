@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
-use crate::world::now;
 use crate::world::types;
 
 /// Go's zero time, which Teleport sends for times that are not set.
@@ -63,8 +62,7 @@ impl Default for Draft {
 
 impl Draft {
     /// Returns the stored request; the number of approvals it takes is kept as its label.
-    pub(super) fn into_request(self, id: String, cluster: &str) -> types::AccessRequestV3 {
-        let now = now();
+    pub(super) fn into_request(self, id: String, cluster: &str, now: SystemTime) -> types::AccessRequestV3 {
         let resource = |(kind, name): (String, String)| types::ResourceId {
             cluster_name: cluster.to_owned(),
             kind,
@@ -107,12 +105,13 @@ pub(super) fn review(
     verdict: Verdict,
     reason: &str,
     approvals_needed: usize,
+    now: SystemTime,
 ) {
     let proposed = match verdict {
         Verdict::Approve => State::Approved,
         Verdict::Deny => State::Denied,
     };
-    add_review(spec, author, proposed, reason, Some(now().into()));
+    add_review(spec, author, proposed, reason, Some(now.into()));
     let approvals = spec
         .reviews
         .iter()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 use tokio::sync::watch;
@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::world::cluster::state::{ClusterFaults, ClusterState, PLUGIN, PluginData};
-use crate::world::cluster::{Draft, State, Verdict, access_requests, listener};
+use crate::world::cluster::{Draft, Held, Moment, State, Verdict, access_requests, listener};
+use crate::world::gate::Gate;
 use crate::world::identity::{Authority, HostCertificate};
-use crate::world::{proto, types};
+use crate::world::{self, proto, types};
 
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -152,6 +153,42 @@ impl Cluster {
         Arc::clone(tls.get_or_insert_with(new))
     }
 
+    /// What the cluster takes for the time of day.
+    fn now(&self) -> SystemTime {
+        let faults = &self.state().faults;
+        world::now() + faults.clock_ahead - faults.clock_behind
+    }
+
+    /// Lets calls of this method wait, once so many were let through.
+    pub fn hold(&self, call: &'static str, moment: Moment, skip: usize) -> Gate {
+        let gate = Gate::default();
+        let held = Held {
+            call,
+            moment,
+            skip,
+            gate: gate.clone(),
+        };
+        self.faults(|faults| faults.gates.push(held));
+        gate
+    }
+
+    /// Sends the events that were held back, in the order into which `sort` puts them.
+    pub fn release_events(&self, sort: impl FnOnce(&mut Vec<proto::Event>)) {
+        self.change(|state| {
+            state.faults.hold_events = false;
+            let mut events = std::mem::take(&mut state.held);
+            sort(&mut events);
+            for event in &events {
+                state.send(event);
+            }
+        });
+    }
+
+    /// Returns how often a switch of the faults had an effect.
+    pub fn met(&self, switch: &str) -> usize {
+        self.state().met.get(switch).copied().unwrap_or_default()
+    }
+
     /// Ends every watch, as a server does whose event system starts anew.
     pub fn cut_streams(&self) {
         self.change(|state| state.watchers.clear());
@@ -162,7 +199,7 @@ impl Cluster {
         let id = draft.id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
         let approvals = usize::try_from(draft.approvals).unwrap_or(usize::MAX);
         self.approvals().insert(id.clone(), approvals);
-        let request = draft.into_request(id.clone(), &self.0.options.name);
+        let request = draft.into_request(id.clone(), &self.0.options.name, self.now());
         self.change(|state| state.requests.insert(id.clone(), request));
         self.repeat(&id);
         id
@@ -170,7 +207,7 @@ impl Cluster {
 
     /// Makes a request that is not there yet, for those who want to change it first.
     pub fn create_quietly(&self, draft: Draft) -> types::AccessRequestV3 {
-        draft.into_request(Uuid::now_v7().to_string(), &self.0.options.name)
+        draft.into_request(Uuid::now_v7().to_string(), &self.0.options.name, self.now())
     }
 
     /// Takes a request as it is, and tells the watchers.
@@ -187,8 +224,9 @@ impl Cluster {
     /// Reviews a request; one denial decides it, and as many approvals as it takes.
     pub fn review(&self, id: &str, author: &str, verdict: Verdict, reason: &str) {
         let needed = self.approvals().get(id).copied().unwrap_or(1);
+        let now = self.now();
         self.edit(id, |spec| {
-            access_requests::review(spec, author, verdict, reason, needed);
+            access_requests::review(spec, author, verdict, reason, needed, now);
         });
     }
 

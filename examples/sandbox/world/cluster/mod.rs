@@ -12,4 +12,4 @@ pub use access_requests::{Draft, State, Verdict};
 pub use handle::{Cluster, ClusterOptions};
 pub use listener::Hello;
 pub use rules::{Lists, rule};
-pub use state::{ClusterFaults, ClusterState, PluginData, Write};
+pub use state::{ClusterFaults, ClusterState, Held, Moment, PluginData, Write};

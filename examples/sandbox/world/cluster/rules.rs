@@ -141,6 +141,7 @@ impl AuthService {
             return Err(Status::unavailable("pretended trouble"));
         }
         if state.faults.deny_rules {
+            state.meet("deny_rules");
             return Err(denied("\"list\" on \"access_monitoring_rule\""));
         }
         if state.faults.no_rules {

@@ -13,8 +13,8 @@ use tonic::Response;
 use tonic::Status;
 
 use crate::world::cluster::Cluster;
+use crate::world::cluster::Moment;
 use crate::world::cluster::listener::Peer;
-use crate::world::cluster::state::BUFFER;
 use crate::world::proto::auth_service_server;
 use crate::world::{proto, types};
 
@@ -40,13 +40,19 @@ impl AuthService {
 
     /// Does what every call does first: counts, waits, checks who calls, and fails if that is switched on.
     pub(super) async fn begin<T>(&self, call: &str, request: Request<T>) -> Result<T, Status> {
-        let (latency, failing) = self.cluster.change(|state| {
+        let (latency, failing, gate) = self.cluster.change(|state| {
             *state.calls.entry(call.to_owned()).or_default() += 1;
             let failing = state.faults.fail_calls > 0;
-            state.faults.fail_calls = state.faults.fail_calls.saturating_sub(1);
-            (state.faults.latency, failing)
+            if failing {
+                state.faults.fail_calls -= 1;
+                state.meet("fail_calls");
+            }
+            (state.faults.latency, failing, state.gate(call, Moment::Before))
         });
         sleep(latency).await;
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
         if failing {
             return Err(Status::unavailable("pretended trouble"));
         }
@@ -61,9 +67,11 @@ impl AuthService {
         }
     }
 
-    fn matching(&self, filter: &types::AccessRequestFilter) -> Vec<types::AccessRequestV3> {
-        let state = self.cluster.state();
+    /// Returns the first requests that fit, by name, from this one on.
+    fn matching(&self, filter: &types::AccessRequestFilter, from: &str, most: usize) -> Vec<types::AccessRequestV3> {
+        let mut state = self.cluster.state();
         if state.faults.hide_requests {
+            state.meet("hide_requests");
             return Vec::new();
         }
         let fits = |request: &&types::AccessRequestV3| {
@@ -73,7 +81,8 @@ impl AuthService {
                 && (filter.user.is_empty() || spec.is_some_and(|spec| spec.user == filter.user))
                 && (filter.state == 0 || spec.is_some_and(|spec| spec.state == filter.state))
         };
-        state.requests.values().filter(fits).cloned().collect()
+        let rest = state.requests.range(from.to_owned()..).map(|(_, request)| request);
+        rest.filter(fits).take(most).cloned().collect()
     }
 }
 
@@ -96,14 +105,18 @@ impl auth_service_server::AuthService for AuthService {
 
     async fn watch_events(&self, request: Request<proto::Watch>) -> Result<Response<Events>, Status> {
         let watch = self.begin("WatchEvents", request).await?;
-        let (sender, receiver) = mpsc::channel(BUFFER);
         let opened = self.cluster.change(|state| {
+            let (sender, receiver) = mpsc::channel(state.buffer());
             let denied = &state.faults.deny_kinds;
             let granted =
                 |kind: &types::WatchKind| KINDS.contains(&kind.kind.as_str()) && !denied.contains(&kind.kind.as_str());
             let (granted, refused): (Vec<_>, Vec<_>) = watch.kinds.into_iter().partition(granted);
             if granted.is_empty() {
+                state.meet("deny_kinds");
                 return Err(Status::invalid_argument("none of the requested kinds can be watched"));
+            }
+            if !refused.is_empty() {
+                state.meet("deny_kinds");
             }
             if !refused.is_empty() && !watch.allow_partial_success {
                 return Err(Status::permission_denied("access denied to perform action \"read\""));
@@ -113,11 +126,10 @@ impl auth_service_server::AuthService for AuthService {
                 let _ = sender.try_send(Ok(init(granted)));
             }
             state.watchers.push(sender);
-            Ok(())
+            Ok(receiver)
         });
-        opened?;
         Ok(Response::new(Events {
-            receiver,
+            receiver: opened?,
             cluster: self.cluster.clone(),
         }))
     }
@@ -129,7 +141,7 @@ impl auth_service_server::AuthService for AuthService {
         request: Request<types::AccessRequestFilter>,
     ) -> Result<Response<Self::GetAccessRequestsV2Stream>, Status> {
         let filter = self.begin("GetAccessRequestsV2", request).await?;
-        let all: Vec<_> = self.matching(&filter).into_iter().map(Ok).collect();
+        let all: Vec<_> = self.matching(&filter, "", usize::MAX).into_iter().map(Ok).collect();
         Ok(Response::new(stream::iter(all)))
     }
 
@@ -147,8 +159,7 @@ impl auth_service_server::AuthService for AuthService {
         }
         let wanted = usize::try_from(query.limit).unwrap_or_default();
         let most = page.unwrap_or(if wanted == 0 { PAGE } else { wanted.min(PAGE) });
-        let mut rest = self.matching(&query.filter.unwrap_or_default());
-        rest.retain(|request| name(request) >= query.start_key.as_str());
+        let mut rest = self.matching(&query.filter.unwrap_or_default(), &query.start_key, most + 1);
         let next_key = rest.get(most).map(|request| name(request).to_owned());
         rest.truncate(most);
         Ok(Response::new(proto::ListAccessRequestsResponse {
@@ -170,8 +181,9 @@ impl auth_service_server::AuthService for AuthService {
         request: Request<types::PluginDataFilter>,
     ) -> Result<Response<proto::PluginDataSeq>, Status> {
         let filter = self.begin("GetPluginData", request).await?;
-        let state = self.cluster.state();
+        let mut state = self.cluster.state();
         if state.faults.deny_plugin_data {
+            state.meet("deny_plugin_data");
             return Err(Status::permission_denied(
                 "access denied to perform action \"list\" on \"access_plugin_data\"",
             ));
@@ -214,13 +226,19 @@ impl auth_service_server::AuthService for AuthService {
         if params.kind != "access_request" {
             return Err(Status::invalid_argument("unsupported resource kind"));
         }
-        self.cluster.change(|state| {
+        let (result, gate) = self.cluster.change(|state| {
+            let gate = state.gate("UpdatePluginData", Moment::After);
             if state.faults.deny_plugin_data {
+                state.meet("deny_plugin_data");
                 let text = "access denied to perform action \"update\" on \"access_plugin_data\"";
-                return Err(Status::permission_denied(text));
+                return (Err(Status::permission_denied(text)), gate);
             }
-            state.swap(params).map(Response::new)
-        })
+            (state.swap(params), gate)
+        });
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        result.map(Response::new)
     }
 }
 

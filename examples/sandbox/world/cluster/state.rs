@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::world::cluster::{Hello, Lists};
+use crate::world::gate::Gate;
 use crate::world::proto::Event;
 use crate::world::types::{AccessMonitoringRule, AccessRequestV3, PluginDataUpdateParams};
 
@@ -17,7 +18,7 @@ pub type PluginData = BTreeMap<String, String>;
 pub(super) const PLUGIN: &str = "msteams";
 
 /// How many events may wait for a slow reader before it is cut off.
-pub(super) const BUFFER: usize = 1_024;
+const BUFFER: usize = 1_024;
 
 /// Largest object of plugin data, in bytes.
 const LARGEST_DATA: usize = 1_000_000;
@@ -41,12 +42,16 @@ pub struct ClusterState {
     pub resources: BTreeMap<(String, String), BTreeMap<String, String>>,
     pub hellos: Vec<Hello>,
     pub faults: ClusterFaults,
+    /// How often a switch of `faults` had an effect, by its name.
+    pub met: BTreeMap<&'static str, usize>,
     /// Pings of clients.
     pub pings: usize,
     /// Connections that were cut because a certificate ended.
     pub cut: usize,
     /// The authority of the services has given way to the next one.
     pub rotated: bool,
+    /// Events that are held back.
+    pub(super) held: Vec<Event>,
     pub(super) watchers: Vec<mpsc::Sender<Result<Event, Status>>>,
 }
 
@@ -56,6 +61,26 @@ pub struct Write {
     pub id: String,
     pub set: PluginData,
     pub expect: PluginData,
+}
+
+/// Calls that wait at a gate.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The name of the method.
+    pub call: &'static str,
+    pub moment: Moment,
+    /// So many of these calls are let through first.
+    pub skip: usize,
+    pub gate: Gate,
+}
+
+/// When a call waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Nothing is done yet.
+    Before,
+    /// Everything is done but the answer; only writes of plugin data can wait here.
+    After,
 }
 
 /// How the cluster misbehaves; everything is off at first.
@@ -93,6 +118,17 @@ pub struct ClusterFaults {
     pub ping_minimum: Duration,
     /// Requests in one page.
     pub page: Option<usize>,
+    /// Every event is sent twice.
+    pub events_twice: bool,
+    /// Events wait until they are released.
+    pub hold_events: bool,
+    /// How many events may wait for a slow reader, if not as many as usual.
+    pub buffer: Option<usize>,
+    /// Calls that wait, first the one that was held first.
+    pub gates: Vec<Held>,
+    /// How far the clock is ahead of everybody else's, or behind.
+    pub clock_ahead: Duration,
+    pub clock_behind: Duration,
 }
 
 impl ClusterState {
@@ -100,10 +136,49 @@ impl ClusterState {
         self.watchers.iter().filter(|watcher| !watcher.is_closed()).count()
     }
 
-    /// Sends an event to every watcher; one that reads too slowly is cut off.
+    /// Sends an event to every watcher, or holds it back if that is switched on.
     pub(super) fn tell(&mut self, event: &Event) {
+        if self.faults.hold_events {
+            self.meet("hold_events");
+            self.held.push(event.clone());
+            return;
+        }
+        self.send(event);
+        if self.faults.events_twice {
+            self.meet("events_twice");
+            self.send(event);
+        }
+    }
+
+    /// Sends an event to every watcher; one that reads too slowly is cut off.
+    pub(super) fn send(&mut self, event: &Event) {
+        let before = self.watchers.len();
         self.watchers
-            .retain(|watcher| watcher.try_send(Ok(event.clone())).is_ok());
+            .retain(|watcher| watcher.is_closed() || watcher.try_send(Ok(event.clone())).is_ok());
+        for _ in self.watchers.len()..before {
+            self.meet("buffer");
+        }
+    }
+
+    /// Notes that a switch had an effect.
+    pub(super) fn meet(&mut self, switch: &'static str) {
+        *self.met.entry(switch).or_default() += 1;
+    }
+
+    /// Returns how many events may wait for a slow reader.
+    pub(super) fn buffer(&self) -> usize {
+        self.faults.buffer.unwrap_or(BUFFER)
+    }
+
+    /// Takes the gate at which a call has to wait now.
+    pub(super) fn gate(&mut self, call: &str, moment: Moment) -> Option<Gate> {
+        let fits = |held: &&mut Held| held.call == call && held.moment == moment;
+        let held = self.faults.gates.iter_mut().find(fits)?;
+        if held.skip > 0 {
+            held.skip -= 1;
+            return None;
+        }
+        Some(held.gate.clone())
     }
 
     pub(super) fn data(&self, id: &str) -> PluginData {
@@ -125,6 +200,7 @@ impl ClusterState {
         } = params;
         if self.faults.lose_swaps > 0 {
             self.faults.lose_swaps -= 1;
+            self.meet("lose_swaps");
             return Err(Status::failed_precondition("too many concurrent writes to plugin data"));
         }
         if !self.requests.contains_key(&id) && !self.plugin_data.contains_key(&id) {
@@ -158,6 +234,7 @@ impl ClusterState {
         entries.retain(|_, data| !data.is_empty());
         if self.faults.lose_answers > 0 {
             self.faults.lose_answers -= 1;
+            self.meet("lose_answers");
             return Err(Status::unavailable("the answer was lost"));
         }
         Ok(())

@@ -38,7 +38,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     };
     if world.faults.enforce_limits && !world.limits.take(conversation) {
         return Reply {
-            retry_after: Some(1),
+            retry_after: Some(1.to_string()),
             ..Reply::error(429, "Throttled", "Too many requests")
         };
     }
@@ -76,7 +76,7 @@ fn check(asked: &Asked) -> Result<Value, Reply> {
 }
 
 /// Finds the conversation, and whether the app may write there.
-fn open(world: &mut World, conversation: &str) -> Result<(), Reply> {
+fn open(world: &World, conversation: &str) -> Result<(), Reply> {
     if let Some(team) = world
         .teams
         .iter()
@@ -92,8 +92,7 @@ fn open(world: &mut World, conversation: &str) -> Result<(), Reply> {
             ))
         };
     }
-    let user = conversation.strip_prefix("19:").and_then(|rest| rest.split('_').next());
-    let Some(account) = user.map(str::to_owned).and_then(|user| world.account(&user)) else {
+    let Some(account) = world.owner_of(conversation) else {
         return Err(Reply::error(404, "ConversationNotFound", "Conversation not found"));
     };
     if account.blocked {

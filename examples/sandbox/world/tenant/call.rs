@@ -29,8 +29,8 @@ pub(super) struct Asked {
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) body: Option<Value>,
-    /// Seconds.
-    pub(super) retry_after: Option<u64>,
+    /// Seconds, or a date.
+    pub(super) retry_after: Option<String>,
 }
 
 impl Asked {

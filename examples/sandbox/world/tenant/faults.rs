@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::world::gate::Gate;
+
 /// Everything is off at first.
 #[derive(Clone, Debug, Default)]
 pub struct TenantFaults {
@@ -33,6 +35,8 @@ pub struct Rule {
 pub enum Fault {
     /// Only this status and, in seconds, `Retry-After`.
     Status(u16, Option<u64>),
+    /// Only this status, and in `Retry-After` the date so many seconds from now.
+    StatusUntil(u16, u64),
     /// A page of a proxy instead of an answer.
     Html,
     /// Done, and answered with nothing.
@@ -47,6 +51,12 @@ pub enum Fault {
     ResetAfter,
     /// Done, but later.
     Slow(Duration),
+    /// Nothing is done before the gate opens.
+    Held(Gate),
+    /// Done, and answered when the gate opens.
+    HeldAnswer(Gate),
+    /// Done, and answered as this type of content.
+    Typed(&'static str),
     /// A refusal of the login service, by its AADSTS number.
     TokenError(u32),
     /// The status with an error code of the connector or Graph.

@@ -84,7 +84,6 @@ fn by_mail(world: &World, asked: &Asked) -> Reply {
 fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Reply {
     let hides = world.faults.chat_appears_after;
     let catalog_id = world.options.catalog_id.clone();
-    let app_id = world.options.app_id.clone();
     let tenant_id = world.options.tenant_id.clone();
     let Some(account) = world.account(key) else {
         return nobody(key);
@@ -117,7 +116,9 @@ fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Repl
                 account.chat_hides -= 1;
                 return Reply::error(404, "NotFound", "Chat not found");
             }
-            let id = format!("19:{}_{app_id}@unq.gbl.spaces", account.user.id);
+            let user = account.user.id.clone();
+            let found = world.accounts.iter().find(|account| account.user.id == user);
+            let id = found.map(|account| world.conversation_of(account)).unwrap_or_default();
             let url = format!("https://teams.microsoft.com/l/chat/{id}/0?tenantId={tenant_id}");
             Reply::ok(
                 200,

@@ -11,8 +11,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::world::gate::Gate;
 use crate::world::tenant::state::{Account, Team, World};
-use crate::world::tenant::{Call, Card, TenantFaults, User, server};
+use crate::world::tenant::{Call, Card, Fault, Rule, TenantFaults, User, server};
 
 /// A pretend tenant; clones are the same one.
 #[derive(Clone)]
@@ -112,6 +113,7 @@ impl Tenant {
                 installation: Some(Uuid::new_v4().simple().to_string()),
                 blocked: false,
                 chat_hides: 0,
+                moves: 0,
             });
         });
         user
@@ -172,6 +174,11 @@ impl Tenant {
         self.edit(user, |account| account.blocked = false);
     }
 
+    /// Gives the chat with a user another id; nothing can be posted or edited under the old one any more.
+    pub fn move_chat(&self, user: &User) {
+        self.edit(user, |account| account.moves += 1);
+    }
+
     fn edit(&self, user: &User, edit: impl FnOnce(&mut Account)) {
         self.change(|world| {
             world.account(&user.id).map(edit);
@@ -199,9 +206,17 @@ impl Tenant {
     /// Returns the messages to a user, by mail address or principal name, in order.
     pub fn chat_of(&self, user: &str) -> Vec<Card> {
         self.change_quietly(|world| {
-            let user = world.account(user).map(|account| account.user.clone());
-            let conversation = user.map(|user| world.conversation_of(&user)).unwrap_or_default();
-            world.chats.get(&conversation).cloned().unwrap_or_default()
+            let id = world.account(user).map(|account| account.user.id.clone());
+            let account = world
+                .accounts
+                .iter()
+                .find(|account| Some(&account.user.id) == id.as_ref());
+            let conversation = account.map(|account| world.conversation_of(account));
+            world
+                .chats
+                .get(&conversation.unwrap_or_default())
+                .cloned()
+                .unwrap_or_default()
         })
     }
 
@@ -238,6 +253,29 @@ impl Tenant {
 
     pub fn faults(&self, change: impl FnOnce(&mut TenantFaults)) {
         self.change(|world| change(&mut world.faults));
+    }
+
+    /// Holds every call with this method and this part of the path before anything is done.
+    pub fn hold(&self, method: &'static str, path: &str) -> Gate {
+        let gate = Gate::default();
+        self.faults(|faults| faults.rules.push(Rule::every(method, path, Fault::Held(gate.clone()))));
+        gate
+    }
+
+    /// Does every call with this method and this part of the path, and holds the answers.
+    pub fn hold_answers(&self, method: &'static str, path: &str) -> Gate {
+        let gate = Gate::default();
+        self.faults(|faults| {
+            faults
+                .rules
+                .push(Rule::every(method, path, Fault::HeldAnswer(gate.clone())))
+        });
+        gate
+    }
+
+    /// Returns how many calls have met this fault.
+    pub fn met(&self, fault: &Fault) -> usize {
+        self.change_quietly(|world| world.met.iter().filter(|met| *met == fault).count())
     }
 
     /// Every token that was given out is worthless from now on.

@@ -1,16 +1,19 @@
 //! The port: plain HTTP, and connections that break when they are told to.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::body::Bytes;
+use axum::http::HeaderValue;
 use axum::http::Request;
 use axum::http::Response;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -62,15 +65,22 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
     );
     let (latency, fault) = tenant.change(|world| {
         let fault = world.faults.take(&asked.method, &asked.path);
+        world.met.extend(fault.clone());
         (world.faults.latency, fault)
     });
     sleep(latency).await;
-    if let Some(Fault::Slow(pause)) = fault {
-        sleep(pause).await;
+    match &fault {
+        Some(Fault::Slow(pause)) => sleep(*pause).await,
+        Some(Fault::Held(gate)) => gate.pass().await,
+        _ => {}
     }
     let spoiled = match &fault {
         Some(Fault::Status(status, retry_after)) => Some(Reply {
-            retry_after: *retry_after,
+            retry_after: retry_after.map(|seconds| seconds.to_string()),
+            ..Reply::empty(*status)
+        }),
+        Some(Fault::StatusUntil(status, seconds)) => Some(Reply {
+            retry_after: Some(date(world::now() + Duration::from_secs(*seconds))),
             ..Reply::empty(*status)
         }),
         Some(Fault::TokenError(code)) => Some(login::refusal(*code)),
@@ -85,7 +95,16 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
             tenant.note(call(&asked, 0));
             return std::future::pending().await;
         }
-        Some(Fault::Empty | Fault::HalfBody | Fault::ResetAfter | Fault::Slow(_)) | None => None,
+        Some(
+            Fault::Empty
+            | Fault::HalfBody
+            | Fault::ResetAfter
+            | Fault::Slow(_)
+            | Fault::Held(_)
+            | Fault::HeldAnswer(_)
+            | Fault::Typed(_),
+        )
+        | None => None,
     };
     let reply = spoiled.unwrap_or_else(|| {
         tenant.change(|world| match asked.segments.first().map(String::as_str) {
@@ -108,10 +127,17 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
         Some(Fault::Html) => html(),
         Some(Fault::Empty) => response(&reply, Body::empty()),
         Some(Fault::HalfBody) => half(&reply),
-        _ => {
-            let body = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
-            response(&reply, Body::from(body))
+        Some(Fault::HeldAnswer(gate)) => {
+            gate.pass().await;
+            whole(&reply)
         }
+        Some(Fault::Typed(content_type)) => {
+            let mut response = whole(&reply);
+            let value = HeaderValue::from_static(content_type);
+            response.headers_mut().insert("content-type", value);
+            response
+        }
+        _ => whole(&reply),
     }
 }
 
@@ -125,13 +151,25 @@ fn call(asked: &Asked, status: u16) -> Call {
 
 fn response(reply: &Reply, body: Body) -> Response<Body> {
     let mut response = Response::builder().status(reply.status);
-    if let Some(seconds) = reply.retry_after {
+    if let Some(seconds) = &reply.retry_after {
         response = response.header("retry-after", seconds);
     }
     if reply.body.is_some() {
         response = response.header("content-type", "application/json; charset=utf-8");
     }
     response.body(body).expect("the parts are all valid")
+}
+
+fn whole(reply: &Reply) -> Response<Body> {
+    let body = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
+    response(reply, Body::from(body))
+}
+
+/// Writes a moment as HTTP does.
+fn date(at: SystemTime) -> String {
+    let at = Timestamp::try_from(at).expect("a moment of these years");
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&at);
+    date.expect("these years can be written so")
 }
 
 fn html() -> Response<Body> {

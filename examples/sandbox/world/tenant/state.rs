@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::world::tenant::limits::Limits;
-use crate::world::tenant::{Call, TenantFaults, TenantOptions};
+use crate::world::tenant::{Call, Fault, TenantFaults, TenantOptions};
 
 /// A person; the handle stays the same whatever happens to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub(super) struct Account {
     pub(super) blocked: bool,
     /// Asking for the chat fails so many times still.
     pub(super) chat_hides: u32,
+    /// How often the chat has moved; each time it gets another id.
+    pub(super) moves: u32,
 }
 
 pub(super) struct Team {
@@ -61,6 +63,8 @@ pub(super) struct World {
     pub(super) tokens: HashMap<String, Token>,
     pub(super) faults: TenantFaults,
     pub(super) calls: Vec<Call>,
+    /// Every fault that a call has met.
+    pub(super) met: Vec<Fault>,
     pub(super) throttled: usize,
     pub(super) limits: Limits,
     pub(super) activities: u64,
@@ -76,6 +80,7 @@ impl World {
             tokens: HashMap::new(),
             faults: TenantFaults::default(),
             calls: Vec::new(),
+            met: Vec::new(),
             throttled: 0,
             limits: Limits::default(),
             activities: 1_700_000_000_000,
@@ -102,8 +107,18 @@ impl World {
     }
 
     /// The chat of the app with a user.
-    pub(super) fn conversation_of(&self, user: &User) -> String {
-        format!("19:{}_{}@unq.gbl.spaces", user.id, self.options.app_id)
+    pub(super) fn conversation_of(&self, account: &Account) -> String {
+        let domain = match account.moves {
+            0 => "unq.gbl.spaces".to_owned(),
+            moves => format!("unq{moves}.gbl.spaces"),
+        };
+        format!("19:{}_{}@{domain}", account.user.id, self.options.app_id)
+    }
+
+    /// Finds whose chat this is, unless it has moved away.
+    pub(super) fn owner_of(&self, conversation: &str) -> Option<&Account> {
+        let mut accounts = self.accounts.iter();
+        accounts.find(|account| self.conversation_of(account) == conversation)
     }
 
     /// Checks a bearer token: it must be known, for this scope, and not over.
