@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the table is for the person who asked for it")]
 
 mod rig;
+mod servers;
 #[path = "../../examples/sandbox/world/mod.rs"]
 #[expect(
     dead_code,
@@ -17,8 +18,10 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use crate::rig::{Rig, recipient};
-use crate::world::cluster::Draft;
+use tokio::time::sleep;
+
+use crate::rig::Rig;
+use crate::servers::request;
 
 /// The way to either side and back.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
@@ -34,7 +37,8 @@ async fn main() -> anyhow::Result<()> {
     first_card().await?;
     hundred_recipients().await?;
     validate().await?;
-    burst().await
+    burst().await?;
+    flood().await
 }
 
 fn row(figure: &str, measured: &str, goal: &str, reached: bool) {
@@ -76,7 +80,7 @@ async fn first_card() -> anyhow::Result<()> {
     let mut times = Vec::new();
     for number in 0..10 {
         let begun = Instant::now();
-        rig.cluster.create(request(&[number]));
+        rig.servers.cluster.create(request([number]));
         rig.messages(number + 1).await;
         times.push(begun.elapsed());
     }
@@ -98,7 +102,7 @@ async fn first_card() -> anyhow::Result<()> {
 async fn hundred_recipients() -> anyhow::Result<()> {
     let rig = Rig::start(100, ROUND_TRIP).await?;
     let begun = Instant::now();
-    rig.cluster.create(request(&(0..100).collect::<Vec<_>>()));
+    rig.servers.cluster.create(request(0..100));
     rig.messages(100).await;
     let time = begun.elapsed();
     let goal = ROUND_TRIP * 3 + Duration::from_secs_f64(100.0 / MESSAGES_A_SECOND);
@@ -135,8 +139,9 @@ async fn burst() -> anyhow::Result<()> {
     let begun = Instant::now();
     for number in 0..1_000 {
         let first = number * 3;
-        rig.cluster
-            .create(request(&[first % 300, (first + 1) % 300, (first + 2) % 300]));
+        rig.servers
+            .cluster
+            .create(request((first..first + 3).map(|number| number % 300)));
     }
     rig.messages(3_000).await;
     let time = begun.elapsed();
@@ -164,22 +169,52 @@ async fn burst() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Ten thousand requests, a thousand a second: nearly all of them wait when the last one comes.
+async fn flood() -> anyhow::Result<()> {
+    const REQUESTS: usize = 10_000;
+    let rig = Rig::start(30, ROUND_TRIP).await?;
+    let before = rig.memory("VmRSS:")?;
+    for number in 0..REQUESTS {
+        if number % 100 == 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let first = number * 3;
+        let recipients = (first..first + 3).map(|number| number % 30);
+        rig.servers.cluster.create(request(recipients));
+    }
+    let mut most = before;
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let now = rig.memory("VmHWM:")?;
+        if now == most {
+            break;
+        }
+        most = now;
+    }
+    row(
+        "resident memory with 10,000 requests waiting, at most",
+        &format!("{:.1} MB", megabytes(most)),
+        "under 150 MB",
+        megabytes(most) < 150.0,
+    );
+    let each = most.saturating_sub(before) / u64::try_from(REQUESTS)?;
+    row(
+        "  of which each request costs",
+        &format!("{:.1} KB", megabytes(each) * 1_000.0),
+        "under 12 KB",
+        each < 12_000,
+    );
+    Ok(())
+}
+
 fn refused(rig: &Rig) {
-    let refused = rig.tenant.throttled();
+    let refused = rig.servers.tenant.throttled();
     row(
         "  refused with 429 on the way",
         &refused.to_string(),
         "none",
         refused == 0,
     );
-}
-
-fn request(recipients: &[usize]) -> Draft {
-    Draft {
-        roles: vec!["any".to_owned()],
-        suggested_reviewers: recipients.iter().map(|number| recipient(*number)).collect(),
-        ..Draft::default()
-    }
 }
 
 fn seconds(time: Duration) -> String {

@@ -1,0 +1,86 @@
+//! A pretend cluster and a pretend tenant, as far away and as strict as a figure wants them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::world::cluster::{Cluster, ClusterOptions, Draft};
+use crate::world::identity::Validity;
+use crate::world::tenant::{Tenant, TenantOptions};
+
+pub(crate) struct Servers {
+    pub(crate) cluster: Cluster,
+    pub(crate) tenant: Tenant,
+    folder: TempDir,
+}
+
+pub(crate) fn recipient(number: usize) -> String {
+    format!("person-{number}@example.com")
+}
+
+/// A request that goes to these recipients and to nobody else.
+pub(crate) fn request(recipients: impl IntoIterator<Item = usize>) -> Draft {
+    Draft {
+        roles: vec!["any".to_owned()],
+        suggested_reviewers: recipients.into_iter().map(recipient).collect(),
+        ..Draft::default()
+    }
+}
+
+impl Servers {
+    /// Starts both with so many recipients, who all have the app, and writes a configuration that leads there.
+    pub(crate) async fn start(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
+        let cluster = Cluster::start(ClusterOptions::default()).await;
+        let tenant = Tenant::start(TenantOptions::default()).await;
+        let mails: Vec<_> = (0..recipients).map(recipient).collect();
+        for mail in &mails {
+            tenant.add_user(mail, Some(mail), mail);
+        }
+        let folder = tempfile::tempdir()?;
+        let servers = Self {
+            cluster,
+            tenant,
+            folder,
+        };
+        servers.move_away(round_trip);
+        servers.tenant.faults(|faults| faults.enforce_limits = true);
+        servers.write_config(&mails)?;
+        Ok(servers)
+    }
+
+    /// Puts both so far away.
+    pub(crate) fn move_away(&self, round_trip: Duration) {
+        self.cluster.faults(|faults| faults.latency = round_trip);
+        self.tenant.faults(|faults| faults.latency = round_trip);
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("teleport-msteams.toml")
+    }
+
+    fn write_config(&self, mails: &[String]) -> anyhow::Result<()> {
+        let (cluster, tenant) = (&self.cluster, &self.tenant);
+        let identity = self.folder.path().join("identity");
+        let user = cluster.authority().user("bench", &[], Validity::ONE_DAY);
+        std::fs::write(&identity, cluster.authority().identity_file(&user))?;
+        let options = tenant.options();
+        // Everybody is known beforehand; who is told is said by each request.
+        let config = format!(
+            "preload = true\n[teleport]\naddr = {:?}\nidentity = {:?}\n[msapi]\napp_id = {:?}\napp_secret = {:?}\n\
+             tenant_id = {:?}\nteams_app_id = {:?}\n[msapi.endpoints]\nlogin = {:?}\ngraph = {:?}\nbot = {:?}\n\
+             [role_to_recipients]\n\"*\" = []\neverybody = {mails:?}\n",
+            cluster.address(),
+            identity.to_string_lossy(),
+            options.app_id,
+            options.app_secret,
+            options.tenant_id,
+            options.teams_app_id,
+            tenant.login(),
+            tenant.graph(),
+            tenant.bot(),
+        );
+        std::fs::write(self.config(), config)?;
+        Ok(())
+    }
+}
