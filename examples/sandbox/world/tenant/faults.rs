@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
+
 use crate::world::gate::Gate;
 
 /// Everything is off at first.
@@ -13,10 +15,20 @@ pub struct TenantFaults {
     pub enforce_limits: bool,
     /// The first rule that fits a call decides it.
     pub rules: Vec<Rule>,
+    /// Decides the messages that no rule fits.
+    pub chance: Option<Chance>,
     /// Asking for the chat of a fresh installation fails so many times.
     pub chat_appears_after: u32,
     /// How long new tokens live, in seconds, if not as long as usual.
     pub token_lives: Option<u64>,
+}
+
+/// Spoils a share of all messages and edits, the same ones for the same seed and order of calls.
+#[derive(Clone, Debug)]
+pub struct Chance {
+    share: f64,
+    faults: Vec<Fault>,
+    rng: Rng,
 }
 
 /// What happens to some calls.
@@ -102,10 +114,29 @@ impl Rule {
     }
 }
 
+impl Chance {
+    /// Each of the faults is as likely as the others.
+    pub fn new(share: f64, faults: Vec<Fault>, seed: u64) -> Self {
+        Self {
+            share,
+            faults,
+            rng: Rng::with_seed(seed),
+        }
+    }
+
+    fn take(&mut self) -> Option<Fault> {
+        let hit = self.rng.f64() < self.share;
+        self.rng.choice(&self.faults).filter(|_| hit).cloned()
+    }
+}
+
 impl TenantFaults {
     /// Takes the fault of a call, and counts it.
     pub(super) fn take(&mut self, method: &str, path: &str) -> Option<Fault> {
-        let rule = self.rules.iter_mut().find(|rule| rule.fits(method, path))?;
+        let Some(rule) = self.rules.iter_mut().find(|rule| rule.fits(method, path)) else {
+            let chance = self.chance.as_mut().filter(|_| path.contains("/activities"));
+            return chance.and_then(Chance::take);
+        };
         if let Some(times) = &mut rule.times {
             *times -= 1;
         }

@@ -11,6 +11,6 @@ mod server;
 mod state;
 
 pub use call::Call;
-pub use faults::{Fault, Rule, TenantFaults};
+pub use faults::{Chance, Fault, Rule, TenantFaults};
 pub use handle::{Tenant, TenantOptions};
 pub use state::{Card, User};
