@@ -85,18 +85,23 @@ impl Address {
         matches!(self.kind, Kind::Email)
     }
 
-    /// Returns what equal addresses share.
-    fn identity(&self) -> String {
-        match &self.kind {
-            Kind::Email | Kind::UserId => self.raw.to_lowercase(),
-            Kind::Channel(link) => link.thread.clone(),
-        }
+    /// Returns what equal addresses share, letter by letter: they are compared for each recipient of each event.
+    fn identity(&self) -> impl Iterator<Item = char> {
+        let (text, any_case) = match &self.kind {
+            Kind::Email | Kind::UserId => (&self.raw, true),
+            Kind::Channel(link) => (&link.thread, false),
+        };
+        text.chars().flat_map(move |c| {
+            let small = any_case.then(|| c.to_lowercase());
+            let same = (!any_case).then_some(c);
+            small.into_iter().flatten().chain(same)
+        })
     }
 }
 
 impl PartialEq for Address {
     fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
+        self.identity().eq(other.identity())
     }
 }
 
@@ -104,7 +109,7 @@ impl Eq for Address {}
 
 impl Hash for Address {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.identity().hash(state);
+        self.identity().for_each(|c| c.hash(state));
     }
 }
 
