@@ -14,7 +14,7 @@ pub(crate) fn join(base: &Url, segments: &[&str], query: Option<&str>) -> Url {
     let mut path = base.path().trim_end_matches('/').to_owned();
     for segment in segments {
         path.push('/');
-        path.push_str(&encode(segment));
+        path.extend(utf8_percent_encode(segment, RESERVED));
     }
     url.set_path(&path);
     url.set_query(query);

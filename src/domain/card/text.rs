@@ -64,7 +64,7 @@ fn ends_with_www(text: &str) -> bool {
 
 /// Makes one clean line of the text, and cuts it; says how many characters were cut off.
 fn shortened(text: &str, limit: usize) -> (String, usize) {
-    let mut kept = String::new();
+    let mut kept = String::with_capacity(text.len().min(limit));
     let (mut count, mut cut, mut marks) = (0_usize, 0_usize, 0_usize);
     let mut space = false;
     for c in text.chars() {
