@@ -35,6 +35,8 @@ pub(crate) struct Verdict {
     /// a recipient, or one beside it.
     pub(crate) lost_with_answer: usize,
     pub(crate) lost_with_process: usize,
+    /// Each of them, for who wants to look into the logs.
+    pub(crate) lost_ids: Vec<String>,
     pub(crate) twice: BTreeMap<usize, Vec<String>>,
 }
 
@@ -122,9 +124,13 @@ impl Ledger {
         }
         // A first card whose id is lost is no second one, but it cannot be kept true either.
         for card in known.iter().skip(1).chain(&orphans) {
+            let id = &self.entries[number].id;
+            let lost = format!("card {} of {recipient} for request {id}", card.id);
             if !card.confirmed {
+                verdict.lost_ids.push(lost);
                 verdict.lost_with_answer += 1;
             } else if self.in_flight.contains(&card.id) {
+                verdict.lost_ids.push(lost);
                 verdict.lost_with_process += 1;
             } else {
                 let what = format!("{recipient} has card {} beside another, or it was never noted", card.id);

@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// How many daemons run side by side.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: u8,
+    /// Keep what the daemons logged, even if all is well.
+    #[arg(long)]
+    keep_logs: bool,
 }
 
 fn main() -> ExitCode {

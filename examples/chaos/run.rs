@@ -88,8 +88,11 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<bool> {
         replica.terminate().await?;
         replica.ended().await?;
     }
-    if !verdict.is_good() {
+    if args.keep_logs || !verdict.is_good() {
         let folder = run.folder.keep();
+        for lost in &verdict.lost_ids {
+            println!("the id was lost of {lost}");
+        }
         println!("what the daemons logged is in {}", folder.display());
     }
     Ok(verdict.is_good())

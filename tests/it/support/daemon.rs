@@ -89,10 +89,10 @@ impl Daemon {
     }
 
     /// Waits until the log is as wanted.
-    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&str) -> bool) {
         let mut written = self.log.written.subscribe();
         let waiting = async {
-            while !wanted(&self.log()) {
+            while !condition(&self.log()) {
                 assert!(
                     !self.has_ended(),
                     "the daemon ended before it said {what}:\n{}",

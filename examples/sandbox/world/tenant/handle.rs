@@ -268,7 +268,7 @@ impl Tenant {
         self.faults(|faults| {
             faults
                 .rules
-                .push(Rule::every(method, path, Fault::HeldAnswer(gate.clone())))
+                .push(Rule::every(method, path, Fault::HeldAnswer(gate.clone())));
         });
         gate
     }
