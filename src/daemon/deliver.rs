@@ -159,6 +159,11 @@ fn urgency(work: &Work) -> Urgency {
     }
 }
 
+/// Tells whether the app or the chat is not what it was when we looked.
+fn is_elsewhere(error: &Error) -> bool {
+    matches!(error.meaning(), Meaning::BotNotInstalled | Meaning::NotFound)
+}
+
 fn refusal(recipient: &str, why: String) -> Outcome {
     Outcome::Refused {
         recipient: recipient.to_owned(),
@@ -253,20 +258,15 @@ impl Round<'_> {
         if !self.taken().insert(conversation.id.clone()) {
             return Done::Told(address.clone());
         }
-        let conversation = conversation.id;
-        let (sent, conversation) = match self.send(&conversation).await {
-            Err(error) if matches!(error.meaning(), Meaning::BotNotInstalled | Meaning::NotFound) => {
-                // The app or the chat is not what it was when we looked; looking again installs and finds it.
-                self.job.context.teams.forget(address);
-                let conversation = match self.resolve(address).await {
-                    None => return Done::NotBegun,
-                    Some(Err(error)) => return self.failed(address, &error),
-                    Some(Ok(conversation)) => conversation.id,
-                };
-                (self.send(&conversation).await, conversation)
-            }
-            sent => (sent, conversation),
-        };
+        let mut conversation = conversation.id;
+        let mut sent = self.send(&conversation).await;
+        if sent.as_ref().is_err_and(is_elsewhere) {
+            conversation = match self.look_again(address).await {
+                Ok(conversation) => conversation,
+                Err(done) => return done,
+            };
+            sent = self.send(&conversation).await;
+        }
         match sent {
             Ok(activity) => Done::Noted(vec![self.posted(address.as_str(), activity, conversation, false)]),
             Err(error) => self.failed(address, &error),
@@ -290,7 +290,7 @@ impl Round<'_> {
 
     async fn update(&self, card: &Posted) -> Done {
         let address = Address::parse(&card.recipient);
-        let conversation = match (&card.conversation, &address) {
+        let mut conversation = match (&card.conversation, &address) {
             (Some(conversation), _) => conversation.clone(),
             (None, Ok(address)) => match self.resolve(address).await {
                 None => return Done::NotBegun,
@@ -301,9 +301,15 @@ impl Round<'_> {
                 return self.refused(&card.recipient, &card.recipient, reason.clone(), None);
             }
         };
-        let teams = &self.job.context.teams;
-        let update = teams.update(&conversation, &card.activity, &self.activity, self.urgency, &self.halt);
-        match update.await {
+        let mut updated = self.edit(card, &conversation).await;
+        if let (true, Ok(address)) = (updated.as_ref().is_err_and(is_elsewhere), &address) {
+            conversation = match self.look_again(address).await {
+                Ok(conversation) => conversation,
+                Err(done) => return done,
+            };
+            updated = self.edit(card, &conversation).await;
+        }
+        match updated {
             Ok(()) => Done::Noted(vec![Outcome::Updated {
                 activity: card.activity.clone(),
                 conversation,
@@ -314,6 +320,22 @@ impl Round<'_> {
                 Ok(address) => self.failed(address, &error),
                 Err(_) => self.refused(&card.recipient, &card.recipient, error.to_string(), error.hint()),
             },
+        }
+    }
+
+    async fn edit(&self, card: &Posted, conversation: &str) -> Result<(), Error> {
+        let teams = &self.job.context.teams;
+        let edit = teams.update(conversation, &card.activity, &self.activity, self.urgency, &self.halt);
+        edit.await
+    }
+
+    /// Finds a conversation anew, which installs the app where it is missing.
+    async fn look_again(&self, address: &Address) -> Result<String, Done> {
+        self.job.context.teams.forget(address);
+        match self.resolve(address).await {
+            None => Err(Done::NotBegun),
+            Some(Err(error)) => Err(self.failed(address, &error)),
+            Some(Ok(conversation)) => Ok(conversation.id),
         }
     }
 

@@ -164,3 +164,18 @@ async fn a_burst_stays_below_the_documented_limits() {
     assert_eq!(town.tenant.throttled(), 0);
     town.finish().await;
 }
+
+#[tokio::test]
+async fn a_card_is_kept_true_for_who_took_the_app_away() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.tenant.uninstall(&town.people["Alice"]);
+    town.cluster.review(&id, "bob", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.sees(BOB, &["APPROVED"]).await;
+    assert_eq!(town.tenant.standing(&town.people["Alice"]), "ok");
+    town.finish().await;
+}
