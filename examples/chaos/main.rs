@@ -13,6 +13,7 @@
 mod company;
 mod ledger;
 mod replica;
+mod report;
 mod run;
 mod script;
 mod trouble;

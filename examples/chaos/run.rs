@@ -26,19 +26,19 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long everything has to stay right before it counts.
 const CALM: Duration = Duration::from_secs(3);
 
-struct Run {
+pub(crate) struct Run {
     cluster: Cluster,
     tenant: Tenant,
     company: Company,
     rng: Rng,
-    replicas: Vec<Replica>,
+    pub(crate) replicas: Vec<Replica>,
     /// Whether a replica is meant to run.
     wanted: Vec<bool>,
-    ledger: Ledger,
+    pub(crate) ledger: Ledger,
     begun: Instant,
-    kills: usize,
-    stops: usize,
-    troubles: usize,
+    pub(crate) kills: usize,
+    pub(crate) stops: usize,
+    pub(crate) troubles: usize,
     folder: TempDir,
 }
 
@@ -262,48 +262,5 @@ impl Run {
             }
             sleep(TICK * 10).await;
         }
-    }
-
-    fn report(&self, seed: u64, verdict: &Verdict, took: Duration) {
-        let pairs: usize = self.ledger.entries.iter().map(|entry| entry.recipients.len()).sum();
-        let count = |what: &std::collections::BTreeMap<usize, Vec<String>>| what.values().map(Vec::len).sum::<usize>();
-        for (number, what) in verdict.failures() {
-            let entry = &self.ledger.entries[number];
-            println!("\nrequest {number} ({})", entry.id);
-            for line in what.iter().copied().chain(entry.story.iter().map(String::as_str)) {
-                println!("  {line}");
-            }
-            for replica in &self.replicas {
-                for line in replica.lines_about(&entry.id) {
-                    println!("  {line}");
-                }
-            }
-        }
-        println!();
-        for (what, figure) in [
-            ("requests", self.ledger.entries.len()),
-            ("recipients of all requests", pairs),
-            ("cards", verdict.cards),
-            ("daemons killed", self.kills),
-            ("daemons stopped", self.stops),
-            ("troubles", self.troubles),
-            ("lost", count(&verdict.lost)),
-            ("stale", count(&verdict.stale)),
-            ("told twice, or without an id: answer lost", verdict.lost_with_answer),
-            (
-                "told twice, or without an id: in flight at a kill",
-                verdict.lost_with_process,
-            ),
-            ("told twice without a reason", count(&verdict.twice)),
-        ] {
-            println!("{what:<50} {figure:>6}");
-        }
-        println!(
-            "{:<50} {:>6.1} s",
-            "right again after the last trouble",
-            took.as_secs_f64()
-        );
-        let word = if verdict.is_good() { "GOOD" } else { "BAD" };
-        println!("{word}: seed {seed}");
     }
 }

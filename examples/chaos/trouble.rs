@@ -1,18 +1,23 @@
 //! What goes wrong, chosen by a seed.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use fastrand::Rng;
 
 use crate::company::Company;
 use crate::world::cluster::Cluster;
+use crate::world::proto::Event;
+use crate::world::proto::event::Resource;
 use crate::world::tenant::{Fault, Rule, Tenant};
 
 /// Something that goes wrong on one side, until it is mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     StreamCut,
+    EventsRepeated,
     EventsTwice,
+    EventsMixed,
     TeleportAway,
     TeleportSlow,
     SwapsLost,
@@ -22,6 +27,7 @@ pub(crate) enum Trouble {
     PluginDataDenied,
     SmallPages,
     Throttled,
+    ThrottledUntil,
     ThrottledSilently,
     Status(u16),
     ResetBefore,
@@ -36,14 +42,16 @@ pub(crate) enum Trouble {
 }
 
 use Trouble::{
-    AnswersLost, AppRemoved, CallsFail, EventsTwice, HalfAnswer, Hang, ListsEmpty, MicrosoftSlow, PluginDataDenied,
-    ResetAfter, ResetBefore, SecretRefused, SmallPages, Status, StreamCut, SwapsLost, TeleportAway, TeleportSlow,
-    Throttled, ThrottledSilently, TokensRevoked, WrongContentType,
+    AnswersLost, AppRemoved, CallsFail, EventsMixed, EventsRepeated, EventsTwice, HalfAnswer, Hang, ListsEmpty,
+    MicrosoftSlow, PluginDataDenied, ResetAfter, ResetBefore, SecretRefused, SmallPages, Status, StreamCut, SwapsLost,
+    TeleportAway, TeleportSlow, Throttled, ThrottledSilently, ThrottledUntil, TokensRevoked, WrongContentType,
 };
 
-const ALL: [Trouble; 27] = [
+const ALL: [Trouble; 29] = [
     StreamCut,
+    EventsRepeated,
     EventsTwice,
+    EventsMixed,
     TeleportAway,
     TeleportSlow,
     SwapsLost,
@@ -53,6 +61,7 @@ const ALL: [Trouble; 27] = [
     PluginDataDenied,
     SmallPages,
     Throttled,
+    ThrottledUntil,
     ThrottledSilently,
     Status(412),
     Status(500),
@@ -68,7 +77,6 @@ const ALL: [Trouble; 27] = [
     TokensRevoked,
     SecretRefused,
     AppRemoved,
-    StreamCut,
 ];
 
 pub(crate) fn any(rng: &mut Rng) -> Trouble {
@@ -87,7 +95,9 @@ pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, 
     };
     match trouble {
         StreamCut => cluster.cut_streams(),
-        EventsTwice => {
+        EventsTwice => cluster.faults(|faults| faults.events_twice = true),
+        EventsMixed => cluster.faults(|faults| faults.hold_events = true),
+        EventsRepeated => {
             let ids: Vec<_> = cluster.state().requests.keys().cloned().collect();
             for id in ids {
                 cluster.repeat(&id);
@@ -102,6 +112,7 @@ pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, 
         PluginDataDenied => cluster.faults(|faults| faults.deny_plugin_data = true),
         SmallPages => cluster.faults(|faults| faults.page = Some(3)),
         Throttled => spoil_all(Fault::Status(429, Some(2))),
+        ThrottledUntil => spoil_all(Fault::StatusUntil(429, 3)),
         ThrottledSilently => spoil_all(Fault::Status(429, None)),
         Status(status) => spoil_all(Fault::Status(status, None)),
         ResetBefore => spoil_all(Fault::ResetBefore),
@@ -125,6 +136,9 @@ pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, 
 /// Mends everything on both sides but what was done to chats.
 pub(crate) async fn mend(trouble: Trouble, cluster: &Cluster, tenant: &Tenant) {
     match trouble {
+        EventsTwice => cluster.faults(|faults| faults.events_twice = false),
+        // What is about one request stays in order.
+        EventsMixed => cluster.release_events(|events| events.sort_by_cached_key(|event| hash(&request_of(event)))),
         TeleportAway if !cluster.is_up() => cluster.start_again().await,
         TeleportSlow => cluster.faults(|faults| faults.latency = NEAR),
         ListsEmpty => cluster.faults(|faults| faults.hide_requests = false),
@@ -134,9 +148,9 @@ pub(crate) async fn mend(trouble: Trouble, cluster: &Cluster, tenant: &Tenant) {
             (faults.lose_swaps, faults.lose_answers, faults.fail_calls) = (0, 0, 0);
         }),
         MicrosoftSlow => tenant.faults(|faults| faults.latency = NEAR),
-        Throttled | ThrottledSilently | Status(_) | ResetBefore | ResetAfter | Hang | HalfAnswer | WrongContentType
-        | SecretRefused => tenant.faults(|faults| faults.rules.clear()),
-        StreamCut | EventsTwice | TeleportAway | TokensRevoked | AppRemoved => {}
+        Throttled | ThrottledUntil | ThrottledSilently | Status(_) | ResetBefore | ResetAfter | Hang | HalfAnswer
+        | WrongContentType | SecretRefused => tenant.faults(|faults| faults.rules.clear()),
+        StreamCut | EventsRepeated | TeleportAway | TokensRevoked | AppRemoved => {}
     }
 }
 
@@ -149,3 +163,19 @@ pub(crate) async fn mend_all(cluster: &Cluster, tenant: &Tenant) {
 
 /// How far both sides are away when nothing is wrong.
 pub(crate) const NEAR: Duration = Duration::from_millis(10);
+
+fn request_of(event: &Event) -> String {
+    let metadata = match &event.resource {
+        Some(Resource::AccessRequest(request)) => request.metadata.as_ref(),
+        Some(Resource::ResourceHeader(header)) => header.metadata.as_ref(),
+        _ => None,
+    };
+    metadata.map(|metadata| metadata.name.clone()).unwrap_or_default()
+}
+
+/// An order that has nothing to do with the order of arrival.
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,53 @@
+//! What a run tells at its end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ledger::Verdict;
+use crate::run::Run;
+
+impl Run {
+    /// Tells the story of each request that something is wrong with, then the figures and the verdict.
+    pub(crate) fn report(&self, seed: u64, verdict: &Verdict, took: Duration) {
+        let pairs: usize = self.ledger.entries.iter().map(|entry| entry.recipients.len()).sum();
+        let count = |what: &BTreeMap<usize, Vec<String>>| what.values().map(Vec::len).sum::<usize>();
+        for (number, what) in verdict.failures() {
+            let entry = &self.ledger.entries[number];
+            println!("\nrequest {number} ({})", entry.id);
+            for line in what.iter().copied().chain(entry.story.iter().map(String::as_str)) {
+                println!("  {line}");
+            }
+            for replica in &self.replicas {
+                for line in replica.lines_about(&entry.id) {
+                    println!("  {line}");
+                }
+            }
+        }
+        println!();
+        for (what, figure) in [
+            ("requests", self.ledger.entries.len()),
+            ("recipients of all requests", pairs),
+            ("cards", verdict.cards),
+            ("daemons killed", self.kills),
+            ("daemons stopped", self.stops),
+            ("troubles", self.troubles),
+            ("lost", count(&verdict.lost)),
+            ("stale", count(&verdict.stale)),
+            ("cards whose id was lost with an answer", verdict.lost_with_answer),
+            (
+                "cards whose id was lost with a killed daemon",
+                verdict.lost_with_process,
+            ),
+            ("told twice without such a cause", count(&verdict.twice)),
+        ] {
+            println!("{what:<50} {figure:>6}");
+        }
+        println!(
+            "{:<50} {:>6.1} s",
+            "right again after the last trouble",
+            took.as_secs_f64()
+        );
+        let word = if verdict.is_good() { "GOOD" } else { "BAD" };
+        println!("{word}: seed {seed}");
+    }
+}
