@@ -4,6 +4,7 @@
 
 mod architecture;
 mod configure;
+mod deployment;
 mod fairness;
 mod go_plugin;
 mod health;

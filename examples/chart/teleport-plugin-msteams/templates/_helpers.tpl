@@ -1,0 +1,90 @@
+{{- define "msteams.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The release alone, if it already says what this is. */}}
+{{- define "msteams.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- $both := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- default $both .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "msteams.selector" -}}
+app.kubernetes.io/name: {{ include "msteams.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "msteams.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "msteams.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "msteams.image" -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag | toString | replace "+" "_" }}
+{{- end }}
+
+{{- define "msteams.address" -}}
+{{ coalesce .Values.teleport.address .Values.tbot.teleportProxyAddress .Values.tbot.teleportAuthAddress | default "" }}
+{{- end }}
+
+{{- define "msteams.identitySecret" -}}
+{{- if .Values.teleport.identitySecretName }}
+{{- .Values.teleport.identitySecretName }}
+{{- else if .Values.tbot.enabled }}
+{{- printf "%s-%s-out" .Release.Name (default "tbot" .Values.tbot.nameOverride) }}
+{{- end }}
+{{- end }}
+
+{{- define "msteams.identityKey" -}}
+{{ ternary "identity" .Values.teleport.identitySecretPath .Values.tbot.enabled }}
+{{- end }}
+
+{{- define "msteams.appSecret" -}}
+{{ default (printf "%s-secret" (include "msteams.fullname" .)) .Values.msTeams.appSecretFromSecret }}
+{{- end }}
+
+{{/* Whether the chart makes the Secret: "true" or nothing. */}}
+{{- define "msteams.ownsAppSecret" -}}
+{{- if and .Values.msTeams.appSecret (not .Values.msTeams.appSecretFromSecret) }}true{{ end }}
+{{- end }}
+
+{{- define "msteams.diagPort" -}}
+{{ splitList ":" .Values.diagAddr | last }}
+{{- end }}
+
+{{/* Stops with every value that is missing, rather than with a pod that cannot start. */}}
+{{- define "msteams.check" -}}
+{{- $missing := list }}
+{{- if not (include "msteams.address" .) }}
+{{- $missing = append $missing "teleport.address: write host:port, such as teleport.example.com:443" }}
+{{- end }}
+{{- if not (include "msteams.identitySecret" .) }}
+{{- $missing = append $missing "teleport.identitySecretName: name the Secret with the identity file, or set tbot.enabled" }}
+{{- end }}
+{{- if not (include "msteams.identityKey" .) }}
+{{- $missing = append $missing "teleport.identitySecretPath: name the key of that Secret; the guide's is identity" }}
+{{- end }}
+{{- if not .Values.msTeams.appID }}
+{{- $missing = append $missing "msTeams.appID: write the application (client) id of the Azure bot" }}
+{{- end }}
+{{- if not .Values.msTeams.tenantID }}
+{{- $missing = append $missing "msTeams.tenantID: write the directory (tenant) id" }}
+{{- end }}
+{{- if not .Values.msTeams.teamsAppID }}
+{{- $missing = append $missing "msTeams.teamsAppID: write the TeamsAppID that configure printed" }}
+{{- end }}
+{{- if not (hasKey .Values.roleToRecipients "*") }}
+{{- $missing = append $missing "roleToRecipients.\"*\": say who hears of roles without an entry of their own; [] is nobody" }}
+{{- end }}
+{{- if $missing }}
+{{- fail (printf "\n\nThese values are missing:\n  %s\n" (join "\n  " $missing)) }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled (not .Values.diagAddr) }}
+{{- fail "\n\nserviceMonitor.enabled: there are no metrics without diagAddr\n" }}
+{{- end }}
+{{- if and .Values.customCA.secretName .Values.customCA.configMapName }}
+{{- fail "\n\ncustomCA: set secretName or configMapName, not both\n" }}
+{{- end }}
+{{- end }}
