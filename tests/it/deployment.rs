@@ -1,9 +1,14 @@
 //! What lies beside the binary agrees with it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use regex::Regex;
 use teleport_msteams::config;
+
+use crate::health;
+use crate::support::Town;
 
 /// Where the chart mounts what the configuration names.
 const MOUNTS: &str = "/var/lib/teleport/plugins/msteams";
@@ -46,4 +51,42 @@ fn the_program_takes_every_configuration_that_the_chart_renders() {
         rendered += 1;
     }
     assert_eq!(rendered, 5);
+}
+
+#[tokio::test]
+async fn alerts_and_the_dashboard_ask_for_nothing_that_the_program_does_not_serve() {
+    let mut town = Town::build().await;
+    let address = health::start(&mut town).await;
+    let (_, served) = health::ask(&address, "GET", "/metrics").await;
+    town.finish().await;
+    let names: BTreeSet<_> = served
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .flat_map(|(name, kind)| match kind {
+            "histogram" => ["_bucket", "_sum", "_count"].map(|end| format!("{name}{end}")).to_vec(),
+            _ => vec![name.to_owned()],
+        })
+        .collect();
+    let query = Regex::new(r"(teleport_msteams_[a-z_]+)(?:\{([^}]*)\})?").unwrap();
+    let label = Regex::new(r#"([a-z_]+)=~?"([a-z|]+)""#).unwrap();
+    for path in ["examples/prometheus-rules.yaml", "examples/grafana-dashboard.json"] {
+        let text = fs::read_to_string(file(path)).unwrap().replace("\\\"", "\"");
+        let mut asked = 0;
+        for found in query.captures_iter(&text) {
+            let name = &found[1];
+            assert!(names.contains(name), "{path}: {name} is not served:\n{served}");
+            let labels = found.get(2).map(|labels| labels.as_str()).unwrap_or_default();
+            for pair in label.captures_iter(labels) {
+                for value in pair[2].split('|') {
+                    let pair = format!("{}=\"{value}\"", &pair[1]);
+                    let there = served
+                        .lines()
+                        .any(|line| line.starts_with(name) && line.contains(&pair));
+                    assert!(there, "{path}: {name} has no {pair}:\n{served}");
+                }
+            }
+            asked += 1;
+        }
+        assert!(asked > 15, "{path}: {asked}");
+    }
 }
