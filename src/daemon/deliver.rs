@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
 use tokio::time::sleep;
@@ -19,10 +20,12 @@ use crate::daemon::claiming::Lease;
 use crate::daemon::context::Context;
 use crate::daemon::settling::{Entry, Ledger};
 use crate::daemon::turns::Turn;
+use crate::daemon::waiting::Waiting;
 use crate::domain::lifecycle::{Outcome, Posted, Step, Work};
 use crate::domain::recipients::Address;
 use crate::domain::request::{RequestId, Stage};
 use crate::msteams::{Activity, Conversation, Error, Meaning, Retry, Urgency};
+use crate::telemetry::DeliveryKind;
 
 /// How many deliveries of one request may wait for their turn at once: a request with a thousand recipients then stands
 /// in the queue like any other.
@@ -63,6 +66,8 @@ pub(super) struct Job<'a> {
     pub(super) lease: &'a Lease,
     /// Cancelled when nothing more is to be begun: the request changed, or the daemon stops.
     pub(super) stop: &'a CancellationToken,
+    /// Since when people wait for it.
+    pub(super) waiting: Option<Waiting>,
     /// Only the first failure of a row is told above debug level.
     pub(super) quiet: bool,
 }
@@ -310,10 +315,17 @@ impl Round<'_> {
             updated = self.edit(card, &conversation).await;
         }
         match updated {
-            Ok(()) => Done::Noted(vec![Outcome::Updated {
-                activity: card.activity.clone(),
-                conversation,
-            }]),
+            Ok(()) => {
+                self.accepted(if self.job.work.shown.stage.is_resolved() {
+                    DeliveryKind::Resolution
+                } else {
+                    DeliveryKind::Review
+                });
+                Done::Noted(vec![Outcome::Updated {
+                    activity: card.activity.clone(),
+                    conversation,
+                }])
+            }
             Err(error) if error.meaning() == Meaning::Gone => self.replace(card, conversation).await,
             Err(error) if error.meaning() == Meaning::Stopped => Done::NotBegun,
             Err(error) => match &address {
@@ -362,11 +374,22 @@ impl Round<'_> {
 
     fn posted(&self, recipient: &str, activity: String, conversation: String, again: bool) -> Outcome {
         debug!(request.id = %self.job.id, activity.id = activity, "Successfully posted to MS Teams");
+        if !again {
+            self.accepted(DeliveryKind::Announcement);
+        }
         Outcome::Posted {
             recipient: recipient.to_owned(),
             activity,
             conversation,
             again,
+        }
+    }
+
+    /// Measures how long people waited for a card that was accepted now.
+    fn accepted(&self, kind: DeliveryKind) {
+        if let Some(waiting) = self.job.waiting {
+            let delay = waiting.delay(kind, Instant::now());
+            self.job.context.metrics.delivery_took(kind, delay);
         }
     }
 

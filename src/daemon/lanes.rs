@@ -11,6 +11,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,7 @@ use crate::daemon::memory::{Memory, Stored};
 use crate::daemon::reconcile::{Outcome, reconcile};
 use crate::daemon::tasks::Tasks;
 use crate::daemon::turns::{Line, Place};
+use crate::daemon::waiting::Waiting;
 use crate::domain::lifecycle::Observed;
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 
@@ -53,6 +55,8 @@ struct Lane {
     running: bool,
     /// The newest listing that had begun when an event of this request was heard last.
     heard: Option<Listing>,
+    /// Absent while everybody has what there is to tell.
+    waiting: Option<Waiting>,
 }
 
 impl Lanes {
@@ -154,6 +158,7 @@ impl Lanes {
             changed: CancellationToken::new(),
             running: false,
             heard: None,
+            waiting: None,
         })
     }
 
@@ -169,6 +174,7 @@ impl Lanes {
     }
 
     fn offer(&self, lane: &mut Lane, id: &RequestId, observed: Observed) {
+        lane.waiting = Some(Waiting::hear(lane.waiting, &observed, Instant::now()));
         lane.newest = Some(observed);
         lane.changed.cancel();
         if !lane.running && !self.context.stopping.is_cancelled() {
@@ -247,7 +253,8 @@ impl Lanes {
         let mut table = self.table();
         let lane = table.lanes.get_mut(id)?;
         let observed = lane.newest.take()?;
-        let memory = lane.memory.take().unwrap_or_else(|| Memory::new(&self.context.limits));
+        let mut memory = lane.memory.take().unwrap_or_else(|| Memory::new(&self.context.limits));
+        memory.waiting = lane.waiting;
         lane.changed = self.context.stopping.child_token();
         Some((observed, memory, lane.changed.clone()))
     }
@@ -257,6 +264,10 @@ impl Lanes {
         let mut table = self.table();
         if let Some(lane) = table.lanes.get_mut(id) {
             lane.memory = Some(memory);
+            if unfinished.is_none() {
+                let more = lane.newest.is_some();
+                lane.waiting = lane.waiting.filter(|_| more).map(Waiting::newest_alone);
+            }
             if lane.newest.is_none() {
                 lane.newest = unfinished;
             }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::config::Limits;
+use crate::daemon::waiting::Waiting;
 use crate::domain::lifecycle::Record;
 use crate::domain::recipients::Address;
 
@@ -42,6 +43,8 @@ pub(super) struct Memory {
     pub(super) failures: u32,
     /// Somebody else's mark, and since when we have seen it unchanged.
     pub(super) foreign: Option<(String, Instant)>,
+    /// Since when people wait for what the present run has to tell.
+    pub(super) waiting: Option<Waiting>,
 }
 
 impl Memory {
@@ -53,6 +56,7 @@ impl Memory {
             again: Backoff::new(limits.again_first_pause, limits.again_longest_pause),
             failures: 0,
             foreign: None,
+            waiting: None,
         }
     }
 

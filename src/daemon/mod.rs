@@ -20,5 +20,6 @@ mod tasks;
 mod trouble;
 mod troubles;
 mod turns;
+mod waiting;
 
 pub use run::run;

@@ -116,6 +116,7 @@ pub(super) async fn reconcile(
             work: &work,
             lease: &lease,
             stop,
+            waiting: memory.waiting,
             quiet: memory.failures > 0,
         };
         return carry_out(job, memory, &mut turn, forgotten).await;

@@ -5,7 +5,7 @@ use crate::world::cluster::Draft;
 use crate::world::tenant::{Fault, Rule};
 
 /// More than fit into one line for each, fewer than Microsoft's limits hold back for long.
-const REQUESTS: usize = 12;
+const REQUESTS: usize = 6;
 
 /// Makes requests that only Alice is told of.
 fn requests(town: &Town) {

@@ -88,11 +88,11 @@ impl Daemon {
         self.until(&format!("{text:?}"), |log| log.contains(text)).await;
     }
 
-    /// Waits until the log is as wanted.
-    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&str) -> bool) {
+    /// Waits until the log is as good.
+    pub(crate) async fn until(&self, what: &str, good: impl Fn(&str) -> bool) {
         let mut written = self.log.written.subscribe();
         let waiting = async {
-            while !condition(&self.log()) {
+            while !good(&self.log()) {
                 assert!(
                     !self.has_ended(),
                     "the daemon ended before it said {what}:\n{}",
