@@ -60,6 +60,7 @@ impl Troubles {
             warn!("Tried {way}");
         }
         let Line { failures, lasted } = Line::of(report);
+        let lasted = lasted.map(tracing::field::display);
         warn!(%error, hint, failures, lasted, ?pause, "{what}");
     }
 
@@ -71,6 +72,7 @@ impl Troubles {
             return;
         };
         let Line { failures, lasted } = Line::of(report);
+        let lasted = lasted.map(tracing::field::display);
         info!(road, failures, lasted, "Watcher connected");
     }
 
@@ -128,10 +130,11 @@ impl Troubles {
             Happening::TokenAsked { service, given } => self.metrics.token_refreshed(peer(service), given),
             Happening::Throttled(endpoint, pause) => {
                 self.metrics.throttled(peer(endpoint));
-                let (service, pause) = (name(endpoint), pause.map(text));
+                let (service, pause) = (name(endpoint), pause.map(text).map(tracing::field::display));
                 let report = self.known().throttled.fails(now);
                 if let Some(Report { failures, .. }) = report {
-                    warn!(pause, times = failures, "{service} asks to slow down");
+                    let times = (failures > 1).then_some(failures);
+                    warn!(pause, times, "{service} asks to slow down");
                 } else {
                     debug!(pause, "{service} asks to slow down");
                 }
@@ -183,7 +186,7 @@ impl Line {
         let Self { failures, lasted } = self;
         match &lasted {
             None => warn!(%error, hint, "{what} fails, trying again"),
-            Some(time) => warn!(%error, hint, failures, lasted, "{what} still fails after {time}"),
+            Some(time) => warn!(%error, hint, failures, lasted = %time, "{what} still fails after {time}"),
         }
     }
 
@@ -191,7 +194,7 @@ impl Line {
         let Self { failures, lasted } = self;
         match &lasted {
             None => info!("{what} answers again"),
-            Some(time) => info!(failures, lasted, "{what} answers again after {time}"),
+            Some(time) => info!(failures, lasted = %time, "{what} answers again after {time}"),
         }
     }
 }

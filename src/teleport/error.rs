@@ -2,6 +2,8 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
+use std::io::ErrorKind;
 
 use rustls::AlertDescription;
 use tonic::Code;
@@ -71,6 +73,7 @@ impl Error {
             Code::Ok | Code::InvalidArgument | Code::OutOfRange | Code::Internal | Code::DataLoss => Meaning::Protocol,
         };
         let detail = match chain(status) {
+            _ if ended(status) => "the connection was cut".to_owned(),
             causes if causes.is_empty() => text.to_owned(),
             causes => format!("{text}: {causes}"),
         };
@@ -131,6 +134,19 @@ fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
         next = error.source();
     }
     None
+}
+
+/// Tells whether there is nothing to say but that the connection is gone; how exactly it broke is the system's business.
+fn ended(status: &Status) -> bool {
+    let mut next = status.source();
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if let Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) = kind {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// Writes the causes of a status, each once: transport errors often repeat what is inside them.
