@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub(super) struct Context {
     beats: AtomicU64,
     /// Some request has no recipients.
     untold: AtomicBool,
+    /// Requests with open cards that the last list did not have.
+    hidden: AtomicUsize,
     started: Timestamp,
 }
 
@@ -73,6 +76,7 @@ impl Context {
             replica: uuid::Uuid::new_v4().simple().to_string(),
             beats: AtomicU64::new(0),
             untold: AtomicBool::new(false),
+            hidden: AtomicUsize::new(0),
             started: clock::now(),
         }
     }
@@ -94,6 +98,11 @@ impl Context {
     /// Tells whether a request had no recipients since this was asked last.
     pub(super) fn untold(&self) -> bool {
         self.untold.swap(false, Ordering::Relaxed)
+    }
+
+    /// Notes how many requests with open cards a list did not have; tells whether that is another number than before.
+    pub(super) fn hide(&self, hidden: usize) -> bool {
+        self.hidden.swap(hidden, Ordering::Relaxed) != hidden
     }
 
     pub(super) fn is_ours(&self, claim: &Claim) -> bool {

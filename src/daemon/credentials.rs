@@ -7,9 +7,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::join;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
 
 use crate::clock;
+use crate::daemon::trouble::Trouble;
 use crate::telemetry::Metrics;
 use crate::teleport::{Identity, IdentityEvent, Keyring};
 
@@ -23,9 +25,10 @@ pub(super) async fn follow(keyring: Keyring, refresh: Option<Duration>, metrics:
     // One at a time: who reports waits until the last line is written.
     let (sender, mut events) = mpsc::channel(1);
     let told = async {
+        let mut broken = Trouble::default();
         while let Some(event) = events.recv().await {
             count(&event, &metrics);
-            tell(event);
+            tell(event, &mut broken);
         }
     };
     let (followed, ()) = join!(keyring.follow(refresh.unwrap_or(LOOK_FOR_THE_END), sender), told);
@@ -43,17 +46,20 @@ fn count(event: &IdentityEvent, metrics: &Metrics) {
     }
 }
 
-fn tell(event: IdentityEvent) {
+fn tell(event: IdentityEvent, broken: &mut Trouble) {
     match event {
         IdentityEvent::Renewed(identity) => {
+            broken.works(Instant::now());
             info!(user = identity.user, expires = %identity.not_after, "Credentials renewed");
         }
         IdentityEvent::Broken { error, in_force } => {
-            let hint = error.hint();
-            warn!(
-                %error, hint, expires = %in_force.not_after,
-                "The credentials were not renewed; those in force stay so"
-            );
+            let (hint, expires) = (error.hint(), in_force.not_after);
+            let what = "The credentials were not renewed; those in force stay so";
+            if broken.fails(Instant::now()).is_some() {
+                warn!(%error, hint, %expires, "{what}");
+            } else {
+                debug!(%error, hint, %expires, "{what}");
+            }
         }
         IdentityEvent::NearEnd(identity) => {
             let left = left(&identity);

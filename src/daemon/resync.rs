@@ -51,7 +51,7 @@ pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<Option<Ti
             next_end = next_end.into_iter().chain(end).min();
         }
     }
-    if hidden > 0 {
+    if context.hide(hidden) && hidden > 0 {
         warn!(
             cards.hidden = hidden,
             hint = "the role needs list and read on access_request; requests that were deleted meanwhile are closed at \
