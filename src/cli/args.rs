@@ -24,8 +24,12 @@ Examples:
 Exit status: 0 done, 1 failed, 2 wrong command line, 78 wrong configuration."
 )]
 struct Arguments {
-    /// Log everything that helps to find a fault
-    #[arg(short, long, global = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        help = "Log everything that helps to find a fault; RUST_LOG chooses more closely"
+    )]
     debug: bool,
     #[command(subcommand)]
     command: Command,

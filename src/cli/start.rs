@@ -29,6 +29,7 @@ impl Options {
         settings.fail_fast = environment::flag("TELEPORT_PLUGIN_FAIL_FAST")?;
         if debug {
             settings.log.severity = settings.log.severity.max(Level::DEBUG);
+            settings.log.filters = environment::variable("RUST_LOG");
         }
         let log = telemetry::start(&settings.log)?;
         for warning in warnings {

@@ -209,6 +209,8 @@ fn log(section: &mut Section<'_>, notes: &mut Notes) -> LogSettings {
         output,
         severity: level.unwrap_or(tracing::Level::INFO),
         format,
+        // Only the environment has any.
+        filters: None,
     }
 }
 

@@ -122,6 +122,8 @@ pub struct LogSettings {
     pub output: LogOutput,
     pub severity: tracing::Level,
     pub format: LogFormat,
+    /// Levels of single parts, as in `teleport_msteams::msteams=trace,h2=debug`; they go before the severity.
+    pub filters: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

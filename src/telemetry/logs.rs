@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
 use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -65,6 +67,22 @@ impl<'a> MakeWriter<'a> for LogFile {
     }
 }
 
+/// Returns what decides which lines are written: the severity, and the levels of single parts if there are any.
+fn filter(severity: Level, filters: Option<&str>) -> anyhow::Result<EnvFilter> {
+    // Libraries speak only where something is wrong; at trace level everything does.
+    let libraries = if severity == Level::TRACE { "trace" } else { "warn" };
+    let mut filter = EnvFilter::new(format!("{libraries},teleport_msteams={severity}"));
+    for part in filters.unwrap_or_default().split(',').map(str::trim) {
+        if !part.is_empty() {
+            let directive = part.parse::<Directive>().with_context(|| {
+                format!("could not read {part:?} in RUST_LOG; expected such as teleport_msteams::msteams=trace")
+            })?;
+            filter = filter.add_directive(directive);
+        }
+    }
+    Ok(filter)
+}
+
 /// Sends log lines to where the settings say, from now until the end of the process.
 ///
 /// # Errors
@@ -74,7 +92,9 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<Log> {
         output,
         severity,
         format,
+        filters,
     } = settings;
+    let filter = filter(*severity, filters.as_deref())?;
     let mut log = Log(None);
     let (writer, colours) = match output {
         LogOutput::Stderr => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
@@ -88,13 +108,6 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<Log> {
             (BoxMakeWriter::new(file), false)
         }
     };
-    // Libraries speak only where something is wrong; at trace level everything does.
-    let libraries = if *severity == tracing::Level::TRACE {
-        "trace"
-    } else {
-        "warn"
-    };
-    let filter = EnvFilter::new(format!("{libraries},teleport_msteams={severity}"));
     let builder = fmt()
         .with_env_filter(filter)
         .with_writer(writer)
@@ -102,7 +115,12 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<Log> {
         .with_target(false);
     let started = match format {
         LogFormat::Text => builder.compact().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("could not start logging: {error}"))?;
     Ok(log)

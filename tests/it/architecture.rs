@@ -95,6 +95,24 @@ const ONLY_IN: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn whatever_a_test_lets_the_program_say_is_looked_through() {
+    let elsewhere = [
+        concat!("CARGO_BIN", "_EXE"),
+        concat!("daemon::", "run("),
+        concat!("tracing_", "subscriber"),
+    ];
+    for (file, text) in rust_files("tests/it") {
+        for way in elsewhere.iter().filter(|_| !file.starts_with("support")) {
+            assert!(
+                !text.contains(way),
+                "{}: {way} belongs into support, where secrets are looked for",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn modules_use_only_what_the_table_allows() {
     let mut breaches = Vec::new();
     for (file, text) in sources() {
@@ -196,8 +214,13 @@ fn used_modules(text: &str) -> Vec<String> {
 
 /// Every file of `src/` with its text, by its path below `src/`.
 fn sources() -> impl Iterator<Item = (PathBuf, String)> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders = vec![src.clone()];
+    rust_files("src")
+}
+
+/// Every file of a folder of the project with its text, by its path below the folder.
+fn rust_files(folder: &str) -> impl Iterator<Item = (PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut folders = vec![root.clone()];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -206,7 +229,7 @@ fn sources() -> impl Iterator<Item = (PathBuf, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                files.push((path.strip_prefix(&src).unwrap().to_owned(), text));
+                files.push((path.strip_prefix(&root).unwrap().to_owned(), text));
             }
         }
     }

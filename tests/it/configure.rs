@@ -7,8 +7,8 @@ use std::path::Path;
 use teleport_msteams::config;
 use teleport_msteams::msteams::Package;
 
-use crate::process::{program, run};
-use crate::support::{ALICE, Town};
+use crate::process::run;
+use crate::support::{ALICE, Program, Town};
 use crate::world::cluster::Draft;
 
 const APP: &str = "11111111-1111-4111-8111-111111111111";
@@ -19,13 +19,10 @@ const TEAMS_APP: &str = "33333333-3333-4333-8333-333333333333";
 async fn configure(dir: &Path, more: &[&str]) -> (Option<i32>, String, String) {
     let dir = dir.to_str().unwrap();
     let arguments = [&["configure", dir, "--appID", APP, "--tenantID", TENANT], more].concat();
-    let output = program(&arguments)
-        .env("AZURE_APPSECRET", "hush~\"hush")
-        .output()
+    Program::new(&arguments)
+        .env("AZURE_APPSECRET", "hush~\"plantedsecret")
+        .run()
         .await
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 fn mode(path: &Path) -> u32 {
@@ -63,7 +60,7 @@ async fn a_new_folder_holds_all_that_the_guide_wants_and_nobody_else_can_read_it
     let microsoft = loaded.settings.microsoft;
     assert_eq!((microsoft.app_id.as_str(), microsoft.tenant_id.as_str()), (APP, TENANT));
     assert_eq!(microsoft.teams_app_id, TEAMS_APP);
-    assert_eq!(microsoft.app_secret.expose(), "hush~\"hush");
+    assert_eq!(microsoft.app_secret.expose(), "hush~\"plantedsecret");
 }
 
 #[tokio::test]

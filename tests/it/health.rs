@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{ALICE, BOB, Town, fails};
+use crate::support::{ALICE, BOB, Town, fails, secrets};
 use crate::world::cluster::{Draft, Verdict, rule};
 
 /// Starts a daemon whose port the system chooses, and returns its address.
@@ -24,6 +24,7 @@ pub(crate) async fn ask(address: &str, method: &str, path: &str) -> (u16, String
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
+    secrets::check("an answer of the port", &answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head[9..12].parse().unwrap(), body.to_owned())
 }

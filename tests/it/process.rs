@@ -1,52 +1,21 @@
 //! The program itself, as a service manager and a person at a terminal see it.
 
-use std::process::Stdio;
-
-use tokio::io::AsyncBufReadExt as _;
-use tokio::io::AsyncReadExt as _;
-use tokio::io::BufReader;
-use tokio::process::Child;
-use tokio::process::Command;
-
-use crate::support::{ALICE, BOB, Town};
+use crate::support::{ALICE, BOB, Ended, Program, Running, Town};
 use crate::world::cluster::Draft;
 use crate::world::tenant::{Fault, Rule};
 
-pub(crate) fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_teleport-msteams"));
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    command
-}
-
 /// Runs the program to its end; returns its status, and what it wrote to stdout and stderr.
-pub(crate) async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = program(arguments).output().await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+pub(crate) async fn run(arguments: &[&str]) -> Ended {
+    Program::new(arguments).run().await
 }
 
 /// Starts the daemon with a town's configuration, and waits until it is ready.
-async fn start(town: &Town, config: &str) -> (Child, BufReader<tokio::process::ChildStderr>) {
+async fn start(town: &Town, config: &str) -> Running {
     let file = town.folder.path().join("teleport-msteams.toml");
     std::fs::write(&file, config).unwrap();
-    let mut child = program(&["start", "--config", file.to_str().unwrap(), "-d"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap());
-    loop {
-        let mut line = String::new();
-        assert_ne!(lines.read_line(&mut line).await.unwrap(), 0, "the program ended");
-        if line.contains("Plugin is ready") {
-            return (child, lines);
-        }
-    }
-}
-
-async fn signal(child: &Child, name: &str) {
-    let id = child.id().unwrap().to_string();
-    let status = Command::new("kill").args([name, &id]).status().await.unwrap();
-    assert!(status.success());
+    let running = Program::new(&["start", "--config", file.to_str().unwrap(), "-d"]).start();
+    running.says("Plugin is ready").await;
+    running
 }
 
 #[tokio::test]
@@ -100,13 +69,13 @@ async fn a_failed_start_is_one_error_and_one_hint() {
 async fn the_first_signal_finishes_what_is_on_its_way() {
     let town = Town::build().await;
     for name in ["-TERM", "-INT"] {
-        let (mut child, _stderr) = start(&town, &town.config()).await;
-        signal(&child, name).await;
-        assert_eq!(child.wait().await.unwrap().code(), Some(0), "{name}");
+        let running = start(&town, &town.config()).await;
+        running.signal(name).await;
+        assert_eq!(running.status().await, Some(0), "{name}");
     }
 
-    let (mut child, mut lines) = start(&town, &town.config()).await;
-    signal(&child, "-HUP").await;
+    let running = start(&town, &town.config()).await;
+    running.signal("-HUP").await;
     town.tenant.faults(|faults| {
         faults.rules = vec![Rule::some(
             2,
@@ -119,8 +88,9 @@ async fn the_first_signal_finishes_what_is_on_its_way() {
     town.cluster
         .until("the request is claimed", |state| state.plugin_data.contains_key(&id))
         .await;
-    signal(&child, "-TERM").await;
-    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    running.signal("-TERM").await;
+    let (status, _, log) = running.ended().await;
+    assert_eq!(status, Some(0));
     // What had begun was finished and noted; the rest is left to the next start.
     let noted = town
         .cluster
@@ -128,24 +98,21 @@ async fn the_first_signal_finishes_what_is_on_its_way() {
         .get("messages")
         .map_or(0, |messages| messages.split(',').count());
     assert_eq!(noted, town.tenant.cards().len());
-    let mut log = String::new();
-    lines.read_to_string(&mut log).await.unwrap();
     assert!(log.contains("The configuration is read at the start alone"), "{log}");
     assert!(log.contains("Successfully shut down"), "{log}");
-    assert!(!log.contains(&town.tenant.options().app_secret), "{log}");
 
-    let (mut child, _stderr) = start(&town, &town.config()).await;
+    let running = start(&town, &town.config()).await;
     town.sees(ALICE, &["PENDING"]).await;
     town.sees(BOB, &["PENDING"]).await;
-    signal(&child, "-TERM").await;
-    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    running.signal("-TERM").await;
+    assert_eq!(running.status().await, Some(0));
     town.finish().await;
 }
 
 #[tokio::test]
 async fn the_second_signal_ends_it_at_once() {
     let town = Town::build().await;
-    let (mut child, mut lines) = start(&town, &town.config()).await;
+    let running = start(&town, &town.config()).await;
     town.tenant
         .faults(|faults| faults.rules = vec![Rule::every("POST", "/activities", Fault::Hang)]);
     town.cluster.create(Draft::default());
@@ -158,16 +125,10 @@ async fn the_second_signal_ends_it_at_once() {
     {
         calls.changed().await.unwrap();
     }
-    signal(&child, "-TERM").await;
-    loop {
-        let mut line = String::new();
-        assert_ne!(lines.read_line(&mut line).await.unwrap(), 0);
-        if line.contains("Attempting graceful shutdown") {
-            break;
-        }
-    }
-    signal(&child, "-TERM").await;
-    assert_eq!(child.wait().await.unwrap().code(), Some(1));
+    running.signal("-TERM").await;
+    running.says("Attempting graceful shutdown").await;
+    running.signal("-TERM").await;
+    assert_eq!(running.status().await, Some(1));
 }
 
 #[tokio::test]
@@ -175,17 +136,12 @@ async fn with_fail_fast_a_broken_stream_ends_the_program() {
     let town = Town::build().await;
     let file = town.folder.path().join("teleport-msteams.toml");
     std::fs::write(&file, town.config()).unwrap();
-    let mut command = program(&["start", "-c", file.to_str().unwrap()]);
-    let mut child = command
-        .env("TELEPORT_PLUGIN_FAIL_FAST", "true")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let program = Program::new(&["start", "-c", file.to_str().unwrap()]);
+    let running = program.env("TELEPORT_PLUGIN_FAIL_FAST", "true").start();
     town.cluster.until("it watches", |state| state.watches() == 1).await;
     town.cluster.cut_streams();
-    assert_eq!(child.wait().await.unwrap().code(), Some(1));
-    let mut log = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
+    let (status, _, log) = running.ended().await;
+    assert_eq!(status, Some(1));
     assert!(
         log.contains("ERROR: Connection problem detected. Exiting as fail fast is on"),
         "{log}"
@@ -199,11 +155,9 @@ async fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
     let manager = tokio::net::UnixDatagram::bind(&path).unwrap();
     let file = town.folder.path().join("teleport-msteams.toml");
     std::fs::write(&file, town.config()).unwrap();
-    let mut child = program(&["start", "--config", file.to_str().unwrap()])
+    let running = Program::new(&["start", "--config", file.to_str().unwrap()])
         .env("NOTIFY_SOCKET", &path)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .start();
     hears(&manager, "READY=1").await;
     hears(&manager, "WATCHDOG=1").await;
     town.cluster.stop().await;
@@ -211,9 +165,9 @@ async fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
     hears(&manager, "WATCHDOG=1").await;
     town.cluster.start_again().await;
     hears(&manager, "STATUS=Watching access requests").await;
-    signal(&child, "-TERM").await;
+    running.signal("-TERM").await;
     hears(&manager, "STOPPING=1").await;
-    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    assert_eq!(running.status().await, Some(0));
 }
 
 #[tokio::test]
@@ -223,13 +177,12 @@ async fn a_log_file_that_was_moved_away_is_opened_again() {
     let manager = tokio::net::UnixDatagram::bind(path("notify")).unwrap();
     let config = format!("{}\n[log]\noutput = \"{}\"\n", town.config(), path("log").display());
     std::fs::write(path("config.toml"), config).unwrap();
-    let mut child = program(&["start", "--config", path("config.toml").to_str().unwrap()])
+    let running = Program::new(&["start", "--config", path("config.toml").to_str().unwrap()])
         .env("NOTIFY_SOCKET", path("notify"))
-        .spawn()
-        .unwrap();
+        .start();
     hears(&manager, "READY=1").await;
     std::fs::rename(path("log"), path("log.1")).unwrap();
-    signal(&child, "-HUP").await;
+    running.signal("-HUP").await;
     let opened = async {
         while !path("log").exists() {
             tokio::task::yield_now().await;
@@ -237,8 +190,8 @@ async fn a_log_file_that_was_moved_away_is_opened_again() {
     };
     let opened = tokio::time::timeout(std::time::Duration::from_secs(20), opened).await;
     assert!(opened.is_ok(), "the file was not opened again");
-    signal(&child, "-TERM").await;
-    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    running.signal("-TERM").await;
+    assert_eq!(running.status().await, Some(0));
     let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
     assert!(text("log.1").contains("Plugin is ready"), "{}", text("log.1"));
     assert!(text("log").contains("Log file opened again"), "{}", text("log"));
@@ -259,6 +212,36 @@ async fn hears(manager: &tokio::net::UnixDatagram, wanted: &str) {
     };
     let heard = tokio::time::timeout(std::time::Duration::from_secs(20), hearing).await;
     assert!(heard.is_ok(), "the manager never heard {wanted}");
+}
+
+#[tokio::test]
+async fn rust_log_chooses_more_closely_what_d_logs_and_a_mistake_in_it_is_told() {
+    let town = Town::build().await;
+    let file = town.folder.path().join("teleport-msteams.toml");
+    std::fs::write(&file, town.config()).unwrap();
+    let arguments = ["start", "-c", file.to_str().unwrap(), "-d"];
+    let chosen = "teleport_msteams=warn, teleport_msteams::daemon::run=info";
+    let running = Program::new(&arguments).env("RUST_LOG", chosen).start();
+    running.says("Plugin is ready").await;
+    running.signal("-TERM").await;
+    let (status, _, log) = running.ended().await;
+    assert_eq!(status, Some(0));
+    assert!(!log.contains("DEBUG"), "{log}");
+    assert!(start(&town, &town.config()).await.stderr().contains("DEBUG"));
+
+    let wrong = Program::new(&arguments).env("RUST_LOG", "teleport_msteams=loud");
+    let (status, _, stderr) = wrong.run().await;
+    assert_eq!(status, Some(1));
+    assert!(
+        stderr.starts_with("ERROR: could not read \"teleport_msteams=loud\" in RUST_LOG"),
+        "{stderr}"
+    );
+    // A machine's own RUST_LOG means nothing to a program that nobody told to log more.
+    let quiet = Program::new(&arguments[..3])
+        .env("RUST_LOG", "teleport_msteams=loud")
+        .start();
+    quiet.says("Plugin is ready").await;
+    assert!(!quiet.stderr().contains("DEBUG"));
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ pub mod ssh_port;
 pub mod tenant;
 pub mod web;
 
+/// A part of every secret that this world gives out, but for keys: whoever finds it in a log has found a secret.
+pub const PLANTED: &str = "plantedsecret";
+
 /// Teleport's messages of `proto/types.proto`.
 #[expect(clippy::pedantic, reason = "generated code")]
 pub mod types {

@@ -21,16 +21,16 @@ async fn hp_1_proxies_of_every_kind_with_a_name_and_a_password() {
         let mut town = Town::build().await;
         let names = [("teleport.test:3025", town.cluster.address())];
         let names = names.each_ref().map(|(name, to)| (*name, to.as_str()));
-        let corporate = Corporate::start(speaks, &web, Some("me:p@ss:w"), &names).await;
+        let corporate = Corporate::start(speaks, &web, Some("me:p@ss:plantedsecret"), &names).await;
         let mut settings = settings_for(&town, "teleport.test:3025", &web);
-        settings.teleport.proxy = Some(proxy_settings(kind, &corporate, Some(("me", "p@ss:w"))));
+        settings.teleport.proxy = Some(proxy_settings(kind, &corporate, Some(("me", "p@ss:plantedsecret"))));
         town.start_daemon_on(settings).await;
         let road = format!("teleport.test:3025 directly, through the proxy {}", scheme(kind));
         town.daemon().says(&road).await;
         delivers(&town).await;
         let asked = match kind {
-            ProxyKind::Http | ProxyKind::Https => "CONNECT teleport.test:3025 HTTP/1.1 me:p@ss:w",
-            ProxyKind::Socks5 => "SOCKS5 teleport.test:3025 me:p@ss:w",
+            ProxyKind::Http | ProxyKind::Https => "CONNECT teleport.test:3025 HTTP/1.1 me:p@ss:plantedsecret",
+            ProxyKind::Socks5 => "SOCKS5 teleport.test:3025 me:p@ss:plantedsecret",
         };
         assert_eq!(corporate.asked(), [asked]);
         assert!(!town.daemon().log().contains("p@ss"), "{}", town.daemon().log());
@@ -67,7 +67,7 @@ async fn hp_1_a_load_balancer_beyond_a_proxy() {
 async fn hp_2_a_proxy_that_refuses_is_told() {
     let town = Town::build().await;
     let web = WebAuthority::new();
-    let corporate = Corporate::start(Speaks::Connect, &web, Some("me:hush"), &[]).await;
+    let corporate = Corporate::start(Speaks::Connect, &web, Some("me:plantedsecret"), &[]).await;
     let mut settings = settings_for(&town, "teleport.test:443", &web);
     let proxy = |kind, login| Some(proxy_settings(kind, &corporate, login));
     let about = "does not connect us to teleport.test:443";
@@ -87,7 +87,7 @@ async fn hp_2_a_proxy_that_refuses_is_told() {
         "HTTPS_PROXY",
     )
     .await;
-    settings.teleport.proxy = proxy(ProxyKind::Http, Some(("me", "hush")));
+    settings.teleport.proxy = proxy(ProxyKind::Http, Some(("me", "plantedsecret")));
     fails(&town, settings.clone(), &[about, "it answered 502"], "NO_PROXY").await;
     settings.teleport.proxy = proxy(ProxyKind::Https, None);
     fails(&town, settings.clone(), &[about], "HTTPS_PROXY").await;

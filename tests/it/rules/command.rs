@@ -161,7 +161,7 @@ async fn a_test_routes_as_teleport_does_and_prints_json_for_machines() {
             "config.toml",
             &format!(
                 "[teleport]\naddr = \"teleport.example.com:443\"\nidentity = \"/identity\"\n[msapi]\n\
-                 app_id = \"11111111-1111-4111-8111-111111111111\"\napp_secret = \"not told\"\n\
+                 app_id = \"11111111-1111-4111-8111-111111111111\"\napp_secret = \"plantedsecret\"\n\
                  tenant_id = \"22222222-2222-4222-8222-222222222222\"\n\
                  teams_app_id = \"33333333-3333-4333-8333-333333333333\"\n[role_to_recipients]\n{}\n",
                 table.join("\n")

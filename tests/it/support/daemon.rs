@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::support::secrets;
+
 /// A running daemon.
 pub(crate) struct Daemon {
     runtime: Option<Runtime>,
@@ -30,10 +32,7 @@ pub(crate) struct Log {
 
 impl Daemon {
     pub(crate) fn start(settings: Settings) -> Self {
-        let log = Log {
-            bytes: Arc::default(),
-            written: watch::Sender::new(()),
-        };
+        let log = Log::new();
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter("warn,teleport_msteams=debug")
             .with_writer(log.clone())
@@ -115,11 +114,27 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.end_runtime();
+        secrets::check_log("the log of a daemon", &self.log());
     }
 }
 
 impl Log {
-    fn text(&self) -> String {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: Arc::default(),
+            written: watch::Sender::new(()),
+        }
+    }
+
+    /// Waits until the text is as wanted.
+    pub(crate) async fn until(&self, good: impl Fn(&str) -> bool) {
+        let mut written = self.written.subscribe();
+        while !good(&self.text()) {
+            written.changed().await.unwrap();
+        }
+    }
+
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 }

@@ -1,7 +1,10 @@
 //! A pretend world with the real daemon in it, and ways to say what people see.
 
 mod daemon;
+mod program;
+pub(crate) mod secrets;
 mod town;
 
 pub(crate) use daemon::Daemon;
+pub(crate) use program::{Ended, Program, Running};
 pub(crate) use town::{ALICE, BOB, Town, fails, newest};

@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::world::PLANTED;
 use crate::world::tenant::call::{Asked, Reply};
 use crate::world::tenant::state::{Token, World};
 
@@ -46,7 +47,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     let life = world.faults.token_lives.unwrap_or(LIFE);
     // Anybody can read a token; nobody but the services can use it.
     let claims = json!({"aud": field("scope"), "tid": tenant, "roles": options.roles, "uti": Uuid::new_v4()});
-    let token = format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let token = format!("e30.{}.{PLANTED}", URL_SAFE_NO_PAD.encode(claims.to_string()));
     world.tokens.insert(
         token.clone(),
         Token {

@@ -1,0 +1,128 @@
+//! The built program, as a service manager and a person at a terminal start it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::support::daemon::Log;
+use crate::support::secrets;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A command line that is not started yet.
+pub(crate) struct Program(Command);
+
+/// The running program. Whatever it says is kept, and looked through at the end.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Log,
+    stderr: Log,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// How the program ended, and what it wrote.
+pub(crate) type Ended = (Option<i32>, String, String);
+
+impl Program {
+    pub(crate) fn new(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_teleport-msteams"));
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Self(command)
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub(crate) fn start(mut self) -> Running {
+        let mut child = self.0.spawn().unwrap();
+        let (stdout, stderr) = (Log::new(), Log::new());
+        let readers = vec![
+            beside(read(child.stdout.take().unwrap(), stdout.clone())),
+            beside(read(child.stderr.take().unwrap(), stderr.clone())),
+        ];
+        Running {
+            child,
+            stdout,
+            stderr,
+            readers,
+        }
+    }
+
+    /// Runs it to its end.
+    pub(crate) async fn run(self) -> Ended {
+        self.start().ended().await
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is not the daemon")]
+fn beside(reading: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(reading)
+}
+
+async fn read(mut pipe: impl AsyncRead + Send + Unpin, mut log: Log) {
+    let mut bytes = [0; 4096];
+    while let Ok(length @ 1..) = pipe.read(&mut bytes).await {
+        std::io::Write::write_all(&mut log, &bytes[..length]).unwrap();
+    }
+}
+
+impl Running {
+    /// Waits until a line on stderr has this text.
+    pub(crate) async fn says(&self, text: &str) {
+        self.says_times(1, text).await;
+    }
+
+    /// Waits until so many lines on stderr have this text.
+    pub(crate) async fn says_times(&self, times: usize, text: &str) {
+        let said = timeout(PATIENCE, self.stderr.until(|log| log.matches(text).count() >= times)).await;
+        assert!(
+            said.is_ok(),
+            "it never said {text:?} {times} times:\n{}",
+            self.stderr.text()
+        );
+    }
+
+    /// Returns what it wrote to stderr up to now.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let status = Command::new("kill").args([name, &id]).status().await.unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(mut self) -> Ended {
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("it does not end:\n{}", self.stderr.text()));
+        for reader in self.readers.drain(..) {
+            reader.await.unwrap();
+        }
+        (status.unwrap().code(), self.stdout.text(), self.stderr.text())
+    }
+
+    /// Waits for its end, and returns the status.
+    pub(crate) async fn status(self) -> Option<i32> {
+        self.ended().await.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        secrets::check("stdout of the program", &self.stdout.text());
+        secrets::check_log("stderr of the program", &self.stderr.text());
+    }
+}
