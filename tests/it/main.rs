@@ -21,6 +21,7 @@ mod requests;
 mod roads;
 mod rules;
 mod startup;
+mod story;
 mod support;
 mod uninstall;
 mod validate;
