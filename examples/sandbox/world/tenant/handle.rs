@@ -166,6 +166,13 @@ impl Tenant {
         self.edit(user, |account| account.installation = None);
     }
 
+    /// Gives the app to a user, as an administrator may.
+    pub fn install(&self, user: &User) {
+        self.edit(user, |account| {
+            account.installation = Some(Uuid::new_v4().simple().to_string());
+        });
+    }
+
     pub fn block(&self, user: &User) {
         self.edit(user, |account| account.blocked = true);
     }
@@ -257,19 +264,18 @@ impl Tenant {
 
     /// Holds every call with this method and this part of the path before anything is done.
     pub fn hold(&self, method: &'static str, path: &str) -> Gate {
-        let gate = Gate::default();
-        self.faults(|faults| faults.rules.push(Rule::every(method, path, Fault::Held(gate.clone()))));
-        gate
+        self.gate(method, path, Fault::Held)
     }
 
     /// Does every call with this method and this part of the path, and holds the answers.
     pub fn hold_answers(&self, method: &'static str, path: &str) -> Gate {
+        self.gate(method, path, Fault::HeldAnswer)
+    }
+
+    fn gate(&self, method: &'static str, path: &str, fault: impl FnOnce(Gate) -> Fault) -> Gate {
         let gate = Gate::default();
-        self.faults(|faults| {
-            faults
-                .rules
-                .push(Rule::every(method, path, Fault::HeldAnswer(gate.clone())));
-        });
+        let rule = Rule::every(method, path, fault(gate.clone()));
+        self.faults(|faults| faults.rules.push(rule));
         gate
     }
 
