@@ -5,23 +5,44 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::json;
 
 /// A message with one card, as the Bot connector wants it; cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity(Bytes);
 
+#[derive(Serialize)]
+struct Message<'a, C> {
+    r#type: &'static str,
+    summary: &'a str,
+    attachments: [Attachment<'a, C>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Attachment<'a, C> {
+    content_type: &'static str,
+    content: &'a C,
+}
+
 const CARD: &str = "application/vnd.microsoft.card.adaptive";
 
 impl Activity {
     /// Wraps a card; `summary` is what a notification shows instead of it.
+    ///
+    /// # Panics
+    /// If the card does not become JSON, as everything does that is made of texts and lists.
     pub fn new(card: &impl Serialize, summary: &str) -> Self {
-        let message = json!({
-            "type": "message",
-            "summary": summary,
-            "attachments": [{ "contentType": CARD, "content": card }],
-        });
-        Self(Bytes::from(message.to_string()))
+        let attachment = Attachment {
+            content_type: CARD,
+            content: card,
+        };
+        let message = Message {
+            r#type: "message",
+            summary,
+            attachments: [attachment],
+        };
+        let json = serde_json::to_vec(&message).expect("cards and texts always become JSON");
+        Self(Bytes::from(json))
     }
 
     pub(crate) fn body(&self) -> Bytes {
@@ -31,6 +52,8 @@ impl Activity {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
