@@ -1,0 +1,71 @@
+//! Counts what is asked of the heap.
+
+use std::ops::AddAssign;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use dhat::{HeapStats, Profiler};
+
+/// Nothing has asked for memory for so long: what was begun is over.
+const QUIET: Duration = Duration::from_millis(60);
+
+/// Enough to reach from the libraries to our own functions.
+const FRAMES: usize = 60;
+
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counted {
+    blocks: u64,
+    bytes: u64,
+}
+
+/// Counts what happens while something is done, and until nothing happens any more.
+pub(crate) fn count(file: Option<&Path>, doing: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Counted> {
+    let profiler = Profiler::builder();
+    let profiler = match file {
+        Some(file) => profiler.file_name(file).trim_backtraces(Some(FRAMES)).build(),
+        None => profiler.testing().build(),
+    };
+    doing()?;
+    wait();
+    let stats = HeapStats::get();
+    drop(profiler);
+    Ok(Counted {
+        blocks: stats.total_blocks,
+        bytes: stats.total_bytes,
+    })
+}
+
+/// Waits until nothing happens any more.
+pub(crate) fn quiet() {
+    let profiler = Profiler::builder().testing().build();
+    wait();
+    drop(profiler);
+}
+
+fn wait() {
+    let mut before = u64::MAX;
+    loop {
+        let now = HeapStats::get().total_blocks;
+        if now == before {
+            return;
+        }
+        before = now;
+        sleep(QUIET);
+    }
+}
+
+impl Counted {
+    #[expect(clippy::cast_precision_loss, reason = "a figure for reading")]
+    pub(crate) fn print(self, figure: &str, times: usize) {
+        let each = |count: u64| count as f64 / times as f64;
+        println!("| {figure} | {:.0} | {:.0} |", each(self.blocks), each(self.bytes));
+    }
+}
+
+impl AddAssign for Counted {
+    fn add_assign(&mut self, other: Self) {
+        self.blocks += other.blocks;
+        self.bytes += other.bytes;
+    }
+}

@@ -1,0 +1,141 @@
+//! The pretend servers in a process of their own, and how they are told what to do: a word on a line, and a line when it
+//! is done and everybody sees it.
+
+use std::io::{BufRead as _, BufReader, Write as _, stdin};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use tokio::time::timeout;
+
+use crate::servers::{Servers, request};
+use crate::world::cluster::{Draft, State, Verdict};
+
+/// The argument that makes this program the servers.
+pub(crate) const COMMAND: &str = "servers";
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The servers, seen from the daemon's process.
+pub(crate) struct Far {
+    child: Child,
+    words: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    /// Used again and again, so that it asks for no memory.
+    line: String,
+    config: PathBuf,
+}
+
+impl Far {
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(COMMAND)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let words = child.stdin.take().context("stdin is piped")?;
+        let answers = child.stdout.take().context("stdout is piped")?;
+        let mut far = Self {
+            child,
+            words,
+            answers: BufReader::new(answers),
+            line: String::with_capacity(4_096),
+            config: PathBuf::new(),
+        };
+        far.listen()?;
+        far.config = PathBuf::from(far.line.trim());
+        Ok(far)
+    }
+
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Makes the servers do something, and waits until everybody sees it.
+    pub(crate) fn tell(&mut self, word: &str) -> anyhow::Result<()> {
+        self.words.write_all(word.as_bytes())?;
+        self.words.write_all(b"\n")?;
+        self.listen()
+    }
+
+    fn listen(&mut self) -> anyhow::Result<()> {
+        self.line.clear();
+        let read = self.answers.read_line(&mut self.line)?;
+        ensure!(read > 0, "the servers ended");
+        Ok(())
+    }
+}
+
+impl Drop for Far {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Is the servers until nobody speaks to them any more.
+#[tokio::main]
+pub(crate) async fn serve() -> anyhow::Result<()> {
+    let servers = Servers::start(1, Duration::ZERO).await?;
+    println!("{}", servers.config().display());
+    let mut requests = Requests {
+        servers,
+        newest: String::new(),
+    };
+    for line in stdin().lines() {
+        let done = timeout(PATIENCE, requests.act(&line?)).await;
+        done.context("nobody sees it")??;
+        println!("done");
+    }
+    Ok(())
+}
+
+struct Requests {
+    servers: Servers,
+    newest: String,
+}
+
+impl Requests {
+    async fn act(&mut self, word: &str) -> anyhow::Result<()> {
+        let cluster = &self.servers.cluster;
+        match word {
+            "create" => {
+                let draft = Draft {
+                    approvals: u32::MAX,
+                    ..request([0])
+                };
+                self.newest = cluster.create(draft);
+                self.until("x_claim", |mark| !mark.starts_with("held")).await
+            }
+            "repeat" => {
+                cluster.repeat(&self.newest);
+                Ok(())
+            }
+            "review" => {
+                cluster.review(&self.newest, "alice", Verdict::Approve, "fine");
+                self.until("reviews_count", |_| true).await
+            }
+            "approve" => {
+                cluster.set_state(&self.newest, State::Approved, "fine");
+                self.until("resolution", |_| true).await
+            }
+            other => bail!("there is no {other:?}"),
+        }
+    }
+
+    /// Waits until the newest request's record says so.
+    async fn until(&self, key: &str, says: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+        let cluster = &self.servers.cluster;
+        let mut changes = cluster.changes();
+        while !cluster
+            .plugin_data(&self.newest)
+            .get(key)
+            .is_some_and(|value| says(value))
+        {
+            changes.changed().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! One side of the comparison: servers of its own, and what delivers between them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::time::timeout;
+
+use crate::model::{Begun, Plugin, Repeat};
+use crate::rig::Rig;
+use crate::servers::{Servers, request};
+use crate::world::cluster::State;
+
+/// Longer than anything takes that is meant to end.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+pub(crate) struct Side {
+    delivers: Delivers,
+    /// Events sent so far.
+    events: AtomicUsize,
+}
+
+enum Delivers {
+    Program(Rig),
+    Model(Servers, Plugin),
+}
+
+impl Side {
+    /// Starts the real program, and waits until it knows everybody.
+    pub(crate) async fn program(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
+        let rig = Rig::start(recipients, round_trip).await?;
+        Ok(Self::of(Delivers::Program(rig)))
+    }
+
+    /// Starts the model. Everything is near until it knows everybody: it looks them up one after another.
+    pub(crate) async fn model(recipients: usize, round_trip: Duration, repeat: Repeat) -> anyhow::Result<Self> {
+        let servers = Servers::start(recipients, Duration::ZERO).await?;
+        let Begun::Ready(plugin) = Plugin::start(&servers, repeat, PATIENCE).await? else {
+            bail!("the model did not start");
+        };
+        servers.move_away(round_trip);
+        Ok(Self::of(Delivers::Model(servers, plugin)))
+    }
+
+    fn of(delivers: Delivers) -> Self {
+        Self {
+            delivers,
+            events: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn servers(&self) -> &Servers {
+        match &self.delivers {
+            Delivers::Program(rig) => &rig.servers,
+            Delivers::Model(servers, _) => servers,
+        }
+    }
+
+    pub(crate) fn create(&self, recipients: impl IntoIterator<Item = usize>) -> String {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        self.servers().cluster.create(request(recipients))
+    }
+
+    pub(crate) fn approve(&self, id: &str) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        self.servers().cluster.set_state(id, State::Approved, "fine");
+    }
+
+    /// Waits until everything is as wanted, or will never be: the model is then done with every event.
+    pub(crate) async fn over(&self, wanted: impl Fn(&Servers) -> bool) -> anyhow::Result<()> {
+        let waiting = async {
+            match &self.delivers {
+                Delivers::Program(rig) => {
+                    let mut messages = rig.servers.tenant.changes();
+                    let mut records = rig.servers.cluster.changes();
+                    while !wanted(&rig.servers) {
+                        tokio::select! {
+                            changed = messages.changed() => changed?,
+                            changed = records.changed() => changed?,
+                        }
+                    }
+                    Ok(())
+                }
+                Delivers::Model(_, plugin) => plugin.handled(self.events.load(Ordering::Relaxed)).await,
+            }
+        };
+        timeout(PATIENCE, waiting).await?
+    }
+}

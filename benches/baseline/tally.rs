@@ -1,0 +1,103 @@
+//! What people see of some requests.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::servers::Servers;
+use crate::world::tenant::Card;
+
+/// Recipients of some requests, by what they see of theirs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Exactly one card, and it is true.
+    pub(crate) right: usize,
+    /// No card.
+    pub(crate) lost: usize,
+    /// One card, which shows what is over.
+    pub(crate) stale: usize,
+    /// More than one card, of which one is true.
+    pub(crate) twice: usize,
+}
+
+impl Tally {
+    pub(crate) fn all(self) -> usize {
+        let Self {
+            right,
+            lost,
+            stale,
+            twice,
+        } = self;
+        right + lost + stale + twice
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a share for reading")]
+    pub(crate) fn share(self) -> f64 {
+        self.right as f64 / self.all() as f64
+    }
+
+    /// Nobody waits for anything any more.
+    pub(crate) fn is_calm(self) -> bool {
+        self.lost + self.stale == 0
+    }
+}
+
+/// All cards by request and conversation.
+pub(crate) struct Cards(HashMap<String, BTreeMap<String, Vec<Card>>>);
+
+impl Cards {
+    pub(crate) fn read(servers: &Servers) -> Self {
+        let mut cards: HashMap<String, BTreeMap<String, Vec<Card>>> = HashMap::new();
+        for (conversation, card) in servers.tenant.cards() {
+            let about = card.history.first().and_then(request_of).unwrap_or_default();
+            let by_conversation = cards.entry(about).or_default();
+            by_conversation.entry(conversation).or_default().push(card);
+        }
+        Self(cards)
+    }
+
+    /// Counts who sees what of some requests for so many recipients each.
+    pub(crate) fn tally(&self, requests: &[String], recipients: usize, truth: &str) -> Tally {
+        let mut tally = Tally::default();
+        for id in requests {
+            let told: Vec<_> = self.0.get(id).into_iter().flatten().collect();
+            tally.lost += recipients.saturating_sub(told.len());
+            for (_, cards) in told {
+                let is_true = |card: &Card| card.history.last().is_some_and(|shown| word(shown) == truth);
+                match (cards.iter().any(is_true), cards.len()) {
+                    (true, 1) => tally.right += 1,
+                    (true, _) => tally.twice += 1,
+                    (false, _) => tally.stale += 1,
+                }
+            }
+        }
+        tally
+    }
+
+    /// Returns when the cards of some requests were posted, in seconds, in order.
+    pub(crate) fn times(&self, requests: &[String], begun: SystemTime) -> Vec<f64> {
+        let cards = requests.iter().filter_map(|id| self.0.get(id));
+        let cards = cards.flat_map(BTreeMap::values).flatten();
+        let since = |card: &Card| card.times.first()?.duration_since(begun).ok();
+        let mut times: Vec<_> = cards.filter_map(since).map(|time| time.as_secs_f64()).collect();
+        times.sort_by(f64::total_cmp);
+        times
+    }
+}
+
+fn body(activity: &Value) -> &Value {
+    &activity["attachments"][0]["content"]["body"]
+}
+
+/// Reads the request's id, the last word of the first line.
+fn request_of(activity: &Value) -> Option<String> {
+    let line = body(activity)[0]["text"].as_str()?;
+    line.split(' ').next_back().map(str::to_owned)
+}
+
+/// Reads the word that says where the request stands.
+fn word(activity: &Value) -> &str {
+    let word = &body(activity)[1]["columns"][1]["items"][0]["text"];
+    word.as_str().unwrap_or("?")
+}
