@@ -6,6 +6,7 @@
 //! Architecture Invariant: the only place that sends the secret. Neither it nor a token is ever part of an error.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -42,7 +43,8 @@ pub(crate) struct Token {
 /// A token, and when it is no longer fit for use.
 #[derive(Clone)]
 pub(crate) struct Issued {
-    value: Secret,
+    /// Shared: it is asked for with every send, and every second by those who watch whether there is one.
+    value: Arc<Secret>,
     renew_at: Instant,
     ends_at: Instant,
 }
@@ -91,7 +93,7 @@ impl Token {
     }
 
     /// Returns a token that is good for the next minute.
-    pub(crate) async fn get(&self) -> Result<Secret, Error> {
+    pub(crate) async fn get(&self) -> Result<Arc<Secret>, Error> {
         let usable = |issued: &Issued| Instant::now() < issued.ends_at;
         if let Some(issued) = self.issued.held().filter(usable) {
             return Ok(issued.value);
@@ -112,7 +114,7 @@ impl Token {
 
     /// Drops the token if it is still the one that a service refused.
     pub(crate) fn refused(&self, value: &Secret) {
-        self.issued.forget_if(|issued| issued.value == *value);
+        self.issued.forget_if(|issued| *issued.value == *value);
     }
 
     /// Keeps a fresh token at hand, for ever.
@@ -185,7 +187,7 @@ impl Issued {
     fn new(grant: &Grant, asked: Instant) -> Self {
         let life = Duration::from_secs(grant.expires_in).min(LONGEST_LIFE);
         Self {
-            value: Secret::new(&grant.access_token),
+            value: Arc::new(Secret::new(&grant.access_token)),
             renew_at: asked + life - EARLY.min(life / 2),
             ends_at: asked + life - SAFETY.min(life / 4),
         }
