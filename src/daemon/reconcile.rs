@@ -95,7 +95,8 @@ pub(super) async fn reconcile(
             return Outcome::Again(wait);
         }
         let begun = Instant::now();
-        let claimed = claim(context, id, observed, decided.as_ref(), memory).await;
+        // In boxes from here on, since most runs find nothing to do and need no room for it.
+        let claimed = Box::pin(claim(context, id, observed, decided.as_ref(), memory)).await;
         if claimed.is_ok() {
             context.troubles.teleport_works();
         }
@@ -119,7 +120,7 @@ pub(super) async fn reconcile(
             waiting: memory.waiting,
             quiet: memory.failures > 0,
         };
-        return carry_out(job, memory, &mut turn, forgotten).await;
+        return Box::pin(carry_out(job, memory, &mut turn, forgotten)).await;
     }
     debug!(request.id = %id, "Somebody else keeps writing first");
     Outcome::Again(memory.again.pause())
@@ -162,7 +163,7 @@ async fn recipients(
         None => {
             let route = match decided.take() {
                 Some(route) => route,
-                None => route(context, request, memory.failures).await?,
+                None => Box::pin(route(context, request, memory.failures)).await?,
             };
             decided.insert(route).recipients.clone()
         }
