@@ -61,7 +61,7 @@ impl Error {
         if let Some(error) = cause::<ConnectError>(status) {
             return Self::of_connect(doing, error);
         }
-        let text = status.message().lines().next().unwrap_or_default();
+        let text = shortened(status.message().lines().next().unwrap_or_default());
         let meaning = match status.code() {
             Code::NotFound => Meaning::NotFound,
             Code::PermissionDenied | Code::Unauthenticated => Meaning::Denied,
@@ -74,7 +74,7 @@ impl Error {
         };
         let detail = match chain(status) {
             _ if ended(status) => "the connection was cut".to_owned(),
-            causes if causes.is_empty() => text.to_owned(),
+            causes if causes.is_empty() => text,
             causes => format!("{text}: {causes}"),
         };
         Self::new(meaning, doing, detail)
@@ -136,6 +136,25 @@ fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
     None
 }
 
+/// Shortens the mail addresses in a text of Teleport's, which may name a user: `b…@example.com`.
+fn shortened(text: &str) -> String {
+    let mut short = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('@') {
+        let is_name = |letter: char| letter.is_alphanumeric() || ".!#$%&*+-/=?^_{|}~".contains(letter);
+        let start = before.trim_end_matches(is_name).len();
+        let (before, name) = before.split_at(start);
+        short.push_str(before);
+        if let Some(first) = name.chars().next() {
+            short.push(first);
+            short.push('…');
+        }
+        short.push('@');
+        rest = after;
+    }
+    short + rest
+}
+
 /// Tells whether there is nothing to say but that the connection is gone; how exactly it broke is the system's business.
 fn ended(status: &Status) -> bool {
     let mut next = status.source();
@@ -161,4 +180,18 @@ fn chain(status: &Status) -> String {
         next = error.source();
     }
     texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_teleport_tell_no_whole_mail_address() {
+        let expected = "user \"b…@example.com\" is not found, nor c…@example.com";
+        let text = "user \"bob.b@example.com\" is not found, nor carol+x@example.com";
+        let error = Error::of_status("read", &Status::not_found(text));
+        assert_eq!(error.to_string(), format!("could not read: {expected}"));
+        assert_eq!(shortened("nobody @ home"), "nobody @ home");
+    }
 }
