@@ -26,7 +26,11 @@ impl Daemon {
             .worker_threads(1)
             .enable_all()
             .build()?;
-        runtime.spawn(daemon::run(settings, CancellationToken::new()));
+        runtime.spawn(daemon::run(
+            settings,
+            daemon::Reloads::never(),
+            CancellationToken::new(),
+        ));
         Ok(Self { _runtime: runtime })
     }
 }

@@ -197,5 +197,5 @@ async fn run(config: &Path, stop: CancellationToken) -> anyhow::Result<()> {
         claim_term: Duration::from_secs(3),
         ..settings.limits
     };
-    daemon::run(settings, stop).await
+    daemon::run(settings, daemon::Reloads::never(), stop).await
 }

@@ -2,14 +2,16 @@
 
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::cli::configured::ConfigFile;
 use crate::cli::environment;
 use crate::config::{Loaded, Settings};
 use crate::daemon;
+use crate::daemon::Reloads;
 use crate::telemetry;
 use crate::telemetry::Log;
 
@@ -25,31 +27,56 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn run(self, debug: bool) -> anyhow::Result<()> {
-        let Loaded { mut settings, warnings } = self.config.load()?;
+        let Loaded { settings, warnings } = self.load(debug)?;
+        let log = telemetry::start(&settings.log)?;
+        for warning in warnings {
+            warn!(file = %self.config.path.display(), "{warning}");
+        }
+        let (reload, reloads) = Reloads::new(move || self.load_again(debug, &log));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        runtime.block_on(until_told(settings, reload, reloads))
+    }
+
+    /// Reads the file, and what the command line and the environment add to it.
+    fn load(&self, debug: bool) -> anyhow::Result<Loaded> {
+        let mut loaded = self.config.load()?;
+        let settings = &mut loaded.settings;
         settings.fail_fast = environment::flag("TELEPORT_PLUGIN_FAIL_FAST")?;
         if debug {
             settings.log.severity = settings.log.severity.max(Level::DEBUG);
             settings.log.filters = environment::variable("RUST_LOG");
         }
-        let log = telemetry::start(&settings.log)?;
-        for warning in warnings {
-            warn!(file = %self.config.path.display(), "{warning}");
+        Ok(loaded)
+    }
+
+    /// Reads the file while the daemon runs, and lets the log follow. Whatever the file says, a log file that was moved
+    /// away is opened again.
+    fn load_again(&self, debug: bool, log: &Log) -> anyhow::Result<Loaded> {
+        match self.load(debug) {
+            Ok(loaded) => {
+                log.follow(&loaded.settings.log)?;
+                Ok(loaded)
+            }
+            Err(error) => {
+                if let Err(error) = log.reopen() {
+                    warn!(error = format!("{error:#}"), "The log file stays the old one");
+                }
+                Err(error)
+            }
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
-        runtime.block_on(until_told(settings, log))
     }
 }
 
 /// Runs the daemon; the first signal lets it finish what is on its way, the second one ends it at once.
-async fn until_told(settings: Settings, log: Log) -> anyhow::Result<()> {
+async fn until_told(settings: Settings, reload: mpsc::Sender<()>, reloads: Reloads) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let stop = CancellationToken::new();
-    let daemon = daemon::run(settings, stop.clone());
+    let daemon = daemon::run(settings, reloads, stop.clone());
     tokio::pin!(daemon);
     loop {
         tokio::select! {
@@ -57,13 +84,8 @@ async fn until_told(settings: Settings, log: Log) -> anyhow::Result<()> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             _ = hang_up.recv() => {
-                // The guide's unit sends it on reload, which must not end the daemon.
-                match log.reopen() {
-                    Ok(true) => info!("Log file opened again"),
-                    Ok(false) => {}
-                    Err(error) => warn!(error = format!("{error:#}"), "The log file stays the old one"),
-                }
-                warn!("The configuration is read at the start alone; restart to apply changes");
+                // One that waits already is the same wish.
+                let _ = reload.try_send(());
                 continue;
             }
         }

@@ -3,6 +3,7 @@
 //! Architecture Invariant: opens the configuration and the files of secrets, nothing else; never the network. Either
 //! there are valid [`Settings`], or every [`Problem`] of the file at once.
 
+mod changes;
 mod check;
 mod cloud;
 mod file;
@@ -14,6 +15,7 @@ mod teleport;
 mod template;
 mod upgrade;
 
+pub use changes::Changes;
 pub use check::{Loaded, load};
 pub use problem::{Problem, Problems};
 pub use settings::{

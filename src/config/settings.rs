@@ -81,7 +81,7 @@ pub struct Login {
 }
 
 /// The files that prove who we are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// `tctl auth sign --format=file`, or what `tbot` writes.
     Identity(PathBuf),

@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::config::Limits;
+use crate::daemon::live::Live;
 use crate::daemon::routing::Lookups;
 use crate::daemon::rulebook::RuleBook;
 use crate::daemon::troubles::Troubles;
 use crate::daemon::turns::Turns;
 use crate::domain::card::Cluster;
 use crate::domain::lifecycle::Claim;
-use crate::domain::recipients::RoutingTable;
 use crate::msteams::Teams;
 use crate::telemetry::Metrics;
 use crate::teleport::Client;
@@ -30,7 +30,7 @@ const RETRY_REFUSED_AFTER: Duration = Duration::from_hours(1);
 pub(super) struct Context {
     pub(super) client: Client,
     pub(super) teams: Teams,
-    pub(super) routing: RoutingTable,
+    pub(super) live: Live,
     pub(super) rules: RuleBook,
     pub(super) lookups: Lookups,
     pub(super) cluster: Cluster,
@@ -47,14 +47,15 @@ pub(super) struct Context {
     untold: AtomicBool,
     /// Requests with open cards that the last list did not have.
     hidden: AtomicUsize,
-    started: Timestamp,
+    /// Everything has to be listed and looked at again.
+    pub(super) look_again: Notify,
 }
 
 impl Context {
     pub(super) fn new(
         client: Client,
         teams: Teams,
-        routing: RoutingTable,
+        live: Live,
         cluster: Cluster,
         limits: Limits,
         troubles: Arc<Troubles>,
@@ -64,7 +65,7 @@ impl Context {
         Self {
             client,
             teams,
-            routing,
+            live,
             rules: RuleBook::new(metrics.clone()),
             lookups: Lookups::new(),
             cluster,
@@ -77,7 +78,7 @@ impl Context {
             beats: AtomicU64::new(0),
             untold: AtomicBool::new(false),
             hidden: AtomicUsize::new(0),
-            started: clock::now(),
+            look_again: Notify::new(),
         }
     }
 
@@ -109,9 +110,11 @@ impl Context {
         claim.owner == self.replica
     }
 
-    /// Refusals noted before this moment are tried again: before this process, or some time ago.
+    /// Refusals noted before this moment are tried again: before the configuration was read, or some time ago.
     pub(super) fn retry_refused_before(&self, now: Timestamp) -> Timestamp {
         let ago = SignedDuration::try_from(RETRY_REFUSED_AFTER).unwrap_or(SignedDuration::ZERO);
-        now.checked_sub(ago).unwrap_or(Timestamp::MIN).max(self.started)
+        now.checked_sub(ago)
+            .unwrap_or(Timestamp::MIN)
+            .max(self.live.current().since)
     }
 }

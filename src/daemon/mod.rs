@@ -8,9 +8,11 @@ mod context;
 mod credentials;
 mod deliver;
 mod lanes;
+mod live;
 mod memory;
 mod preload;
 mod reconcile;
+mod reload;
 mod resync;
 mod routing;
 mod rulebook;
@@ -22,4 +24,5 @@ mod troubles;
 mod turns;
 mod waiting;
 
+pub use reload::Reloads;
 pub use run::run;

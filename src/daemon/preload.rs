@@ -1,4 +1,4 @@
-//! Looks up every configured recipient beside the start, so that the first card does not have to wait for it.
+//! Looks up configured recipients beside the work, so that the first card does not have to wait for it.
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -7,13 +7,13 @@ use tracing::info;
 use tracing::warn;
 
 use crate::daemon::context::Context;
+use crate::domain::recipients::Address;
 use crate::msteams::Teams;
 
 /// Look-ups at once; Graph takes 30 requests a second, and a look-up needs up to five.
 const AT_ONCE: usize = 8;
 
-pub(super) async fn preload(context: &Context) {
-    let addresses = context.routing.addresses();
+pub(super) async fn preload(context: &Context, addresses: Vec<Address>) {
     info!(recipients = addresses.len(), "Preloading recipient data...");
     let teams: &Teams = &context.teams;
     let all = addresses.len();

@@ -56,7 +56,7 @@ pub(super) async fn reconcile(
         if let Err(error) = gather(context, id, observed, memory).await {
             return not_now(context, id, memory, &error);
         }
-        let rules = context.rules.current();
+        let (rules, live) = (context.rules.current(), context.live.current());
         let found = tokio::select! {
             () = stop.cancelled() => return Outcome::Interrupted,
             found = recipients(context, observed, memory, &mut decided) => found,
@@ -79,8 +79,9 @@ pub(super) async fn reconcile(
         let work = match plan(facts) {
             Plan::Nothing(Why::NoRecipients) => {
                 context.leave_untold();
-                // A rule that came in between does not know of this request.
-                if !Arc::ptr_eq(&rules, &context.rules.current()) {
+                // A rule or a table that came in between does not know of this request.
+                let same = Arc::ptr_eq(&rules, &context.rules.current());
+                if !(same && Arc::ptr_eq(&live, &context.live.current())) {
                     return Outcome::Again(Duration::ZERO);
                 }
                 warn!(request.id = %id, "No recipients to notify");
@@ -158,7 +159,7 @@ async fn recipients(
         return Ok(Recipients::default());
     }
     let recipients = match memory.record().and_then(|record| record.named.as_deref()) {
-        Some([]) => context.routing.recipients(request),
+        Some([]) => context.live.current().routing.recipients(request),
         Some(named) => Recipients::of(named.iter().map(String::as_str)),
         None => {
             let route = match decided.take() {

@@ -94,7 +94,7 @@ pub(super) async fn route(context: &Context, request: &AccessRequest, failures: 
             None => Vec::new(),
         }
     };
-    let route = Route::new(matching, &context.routing, request);
+    let route = Route::new(matching, &context.live.current().routing, request);
     debug!(
         request.id = %request.id, source = route.source.as_str(), recipients = route.recipients.addresses.len(),
         "Access request routed"

@@ -20,7 +20,10 @@ use crate::config::{HostPort, Settings};
 use crate::daemon::context::Context;
 use crate::daemon::credentials;
 use crate::daemon::lanes::Lanes;
+use crate::daemon::live::Live;
 use crate::daemon::preload::preload;
+use crate::daemon::reload;
+use crate::daemon::reload::Reloads;
 use crate::daemon::resync::resync;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::troubles::Troubles;
@@ -44,17 +47,18 @@ const AFTER_AN_END: Duration = Duration::from_secs(1);
 /// What became of listing everything.
 type Listed = Result<Option<Timestamp>, Error>;
 
-/// Runs the daemon until `stop` is cancelled; then finishes what is on its way.
+/// Runs the daemon until `stop` is cancelled; then finishes what is on its way. Meanwhile takes up new settings.
 ///
 /// # Errors
 /// What keeps the daemon from starting, or what ended it although it should have gone on.
-pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) -> anyhow::Result<()> {
+    let in_force = settings.clone();
     let Settings {
         preload: preloading,
         diagnostics,
         teleport,
         microsoft,
-        routing,
+        routing: _,
         log: _,
         fail_fast,
         limits,
@@ -78,7 +82,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let context = Context::new(
         client.clone(),
         teams.clone(),
-        routing,
+        Live::new(&in_force),
         cluster,
         limits.clone(),
         troubles,
@@ -96,8 +100,11 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     tasks.service("watch", watch.run(client, limits.clone(), sender));
     if preloading {
         let context = Arc::clone(&context);
-        tasks.errand("preload", async move { preload(&context).await });
+        let addresses = in_force.routing.addresses();
+        tasks.errand("preload", async move { preload(&context, addresses).await });
     }
+    let reload = reload::serve(reloads, in_force, Arc::clone(&context), tasks.clone(), health.clone());
+    tasks.service("reload", reload);
     let dispatcher = Dispatcher {
         context,
         lanes,
@@ -237,6 +244,7 @@ impl Dispatcher {
                     }
                 }
                 _ = timer.tick() => self.list(&sender, Duration::ZERO),
+                () = self.context.look_again.notified() => self.list(&sender, Duration::ZERO),
             }
         }
     }

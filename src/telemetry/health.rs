@@ -53,6 +53,11 @@ impl Health {
         self.state().resynced = true;
     }
 
+    /// Tells whether everything was listed and compared once, which is when the start is over.
+    pub fn has_started(&self) -> bool {
+        self.state().resynced
+    }
+
     /// Says what is stuck, if anything is.
     pub(super) fn live(&self) -> Result<(), String> {
         let turned = self.state().turned;

@@ -10,6 +10,19 @@ pub fn ready() {
     tell(&[NotifyState::Ready, NotifyState::Status("Watching access requests")]);
 }
 
+/// The configuration is read again; [`reloaded`] has to follow.
+pub fn reloading() {
+    // Without the time, a manager that asked for the reload could not tell whether this is its answer.
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell(&[NotifyState::Reloading, now]);
+    }
+}
+
+/// The configuration was read again, well or not.
+pub fn reloaded() {
+    tell(&[NotifyState::Ready]);
+}
+
 /// A sign of life.
 pub fn alive() {
     tell(&[NotifyState::Watchdog]);

@@ -122,6 +122,20 @@ async fn rules_are_counted_with_those_that_cannot_be_understood() {
     town.finish().await;
 }
 
+#[tokio::test]
+async fn configurations_that_are_read_again_are_counted() {
+    let mut town = Town::build().await;
+    let address = start(&mut town).await;
+    let good = town.load(&format!("diag_addr = \":0\"\n{}", town.config()));
+    town.daemon().reload(good).await;
+    town.daemon().reload(town.load("[teleport]")).await;
+    for outcome in ["done", "refused"] {
+        let line = format!("teleport_msteams_reloads_total{{outcome=\"{outcome}\"}} 1");
+        until(&address, "/metrics", |_, text| text.lines().any(|found| found == line)).await;
+    }
+    town.finish().await;
+}
+
 /// Reads when the credentials end, as the log says.
 fn expiry(log: &str) -> i64 {
     let line = log.lines().find(|line| line.contains("Credentials loaded")).unwrap();

@@ -16,6 +16,7 @@ mod outages;
 mod process;
 mod recipients;
 mod reconnect;
+mod reload;
 mod renewal;
 mod requests;
 mod roads;

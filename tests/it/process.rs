@@ -98,7 +98,7 @@ async fn the_first_signal_finishes_what_is_on_its_way() {
         .get("messages")
         .map_or(0, |messages| messages.split(',').count());
     assert_eq!(noted, town.tenant.cards().len());
-    assert!(log.contains("The configuration is read at the start alone"), "{log}");
+    assert!(log.contains("Configuration read again"), "{log}");
     assert!(log.contains("Successfully shut down"), "{log}");
 
     let running = start(&town, &town.config()).await;
@@ -194,24 +194,25 @@ async fn a_log_file_that_was_moved_away_is_opened_again() {
     assert_eq!(running.status().await, Some(0));
     let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
     assert!(text("log.1").contains("Plugin is ready"), "{}", text("log.1"));
-    assert!(text("log").contains("Log file opened again"), "{}", text("log"));
+    assert!(text("log").contains("Configuration read again"), "{}", text("log"));
     assert!(text("log").contains("Successfully shut down"), "{}", text("log"));
     assert!(!text("log").contains("Plugin is ready"));
 }
 
-/// Waits until the manager is told this.
-async fn hears(manager: &tokio::net::UnixDatagram, wanted: &str) {
+/// Waits until the manager is told this, and returns the whole message.
+pub(crate) async fn hears(manager: &tokio::net::UnixDatagram, wanted: &str) -> String {
     let hearing = async {
         let mut message = [0; 512];
         loop {
             let length = manager.recv(&mut message).await.unwrap();
-            if String::from_utf8_lossy(&message[..length]).contains(wanted) {
-                return;
+            let message = String::from_utf8_lossy(&message[..length]);
+            if message.contains(wanted) {
+                return message.into_owned();
             }
         }
     };
     let heard = tokio::time::timeout(std::time::Duration::from_secs(20), hearing).await;
-    assert!(heard.is_ok(), "the manager never heard {wanted}");
+    heard.unwrap_or_else(|_| panic!("the manager never heard {wanted}"))
 }
 
 #[tokio::test]

@@ -4,10 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use teleport_msteams::config::Settings;
+use teleport_msteams::config::{Loaded, Problems, Settings};
 use teleport_msteams::daemon;
+use teleport_msteams::daemon::Reloads;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
@@ -21,6 +22,9 @@ pub(crate) struct Daemon {
     ended: JoinHandle<anyhow::Result<()>>,
     stop: CancellationToken,
     log: Log,
+    /// What the daemon finds when it reads its configuration again, and how it is asked to.
+    next: Arc<Mutex<Option<anyhow::Result<Loaded>>>>,
+    reload: mpsc::Sender<()>,
 }
 
 /// The lines of one daemon.
@@ -47,13 +51,38 @@ impl Daemon {
             .build()
             .unwrap();
         let stop = CancellationToken::new();
-        let ended = runtime.spawn(daemon::run(settings, stop.clone()));
+        let next: Arc<Mutex<Option<anyhow::Result<Loaded>>>> = Arc::default();
+        let found = Arc::clone(&next);
+        let (reload, reloads) = Reloads::new(move || found.lock().unwrap().take().unwrap());
+        let ended = runtime.spawn(daemon::run(settings, reloads, stop.clone()));
         Self {
             runtime: Some(runtime),
             ended,
             stop,
             log,
+            next,
+            reload,
         }
+    }
+
+    /// Lets it read its configuration again, as SIGHUP does, and waits until it has.
+    pub(crate) async fn reload(&self, found: Result<Loaded, Problems>) {
+        let (good, said) = match &found {
+            Ok(_) => (true, "Configuration read again"),
+            Err(_) => (false, "The configuration could not be read again"),
+        };
+        let times = || self.log().matches(said).count();
+        let before = times();
+        *self.next.lock().unwrap() = Some(found.map_err(Into::into));
+        self.reload.send(()).await.unwrap();
+        let mut written = self.log.written.subscribe();
+        let waiting = async {
+            while times() == before {
+                written.changed().await.unwrap();
+            }
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await;
+        assert!(waited.is_ok(), "no reload, good: {good}\n{}", self.log());
     }
 
     /// Ends it as SIGKILL would: nothing is finished, nothing is noted.

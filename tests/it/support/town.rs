@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use teleport_msteams::config;
 use teleport_msteams::config::Limits;
-use teleport_msteams::config::Settings;
+use teleport_msteams::config::{Loaded, Problems, Settings};
 use teleport_msteams::msteams;
 use teleport_msteams::teleport;
 use tempfile::TempDir;
@@ -125,11 +125,16 @@ impl Town {
 
     /// Reads a configuration as `start` does, with pauses that suit a test.
     pub(crate) fn settings(&self, config: &str) -> Settings {
+        self.load(config).unwrap().settings
+    }
+
+    /// Reads a configuration that may be wrong.
+    pub(crate) fn load(&self, config: &str) -> Result<Loaded, Problems> {
         let file = self.folder.path().join("teleport-msteams.toml");
         fs::write(&file, config).unwrap();
-        let loaded = config::load(&file, &|_| None).unwrap();
+        let Loaded { settings, warnings } = config::load(&file, &|_| None)?;
         let milliseconds = Duration::from_millis;
-        Settings {
+        let settings = Settings {
             limits: Limits {
                 microsoft_timeout: milliseconds(1_000),
                 microsoft_first_pause: milliseconds(10),
@@ -145,8 +150,9 @@ impl Town {
                 drain: milliseconds(5_000),
                 ..Limits::default()
             },
-            ..loaded.settings
-        }
+            ..settings
+        };
+        Ok(Loaded { settings, warnings })
     }
 
     /// Starts a daemon with the usual configuration, and waits until it is ready.

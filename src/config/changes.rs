@@ -1,0 +1,97 @@
+//! What becomes of a configuration that is read again while the program runs.
+
+use crate::config::{Credentials, Endpoints, MicrosoftSettings, Settings, TeleportSettings};
+
+/// What a new configuration changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Keys whose new value is in force now.
+    pub taken_up: Vec<&'static str>,
+    /// Keys whose new value takes effect after a restart.
+    pub after_restart: Vec<&'static str>,
+}
+
+impl Settings {
+    /// Takes up what may change while the program runs, and tells what did and what has to wait.
+    pub fn take_up(&mut self, new: Self) -> Changes {
+        let Self {
+            preload,
+            diagnostics,
+            teleport,
+            microsoft,
+            routing,
+            log,
+            // Of the environment and of the program, not of the file.
+            fail_fast: _,
+            limits: _,
+        } = new;
+        let mut changes = Changes::default();
+        changes.fixed("diag_addr", self.diagnostics == diagnostics);
+        changes.teleport(&self.teleport, &teleport);
+        changes.microsoft(&self.microsoft, &microsoft);
+        changes.live("preload", &mut self.preload, preload);
+        changes.live("role_to_recipients", &mut self.routing, routing);
+        changes.live("log", &mut self.log, log);
+        changes
+    }
+}
+
+impl Changes {
+    fn live<T: PartialEq>(&mut self, key: &'static str, in_force: &mut T, new: T) {
+        if *in_force != new {
+            *in_force = new;
+            self.taken_up.push(key);
+        }
+    }
+
+    fn fixed(&mut self, key: &'static str, same: bool) {
+        if !same {
+            self.after_restart.push(key);
+        }
+    }
+
+    fn teleport(&mut self, in_force: &TeleportSettings, new: &TeleportSettings) {
+        let TeleportSettings {
+            address,
+            credentials,
+            refresh,
+            // Of the environment, which stays as it was at the start.
+            upgrade: _,
+            proxy: _,
+            web_authorities: _,
+        } = new;
+        let key = match credentials {
+            Credentials::Identity(_) => "teleport.identity",
+            Credentials::Tls { .. } => "teleport.client_key, client_crt or root_cas",
+        };
+        self.fixed("teleport.addr", in_force.address == *address);
+        self.fixed(key, in_force.credentials == *credentials);
+        let refresh_keys = "teleport.refresh_identity or refresh_identity_interval";
+        self.fixed(refresh_keys, in_force.refresh == *refresh);
+    }
+
+    fn microsoft(&mut self, in_force: &MicrosoftSettings, new: &MicrosoftSettings) {
+        let MicrosoftSettings {
+            app_id,
+            app_secret,
+            tenant_id,
+            teams_app_id,
+            endpoints,
+        } = new;
+        self.fixed("msapi.app_id", in_force.app_id == *app_id);
+        self.fixed("msapi.tenant_id", in_force.tenant_id == *tenant_id);
+        self.fixed("msapi.teams_app_id", in_force.teams_app_id == *teams_app_id);
+        let Endpoints {
+            login,
+            graph,
+            bot,
+            graph_scope,
+            bot_scope,
+        } = endpoints;
+        let old = &in_force.endpoints;
+        let same = (&old.login, &old.graph, &old.bot, &old.graph_scope, &old.bot_scope)
+            == (login, graph, bot, graph_scope, bot_scope);
+        self.fixed("msapi.cloud, region or endpoints", same);
+        self.fixed("msapi.app_secret", in_force.app_secret == *app_secret);
+    }
+}

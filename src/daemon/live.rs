@@ -1,0 +1,47 @@
+//! What may change while the daemon runs.
+//!
+//! Architecture Invariant: whoever wants to know takes the whole at once and lets go of it soon; nobody holds a lock, and
+//! nobody sees half of a change.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::config::Settings;
+use crate::domain::recipients::RoutingTable;
+
+/// The part of the settings that is in force until the configuration is read again.
+#[derive(Debug)]
+pub(super) struct InForce {
+    pub(super) routing: RoutingTable,
+    /// When it was read.
+    pub(super) since: Timestamp,
+}
+
+#[derive(Debug)]
+pub(super) struct Live(watch::Sender<Arc<InForce>>);
+
+impl Live {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self(watch::Sender::new(Arc::new(InForce::of(settings))))
+    }
+
+    pub(super) fn current(&self) -> Arc<InForce> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    pub(super) fn replace(&self, settings: &Settings) {
+        self.0.send_replace(Arc::new(InForce::of(settings)));
+    }
+}
+
+impl InForce {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            routing: settings.routing.clone(),
+            since: clock::now(),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Takes up a configuration that was changed, without a restart.
+//!
+//! A reload does what a restart would do, but loses nothing on its way: the stream of events is not touched, and the same
+//! comparison as after a connect brings everything in line with the new settings.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::config::{Changes, Loaded, Problems, Settings};
+use crate::daemon::context::Context;
+use crate::daemon::preload::preload;
+use crate::daemon::tasks::Tasks;
+use crate::domain::recipients::Address;
+use crate::telemetry::{Health, systemd};
+
+/// How the daemon learns that its configuration was changed, and how it reads it.
+pub struct Reloads {
+    asked: mpsc::Receiver<()>,
+    read: Read,
+}
+
+/// Reads the configuration, and takes up of it what is not the daemon's.
+type Read = Box<dyn FnMut() -> anyhow::Result<Loaded> + Send>;
+
+impl Reloads {
+    /// Reads with `read` after each message to the sender. A message that finds another one waiting is the same wish, and
+    /// may be dropped.
+    pub fn new(read: impl FnMut() -> anyhow::Result<Loaded> + Send + 'static) -> (mpsc::Sender<()>, Self) {
+        let (sender, asked) = mpsc::channel(1);
+        let read = Box::new(read);
+        (sender, Self { asked, read })
+    }
+
+    /// The configuration stays as it is.
+    pub fn never() -> Self {
+        Self::new(|| anyhow::bail!("nobody asks")).1
+    }
+}
+
+/// Takes up new settings whenever somebody asks for it.
+pub(super) async fn serve(
+    mut reloads: Reloads,
+    mut in_force: Settings,
+    context: Arc<Context>,
+    tasks: Tasks,
+    health: Health,
+) -> Infallible {
+    while reloads.asked.recv().await.is_some() {
+        // Before, the manager waits for the start itself.
+        let tell = health.has_started();
+        if tell {
+            systemd::reloading();
+        }
+        let read = (reloads.read)();
+        context.metrics.reloaded(read.is_ok());
+        match read {
+            Ok(loaded) => take_up(loaded, &mut in_force, &context, &tasks),
+            Err(error) => refuse(&error),
+        }
+        if tell {
+            systemd::reloaded();
+        }
+    }
+    std::future::pending().await
+}
+
+fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, tasks: &Tasks) {
+    let Loaded { settings, warnings } = loaded;
+    let known: HashSet<Address> = if in_force.preload {
+        in_force.routing.addresses().into_iter().collect()
+    } else {
+        HashSet::new()
+    };
+    let Changes {
+        taken_up,
+        after_restart,
+    } = in_force.take_up(settings);
+    context.live.replace(in_force);
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    info!(changed = taken_up.join(", "), "Configuration read again");
+    for key in after_restart {
+        warn!(key, "{key} has changed; this takes effect after a restart");
+    }
+    if in_force.preload {
+        let mut new = in_force.routing.addresses();
+        new.retain(|address| !known.contains(address));
+        if !new.is_empty() {
+            let context = Arc::clone(context);
+            tasks.errand("preload", async move { preload(&context, new).await });
+        }
+    }
+    // Requests that nobody was told of may have recipients now, and pending ones may have more.
+    context.look_again.notify_one();
+}
+
+/// Says what is wrong, a line for each problem, as at the start.
+fn refuse(error: &anyhow::Error) {
+    if let Some(Problems { file, list }) = error.downcast_ref() {
+        for problem in list {
+            error!(file = %file.display(), "{problem}");
+        }
+    } else {
+        error!("{error:#}");
+    }
+    warn!("The configuration could not be read again; nothing was changed");
+}

@@ -1,0 +1,230 @@
+//! A configuration that changes while the daemon runs.
+
+use std::fs;
+
+use serde_json::Value;
+use tokio::net::UnixDatagram;
+
+use crate::process::hears;
+use crate::support::{ALICE, BOB, Program, Town};
+use crate::world::cluster::{Draft, Verdict};
+
+const CAROL: &str = "carol@example.com";
+
+fn dev() -> Draft {
+    Draft {
+        roles: vec!["dev".to_owned()],
+        ..Draft::default()
+    }
+}
+
+#[tokio::test]
+async fn the_next_request_goes_to_the_new_recipients_and_old_cards_stay_true() {
+    let town = Town::start().await;
+    let id = town.cluster.create(dev());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED"]).await;
+    let pending = town.cluster.create(dev());
+    town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+    town.settled(&pending).await;
+
+    let found = town.load(&town.config_for(&format!("\"*\" = \"{BOB}\"")));
+    town.daemon().reload(found).await;
+    // What waits for a decision reaches those who are new, as after a restart; Alice keeps her card.
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&pending).await;
+    let next = town.cluster.create(dev());
+    town.sees(BOB, &["PENDING", "PENDING"]).await;
+    town.settled(&next).await;
+    town.cluster.review(&pending, "bob", Verdict::Deny, "no");
+    town.sees(ALICE, &["APPROVED", "DENIED"]).await;
+    town.sees(BOB, &["DENIED", "PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_pending_request_that_nobody_was_told_of_is_routed_again() {
+    let mut town = Town::build().await;
+    town.start_daemon_with(&town.config_for("\"*\" = []")).await;
+    town.cluster.create(dev());
+    town.daemon().says("No recipients to notify").await;
+    let found = town.load(&town.config_for(&format!("\"*\" = \"{BOB}\"")));
+    town.daemon().reload(found).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_burst_while_the_configuration_is_read_again_and_again_loses_nothing_and_tells_nobody_twice() {
+    let town = Town::start().await;
+    let mut ids = Vec::new();
+    for round in 0..4 {
+        for _ in 0..3 {
+            ids.push(town.cluster.create(dev()));
+        }
+        let recipients = if round % 2 == 0 { CAROL } else { BOB };
+        let found = town.load(&town.config_for(&format!("\"*\" = [\"{ALICE}\", \"{recipients}\"]")));
+        town.daemon().reload(found).await;
+    }
+    town.sees(ALICE, &["PENDING"; 12]).await;
+    // Each of the two was among the recipients while all but the last requests were pending, and Bob still is.
+    town.sees(BOB, &["PENDING"; 12]).await;
+    for id in &ids {
+        town.settled(id).await;
+        town.cluster.review(id, "alice", Verdict::Approve, "ok");
+    }
+    town.sees(ALICE, &["APPROVED"; 12]).await;
+    town.sees(BOB, &["APPROVED"; 12]).await;
+    for id in &ids {
+        town.settled(id).await;
+    }
+    let carol = town.chat(CAROL).len();
+    assert!(carol <= 12, "{carol}");
+    town.sees(CAROL, &vec!["APPROVED"; carol]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_wrong_file_changes_nothing_and_each_problem_is_a_line() {
+    let town = Town::start().await;
+    let wrong = town.config_for(&format!("dba = \"{BOB}\"\nops = 7\n[log]\nseverity = \"loud\""));
+    town.daemon().reload(town.load(&wrong)).await;
+    let log = town.daemon().log();
+    for part in [
+        "role_to_recipients.\"*\": is missing",
+        "role_to_recipients.\"ops\": expected recipients, got the number 7",
+        "log.severity: \"loud\" is not a severity",
+    ] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(part)).collect();
+        assert!(lines.len() == 1 && lines[0].contains("ERROR"), "{part}\n{log}");
+    }
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.daemon().reload(town.load(&town.config())).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn what_cannot_change_while_it_runs_is_named_and_the_rest_is_taken_up() {
+    let town = Town::start().await;
+    let options = town.tenant.options();
+    let config = town.config_for(&format!("\"*\" = \"{BOB}\""));
+    let changed = format!("diag_addr = \":0\"\n{config}")
+        .replace(&town.cluster.address(), "teleport.example.com:443")
+        .replace("/identity\"", "/other\"\nrefresh_identity_interval = \"5m\"")
+        .replace(&options.app_id, "other-app")
+        .replace(&options.tenant_id, "other-tenant")
+        .replace(&options.teams_app_id, "other-teams-app")
+        .replace(
+            "[msapi.endpoints]",
+            "[msapi.endpoints]\nbot = \"https://bot.example.com\"",
+        )
+        .replace(&format!("bot = \"{}\"", town.tenant.bot()), "");
+    town.daemon().reload(town.load(&changed)).await;
+    for key in [
+        "diag_addr",
+        "teleport.addr",
+        "teleport.identity",
+        "teleport.refresh_identity or refresh_identity_interval",
+        "msapi.app_id",
+        "msapi.tenant_id",
+        "msapi.teams_app_id",
+        "msapi.cloud, region or endpoints",
+    ] {
+        let line = format!("{key} has changed; this takes effect after a restart");
+        town.daemon().says(&line).await;
+    }
+    assert!(town.daemon().log().contains("changed=\"role_to_recipients\""));
+    town.cluster.create(Draft::default());
+    town.sees(BOB, &["PENDING"]).await;
+    // As it was at the start, it is nothing to tell of.
+    town.daemon().reload(town.load(&config)).await;
+    let log = town.daemon().log();
+    assert_eq!(log.matches("takes effect after a restart").count(), 8, "{log}");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn new_recipients_are_looked_up_once_the_file_asks_for_it() {
+    let town = Town::start().await;
+    let config = format!("preload = true\n{}", town.config_for(&format!("\"*\" = \"{ALICE}\"")));
+    town.daemon().reload(town.load(&config)).await;
+    town.daemon().says("Recipient data preloaded and cached.").await;
+    assert_eq!(town.daemon().log().matches("Recipient found").count(), 1);
+    let mut changes = town.tenant.changes();
+    let config = config.replace(ALICE, CAROL);
+    town.daemon().reload(town.load(&config)).await;
+    // She does not have the app yet.
+    while town.tenant.standing(&town.people["Carol"]) != "ok" {
+        changes.changed().await.unwrap();
+    }
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn the_log_changes_its_place_its_form_and_its_severity_and_the_manager_hears_of_it() {
+    let town = Town::build().await;
+    let path = |name: &str| town.folder.path().join(name);
+    let text = |name: &str| fs::read_to_string(path(name)).unwrap();
+    let manager = UnixDatagram::bind(path("notify")).unwrap();
+    let config = |log: &str| fs::write(path("config.toml"), format!("{}\n[log]\n{log}\n", town.config())).unwrap();
+    config(&format!("output = {:?}", path("first")));
+    let running = Program::new(&["start", "--config", path("config.toml").to_str().unwrap()])
+        .env("NOTIFY_SOCKET", path("notify"))
+        .start();
+    hears(&manager, "READY=1").await;
+
+    config(&format!(
+        "output = {:?}\nformat = \"json\"\nseverity = \"debug\"",
+        path("second")
+    ));
+    running.signal("-HUP").await;
+    let reloading = hears(&manager, "RELOADING=1").await;
+    let since: u64 = reloading
+        .split("MONOTONIC_USEC=")
+        .nth(1)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    assert!(since > 0);
+    hears(&manager, "READY=1").await;
+    town.cluster.create(dev());
+    town.sees(ALICE, &["PENDING"]).await;
+
+    // A log that cannot be written is a wrong configuration; nothing of it is taken up.
+    config(&format!("output = {:?}", path("no/such/folder/log")));
+    running.signal("-HUP").await;
+    hears(&manager, "RELOADING=1").await;
+    hears(&manager, "READY=1").await;
+    config(&format!("output = {:?}\nseverity = \"warn\"", path("third")));
+    running.signal("-HUP").await;
+    hears(&manager, "RELOADING=1").await;
+    hears(&manager, "READY=1").await;
+    running.signal("-TERM").await;
+    assert_eq!(running.status().await, Some(0));
+
+    let first = text("first");
+    assert!(
+        first.contains("Plugin is ready") && !first.contains("Configuration read again"),
+        "{first}"
+    );
+    let second = text("second");
+    let lines: Vec<Value> = second.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let has = |level: &str, part: &str| {
+        let mut lines = lines.iter();
+        lines.any(|line| line["level"] == level && line["message"].as_str().unwrap().contains(part))
+    };
+    assert!(has("INFO", "Configuration read again"), "{second}");
+    assert!(has("DEBUG", "Access request routed"), "{second}");
+    assert!(has("ERROR", "could not open the log file"), "{second}");
+    assert!(has("WARN", "nothing was changed"), "{second}");
+    // What is told of the last reload and of the end is below that severity.
+    assert_eq!(text("third"), "");
+    let secret = &town.tenant.options().app_secret;
+    assert!(!first.contains(secret) && !second.contains(secret));
+}
