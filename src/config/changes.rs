@@ -28,7 +28,7 @@ impl Settings {
         let mut changes = Changes::default();
         changes.fixed("diag_addr", self.diagnostics == diagnostics);
         changes.teleport(&self.teleport, &teleport);
-        changes.microsoft(&self.microsoft, &microsoft);
+        changes.microsoft(&mut self.microsoft, microsoft);
         changes.live("preload", &mut self.preload, preload);
         changes.live("role_to_recipients", &mut self.routing, routing);
         changes.live("log", &mut self.log, log);
@@ -70,7 +70,7 @@ impl Changes {
         self.fixed(refresh_keys, in_force.refresh == *refresh);
     }
 
-    fn microsoft(&mut self, in_force: &MicrosoftSettings, new: &MicrosoftSettings) {
+    fn microsoft(&mut self, in_force: &mut MicrosoftSettings, new: MicrosoftSettings) {
         let MicrosoftSettings {
             app_id,
             app_secret,
@@ -78,20 +78,20 @@ impl Changes {
             teams_app_id,
             endpoints,
         } = new;
-        self.fixed("msapi.app_id", in_force.app_id == *app_id);
-        self.fixed("msapi.tenant_id", in_force.tenant_id == *tenant_id);
-        self.fixed("msapi.teams_app_id", in_force.teams_app_id == *teams_app_id);
+        self.fixed("msapi.app_id", in_force.app_id == app_id);
+        self.fixed("msapi.tenant_id", in_force.tenant_id == tenant_id);
+        self.fixed("msapi.teams_app_id", in_force.teams_app_id == teams_app_id);
         let Endpoints {
             login,
             graph,
             bot,
             graph_scope,
             bot_scope,
-        } = endpoints;
+        } = &endpoints;
         let old = &in_force.endpoints;
         let same = (&old.login, &old.graph, &old.bot, &old.graph_scope, &old.bot_scope)
             == (login, graph, bot, graph_scope, bot_scope);
         self.fixed("msapi.cloud, region or endpoints", same);
-        self.fixed("msapi.app_secret", in_force.app_secret == *app_secret);
+        self.live("msapi.app_secret", &mut in_force.app_secret, app_secret);
     }
 }

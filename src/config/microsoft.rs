@@ -1,13 +1,14 @@
 //! The `[msapi]` table: the app in Microsoft's cloud.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use toml::Value;
 use url::{Host, Url};
 
 use crate::config::cloud::CLOUDS;
 use crate::config::file::{Notes, Section};
-use crate::config::{Endpoints, MicrosoftSettings};
+use crate::config::{AppSecret, Endpoints, MicrosoftSettings};
 use crate::secret::Secret;
 
 /// Longest secret that is read from a file, in bytes; the Go plugin's bound.
@@ -63,7 +64,7 @@ fn secret(
     section: &mut Section<'_>,
     environment: &dyn Fn(&str) -> Option<String>,
     notes: &mut Notes,
-) -> Option<Secret> {
+) -> Option<AppSecret> {
     let key = section.key("app_secret");
     let remedy = "write the value of a client secret, the path of a file with it, or env:NAME";
     let text = match section.value("app_secret") {
@@ -74,25 +75,58 @@ fn secret(
         }
         None => "",
     };
+    let file = text.starts_with('/').then(|| PathBuf::from(text));
     let found = if text.is_empty() {
         Err("is missing".to_owned())
     } else if let Some(name) = text.strip_prefix("env:") {
-        environment(name).ok_or_else(|| format!("the variable {name} is not set"))
-    } else if text.starts_with('/') {
-        fs::read(text)
-            .map_err(|error| format!("{text} cannot be read: {error}"))
-            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| format!("{text} is not text")))
+        let found = environment(name).ok_or_else(|| format!("the variable {name} is not set"));
+        found.and_then(|text| usable(&text))
+    } else if let Some(file) = &file {
+        secret_in(file)
     } else {
-        Ok(text.to_owned())
+        usable(text)
     };
-    let problem = match found {
-        Ok(secret) if secret.len() > LONGEST_SECRET => format!("is longer than {LONGEST_SECRET} bytes"),
-        Ok(secret) if secret.trim().is_empty() => "is empty where it points to".to_owned(),
-        Ok(secret) => return Some(Secret::new(secret.trim())),
-        Err(problem) => problem,
-    };
-    notes.problem(key, problem, remedy);
-    None
+    match found {
+        Ok(value) => Some(AppSecret { value, file }),
+        Err(problem) => {
+            notes.problem(key, problem, remedy);
+            None
+        }
+    }
+}
+
+impl AppSecret {
+    /// Reads the file again; nothing if there is none, or if it says the same.
+    ///
+    /// # Errors
+    /// Why the file cannot be used, which never tells what is in it.
+    pub fn renewed(&self) -> Result<Option<Self>, String> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        let value = secret_in(file)?;
+        let renewed = Self {
+            value,
+            file: Some(file.clone()),
+        };
+        Ok(Some(renewed).filter(|renewed| renewed != self))
+    }
+}
+
+fn secret_in(file: &Path) -> Result<Secret, String> {
+    let shown = file.display();
+    let bytes = fs::read(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    usable(&String::from_utf8(bytes).map_err(|_| format!("{shown} is not text"))?)
+}
+
+fn usable(text: &str) -> Result<Secret, String> {
+    if text.len() > LONGEST_SECRET {
+        Err(format!("is longer than {LONGEST_SECRET} bytes"))
+    } else if text.trim().is_empty() {
+        Err("is empty where it points to".to_owned())
+    } else {
+        Ok(Secret::new(text.trim()))
+    }
 }
 
 fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> {

@@ -19,7 +19,7 @@ pub use changes::Changes;
 pub use check::{Loaded, load};
 pub use problem::{Problem, Problems};
 pub use settings::{
-    Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings, Proxy,
-    ProxyKind, Settings, TeleportSettings, Upgrade,
+    AppSecret, Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings,
+    Proxy, ProxyKind, Settings, TeleportSettings, Upgrade,
 };
 pub use template::Template;

@@ -97,11 +97,18 @@ pub enum Credentials {
 #[derive(Clone, Debug)]
 pub struct MicrosoftSettings {
     pub app_id: String,
-    pub app_secret: Secret,
+    pub app_secret: AppSecret,
     pub tenant_id: String,
     /// The id in the Teams app's manifest, which the catalog calls `externalId`.
     pub teams_app_id: String,
     pub endpoints: Endpoints,
+}
+
+/// The secret of the app, and the file that it was read from, where it may be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppSecret {
+    pub value: Secret,
+    pub file: Option<PathBuf>,
 }
 
 /// Where Microsoft's services are, and what tokens for them are asked with.
@@ -167,6 +174,8 @@ pub struct Limits {
     /// The pause before a failed delivery is planned again; it doubles up to `again_longest_pause`.
     pub again_first_pause: Duration,
     pub again_longest_pause: Duration,
+    /// How often the file of the app's secret is looked at.
+    pub secret_look_every: Duration,
     /// How often everything is listed and compared, beside after every connect.
     pub resync_every: Duration,
     /// How long deliveries in flight may take after the first signal to stop.
@@ -227,6 +236,7 @@ impl Default for Limits {
             standing_still: Duration::from_secs(5),
             again_first_pause: Duration::from_secs(5),
             again_longest_pause: Duration::from_mins(5),
+            secret_look_every: Duration::from_secs(10),
             resync_every: Duration::from_mins(10),
             drain: Duration::from_secs(15),
         }

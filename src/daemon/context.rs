@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
@@ -47,6 +47,8 @@ pub(super) struct Context {
     untold: AtomicBool,
     /// Requests with open cards that the last list did not have.
     hidden: AtomicUsize,
+    /// Changes when requests that wait should be tried at once.
+    pub(super) worth_a_try: watch::Sender<()>,
     /// Everything has to be listed and looked at again.
     pub(super) look_again: Notify,
 }
@@ -78,6 +80,7 @@ impl Context {
             beats: AtomicU64::new(0),
             untold: AtomicBool::new(false),
             hidden: AtomicUsize::new(0),
+            worth_a_try: watch::Sender::new(()),
             look_again: Notify::new(),
         }
     }

@@ -206,6 +206,7 @@ impl Lanes {
             let Some((observed, mut memory, stop)) = self.take(&id) else {
                 return;
             };
+            let mut worth_a_try = self.context.worth_a_try.subscribe();
             // Boxed, since only those whose turn it is come here, and all others would keep room for it while they wait.
             let reconciled = Box::pin(reconcile(&self.context, &id, &observed, &mut memory, turn, &stop));
             let pause = match reconciled.await {
@@ -221,6 +222,8 @@ impl Lanes {
             };
             tokio::select! {
                 () = sleep(pause) => {}
+                // The sender lives as long as the context.
+                _ = worth_a_try.changed() => {}
                 () = stop.cancelled() => {}
             }
             self.give_back(&id, memory, Some(observed));

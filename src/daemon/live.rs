@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::config::Settings;
+use crate::config::{AppSecret, Settings};
 use crate::domain::recipients::RoutingTable;
 
 /// The part of the settings that is in force until the configuration is read again.
 #[derive(Debug)]
 pub(super) struct InForce {
     pub(super) routing: RoutingTable,
+    pub(super) app_secret: AppSecret,
     /// When it was read.
     pub(super) since: Timestamp,
 }
@@ -32,6 +33,11 @@ impl Live {
         Arc::clone(&self.0.borrow())
     }
 
+    /// Sees every change from now on.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<InForce>> {
+        self.0.subscribe()
+    }
+
     pub(super) fn replace(&self, settings: &Settings) {
         self.0.send_replace(Arc::new(InForce::of(settings)));
     }
@@ -41,6 +47,7 @@ impl InForce {
     fn of(settings: &Settings) -> Self {
         Self {
             routing: settings.routing.clone(),
+            app_secret: settings.microsoft.app_secret.clone(),
             since: clock::now(),
         }
     }

@@ -17,6 +17,7 @@ mod resync;
 mod routing;
 mod rulebook;
 mod run;
+mod secret;
 mod settling;
 mod tasks;
 mod trouble;

@@ -25,6 +25,7 @@ use crate::daemon::preload::preload;
 use crate::daemon::reload;
 use crate::daemon::reload::Reloads;
 use crate::daemon::resync::resync;
+use crate::daemon::secret;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::troubles::Troubles;
 use crate::domain::card;
@@ -93,6 +94,8 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     metrics.read_from(readings(&lanes, &teams));
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
     tasks.service("tokens", async move { teams.renew_tokens().await });
+    tasks.service("secret", secret::follow(Arc::clone(&context)));
+    tasks.service("recovery", secret::try_waiting(Arc::clone(&context)));
     tasks.service(
         "credentials",
         credentials::follow(client.keyring().clone(), teleport.refresh, metrics),

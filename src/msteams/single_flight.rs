@@ -3,6 +3,7 @@
 //! Architecture Invariant: knows nothing of what is fetched. Whoever asks while a fetch runs shares its outcome, good or
 //! bad; nobody fetches behind a failure that came while they waited.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,10 +15,14 @@ pub(crate) struct SingleFlight<T> {
     held: Mutex<Option<T>>,
     /// Held by whoever fetches, with the last failure.
     turn: tokio::sync::Mutex<Option<Failure>>,
+    /// Grows when earlier failures say nothing any more.
+    age: AtomicU64,
 }
 
 struct Failure {
     at: Instant,
+    /// The age in which the fetch began.
+    age: u64,
     error: Error,
 }
 
@@ -29,6 +34,7 @@ impl<T: Clone> SingleFlight<T> {
         Self {
             held: Mutex::new(None),
             turn: tokio::sync::Mutex::new(None),
+            age: AtomicU64::new(0),
         }
     }
 
@@ -39,6 +45,11 @@ impl<T: Clone> SingleFlight<T> {
     /// Drops the value if it is one that `unwanted` describes.
     pub(crate) fn forget_if(&self, unwanted: impl FnOnce(&T) -> bool) {
         self.lock().take_if(|value| unwanted(value));
+    }
+
+    /// What a fetch depends on has changed: failures of fetches that began before are nobody's answer any more.
+    pub(crate) fn forget_failures(&self) {
+        self.age.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns a usable value, fetching it if there is none; `fetch` is run at most once.
@@ -55,7 +66,9 @@ impl<T: Clone> SingleFlight<T> {
         if let Some(value) = self.held().filter(&usable) {
             return Ok(value);
         }
-        if let Some(failure) = failure.as_ref().filter(|failure| failure.answers(asked)) {
+        let age = self.age.load(Ordering::Relaxed);
+        let answers = |failure: &&Failure| failure.age == age && failure.answers(asked);
+        if let Some(failure) = failure.as_ref().filter(answers) {
             return Err(failure.error.clone());
         }
         match fetch.await {
@@ -67,6 +80,7 @@ impl<T: Clone> SingleFlight<T> {
             Err(error) => {
                 *failure = Some(Failure {
                     at: Instant::now(),
+                    age,
                     error: error.clone(),
                 });
                 Err(error)
@@ -89,7 +103,7 @@ impl Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use futures_util::future::join_all;
     use tokio::time::sleep;
@@ -126,6 +140,27 @@ mod tests {
         sleep(REFUSAL_HOLDS).await;
         flight.get(|()| true, fetch()).await.unwrap_err();
         fetches.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_no_answer_once_its_reason_may_be_gone() {
+        let flight = SingleFlight::new();
+        let refused = || async {
+            sleep(Duration::from_secs(1)).await;
+            Err(Error::new(
+                Operation::BotToken,
+                Meaning::Credentials,
+                Retry::Later(None),
+            ))
+        };
+        let late = async {
+            sleep(Duration::from_millis(500)).await;
+            flight.forget_failures();
+            flight.get(|_| true, async { Ok(7) }).await
+        };
+        let (first, late) = tokio::join!(flight.get(|_| true, refused()), late);
+        assert!(first.is_err());
+        assert_eq!(late.unwrap(), 7);
     }
 
     #[tokio::test(start_paused = true)]

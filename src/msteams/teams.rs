@@ -18,13 +18,15 @@ use crate::msteams::http::Http;
 use crate::msteams::line::Urgency;
 use crate::msteams::resolver::{Conversation, Place, Resolver};
 use crate::msteams::service::Service;
-use crate::msteams::token::Token;
+use crate::msteams::token::{ClientSecret, Token};
+use crate::secret::Secret;
 
 /// Finds people and channels, and posts and updates cards there; cheap to clone.
 #[derive(Clone)]
 pub struct Teams(Arc<Parts>);
 
 struct Parts {
+    client: Arc<ClientSecret>,
     resolver: Resolver,
     bot: Bot,
 }
@@ -39,11 +41,13 @@ impl Teams {
     pub fn observed(settings: &MicrosoftSettings, limits: &Limits, observer: Observer) -> Result<Self, Error> {
         let http = Http::new(limits, observer)?;
         let endpoints = &settings.endpoints;
-        let token = Token::new(&http, settings, Endpoint::Graph);
+        let client = Arc::new(ClientSecret::new(settings.app_secret.value.clone()));
+        let token = Token::new(&http, settings, &client, Endpoint::Graph);
         let graph = Service::new(&http, &endpoints.graph, token, graph::pace(), limits);
-        let token = Token::new(&http, settings, Endpoint::Bot);
+        let token = Token::new(&http, settings, &client, Endpoint::Bot);
         let bot = Service::new(&http, &endpoints.bot, token, bot::pace(), limits);
         Ok(Self(Arc::new(Parts {
+            client,
             resolver: Resolver::new(Graph::new(graph, limits), &settings.teams_app_id),
             bot: Bot::new(bot),
         })))
@@ -120,6 +124,19 @@ impl Teams {
         }
     }
 
+    /// Puts another secret of the app in force, and proves it by asking for tokens with it. Tokens that are at hand serve on.
+    pub async fn replace_secret(&self, secret: Secret) -> Result<(), Error> {
+        self.0.client.replace(secret);
+        let graph = self.0.resolver.graph().service().token();
+        tokio::try_join!(graph.prove(), self.0.bot.service().token().prove())?;
+        Ok(())
+    }
+
+    /// Waits until a token was had again after failures.
+    pub async fn recovered(&self) {
+        self.0.client.recovered().await;
+    }
+
     /// Gets a token for the Bot connector, if none is at hand.
     pub async fn check_bot_token(&self) -> Result<(), Error> {
         self.0.bot.service().token().get().await.map(|_| ())
@@ -182,9 +199,8 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::config::Endpoints;
+    use crate::config::{AppSecret, Endpoints};
     use crate::msteams::{Meaning, Retry};
-    use crate::secret::Secret;
 
     /// Answers to calls of the services in turn, and what was called: method, path with query, token.
     #[derive(Clone, Default)]
@@ -222,7 +238,10 @@ mod tests {
         let url = |path| format!("{base}/{path}").parse().unwrap();
         let settings = MicrosoftSettings {
             app_id: "app".to_owned(),
-            app_secret: Secret::new("s&cret"),
+            app_secret: AppSecret {
+                value: Secret::new("s&cret"),
+                file: None,
+            },
             tenant_id: "tenant".to_owned(),
             teams_app_id: "manifest".to_owned(),
             endpoints: Endpoints {

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::debug;
 use url::{Url, form_urlencoded};
@@ -35,9 +37,18 @@ pub(crate) struct Token {
     service: Endpoint,
     url: Url,
     client_id: String,
-    client_secret: Secret,
+    client: Arc<ClientSecret>,
     scope: String,
     issued: SingleFlight<Issued>,
+    /// The last attempt to get a token failed.
+    failing: AtomicBool,
+}
+
+/// The secret that all tokens are asked for with. It may be replaced.
+pub(crate) struct ClientSecret {
+    value: watch::Sender<Secret>,
+    /// Told when a token was had again after failures.
+    recovered: Notify,
 }
 
 /// A token, and when it is no longer fit for use.
@@ -45,6 +56,8 @@ pub(crate) struct Token {
 pub(crate) struct Issued {
     /// Shared: it is asked for with every send, and every second by those who watch whether there is one.
     value: Arc<Secret>,
+    /// What it was asked for with.
+    secret: Arc<Secret>,
     renew_at: Instant,
     ends_at: Instant,
 }
@@ -65,13 +78,44 @@ const EARLY: Duration = Duration::from_mins(5);
 /// Longer lives than a day are not given out, and not believed.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
-/// After a refusal only a change of the app's registration helps, and that takes minutes to be known everywhere.
-const AFTER_REFUSAL: Duration = Duration::from_mins(2);
+/// After a refusal a new secret helps, which is tried at once, or a change of the app's registration, which takes minutes to
+/// be known everywhere.
+const AFTER_REFUSAL: Duration = Duration::from_mins(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+/// Whoever waits for a card waits for this, too.
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
+
+impl ClientSecret {
+    pub(crate) fn new(secret: Secret) -> Self {
+        Self {
+            value: watch::Sender::new(secret),
+            recovered: Notify::new(),
+        }
+    }
+
+    /// Puts another secret in force; whoever keeps a token asks for a new one at once.
+    pub(crate) fn replace(&self, secret: Secret) {
+        self.value.send_replace(secret);
+    }
+
+    /// Waits until a token was had again after failures.
+    pub(crate) async fn recovered(&self) {
+        self.recovered.notified().await;
+    }
+
+    fn current(&self) -> Secret {
+        self.value.borrow().clone()
+    }
+}
 
 impl Token {
-    pub(crate) fn new(http: &Http, settings: &MicrosoftSettings, service: Endpoint) -> Self {
+    pub(crate) fn new(
+        http: &Http,
+        settings: &MicrosoftSettings,
+        client: &Arc<ClientSecret>,
+        service: Endpoint,
+    ) -> Self {
         let (operation, scope) = match service {
             Endpoint::Bot => (Operation::BotToken, &settings.endpoints.bot_scope),
             Endpoint::Graph | Endpoint::Login => (Operation::GraphToken, &settings.endpoints.graph_scope),
@@ -86,9 +130,10 @@ impl Token {
                 None,
             ),
             client_id: settings.app_id.clone(),
-            client_secret: settings.app_secret.clone(),
+            client: Arc::clone(client),
             scope: scope.clone(),
             issued: SingleFlight::new(),
+            failing: AtomicBool::new(false),
         }
     }
 
@@ -117,24 +162,41 @@ impl Token {
         self.issued.forget_if(|issued| *issued.value == *value);
     }
 
+    /// Gets a token with the secret that is in force now, whatever failed before. The one at hand serves until then.
+    pub(crate) async fn prove(&self) -> Result<(), Error> {
+        self.issued.forget_failures();
+        self.fresh().await.map(|_| ())
+    }
+
+    /// Returns a token that was asked for with the secret in force, and has some of its life before it.
+    async fn fresh(&self) -> Result<Issued, Error> {
+        let fresh = |issued: &Issued| Instant::now() < issued.renew_at && *issued.secret == *self.client.value.borrow();
+        self.issued.get(fresh, Box::pin(self.fetch())).await
+    }
+
     /// Keeps a fresh token at hand, for ever.
     pub(crate) async fn keep(&self) -> Infallible {
+        let mut secrets = self.client.value.subscribe();
         let mut failures = Backoff::new(AFTER_FAILURE, LONGEST_PAUSE);
         let mut refusals = Backoff::new(AFTER_REFUSAL, LONGEST_PAUSE);
         loop {
-            let fresh = |issued: &Issued| Instant::now() < issued.renew_at;
-            match self.issued.get(fresh, Box::pin(self.fetch())).await {
+            let next = match self.fresh().await {
                 Ok(issued) => {
                     failures.reset();
                     refusals.reset();
-                    sleep_until(issued.renew_at).await;
+                    issued.renew_at
                 }
                 Err(error) => {
                     debug!(error = %error, "Could not renew a token");
                     let refused = error.meaning() == Meaning::Credentials;
                     let pauses = if refused { &mut refusals } else { &mut failures };
-                    sleep(pauses.pause()).await;
+                    Instant::now() + pauses.pause()
                 }
+            };
+            tokio::select! {
+                () = sleep_until(next) => {}
+                // The sender lives as long as `self`.
+                _ = secrets.changed() => self.issued.forget_failures(),
             }
         }
     }
@@ -147,28 +209,32 @@ impl Token {
             service: self.service,
             given,
         });
+        if self.failing.swap(!given, Ordering::Relaxed) && given {
+            self.client.recovered.notify_one();
+        }
         observer.outcome(Endpoint::Login, outcome)
     }
 
     async fn tries(&self) -> Result<Issued, Error> {
-        let request = self.request();
+        let secret = self.client.current();
+        let request = self.request(&secret);
         let mut attempts = self.http.attempts();
         loop {
             let asked = Instant::now();
             let outcome = self.http.exchange(&request, None).await;
             match outcome.and_then(|answer| answer.json::<Grant>()) {
-                Ok(grant) => return Ok(Issued::new(&grant, asked)),
+                Ok(grant) => return Ok(Issued::new(&grant, secret, asked)),
                 Err(error) => sleep(attempts.after(error)?).await,
             }
             self.http.again(&request);
         }
     }
 
-    fn request(&self) -> Request {
+    fn request(&self, secret: &Secret) -> Request {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
             .append_pair("client_id", &self.client_id)
-            .append_pair("client_secret", self.client_secret.expose())
+            .append_pair("client_secret", secret.expose())
             .append_pair("scope", &self.scope)
             .finish();
         Request {
@@ -184,10 +250,11 @@ impl Token {
 
 impl Issued {
     /// Counts from when the token was asked for, since nobody knows when it was made.
-    fn new(grant: &Grant, asked: Instant) -> Self {
+    fn new(grant: &Grant, secret: Secret, asked: Instant) -> Self {
         let life = Duration::from_secs(grant.expires_in).min(LONGEST_LIFE);
         Self {
             value: Arc::new(Secret::new(&grant.access_token)),
+            secret: Arc::new(secret),
             renew_at: asked + life - EARLY.min(life / 2),
             ends_at: asked + life - SAFETY.min(life / 4),
         }
@@ -226,6 +293,7 @@ mod tests {
                     access_token,
                     expires_in,
                 },
+                Secret::new("secret"),
                 asked,
             );
             ((issued.renew_at - asked).as_secs(), (issued.ends_at - asked).as_secs())

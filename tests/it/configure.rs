@@ -60,7 +60,7 @@ async fn a_new_folder_holds_all_that_the_guide_wants_and_nobody_else_can_read_it
     let microsoft = loaded.settings.microsoft;
     assert_eq!((microsoft.app_id.as_str(), microsoft.tenant_id.as_str()), (APP, TENANT));
     assert_eq!(microsoft.teams_app_id, TEAMS_APP);
-    assert_eq!(microsoft.app_secret.expose(), "hush~\"plantedsecret");
+    assert_eq!(microsoft.app_secret.value.expose(), "hush~\"plantedsecret");
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! A configuration that changes while the daemon runs.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
+use teleport_msteams::config::Settings;
 use tokio::net::UnixDatagram;
 
 use crate::process::hears;
@@ -162,6 +164,91 @@ async fn new_recipients_are_looked_up_once_the_file_asks_for_it() {
     while town.tenant.standing(&town.people["Carol"]) != "ok" {
         changes.changed().await.unwrap();
     }
+    town.finish().await;
+}
+
+/// Writes the secret into a file that the configuration names.
+fn with_secret_file(town: &Town, secret: &str) -> String {
+    let file = town.folder.path().join("secret");
+    fs::write(&file, format!("{secret}\n")).unwrap();
+    let quoted = |text: &str| format!("app_secret = \"{text}\"");
+    let config = town.config();
+    let with_file = config.replace(
+        &quoted(&town.tenant.options().app_secret),
+        &quoted(file.to_str().unwrap()),
+    );
+    assert_ne!(config, with_file);
+    with_file
+}
+
+/// What waits is not tried again by itself while a test lasts.
+fn patient(mut settings: Settings) -> Settings {
+    settings.limits.again_first_pause = Duration::from_mins(10);
+    settings.limits.again_longest_pause = Duration::from_mins(10);
+    settings
+}
+
+#[tokio::test]
+async fn a_secret_that_is_replaced_in_its_file_delivers_what_waited_and_nobody_is_told_twice() {
+    let mut town = Town::build().await;
+    let old = town.tenant.options().app_secret.clone();
+    let config = with_secret_file(&town, &old);
+    town.start_daemon_on(patient(town.settings(&config))).await;
+    town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+
+    town.tenant.set_secret("another~plantedsecret");
+    town.tenant.revoke_tokens();
+    let waiting = [
+        town.cluster.create(Draft::default()),
+        town.cluster.create(Draft::default()),
+    ];
+    for id in &waiting {
+        town.daemon()
+            .says(&format!("Delivery failed for now request.id={id}"))
+            .await;
+        town.settled(id).await;
+    }
+    town.daemon().says("AADSTS7000215").await;
+    // Somebody takes the file away before the new one is there.
+    fs::remove_file(town.folder.path().join("secret")).unwrap();
+    town.daemon().says("The file of the app's secret cannot be used").await;
+    with_secret_file(&town, "another~plantedsecret");
+    town.daemon()
+        .says("The app's secret was replaced, and Microsoft accepts it")
+        .await;
+    town.sees(ALICE, &["PENDING"; 3]).await;
+    town.sees(BOB, &["PENDING"; 3]).await;
+    for id in &waiting {
+        town.settled(id).await;
+        town.cluster.review(id, "alice", Verdict::Approve, "ok");
+    }
+    town.sees(ALICE, &["PENDING", "APPROVED", "APPROVED"]).await;
+    town.sees(BOB, &["PENDING", "APPROVED", "APPROVED"]).await;
+    let log = town.daemon().log();
+    assert_eq!(log.matches("The file of the app's secret").count(), 1, "{log}");
+    assert!(!log.contains(&old) && !log.contains("another~plantedsecret"), "{log}");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_wrong_secret_in_the_configuration_is_told_while_the_tokens_of_the_old_one_still_serve() {
+    let town = Town::start().await;
+    let config = town.config();
+    let wrong = config.replace(&town.tenant.options().app_secret, "wrong");
+    town.daemon().reload(town.load(&wrong)).await;
+    town.daemon().says("no token was had with it yet").await;
+    town.daemon()
+        .says("the client secret is wrong (401, AADSTS7000215)")
+        .await;
+    town.cluster.create(dev());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.daemon().reload(town.load(&config)).await;
+    town.daemon().says("and Microsoft accepts it").await;
+    town.tenant.revoke_tokens();
+    town.cluster.create(dev());
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
     town.finish().await;
 }
 

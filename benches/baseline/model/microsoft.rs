@@ -201,7 +201,7 @@ impl Microsoft {
         let url = format!("{}/oauth2/v2.0/token", settings.tenant_id);
         let form = [
             ("client_id", settings.app_id.as_str()),
-            ("client_secret", settings.app_secret.expose()),
+            ("client_secret", settings.app_secret.value.expose()),
             ("grant_type", "client_credentials"),
             ("scope", scope),
         ];

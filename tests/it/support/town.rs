@@ -147,6 +147,7 @@ impl Town {
                 claim_term: milliseconds(1_500),
                 again_first_pause: milliseconds(20),
                 again_longest_pause: milliseconds(200),
+                secret_look_every: milliseconds(20),
                 drain: milliseconds(5_000),
                 ..Limits::default()
             },

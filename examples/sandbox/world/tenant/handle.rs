@@ -289,6 +289,11 @@ impl Tenant {
         self.change(|world| world.tokens.clear());
     }
 
+    /// The secret is another one from now on; tokens that were given out stay good.
+    pub fn set_secret(&self, secret: &str) {
+        self.change(|world| secret.clone_into(&mut world.options.app_secret));
+    }
+
     pub fn calls(&self) -> Vec<Call> {
         self.change_quietly(|world| world.calls.clone())
     }

@@ -1,0 +1,68 @@
+//! Follows the app's secret: a file that is replaced heals what an expired secret broke, without anybody's help.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+
+use crate::config::AppSecret;
+use crate::daemon::context::Context;
+
+/// Looks at the secret's file now and then, and takes up what stands there, or in a configuration that was read again. A file
+/// that cannot be used changes nothing, and is told of once.
+pub(super) async fn follow(context: Arc<Context>) -> Infallible {
+    let mut live = context.live.subscribe();
+    let mut in_force = live.borrow_and_update().app_secret.clone();
+    let mut told = false;
+    loop {
+        let next = tokio::select! {
+            // The sender lives as long as the context.
+            _ = live.changed() => {
+                told = false;
+                let configured = live.borrow_and_update().app_secret.clone();
+                Ok(Some(configured).filter(|configured| *configured != in_force))
+            }
+            () = sleep(context.limits.secret_look_every) => in_force.renewed(),
+        };
+        match next {
+            Ok(None) => told = false,
+            Ok(Some(secret)) => {
+                told = false;
+                in_force = secret;
+                take_up(&context, &in_force).await;
+            }
+            Err(error) if !told => {
+                told = true;
+                let file = in_force.file.as_deref().map(Path::display);
+                let file = file.as_ref().map(tracing::field::display);
+                warn!(
+                    file,
+                    error, "The file of the app's secret cannot be used; the secret in force stays so"
+                );
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Proves the new secret at once, while tokens that the old one brought still serve.
+async fn take_up(context: &Context, secret: &AppSecret) {
+    match context.teams.replace_secret(secret.value.clone()).await {
+        Ok(()) => info!("The app's secret was replaced, and Microsoft accepts it"),
+        Err(error) => {
+            let hint = error.hint();
+            warn!(%error, hint, "The app's secret was replaced, and no token was had with it yet");
+        }
+    }
+}
+
+/// Lets requests that wait try again as soon as there are tokens after failures; their own pauses may be long by then.
+pub(super) async fn try_waiting(context: Arc<Context>) -> Infallible {
+    loop {
+        context.teams.recovered().await;
+        debug!("Tokens for Microsoft can be had again; what waits is tried at once");
+        context.worth_a_try.send_replace(());
+    }
+}
