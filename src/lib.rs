@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod domain;
 pub mod msteams;
 pub mod nearest;
+pub mod pulse;
 pub mod secret;
 pub mod telemetry;
 pub mod teleport;

@@ -32,6 +32,10 @@ impl Options {
         for warning in warnings {
             warn!(file = %self.config.path.display(), "{warning}");
         }
+        #[cfg(debug_assertions)]
+        if let Some(file) = environment::variable("TELEPORT_MSTEAMS_HANG") {
+            crate::pulse::hang::as_told_in(file.into());
+        }
         let (reload, reloads) = Reloads::new(move || self.load_again(debug, &log));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

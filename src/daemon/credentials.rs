@@ -12,6 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::clock;
 use crate::daemon::trouble::Trouble;
+use crate::pulse::Pulse;
 use crate::telemetry::Metrics;
 use crate::teleport::{Identity, IdentityEvent, Keyring};
 
@@ -20,7 +21,12 @@ const LOOK_FOR_THE_END: Duration = Duration::from_mins(1);
 
 const SIGN_AGAIN: &str = "sign a new one with tctl auth sign, or see why tbot does not renew it";
 
-pub(super) async fn follow(keyring: Keyring, refresh: Option<Duration>, metrics: Metrics) -> Option<Infallible> {
+pub(super) async fn follow(
+    keyring: Keyring,
+    refresh: Option<Duration>,
+    metrics: Metrics,
+    pulse: Pulse,
+) -> Option<Infallible> {
     metrics.identity_ends(keyring.newest().not_after);
     // One at a time: who reports waits until the last line is written.
     let (sender, mut events) = mpsc::channel(1);
@@ -31,7 +37,7 @@ pub(super) async fn follow(keyring: Keyring, refresh: Option<Duration>, metrics:
             tell(event, &mut broken);
         }
     };
-    let (followed, ()) = join!(keyring.follow(refresh.unwrap_or(LOOK_FOR_THE_END), sender), told);
+    let (followed, ()) = join!(keyring.follow(refresh.unwrap_or(LOOK_FOR_THE_END), sender, pulse), told);
     followed
 }
 

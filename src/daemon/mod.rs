@@ -24,6 +24,7 @@ mod trouble;
 mod troubles;
 mod turns;
 mod waiting;
+mod watchdog;
 
 pub use reload::Reloads;
 pub use run::run;

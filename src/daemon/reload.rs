@@ -49,7 +49,8 @@ pub(super) async fn serve(
     tasks: Tasks,
     health: Health,
 ) -> Infallible {
-    while reloads.asked.recv().await.is_some() {
+    let pulse = health.watch_over("reload");
+    while pulse.rest(reloads.asked.recv()).await.is_some() {
         // Before, the manager waits for the start itself.
         let tell = health.has_started();
         if tell {
@@ -65,7 +66,7 @@ pub(super) async fn serve(
             systemd::reloaded();
         }
     }
-    std::future::pending().await
+    pulse.rest(std::future::pending()).await
 }
 
 fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, tasks: &Tasks) {

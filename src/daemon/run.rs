@@ -28,9 +28,11 @@ use crate::daemon::resync::resync;
 use crate::daemon::secret;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::troubles::Troubles;
+use crate::daemon::watchdog;
 use crate::domain::card;
 use crate::domain::rules;
 use crate::msteams::{Endpoint, Teams};
+use crate::pulse::Pulse;
 use crate::telemetry::systemd;
 use crate::telemetry::{Connection, Diagnostics, Health, Metrics, Readings};
 use crate::teleport::{Client, Error, Meaning, Watch, WatchEvent};
@@ -67,7 +69,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     info!("Starting Teleport MS Teams Plugin {}", env!("CARGO_PKG_VERSION"));
     let stopping = CancellationToken::new();
     let tasks = Tasks::new(stopping.clone());
-    let (health, metrics) = (Health::new(), Metrics::new());
+    let (health, metrics) = (Health::new(systemd::watchdog()), Metrics::new());
     if let Some(address) = diagnostics {
         serve_diagnostics(&address, &health, &metrics, &tasks).await?;
     }
@@ -93,14 +95,23 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let lanes = Lanes::new(Arc::clone(&context), tasks.clone());
     metrics.read_from(readings(&lanes, &teams));
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
-    tasks.service("tokens", async move { teams.renew_tokens().await });
-    tasks.service("secret", secret::follow(Arc::clone(&context)));
-    tasks.service("recovery", secret::try_waiting(Arc::clone(&context)));
+    let (graph, bot) = (health.watch_over("graph-token"), health.watch_over("bot-token"));
+    tasks.service("tokens", async move { teams.renew_tokens(&graph, &bot).await });
+    let pulse = health.watch_over("secret");
+    tasks.service("secret", secret::follow(Arc::clone(&context), pulse));
+    let pulse = health.watch_over("recovery");
+    tasks.service("recovery", secret::try_waiting(Arc::clone(&context), pulse));
     tasks.service(
         "credentials",
-        credentials::follow(client.keyring().clone(), teleport.refresh, metrics),
+        credentials::follow(
+            client.keyring().clone(),
+            teleport.refresh,
+            metrics,
+            health.watch_over("credentials"),
+        ),
     );
-    tasks.service("watch", watch.run(client, limits.clone(), sender));
+    let pulse = health.watch_over("watch");
+    tasks.service("watch", watch.run(client, limits.clone(), sender, pulse));
     if preloading {
         let context = Arc::clone(&context);
         let addresses = in_force.routing.addresses();
@@ -108,11 +119,14 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     }
     let reload = reload::serve(reloads, in_force, Arc::clone(&context), tasks.clone(), health.clone());
     tasks.service("reload", reload);
+    let pulse = health.watch_over("dispatcher");
+    tasks.service("watchdog", watchdog::watch_over(health.clone()));
     let dispatcher = Dispatcher {
         context,
         lanes,
         tasks: tasks.clone(),
         health,
+        pulse,
         events,
         fail_fast,
         connection: 0,
@@ -199,6 +213,7 @@ struct Dispatcher {
     lanes: Lanes,
     tasks: Tasks,
     health: Health,
+    pulse: Pulse,
     events: mpsc::Receiver<WatchEvent>,
     fail_fast: bool,
     /// Counts connections: what was listed on an older one is worthless.
@@ -218,10 +233,10 @@ impl Dispatcher {
         let mut pulse = interval(PULSE);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.pulse.turn().await;
             tokio::select! {
                 _ = pulse.tick() => {
-                    systemd::alive();
-                    self.health.turned(self.context.teams.holds_tokens());
+                    self.health.tokens(self.context.teams.holds_tokens());
                     // A pulse apart, since rules often change many at a time.
                     if std::mem::take(&mut self.rules_changed) && self.context.untold() {
                         self.list(&sender, Duration::ZERO);

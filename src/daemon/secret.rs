@@ -4,34 +4,35 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::time::sleep;
+use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use crate::config::AppSecret;
 use crate::daemon::context::Context;
+use crate::pulse::Pulse;
 
 /// Looks at the secret's file now and then, and takes up what stands there, or in a configuration that was read again. A file
 /// that cannot be used changes nothing, and is told of once.
-pub(super) async fn follow(context: Arc<Context>) -> Infallible {
+pub(super) async fn follow(context: Arc<Context>, pulse: Pulse) -> Infallible {
     let mut live = context.live.subscribe();
     let mut in_force = live.borrow_and_update().app_secret.clone();
     let mut told = false;
     loop {
-        let next = tokio::select! {
-            // The sender lives as long as the context.
-            _ = live.changed() => {
-                told = false;
-                let configured = live.borrow_and_update().app_secret.clone();
-                Ok(Some(configured).filter(|configured| *configured != in_force))
-            }
-            () = sleep(context.limits.secret_look_every) => in_force.renewed(),
+        // The sender lives as long as the context.
+        let changed = timeout(context.limits.secret_look_every, live.changed());
+        let next = if pulse.rest(changed).await.is_ok() {
+            told = false;
+            let configured = live.borrow_and_update().app_secret.clone();
+            Ok(Some(configured).filter(|configured| *configured != in_force))
+        } else {
+            in_force.renewed()
         };
         match next {
             Ok(None) => told = false,
             Ok(Some(secret)) => {
                 told = false;
                 in_force = secret;
-                take_up(&context, &in_force).await;
+                pulse.rest(take_up(&context, &in_force)).await;
             }
             Err(error) if !told => {
                 told = true;
@@ -59,9 +60,9 @@ async fn take_up(context: &Context, secret: &AppSecret) {
 }
 
 /// Lets requests that wait try again as soon as there are tokens after failures; their own pauses may be long by then.
-pub(super) async fn try_waiting(context: Arc<Context>) -> Infallible {
+pub(super) async fn try_waiting(context: Arc<Context>, pulse: Pulse) -> Infallible {
     loop {
-        context.teams.recovered().await;
+        pulse.rest(context.teams.recovered()).await;
         debug!("Tokens for Microsoft can be had again; what waits is tried at once");
         context.worth_a_try.send_replace(());
     }

@@ -19,6 +19,7 @@ use crate::msteams::line::Urgency;
 use crate::msteams::resolver::{Conversation, Place, Resolver};
 use crate::msteams::service::Service;
 use crate::msteams::token::{ClientSecret, Token};
+use crate::pulse::Pulse;
 use crate::secret::Secret;
 
 /// Finds people and channels, and posts and updates cards there; cheap to clone.
@@ -179,9 +180,9 @@ impl Teams {
     }
 
     /// Keeps fresh tokens at hand, for ever.
-    pub async fn renew_tokens(&self) -> Infallible {
-        let graph = self.0.resolver.graph().service().token().keep();
-        let bot = self.0.bot.service().token().keep();
+    pub async fn renew_tokens(&self, for_graph: &Pulse, for_bot: &Pulse) -> Infallible {
+        let graph = self.0.resolver.graph().service().token().keep(for_graph);
+        let bot = self.0.bot.service().token().keep(for_bot);
         tokio::join!(graph, bot).0
     }
 }
@@ -371,7 +372,10 @@ mod tests {
     fn every_call_can_be_made_from_any_thread() {
         fn check<T: Send>(_: impl FnOnce(&'static Teams) -> T) {}
         check(Teams::find_app);
-        check(Teams::renew_tokens);
+        check(|teams| async move {
+            let pulse = Pulse::new("test", Duration::from_secs(5));
+            teams.renew_tokens(&pulse, &pulse).await
+        });
         check(|teams| async move {
             let address = Address::parse("a@b").unwrap();
             teams.resolve(&address).await

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 use url::{Url, form_urlencoded};
 
@@ -27,6 +27,7 @@ use crate::msteams::happening::{Endpoint, Happening};
 use crate::msteams::http::{Effect, FORM, Http, Request};
 use crate::msteams::paths::join;
 use crate::msteams::single_flight::SingleFlight;
+use crate::pulse::Pulse;
 use crate::secret::Secret;
 
 /// The token of one scope.
@@ -175,12 +176,12 @@ impl Token {
     }
 
     /// Keeps a fresh token at hand, for ever.
-    pub(crate) async fn keep(&self) -> Infallible {
+    pub(crate) async fn keep(&self, pulse: &Pulse) -> Infallible {
         let mut secrets = self.client.value.subscribe();
         let mut failures = Backoff::new(AFTER_FAILURE, LONGEST_PAUSE);
         let mut refusals = Backoff::new(AFTER_REFUSAL, LONGEST_PAUSE);
         loop {
-            let next = match self.fresh().await {
+            let next = match pulse.rest(self.fresh()).await {
                 Ok(issued) => {
                     failures.reset();
                     refusals.reset();
@@ -193,10 +194,10 @@ impl Token {
                     Instant::now() + pauses.pause()
                 }
             };
-            tokio::select! {
-                () = sleep_until(next) => {}
-                // The sender lives as long as `self`.
-                _ = secrets.changed() => self.issued.forget_failures(),
+            // The sender lives as long as `self`.
+            let replaced = pulse.rest(timeout_at(next, secrets.changed())).await;
+            if replaced.is_ok() {
+                self.issued.forget_failures();
             }
         }
     }

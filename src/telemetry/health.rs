@@ -4,44 +4,81 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::pulse::Pulse;
 
-/// The loop that sorts events turns every few seconds even if nothing happens; after so long it is stuck.
+/// A loop that gives no sign for so long is stuck. None has anything to do that takes longer without a rest in between: calls
+/// have bounds of their own, and are waited for in rests.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// Loops give a sign so many times in the time after which they count as stuck.
+const SIGNS: u32 = 4;
+
+/// More often than this is of no use to anybody.
+const SELDOMEST_SIGNS: Duration = Duration::from_secs(5);
 
 /// What is known of one daemon; clones know the same.
 #[derive(Clone, Debug)]
-pub struct Health(Arc<Mutex<State>>);
+pub struct Health {
+    state: Arc<Mutex<State>>,
+    stuck_after: Duration,
+}
 
 #[derive(Debug)]
 struct State {
-    /// Absent until the loop is reached for the first time.
-    turned: Option<Instant>,
+    /// Every loop that must turn.
+    loops: Vec<Pulse>,
     watching: bool,
     resynced: bool,
     token: bool,
 }
 
 impl Health {
-    /// Nothing is ready yet.
-    pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(State {
-            turned: None,
-            watching: false,
-            resynced: false,
-            token: false,
-        })))
+    /// Nothing is ready yet. If somebody restarts the program after silence, a loop counts as stuck in half of that time.
+    pub fn new(watchdog: Option<Duration>) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(State {
+                loops: Vec::new(),
+                watching: false,
+                resynced: false,
+                token: false,
+            })),
+            stuck_after: watchdog.map_or(STUCK_AFTER, |watchdog| STUCK_AFTER.min(watchdog / 2)),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The loop that sorts events has turned, and tokens of Microsoft are at hand or not.
-    pub fn turned(&self, token: bool) {
-        let mut state = self.state();
-        state.turned = Some(Instant::now());
-        state.token = token;
+    /// Watches over one more loop, which has to give signs from now on.
+    pub fn watch_over(&self, name: &'static str) -> Pulse {
+        let pulse = Pulse::new(name, self.signs_every());
+        self.state().loops.push(pulse.clone());
+        pulse
+    }
+
+    /// How often loops give signs, and how often it is worth to look at them.
+    pub fn signs_every(&self) -> Duration {
+        SELDOMEST_SIGNS.min(self.stuck_after / SIGNS)
+    }
+
+    /// Names the loops that are stuck, in lines; nothing if all turn.
+    pub fn stuck(&self) -> Option<String> {
+        let mut stuck = String::new();
+        for pulse in &self.state().loops {
+            let silence = pulse.silence();
+            if silence >= self.stuck_after {
+                let name = pulse.name();
+                writeln!(stuck, "the loop {name} has not turned for {} s", silence.as_secs())
+                    .expect("writing to a string never fails");
+            }
+        }
+        Some(stuck).filter(|stuck| !stuck.is_empty())
+    }
+
+    /// Tokens of Microsoft are at hand or not.
+    pub fn tokens(&self, held: bool) {
+        self.state().token = held;
     }
 
     pub fn watching(&self, watching: bool) {
@@ -60,15 +97,7 @@ impl Health {
 
     /// Says what is stuck, if anything is.
     pub(super) fn live(&self) -> Result<(), String> {
-        let turned = self.state().turned;
-        let still = turned.map(|turned| turned.elapsed()).unwrap_or_default();
-        if still < STUCK_AFTER {
-            return Ok(());
-        }
-        Err(format!(
-            "the loop that sorts events has not turned for {} s\n",
-            still.as_secs()
-        ))
+        self.stuck().map_or(Ok(()), Err)
     }
 
     /// Says what is missing, if anything is, in lines.
@@ -93,34 +122,40 @@ impl Health {
     }
 }
 
-impl Default for Health {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_stands_still_is_told() {
-        let health = Health::new();
+    async fn a_loop_that_stands_still_is_named_while_the_others_turn() {
+        let health = Health::new(None);
+        assert_eq!(health.live(), Ok(()), "nothing has begun");
+        let (watch, tokens) = (health.watch_over("watch"), health.watch_over("tokens"));
         tokio::time::advance(STUCK_AFTER).await;
-        assert_eq!(health.live(), Ok(()), "it has not begun");
-        health.turned(true);
-        tokio::time::advance(STUCK_AFTER).await;
-        assert!(health.live().unwrap_err().contains("30 s"));
-        health.turned(true);
+        tokens.turn().await;
+        assert_eq!(
+            health.live(),
+            Err("the loop watch has not turned for 30 s\n".to_owned())
+        );
+        watch.turn().await;
         assert_eq!(health.live(), Ok(()));
+    }
+
+    #[test]
+    fn a_loop_counts_as_stuck_before_the_manager_loses_patience() {
+        for (watchdog, stuck_after, signs_every) in [(None, 30, 5), (Some(60), 30, 5), (Some(8), 4, 1)] {
+            let health = Health::new(watchdog.map(Duration::from_secs));
+            assert_eq!(health.stuck_after.as_secs(), stuck_after);
+            assert_eq!(health.signs_every().as_secs(), signs_every);
+        }
     }
 
     #[tokio::test]
     async fn what_is_missing_is_named() {
-        let health = Health::new();
+        let health = Health::new(None);
         assert_eq!(health.ready().unwrap_err().lines().count(), 3);
         health.watching(true);
-        health.turned(true);
+        health.tokens(true);
         assert_eq!(health.ready().unwrap_err(), "requests were not listed yet\n");
         health.resynced();
         assert_eq!(health.ready(), Ok(()));

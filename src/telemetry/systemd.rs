@@ -1,7 +1,9 @@
 //! What a service manager wants to hear. Without one, nobody is told anything.
 //!
-//! The manager restarts a service that promised signs of life (`WatchdogSec=`) and gives none; ours come from the loop that
-//! sorts events, not from a thread of their own, which would live on when that loop is stuck.
+//! The manager restarts a service that promised signs of life (`WatchdogSec=`) and gives none; ours are given only while
+//! every loop that does work turns.
+
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 
@@ -21,6 +23,11 @@ pub fn reloading() {
 /// The configuration was read again, well or not.
 pub fn reloaded() {
     tell(&[NotifyState::Ready]);
+}
+
+/// Returns after how long without a sign of life the manager restarts this process.
+pub fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
 }
 
 /// A sign of life.

@@ -13,6 +13,7 @@ use crate::backoff::Backoff;
 use crate::config::Limits;
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::domain::rules::{KIND as RULES, Rule};
+use crate::pulse::Pulse;
 use crate::teleport::wire::proto;
 use crate::teleport::wire::proto::event::Resource;
 use crate::teleport::{Client, Error, Meaning, Road, convert};
@@ -146,7 +147,13 @@ impl Watch {
 
     /// Reports this stream, and then every later one, until the receiver is gone. Never gives up: there is nothing else
     /// that the program could do without events.
-    pub async fn run(self, client: Client, limits: Limits, events: mpsc::Sender<WatchEvent>) -> Option<Infallible> {
+    pub async fn run(
+        self,
+        client: Client,
+        limits: Limits,
+        events: mpsc::Sender<WatchEvent>,
+        pulse: Pulse,
+    ) -> Option<Infallible> {
         let mut backoff = Backoff::new(limits.teleport_first_pause, limits.teleport_longest_pause);
         let mut renewals = client.keyring().renewals();
         let mut watch = Some(self);
@@ -154,12 +161,12 @@ impl Watch {
             renewals.mark_unchanged();
             let opened = match watch.take() {
                 Some(watch) => Ok(watch),
-                None => Self::open(&client).await,
+                None => pulse.rest(Self::open(&client)).await,
             };
             let error = match opened {
                 Ok(watch) => {
                     let opened = Instant::now();
-                    let error = watch.report(&client, &limits, &events).await?;
+                    let error = watch.report(&client, &limits, &events, &pulse).await?;
                     // A server that grants streams and ends them at once must not be hammered.
                     if opened.elapsed() > limits.teleport_longest_pause {
                         backoff.reset();
@@ -171,18 +178,27 @@ impl Watch {
             let pause = backoff.pause();
             events.send(WatchEvent::Disconnected { error, pause }).await.ok()?;
             // New credentials may be what was missing.
-            if timeout(pause, renewals.changed()).await.is_ok() {
+            if pulse.rest(timeout(pause, renewals.changed())).await.is_ok() {
                 backoff.reset();
             }
         }
     }
 
     /// Reports the events of this stream, and of every stream that takes its place in time, until one breaks.
-    async fn report(mut self, client: &Client, limits: &Limits, events: &mpsc::Sender<WatchEvent>) -> Option<Error> {
+    async fn report(
+        mut self,
+        client: &Client,
+        limits: &Limits,
+        events: &mpsc::Sender<WatchEvent>,
+        pulse: &Pulse,
+    ) -> Option<Error> {
         events.send(self.connected(client)).await.ok()?;
         let mut successor = pin!(Self::successor(client, limits));
         loop {
+            pulse.turn().await;
             let event = select! {
+                // A quiet cluster may send nothing for days.
+                () = pulse.tick() => continue,
                 event = self.next(client) => match event {
                     Ok(event) => event,
                     Err(error) => return Some(error),

@@ -9,6 +9,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("secret", &[]),
     ("nearest", &[]),
+    ("pulse", &[]),
     ("domain::request", &[]),
     ("domain::recipients", &["domain::request"]),
     ("domain::card", &["domain::request"]),
@@ -18,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["domain::request", "domain::recipients", "domain::card"],
     ),
     ("config", &["domain::recipients", "nearest", "secret"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "pulse"]),
     (
         "teleport",
         &[
@@ -27,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "backoff",
             "clock",
+            "pulse",
             "secret",
         ],
     ),
@@ -38,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "backoff",
             "clock",
+            "pulse",
             "secret",
         ],
     ),
@@ -55,6 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
             "backoff",
             "clock",
+            "pulse",
         ],
     ),
     (
@@ -66,6 +70,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain::card",
             "clock",
             "nearest",
+            "pulse",
             "config",
             "teleport",
             "msteams",

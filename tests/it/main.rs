@@ -26,6 +26,8 @@ mod story;
 mod support;
 mod uninstall;
 mod validate;
+#[cfg(debug_assertions)]
+mod watchdog;
 #[path = "../../examples/sandbox/world/mod.rs"]
 #[expect(
     dead_code,

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock;
 use crate::config::Credentials;
+use crate::pulse::Pulse;
 use crate::teleport::identity::{Identity, IdentityError, Keyring};
 use crate::teleport::{Error, Meaning};
 
@@ -41,7 +42,12 @@ pub enum IdentityEvent {
 
 impl Keyring {
     /// Looks at the files whenever the system tells of a change, and every `interval`; reports until nobody listens.
-    pub async fn follow(self, interval: Duration, events: mpsc::Sender<IdentityEvent>) -> Option<Infallible> {
+    pub async fn follow(
+        self,
+        interval: Duration,
+        events: mpsc::Sender<IdentityEvent>,
+        pulse: Pulse,
+    ) -> Option<Infallible> {
         let changed = Arc::new(Notify::new());
         // Without it, as on some network file systems, there is still the interval.
         let _watcher = watch_folders(self.credentials(), &changed);
@@ -75,7 +81,7 @@ impl Keyring {
                 events.send(event).await.ok()?;
             }
             // Either way the files are looked at.
-            let _ = timeout(interval, changed.notified()).await;
+            let _ = pulse.rest(timeout(interval, changed.notified())).await;
         }
     }
 

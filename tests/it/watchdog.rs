@@ -1,0 +1,93 @@
+//! A loop that hangs is found out. The fault is a part of debug builds alone, and so are these tests.
+
+use std::fs;
+use std::path::Path;
+
+use tokio::net::UnixDatagram;
+
+use crate::health::until;
+use crate::process::hears;
+use crate::support::{ALICE, BOB, Program, Town};
+use crate::world::cluster::Draft;
+
+/// Every loop that must turn.
+const LOOPS: [&str; 8] = [
+    "dispatcher",
+    "watch",
+    "graph-token",
+    "bot-token",
+    "credentials",
+    "secret",
+    "recovery",
+    "reload",
+];
+
+/// Reads where the program answers probes.
+fn probes(log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap();
+    let line = log.lines().find(|line| line.contains("Diagnostics served")).unwrap();
+    line.split('"').nth(1).unwrap().to_owned()
+}
+
+/// Reads how long a loop has been silent.
+fn seconds(body: &str, name: &str) -> Option<u64> {
+    let line = format!("the loop {name} has not turned for ");
+    let rest = body.lines().find_map(|found| found.strip_prefix(&line))?;
+    rest.strip_suffix(" s")?.parse().ok()
+}
+
+/// Expects that the manager hears no sign of life before it hears that all loops turn again.
+async fn no_sign_until_all_turn_again(manager: &UnixDatagram) {
+    let mut message = [0; 512];
+    loop {
+        let length = manager.recv(&mut message).await.unwrap();
+        let message = String::from_utf8_lossy(&message[..length]);
+        if message.contains("STATUS=Working again") {
+            return;
+        }
+        assert!(!message.contains("WATCHDOG=1"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_loop_that_hangs_ends_the_signs_of_life_and_is_named_whichever_it_is() {
+    let town = Town::build().await;
+    let path = |name: &str| town.folder.path().join(name);
+    let manager = UnixDatagram::bind(path("notify")).unwrap();
+    let config = format!(
+        "diag_addr = \":0\"\n{}\n[log]\noutput = {:?}\n",
+        town.config(),
+        path("log")
+    );
+    fs::write(path("config.toml"), config).unwrap();
+    let running = Program::new(&["start", "--config", path("config.toml").to_str().unwrap()])
+        .env("NOTIFY_SOCKET", path("notify"))
+        .env("WATCHDOG_USEC", "2000000")
+        .env("TELEPORT_MSTEAMS_HANG", path("hang"))
+        .start();
+    hears(&manager, "READY=1").await;
+    let address = probes(&path("log"));
+    for name in LOOPS {
+        hears(&manager, "WATCHDOG=1").await;
+        fs::write(path("hang"), name).unwrap();
+        hears(&manager, &format!("the loop {name} has not turned")).await;
+        // A second later, and so several signs later, there was none.
+        until(&address, "/livez", |status, body| {
+            status == 503 && seconds(body, name).is_some_and(|silent| silent >= 2)
+        })
+        .await;
+        fs::remove_file(path("hang")).unwrap();
+        no_sign_until_all_turn_again(&manager).await;
+        until(&address, "/livez", |status, _| status == 200).await;
+    }
+    town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    running.signal("-TERM").await;
+    assert_eq!(running.status().await, Some(0));
+    let log = fs::read_to_string(path("log")).unwrap();
+    for name in LOOPS {
+        assert!(log.contains(&format!("the loop {name} has not turned")), "{log}");
+    }
+    town.finish().await;
+}
