@@ -71,7 +71,7 @@ impl Plugin {
             settings,
         };
         let (sender, events) = mpsc::channel(1);
-        let pulse = Pulse::new("watch", std::time::Duration::from_secs(5));
+        let pulse = Pulse::new("watch", Duration::from_secs(5));
         world::spawn(watch.run(teleport, limits, sender, pulse));
         let (counter, done) = watch::channel(0);
         world::spawn(work(Arc::new(cards), events, counter));
