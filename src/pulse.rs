@@ -110,9 +110,10 @@ mod tests {
     async fn a_loop_that_rests_beats_by_the_clock_and_one_that_hangs_does_not() {
         let pulse = Pulse::new("test", EVERY);
         pulse.rest(sleep(EVERY * 10)).await;
-        assert!(pulse.silence() <= EVERY);
+        let rested = pulse.silence();
+        assert!(rested <= EVERY);
         sleep(EVERY * 10).await;
-        assert_eq!(pulse.silence(), EVERY * 10);
+        assert!(pulse.silence() >= rested + EVERY * 10);
         pulse.turn().await;
         assert_eq!(pulse.silence(), Duration::ZERO);
     }
