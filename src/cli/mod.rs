@@ -12,6 +12,7 @@ mod args;
 mod configure;
 mod configured;
 mod environment;
+mod open_files;
 mod papers;
 mod report;
 mod rules;

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::cli::configured::ConfigFile;
 use crate::cli::environment;
+use crate::cli::open_files;
 use crate::config::{Loaded, Settings};
 use crate::daemon;
 use crate::daemon::Reloads;
@@ -36,6 +37,7 @@ impl Options {
         if let Some(file) = environment::variable("TELEPORT_MSTEAMS_HANG") {
             crate::pulse::hang::as_told_in(file.into());
         }
+        open_files::check()?;
         let (reload, reloads) = Reloads::new(move || self.load_again(debug, &log));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

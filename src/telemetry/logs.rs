@@ -111,7 +111,13 @@ fn printer(output: &LogOutput, format: LogFormat) -> anyhow::Result<Printer> {
         LogOutput::Stdout => (BoxMakeWriter::new(io::stdout), io::stdout().is_terminal()),
         LogOutput::File(path) => (BoxMakeWriter::new(LogFile(Arc::new(Mutex::new(open(path)?)))), false),
     };
-    let layer = fmt::layer().with_writer(writer).with_ansi(colours).with_target(false);
+    let layer = fmt::layer()
+        .with_writer(writer)
+        .with_ansi(colours)
+        .with_target(false)
+        // A full disk must not end the daemon: whoever cannot write a line would complain on stderr, and panic if that is
+        // full as well.
+        .log_internal_errors(false);
     Ok(match format {
         LogFormat::Text => layer.compact().boxed(),
         // A span that was begun while lines were text has no fields in JSON, and could not be told.

@@ -6,6 +6,7 @@ mod architecture;
 mod configure;
 mod deployment;
 mod fairness;
+mod faults;
 mod go_plugin;
 mod health;
 mod identities;

@@ -29,7 +29,18 @@ pub(crate) type Ended = (Option<i32>, String, String);
 
 impl Program {
     pub(crate) fn new(arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_teleport-msteams"));
+        Self::of(Command::new(env!("CARGO_BIN_EXE_teleport-msteams")), arguments)
+    }
+
+    /// A program that may have so many files and sockets open.
+    pub(crate) fn with_open_files(most: u32, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_teleport-msteams")]);
+        Self::of(command, arguments)
+    }
+
+    fn of(mut command: Command, arguments: &[&str]) -> Self {
         command
             .args(arguments)
             .stdin(Stdio::null())
@@ -44,13 +55,19 @@ impl Program {
         self
     }
 
+    /// Sends stderr there, where nobody can look through it.
+    pub(crate) fn stderr_to(mut self, file: std::fs::File) -> Self {
+        self.0.stderr(file);
+        self
+    }
+
     pub(crate) fn start(mut self) -> Running {
         let mut child = self.0.spawn().unwrap();
         let (stdout, stderr) = (Log::new(), Log::new());
-        let readers = vec![
-            beside(read(child.stdout.take().unwrap(), stdout.clone())),
-            beside(read(child.stderr.take().unwrap(), stderr.clone())),
-        ];
+        let mut readers = vec![beside(read(child.stdout.take().unwrap(), stdout.clone()))];
+        if let Some(pipe) = child.stderr.take() {
+            readers.push(beside(read(pipe, stderr.clone())));
+        }
         Running {
             child,
             stdout,
@@ -93,14 +110,28 @@ impl Running {
         );
     }
 
+    /// Waits until its stderr is as good.
+    pub(crate) async fn until(&self, what: &str, good: impl Fn(&str) -> bool) {
+        let waited = timeout(PATIENCE, self.stderr.until(good)).await;
+        assert!(waited.is_ok(), "it never came to {what}:\n{}", self.stderr.text());
+    }
+
+    /// Returns the number of the process.
+    pub(crate) fn id(&self) -> String {
+        self.child.id().unwrap().to_string()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Returns what it wrote to stderr up to now.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.text()
     }
 
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.child.id().unwrap().to_string();
-        let status = Command::new("kill").args([name, &id]).status().await.unwrap();
+        let status = Command::new("kill").args([name, &self.id()]).status().await.unwrap();
         assert!(status.success());
     }
 

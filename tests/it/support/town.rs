@@ -188,6 +188,11 @@ impl Town {
         self.daemons.pop().unwrap().kill();
     }
 
+    /// Kills the daemon that was started first.
+    pub(crate) fn kill_first_daemon(&mut self) {
+        self.daemons.remove(0).kill();
+    }
+
     /// Returns the messages in the chat of a mail address, or in a channel by its link.
     pub(crate) fn chat(&self, who: &str) -> Vec<Card> {
         if who.contains("://") {
@@ -213,6 +218,12 @@ impl Town {
         for card in self.chat(who) {
             seen.insert(card.id, card.history.len());
         }
+    }
+
+    /// Waits until Alice and Bob, who are told of every request for `dba`, see this.
+    pub(crate) async fn both_see(&self, words: &[&str]) {
+        self.sees(ALICE, words).await;
+        self.sees(BOB, words).await;
     }
 
     /// Waits until the newest card of a chat has this text somewhere.

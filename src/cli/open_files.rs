@@ -1,0 +1,27 @@
+//! Whether the program may open as many files and sockets as it needs.
+
+use std::fs::File;
+
+/// What one daemon needs at the least: connections to Teleport and Microsoft, the watches on its files, its log, and the
+/// runtime's own.
+const NEEDED: usize = 32;
+
+/// Opens as many as are needed, and closes them. Later is too late: parts of the runtime panic if they cannot have theirs,
+/// and what fails after them would be blamed on the network.
+///
+/// # Errors
+/// There are too few.
+pub(super) fn check() -> anyhow::Result<()> {
+    let mut open = Vec::with_capacity(NEEDED);
+    while open.len() < NEEDED {
+        match File::open("/dev/null") {
+            Ok(file) => open.push(file),
+            Err(error) => anyhow::bail!(
+                "only {} more files and sockets can be opened, and {NEEDED} are needed ({error}); raise the limit \
+                 (`ulimit -n`, `LimitNOFILE=` of the unit)",
+                open.len()
+            ),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! One fault at a time, and proof that everybody who can be reached has one true card afterwards.
+//!
+//! Faults are brought about by switches of the pretend servers, never by timing, and each test shows that its fault did
+//! happen.
+
+mod process;
