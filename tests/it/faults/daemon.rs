@@ -1,0 +1,228 @@
+//! The daemon dies at the worst moments, as by SIGKILL: nothing is finished, nothing is noted.
+
+use std::time::Duration;
+
+use crate::faults::for_alice;
+use crate::support::{ALICE, Daemon, Town};
+use crate::world::cluster::{Draft, Moment, Verdict};
+
+impl Town {
+    /// Lets go of everything that was held, as calls of the dead never come through, and starts the next daemon.
+    async fn next_daemon(&mut self) {
+        self.cluster.faults(|faults| faults.gates.clear());
+        self.tenant.faults(|faults| faults.rules.clear());
+        self.start_daemon().await;
+    }
+}
+
+#[tokio::test]
+async fn killed_before_the_claim_it_announces_at_the_next_start() {
+    let mut town = Town::start().await;
+    let claim = town.cluster.hold("UpdatePluginData", Moment::Before, 0);
+    let id = town.cluster.create(Draft::default());
+    claim.reached(1).await;
+    town.kill_daemon();
+    assert!(town.cluster.plugin_data(&id).is_empty());
+    town.next_daemon().await;
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn killed_before_it_hears_that_it_has_the_claim_it_announces_after_the_claims_term() {
+    let mut town = Town::start().await;
+    let claim = town.cluster.hold("UpdatePluginData", Moment::After, 0);
+    let id = town.cluster.create(Draft::default());
+    claim.reached(1).await;
+    town.kill_daemon();
+    assert!(town.cluster.plugin_data(&id)["x_claim"].starts_with("held"));
+    town.next_daemon().await;
+    town.daemon().says("Another replica is at it").await;
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn killed_between_claim_and_delivery_it_tells_everybody_once() {
+    let mut town = Town::start().await;
+    let posts = town.tenant.hold("POST", "/activities");
+    let id = town.cluster.create(Draft::default());
+    posts.reached(2).await;
+    town.kill_daemon();
+    assert_eq!(town.tenant.messages(), 0);
+    town.next_daemon().await;
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn killed_when_half_of_the_cards_are_noted_it_posts_only_the_others() {
+    let mut town = Town::start().await;
+    let bob = town.people["Bob"].id.clone();
+    let post = town.tenant.hold("POST", &bob);
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    post.reached(1).await;
+    let noted =
+        |state: &crate::world::cluster::ClusterState| state.plugin_data[&id]["msteams"].contains_key("messages");
+    town.cluster.until("Alice's card is noted", noted).await;
+    town.kill_daemon();
+    town.next_daemon().await;
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+/// The one case in which a second card is allowed: the first one's id died with the daemon.
+#[tokio::test]
+async fn killed_between_delivery_and_note_it_posts_once_more_and_keeps_the_new_card_true() {
+    let mut town = Town::start().await;
+    let posts = town.tenant.hold("POST", "/activities");
+    let id = town.cluster.create(Draft::default());
+    posts.reached(2).await;
+    let note = town.cluster.hold("UpdatePluginData", Moment::Before, 0);
+    posts.open();
+    town.both_see(&["PENDING"]).await;
+    note.reached(1).await;
+    town.kill_daemon();
+    assert!(!town.cluster.plugin_data(&id).contains_key("messages"));
+    town.next_daemon().await;
+    town.both_see(&["PENDING", "PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.both_see(&["PENDING", "APPROVED"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn killed_before_microsofts_answer_it_posts_once_more_and_keeps_the_new_card_true() {
+    let mut town = Town::start().await;
+    let posts = town.tenant.hold_answers("POST", "/activities");
+    let id = town.cluster.create(Draft::default());
+    posts.reached(2).await;
+    town.both_see(&["PENDING"]).await;
+    town.kill_daemon();
+    town.next_daemon().await;
+    town.both_see(&["PENDING", "PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.review(&id, "alice", Verdict::Deny, "no");
+    town.both_see(&["PENDING", "DENIED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn killed_before_it_hears_that_its_note_is_there_it_tells_nobody_twice() {
+    let mut town = Town::start().await;
+    let note = town.cluster.hold("UpdatePluginData", Moment::After, 1);
+    let id = town.cluster.create(for_alice());
+    note.reached(1).await;
+    town.kill_daemon();
+    assert!(town.cluster.plugin_data(&id).contains_key("messages"));
+    town.next_daemon().await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn killed_during_an_update_it_updates_after_the_next_start() {
+    let mut town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    let edits = town.tenant.hold("PUT", "/activities");
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    edits.reached(2).await;
+    town.kill_daemon();
+    town.next_daemon().await;
+    town.both_see(&["APPROVED"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn killed_before_an_update_is_noted_it_updates_the_same_cards_again() {
+    let mut town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    let edits = town.tenant.hold_answers("PUT", "/activities");
+    town.cluster.review(&id, "alice", Verdict::Deny, "no");
+    edits.reached(2).await;
+    town.kill_daemon();
+    assert!(!town.cluster.plugin_data(&id).contains_key("resolution"));
+    town.next_daemon().await;
+    town.settled(&id).await;
+    town.both_see(&["DENIED"]).await;
+    assert_eq!(town.cluster.plugin_data(&id)["resolution"], "DENIED");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn killed_during_a_resync_it_announces_the_rest_at_the_next_start() {
+    let mut town = Town::build().await;
+    town.cluster.faults(|faults| faults.page = Some(1));
+    for _ in 0..3 {
+        town.cluster.create(Draft::default());
+    }
+    let second_page = town.cluster.hold("ListAccessRequests", Moment::Before, 1);
+    let daemon = Daemon::start(town.settings(&town.config()));
+    second_page.reached(1).await;
+    town.both_see(&["PENDING"]).await;
+    let first = town.cluster.requests()[0].metadata.clone().unwrap().name;
+    town.settled(&first).await;
+    daemon.kill();
+    town.next_daemon().await;
+    town.both_see(&["PENDING"; 3]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn killed_again_and_again_in_the_same_place_it_tells_everybody_once_in_the_end() {
+    let mut town = Town::build().await;
+    let id = town.cluster.create(Draft::default());
+    for _ in 0..4 {
+        let claim = town.cluster.hold("UpdatePluginData", Moment::Before, 0);
+        town.start_daemon().await;
+        claim.reached(1).await;
+        town.kill_daemon();
+        town.cluster.faults(|faults| faults.gates.clear());
+    }
+    town.next_daemon().await;
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_differs_by_an_hour_changes_nothing() {
+    let hour = Duration::from_hours(1);
+    for (ahead, behind) in [(hour, Duration::ZERO), (Duration::ZERO, hour)] {
+        let mut town = Town::start().await;
+        let before = town.cluster.create(Draft::default());
+        town.both_see(&["PENDING"]).await;
+        town.settled(&before).await;
+        town.cluster.faults(|faults| {
+            faults.clock_ahead = ahead;
+            faults.clock_behind = behind;
+        });
+        let after = town.cluster.create(Draft::default());
+        let created = |id: &str| town.cluster.request(id).unwrap().spec.unwrap().created.unwrap().seconds;
+        assert!(created(&after).abs_diff(created(&before)) > 3_000);
+        town.both_see(&["PENDING", "PENDING"]).await;
+        town.settled(&after).await;
+        town.kill_daemon();
+        town.cluster.review(&before, "alice", Verdict::Approve, "ok");
+        town.start_daemon().await;
+        town.both_see(&["APPROVED", "PENDING"]).await;
+        town.cluster.delete(&after);
+        town.both_see(&["APPROVED", "EXPIRED"]).await;
+        town.finish().await;
+    }
+}

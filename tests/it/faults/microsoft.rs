@@ -1,0 +1,184 @@
+//! Trouble on Microsoft's side.
+
+use std::time::Duration;
+
+use crate::faults::for_alice;
+use crate::microsoft::survives;
+use crate::support::{ALICE, Town};
+use crate::world::cluster::{Draft, Verdict};
+use crate::world::tenant::{Fault, Rule};
+
+#[tokio::test]
+async fn throttling_until_a_date_is_obeyed() {
+    survives(Fault::StatusUntil(429, 2), 2).await;
+}
+
+#[tokio::test]
+async fn a_storm_of_throttling_is_survived() {
+    survives(Fault::Status(429, None), 30).await;
+}
+
+#[tokio::test]
+async fn a_service_with_a_problem_of_its_own_is_asked_again() {
+    survives(Fault::Status(500, None), 5).await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_for_many_calls_is_waited_for() {
+    survives(Fault::Status(503, None), 25).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_right_but_for_its_type_is_taken() {
+    survives(Fault::Typed("text/plain"), 2).await;
+    survives(Fault::Typed("application/octet-stream"), 2).await;
+}
+
+#[tokio::test]
+async fn an_edit_whose_answer_is_lost_again_and_again_leaves_one_card() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::some(12, "PUT", "/activities", Fault::ResetAfter)]);
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.settled(&id).await;
+    let noted =
+        |state: &crate::world::cluster::ClusterState| state.plugin_data[&id]["msteams"].contains_key("resolution");
+    town.cluster.until("the approval is noted", noted).await;
+    town.both_see(&["APPROVED"]).await;
+    assert_eq!(town.tenant.met(&Fault::ResetAfter), 12);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn tokens_that_are_revoked_between_any_two_calls_are_replaced() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    for number in 0..3 {
+        let posts = town.tenant.hold("POST", "/activities");
+        town.cluster.create(Draft::default());
+        posts.reached(2).await;
+        town.tenant.revoke_tokens();
+        posts.open();
+        town.both_see(&vec!["PENDING"; number + 2]).await;
+        town.tenant.faults(|faults| faults.rules.clear());
+    }
+    let refused = |call: &&crate::world::tenant::Call| call.status == 401;
+    assert!(town.tenant.calls().iter().filter(refused).count() >= 3);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_that_was_taken_away_and_put_back_by_others_goes_on_with_the_same_card() {
+    let town = Town::start().await;
+    let id = town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    let denied = Fault::Error(403, "Forbidden");
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("POST", "/installedApps", denied.clone())]);
+    town.tenant.uninstall(&town.people["Alice"]);
+    town.cluster.review(&id, "carol", Verdict::Approve, "ok");
+    town.daemon().says("Delivery failed for now").await;
+    assert!(town.tenant.met(&denied) > 0);
+    town.tenant.install(&town.people["Alice"]);
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_team_that_took_the_app_out_and_back_in_is_told_again() {
+    let mut town = Town::build().await;
+    let config = town.config_for(&format!("\"*\" = \"{}\"", town.channel));
+    town.start_daemon_with(&config).await;
+    let channel = town.channel.clone();
+    town.cluster.create(Draft::default());
+    town.sees(&channel, &["PENDING"]).await;
+    town.tenant.set_team_installed("Security", false);
+    let missed = town.cluster.create(Draft::default());
+    town.daemon().says("Recipient cannot be told").await;
+    town.settled(&missed).await;
+    town.tenant.set_team_installed("Security", true);
+    town.cluster.create(Draft::default());
+    town.sees(&channel, &["PENDING", "PENDING"]).await;
+    // What was refused is tried again after an hour, or a restart.
+    town.kill_daemon();
+    town.start_daemon_with(&config).await;
+    town.sees(&channel, &["PENDING"; 3]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_chat_that_moved_is_found_where_it_is_now() {
+    let town = Town::start().await;
+    let id = town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.tenant.move_chat(&town.people["Alice"]);
+    let next = town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&next).await;
+    town.cluster.review(&next, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED"]).await;
+    let lost = |call: &&crate::world::tenant::Call| call.method == "POST" && call.status == 404;
+    assert_eq!(town.tenant.calls().iter().filter(lost).count(), 1);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_card_in_a_chat_that_moved_is_posted_where_the_chat_is_now() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft {
+        approvals: 2,
+        ..for_alice()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.tenant.move_chat(&town.people["Alice"]);
+    town.cluster.review(&id, "carol", Verdict::Approve, "one of two");
+    town.reads(ALICE, "one of two").await;
+    town.settled(&id).await;
+    town.cluster.review(&id, "dan", Verdict::Approve, "two of two");
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn one_recipient_that_hangs_for_ever_keeps_none_of_99_others_waiting() {
+    let mut town = Town::build().await;
+    let channels: Vec<_> = (0..99)
+        .map(|number| town.tenant.add_channel("Security", &number.to_string()))
+        .collect();
+    let config = town.config_for(&format!("\"*\" = {:?}", [&[ALICE.to_owned()], &channels[..]].concat()));
+    // Nobody's patience ends within this test.
+    let mut settings = town.settings(&config);
+    settings.limits.microsoft_timeout = Duration::from_mins(10);
+    town.start_daemon_on(settings).await;
+    let alice = town.people["Alice"].id.clone();
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("POST", &format!("{alice}_"), Fault::Hang)]);
+    let id = town.cluster.create(Draft::default());
+    for channel in &channels {
+        town.sees(channel, &["PENDING"]).await;
+    }
+    assert_eq!(town.tenant.met(&Fault::Hang), 1);
+    let noted = |state: &crate::world::cluster::ClusterState| {
+        let messages = state.plugin_data[&id]["msteams"].get("messages");
+        messages.is_some_and(|messages| messages.split(',').count() == 99)
+    };
+    town.cluster.until("the 99 cards are noted", noted).await;
+    town.kill_daemon();
+    town.tenant.faults(|faults| faults.rules.clear());
+    town.start_daemon_with(&config).await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    for channel in &channels {
+        town.sees(channel, &["PENDING"]).await;
+    }
+    town.finish().await;
+}
