@@ -1,15 +1,16 @@
 //! Who may tell people now: one replica at a time for each request.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::daemon::context::Context;
-use crate::daemon::memory::{Known, Memory, Stored};
-use crate::domain::lifecycle::{Observed, Record};
+use crate::daemon::memory::Memory;
+use crate::domain::lifecycle;
+use crate::domain::lifecycle::{Claim, Foreign, Observed, Stored};
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
 use crate::teleport::{Error, Swap};
@@ -25,29 +26,28 @@ pub(super) enum Claimed {
     Gone,
 }
 
-/// How long a claim is known to hold; posts are started only while it does.
+/// How long our claim is known to hold, shared by all deliveries of a run.
 #[derive(Debug)]
 pub(super) struct Lease {
-    /// The moment before the last write that Teleport accepted.
-    since: Mutex<Option<Instant>>,
+    lease: Mutex<lifecycle::Lease<Instant>>,
     term: Duration,
 }
 
 impl Lease {
     pub(super) fn new(since: Instant, term: Duration) -> Self {
         Self {
-            since: Mutex::new(Some(since)),
+            lease: Mutex::new(lifecycle::Lease::new(since)),
             term,
         }
     }
 
     pub(super) fn renew(&self, since: Instant) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
+        self.lease().renew(since);
     }
 
     /// Somebody else took the claim over.
     pub(super) fn lose(&self) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.lease().lose();
     }
 
     pub(super) fn holds(&self) -> bool {
@@ -56,22 +56,18 @@ impl Lease {
 
     /// Returns how long it holds still, unless it has ended.
     pub(super) fn left(&self) -> Option<Duration> {
-        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = self.term.checked_sub(since?.elapsed())?;
-        Some(left).filter(|left| !left.is_zero())
+        self.lease().left(Instant::now(), self.term)
+    }
+
+    fn lease(&self) -> MutexGuard<'_, lifecycle::Lease<Instant>> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Returns how long to wait for whoever seems to be telling people now, if anybody does.
 pub(super) fn others_turn(context: &Context, memory: &mut Memory) -> Option<Duration> {
-    let record = memory.record()?;
-    let mark = match &record.claim {
-        Some(claim) if claim.held && !context.is_ours(claim) => claim.to_string(),
-        // The Go plugin leaves no mark; data without a message may mean that it is posting right now.
-        None if record.cards.is_empty() => String::new(),
-        Some(_) | None => return None,
-    };
-    let wait = memory.respect(&mark, context.limits.claim_term);
+    let mark = Claim::of_others(memory.record()?, context.replica())?;
+    let wait = memory.foreign.wait(&mark, Instant::now(), context.limits.claim_term);
     Some(wait).filter(|wait| !wait.is_zero())
 }
 
@@ -83,35 +79,15 @@ pub(super) async fn claim(
     decided: Option<&Route>,
     memory: &mut Memory,
 ) -> Result<Claimed, Error> {
-    let (expect, map, mut record) = match &memory.stored {
-        Stored::Known(known) => (
-            Record::expect_unchanged(&known.map),
-            known.map.clone(),
-            known.record.clone(),
-        ),
-        Stored::Absent | Stored::Unknown => (Record::expect_absent(), BTreeMap::new(), Record::default()),
-    };
-    if let Observed::Request(request) = observed {
-        if map.is_empty() {
-            record = Record::begin(request);
-        }
-        record.expires = request.expires;
-    }
-    // Decided once: rules that change do not reach a request that was announced.
-    if let (Some(route), None) = (decided, &record.named) {
-        record.named = Some(route.named().into_iter().map(str::to_owned).collect());
-    }
-    record.claim = Some(context.mark(true));
-    let changes = Known::changes(&map, &record);
-    match context.client.swap_plugin_data(id, expect, changes.clone()).await? {
+    let named = decided.map(Route::named);
+    let write = memory.stored.claim(observed, named.as_deref(), context.mark());
+    let swap = context
+        .client
+        .swap_plugin_data(id, write.expect.clone(), write.set.clone());
+    match swap.await? {
         Swap::Written => {
-            let mut known = Known {
-                map,
-                record: Record::default(),
-            };
-            known.written(changes, record);
-            memory.stored = Stored::Known(Box::new(known));
-            memory.foreign = None;
+            memory.stored.claimed(write);
+            memory.foreign = Foreign::none();
             Ok(Claimed::Ours)
         }
         Swap::Lost => {

@@ -86,9 +86,9 @@ impl Context {
     }
 
     /// Returns a mark that nobody has written before.
-    pub(super) fn mark(&self, held: bool) -> Claim {
+    pub(super) fn mark(&self) -> Claim {
         Claim {
-            held,
+            held: true,
             owner: self.replica.clone(),
             beat: self.beats.fetch_add(1, Ordering::Relaxed),
         }
@@ -109,8 +109,9 @@ impl Context {
         self.hidden.swap(hidden, Ordering::Relaxed) != hidden
     }
 
-    pub(super) fn is_ours(&self, claim: &Claim) -> bool {
-        claim.owner == self.replica
+    /// Returns our name, as it stands in our marks.
+    pub(super) fn replica(&self) -> &str {
+        &self.replica
     }
 
     /// Refusals noted before this moment are tried again: before the configuration was read, or some time ago.

@@ -18,10 +18,10 @@ use tracing::warn;
 
 use crate::daemon::claiming::Lease;
 use crate::daemon::context::Context;
-use crate::daemon::settling::{Entry, Ledger};
+use crate::daemon::settling::Ledger;
 use crate::daemon::turns::Turn;
 use crate::daemon::waiting::Waiting;
-use crate::domain::lifecycle::{Outcome, Posted, Step, Work};
+use crate::domain::lifecycle::{Entry, Outcome, Posted, Step, Work};
 use crate::domain::recipients::Address;
 use crate::domain::request::{RequestId, Stage};
 use crate::msteams::{Activity, Conversation, Error, Meaning, Retry, Urgency};

@@ -16,12 +16,12 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::context::Context;
-use crate::daemon::memory::{Memory, Stored};
+use crate::daemon::memory::Memory;
 use crate::daemon::reconcile::{Outcome, reconcile};
 use crate::daemon::tasks::Tasks;
 use crate::daemon::turns::{Line, Place};
 use crate::daemon::waiting::Waiting;
-use crate::domain::lifecycle::Observed;
+use crate::domain::lifecycle::{Observed, Stored};
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 
 /// Counts listings, to tell what was heard since one began.

@@ -13,11 +13,11 @@ use crate::clock;
 use crate::daemon::claiming::{Claimed, Lease, claim, others_turn};
 use crate::daemon::context::Context;
 use crate::daemon::deliver::{Delivered, Job, deliver};
-use crate::daemon::memory::{Memory, Stored};
+use crate::daemon::memory::Memory;
 use crate::daemon::routing::route;
 use crate::daemon::settling::Ledger;
 use crate::daemon::turns::Turn;
-use crate::domain::lifecycle::{Facts, Observed, Plan, Why, Work, plan};
+use crate::domain::lifecycle::{Account, Facts, Observed, Plan, Stored, Why, Work, plan};
 use crate::domain::recipients::Recipients;
 use crate::domain::request::{RequestId, Stage};
 use crate::domain::rules::Route;
@@ -212,7 +212,8 @@ async fn carry_out(job: Job<'_>, memory: &mut Memory, turn: &mut Turn, forgotten
         lease,
         ..
     } = job;
-    let mut ledger = Ledger::new(context, id, work.shown, &work.resolve_reason, lease, *known, forgotten);
+    let account = Account::new(work.shown, &work.resolve_reason, *known);
+    let mut ledger = Ledger::new(context, id, lease, account, forgotten);
     let delivered = deliver(job, &mut ledger, turn).await;
     memory.stored = ledger.into_stored();
     memory.told.extend(delivered.told.iter().cloned());

@@ -1,18 +1,35 @@
 //! Which replica may tell people now.
 
 use std::fmt;
+use std::ops::Sub;
+use std::time::Duration;
+
+use crate::domain::lifecycle::Record;
 
 /// The mark that a replica leaves in the plugin data while it tells people, and the one it leaves when it is done.
 ///
 /// Every mark is new: `beat` counts the writes of its owner, so an unchanged mark means that nobody has written since.
 /// Whether a mark is stale is judged by how long a reader has seen it unchanged on its own clock, never by a time of day:
 /// the clocks of two replicas need not agree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     pub held: bool,
     /// The replica that wrote the mark; a name that no other process has.
     pub owner: String,
     pub beat: u64,
+}
+
+/// How long a claim is known to hold; posts are begun only while it does. Moments are those of the holder's own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease<T> {
+    /// The moment before the last write that Teleport accepted.
+    since: Option<T>,
+}
+
+/// Somebody else's mark, and since when a reader has seen it unchanged on its own clock.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Foreign<T> {
+    seen: Option<(String, T)>,
 }
 
 impl Claim {
@@ -26,11 +43,62 @@ impl Claim {
             beat: beat.and_then(|beat| beat.parse().ok()).unwrap_or_default(),
         }
     }
+
+    /// Returns the mark that `me` has to respect before it tells anybody, if there is one.
+    pub fn of_others(record: &Record, me: &str) -> Option<String> {
+        match &record.claim {
+            Some(claim) if claim.held && claim.owner != me => Some(claim.to_string()),
+            // The Go plugin leaves no mark; data without a message may mean that it is posting right now.
+            None if record.cards.is_empty() => Some(String::new()),
+            Some(_) | None => None,
+        }
+    }
 }
 
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.held { "held" } else { "done" };
         write!(f, "{state} {} {}", self.owner, self.beat)
+    }
+}
+
+impl<T: Copy + Sub<Output = Duration>> Lease<T> {
+    /// Begins with a write that Teleport accepted; `since` is a moment before it was sent.
+    pub fn new(since: T) -> Self {
+        Self { since: Some(since) }
+    }
+
+    /// Goes on with another such write.
+    pub fn renew(&mut self, since: T) {
+        self.since = Some(since);
+    }
+
+    /// Ends because somebody else took the claim over.
+    pub fn lose(&mut self) {
+        self.since = None;
+    }
+
+    /// Returns how long it holds still, unless it has ended.
+    pub fn left(self, now: T, term: Duration) -> Option<Duration> {
+        let left = term.checked_sub(now - self.since?)?;
+        Some(left).filter(|left| !left.is_zero())
+    }
+}
+
+impl<T: Copy + Sub<Output = Duration>> Foreign<T> {
+    pub fn none() -> Self {
+        Self { seen: None }
+    }
+
+    /// Returns how long the mark must still be respected; zero once it has not changed for `term`. `now` is a moment
+    /// after it was read.
+    pub fn wait(&mut self, mark: &str, now: T, term: Duration) -> Duration {
+        match &self.seen {
+            Some((seen, since)) if seen == mark => term.saturating_sub(now - *since),
+            Some(_) | None => {
+                self.seen = Some((mark.to_owned(), now));
+                term
+            }
+        }
     }
 }

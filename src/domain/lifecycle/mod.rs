@@ -3,11 +3,15 @@
 //! Architecture Invariant: decides and does nothing. A plan lists single deliveries, each of which succeeds or fails
 //! alone; a record only ever says what was really done.
 
+mod account;
 mod claim;
+mod known;
 mod plan;
 mod record;
 mod stored;
 
-pub use claim::Claim;
+pub use account::{Account, Entry};
+pub use claim::{Claim, Foreign, Lease};
+pub use known::{Known, Stored, Write};
 pub use plan::{Facts, Observed, Plan, Step, Why, Work, plan};
 pub use record::{Outcome, Posted, Record, Shown, Skip};

@@ -13,7 +13,7 @@ use crate::domain::request::{AccessRequest, Stage};
 ///
 /// The first group of fields is the Go plugin's, so that either program can go on with what the other left. The second
 /// is ours; the Go plugin does not see it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Record {
     pub user: String,
     /// Joined with `,`: a role with a comma in its name cannot be told apart, and is only shown.
@@ -40,7 +40,7 @@ pub struct Record {
 }
 
 /// A card that was posted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Posted {
     /// Microsoft's id of the message.
     pub activity: String,
@@ -57,14 +57,14 @@ pub struct Posted {
 }
 
 /// What a card shows, as far as it can change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shown {
     pub stage: Stage,
     pub reviews: usize,
 }
 
 /// Why a recipient is left out, since when, and what their card would have shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Skip {
     pub why: String,
     pub since: Timestamp,
@@ -72,7 +72,7 @@ pub struct Skip {
 }
 
 /// What was really done for one recipient.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     Posted {
         recipient: String,
