@@ -280,9 +280,7 @@ impl Round<'_> {
 
     /// Sends the card as a new message, and returns its id; the id is empty if Microsoft took the card and did not tell.
     async fn send(&self, conversation: &str) -> Result<String, Error> {
-        if !self.job.lease.holds() {
-            self.halt.cancel();
-        }
+        self.mind_the_claim();
         let teams = &self.job.context.teams;
         match teams.post(conversation, &self.activity, self.urgency, &self.halt).await {
             Err(error) if error.meaning() == Meaning::Delivered => {
@@ -290,6 +288,13 @@ impl Round<'_> {
                 Ok(String::new())
             }
             sent => sent,
+        }
+    }
+
+    /// Begins nothing more once the claim does not hold: whoever has it now may know better.
+    fn mind_the_claim(&self) {
+        if !self.job.lease.holds() {
+            self.halt.cancel();
         }
     }
 
@@ -336,6 +341,7 @@ impl Round<'_> {
     }
 
     async fn edit(&self, card: &Posted, conversation: &str) -> Result<(), Error> {
+        self.mind_the_claim();
         let teams = &self.job.context.teams;
         let edit = teams.update(conversation, &card.activity, &self.activity, self.urgency, &self.halt);
         edit.await

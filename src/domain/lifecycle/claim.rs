@@ -22,7 +22,7 @@ pub struct Claim {
 /// How long a claim is known to hold; posts are begun only while it does. Moments are those of the holder's own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease<T> {
-    /// The moment before the last write that Teleport accepted.
+    /// The moment before the last write that Teleport accepted; nothing once somebody else took the claim over.
     since: Option<T>,
 }
 
@@ -68,12 +68,15 @@ impl<T: Copy + Sub<Output = Duration>> Lease<T> {
         Self { since: Some(since) }
     }
 
-    /// Goes on with another such write.
+    /// Goes on with another such write. A claim that was taken over stays lost, even if what we did could be noted
+    /// since: what is left of our plan may have been done by others, or they are at it.
     pub fn renew(&mut self, since: T) {
-        self.since = Some(since);
+        if self.since.is_some() {
+            self.since = Some(since);
+        }
     }
 
-    /// Ends because somebody else took the claim over.
+    /// Ends for good, because somebody else took the claim over.
     pub fn lose(&mut self) {
         self.since = None;
     }
