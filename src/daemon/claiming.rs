@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::daemon::context::Context;
 use crate::daemon::memory::Memory;
 use crate::domain::lifecycle;
-use crate::domain::lifecycle::{Claim, Foreign, Observed, Stored};
+use crate::domain::lifecycle::{Claim, Foreign, Observed};
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
 use crate::teleport::{Error, Swap};
@@ -91,7 +91,7 @@ pub(super) async fn claim(
             Ok(Claimed::Ours)
         }
         Swap::Lost => {
-            memory.stored = Stored::Unknown;
+            memory.stored.doubt();
             Ok(Claimed::Lost)
         }
         Swap::Gone => Ok(Claimed::Gone),

@@ -21,7 +21,7 @@ use crate::daemon::reconcile::{Outcome, reconcile};
 use crate::daemon::tasks::Tasks;
 use crate::daemon::turns::{Line, Place};
 use crate::daemon::waiting::Waiting;
-use crate::domain::lifecycle::{Observed, Stored};
+use crate::domain::lifecycle::Observed;
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 
 /// Counts listings, to tell what was heard since one began.
@@ -291,7 +291,7 @@ impl Lane {
     /// Takes a record from a list, unless we know better.
     fn learn(&mut self, record: BTreeMap<String, String>) {
         if let Some(memory) = &mut self.memory
-            && matches!(memory.stored, Stored::Unknown)
+            && memory.stored.is_in_doubt()
         {
             memory.read(record);
             memory.looked = true;

@@ -44,7 +44,7 @@ impl Memory {
 
     /// Takes what was read from Teleport.
     pub(super) fn read(&mut self, map: BTreeMap<String, String>) {
-        self.stored = Stored::from_map(map);
+        self.stored.read(map);
     }
 
     pub(super) fn record(&self) -> Option<&Record> {

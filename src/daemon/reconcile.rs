@@ -92,7 +92,7 @@ pub(super) async fn reconcile(
         };
         if let Some(wait) = others_turn(context, memory) {
             debug!(request.id = %id, "Another replica is at it");
-            memory.stored = Stored::Unknown;
+            memory.stored.doubt();
             return Outcome::Again(wait);
         }
         let begun = Instant::now();
@@ -133,7 +133,7 @@ async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: 
         Observed::Request(request) => request.stage == Stage::Pending && request.reviews.is_empty(),
         Observed::Gone(_) => false,
     };
-    if !matches!(memory.stored, Stored::Unknown) {
+    if !memory.stored.is_in_doubt() {
         return Ok(());
     }
     if looks_new && !memory.looked {
@@ -196,7 +196,7 @@ fn not_now(context: &Context, id: &RequestId, memory: &mut Memory, error: &Error
         debug!(request.id = %id, %error, hint, "Request has to wait");
     }
     // Whether the failed call did something is unknown.
-    memory.stored = Stored::Unknown;
+    memory.stored.doubt();
     memory.failures = memory.failures.saturating_add(1);
     Outcome::Again(memory.again.pause())
 }

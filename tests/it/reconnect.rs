@@ -180,6 +180,21 @@ async fn the_last_update_does_not_need_the_record() {
 }
 
 #[tokio::test]
+async fn the_last_update_does_not_need_the_record_although_calls_fail() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.faults(|faults| faults.fail_calls = 1);
+    town.cluster.forget_plugin_data(&id);
+    town.cluster.delete(&id);
+    town.sees(ALICE, &["EXPIRED"]).await;
+    town.sees(BOB, &["EXPIRED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn lost_swaps_and_lost_answers_tell_nobody_twice() {
     let town = Town::start().await;
     town.cluster.faults(|faults| faults.lose_swaps = 3);

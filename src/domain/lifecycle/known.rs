@@ -7,9 +7,12 @@ use crate::domain::lifecycle::{Claim, Observed, Record};
 /// The record as Teleport has it, as far as we know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Stored {
-    /// Not read yet, or written by somebody else since.
+    /// Not read yet.
     #[default]
     Unknown,
+    /// Perhaps written by somebody else since, or by a call of ours whose answer was lost; to be read again. It is kept in
+    /// case that nothing is left to read: plugin data may end before we have closed the cards.
+    Doubted(Box<Record>),
     Absent,
     Known(Box<Known>),
 }
@@ -30,18 +33,35 @@ pub struct Write {
 }
 
 impl Stored {
-    /// Takes what was read from Teleport.
-    pub fn from_map(map: BTreeMap<String, String>) -> Self {
-        match Record::decode(&map) {
-            Some(record) => Self::Known(Box::new(Known { map, record })),
-            None => Self::Absent,
-        }
+    /// Takes what was read from Teleport. If nothing is left there of a record with cards, what we knew holds on.
+    pub fn read(&mut self, map: BTreeMap<String, String>) {
+        *self = match (Record::decode(&map), std::mem::take(self)) {
+            (Some(record), _) => Self::Known(Box::new(Known { map, record })),
+            (None, Self::Doubted(record)) if !record.cards.is_empty() => {
+                Self::Known(Box::new(Known { map, record: *record }))
+            }
+            (None, _) => Self::Absent,
+        };
+    }
+
+    /// Makes sure that the record is read before anything is decided.
+    pub fn doubt(&mut self) {
+        *self = match std::mem::take(self) {
+            Self::Known(known) => Self::Doubted(Box::new(known.record)),
+            Self::Doubted(record) => Self::Doubted(record),
+            Self::Absent | Self::Unknown => Self::Unknown,
+        };
+    }
+
+    /// Tells whether the record has to be read.
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Unknown | Self::Doubted(_))
     }
 
     pub fn record(&self) -> Option<&Record> {
         match self {
             Self::Known(known) => Some(&known.record),
-            Self::Unknown | Self::Absent => None,
+            Self::Unknown | Self::Doubted(_) | Self::Absent => None,
         }
     }
 
@@ -51,10 +71,10 @@ impl Stored {
         let begun = BTreeMap::new();
         let (expect, map, mut record) = match self {
             Self::Known(known) => (Record::expect_unchanged(&known.map), &known.map, known.record.clone()),
-            Self::Absent | Self::Unknown => (Record::expect_absent(), &begun, Record::default()),
+            Self::Absent | Self::Unknown | Self::Doubted(_) => (Record::expect_absent(), &begun, Record::default()),
         };
         if let Observed::Request(request) = observed {
-            if map.is_empty() {
+            if map.is_empty() && record.cards.is_empty() {
                 record = Record::begin(request);
             }
             record.expires = request.expires;
@@ -74,7 +94,7 @@ impl Stored {
     pub fn claimed(&mut self, write: Write) {
         let map = match std::mem::take(self) {
             Self::Known(known) => known.map,
-            Self::Absent | Self::Unknown => BTreeMap::new(),
+            Self::Absent | Self::Unknown | Self::Doubted(_) => BTreeMap::new(),
         };
         let mut known = Known {
             map,
