@@ -91,6 +91,7 @@ impl Context {
             held: true,
             owner: self.replica.clone(),
             beat: self.beats.fetch_add(1, Ordering::Relaxed),
+            witness: None,
         }
     }
 

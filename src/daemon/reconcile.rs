@@ -215,6 +215,7 @@ async fn carry_out(job: Job<'_>, memory: &mut Memory, turn: &mut Turn, forgotten
     let account = Account::new(work.shown, &work.resolve_reason, *known);
     let mut ledger = Ledger::new(context, id, lease, account, forgotten);
     let delivered = deliver(job, &mut ledger, turn).await;
+    let contested = ledger.is_contested();
     memory.stored = ledger.into_stored();
     memory.told.extend(delivered.told.iter().cloned());
     tell(id, work, &delivered);
@@ -233,7 +234,7 @@ async fn carry_out(job: Job<'_>, memory: &mut Memory, turn: &mut Turn, forgotten
     }
     memory.failures = 0;
     memory.again.reset();
-    if delivered.interrupted {
+    if delivered.interrupted || contested {
         return Outcome::Interrupted;
     }
     Outcome::Settled

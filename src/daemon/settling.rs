@@ -47,6 +47,11 @@ impl<'a> Ledger<'a> {
         Stored::Known(Box::new(self.account.into_known()))
     }
 
+    /// Tells whether somebody else updated a card that we updated too.
+    pub(super) fn is_contested(&self) -> bool {
+        self.account.is_contested()
+    }
+
     pub(super) fn record(&self) -> &Record {
         self.account.record()
     }
@@ -59,7 +64,9 @@ impl<'a> Ledger<'a> {
         let mut warned = false;
         let mut record = self.account.note(outcomes, clock::now());
         loop {
-            let write = self.account.entry(record.clone(), entry, self.context.mark());
+            let Some(write) = self.account.entry(record.clone(), entry, self.context.mark()) else {
+                return;
+            };
             if self.forgotten {
                 self.account.keep(write.record);
                 return;

@@ -14,6 +14,13 @@ pub struct Account {
     known: Known,
     /// Everything done since the claim, in case somebody else's record must be taken over.
     done: Vec<Outcome>,
+    /// How much of it Teleport has accepted.
+    noted: usize,
+    /// Somebody else has written since the claim, and may have updated what we update: of our updates that are not noted
+    /// yet nobody knows whether they came last.
+    disputed: bool,
+    /// Such an update was noted, so a plan has to be made anew.
+    contested: bool,
 }
 
 /// What an entry is for.
@@ -33,12 +40,20 @@ impl Account {
             resolve_reason: resolve_reason.to_owned(),
             known,
             done: Vec::new(),
+            noted: 0,
+            disputed: false,
+            contested: false,
         }
     }
 
     /// Returns the record as it was written last.
     pub fn record(&self) -> &Record {
         &self.known.record
+    }
+
+    /// Tells whether somebody else may have updated a card that we updated too: a plan has to be made anew.
+    pub fn is_contested(&self) -> bool {
+        self.contested
     }
 
     /// Returns what is known of the record after the run.
@@ -50,36 +65,46 @@ impl Account {
     pub fn note(&mut self, outcomes: Vec<Outcome>, now: Timestamp) -> Record {
         let mut record = self.known.record.clone();
         for outcome in &outcomes {
-            record.note(outcome.clone(), self.shown, now);
+            self.apply(&mut record, outcome, now);
         }
         self.done.extend(outcomes);
         record
     }
 
-    /// Returns what an entry writes: the record, with `mark` on it unless somebody else's stands there now.
-    pub fn entry(&self, mut record: Record, entry: Entry, mark: Claim) -> Write {
-        let taken_over = record
-            .claim
-            .as_ref()
-            .is_some_and(|claim| claim.held && claim.owner != mark.owner);
-        if !taken_over {
-            let held = entry == Entry::Interim;
-            record.claim = Some(Claim { held, ..mark });
-            if entry == (Entry::Last { complete: true }) {
-                record.conclude(self.shown, &self.resolve_reason);
+    /// Returns what an entry writes: the record, with `mark` on it. If somebody else's stands there now it stays theirs, and
+    /// nothing is written but what we did; `mark` is its witness if they may have updated the same cards.
+    pub fn entry(&self, mut record: Record, entry: Entry, mark: Claim) -> Option<Write> {
+        let new = &self.done[self.noted..];
+        match &mut record.claim {
+            Some(claim) if claim.held && claim.owner != mark.owner => {
+                if new.is_empty() {
+                    return None;
+                }
+                if new.iter().any(|outcome| matches!(outcome, Outcome::Updated { .. })) {
+                    claim.witness = Some(format!("{}/{}", mark.owner, mark.beat));
+                }
+            }
+            Some(_) | None => {
+                let held = entry == Entry::Interim;
+                record.claim = Some(Claim { held, ..mark });
+                if entry == (Entry::Last { complete: true }) && !self.contested {
+                    record.conclude(self.shown, &self.resolve_reason);
+                }
             }
         }
-        self.known.write(record)
+        Some(self.known.write(record))
     }
 
     /// Takes an entry that Teleport accepted.
     pub fn written(&mut self, write: Write) {
         self.known.written(write);
+        self.noted = self.done.len();
     }
 
     /// Takes an entry that can be written nowhere any more: Teleport has forgotten the request.
     pub fn keep(&mut self, record: Record) {
         self.known.record = record;
+        self.noted = self.done.len();
     }
 
     /// Takes the record that somebody else wrote, and returns it with what we did. Says too whether the claim on it is
@@ -87,19 +112,43 @@ impl Account {
     pub fn take_over(&mut self, map: BTreeMap<String, String>, me: &str, now: Timestamp) -> (Record, bool) {
         // If everything is gone, what we know is written anew.
         let mut record = Record::decode(&map).unwrap_or_else(|| self.known.record.clone());
-        let ours = record.claim.as_ref().is_some_and(|claim| claim.owner == me);
-        let cards = record.cards.clone();
-        let is_new = |outcome: &&Outcome| match outcome {
-            Outcome::Posted { activity, .. } => !cards.iter().any(|card| card.activity == *activity),
-            Outcome::Updated { .. } | Outcome::Vanished { .. } | Outcome::Refused { .. } => true,
-        };
-        for outcome in self.done.iter().filter(is_new) {
-            record.note(outcome.clone(), self.shown, now);
-        }
+        let claim = record.claim.as_ref();
+        let ours = claim.is_some_and(|claim| claim.owner == me);
+        self.disputed |= !ours || claim.is_some_and(|claim| claim.witness.is_some());
         self.known = Known {
-            record: record.clone(),
             map,
+            record: record.clone(),
         };
+        for (number, outcome) in self.done.clone().iter().enumerate() {
+            let is_noted = match outcome {
+                Outcome::Posted { activity, .. } => shown(&record, activity).is_some(),
+                // Whoever has changed it since had read it.
+                Outcome::Updated { .. } => number < self.noted,
+                Outcome::Vanished { .. } | Outcome::Refused { .. } => false,
+            };
+            if !is_noted {
+                self.apply(&mut record, outcome, now);
+            }
+        }
         (record, ours)
     }
+
+    /// Notes one thing that was done; if it is disputed, only what can be relied on.
+    fn apply(&mut self, record: &mut Record, outcome: &Outcome, now: Timestamp) {
+        let mut shows = self.shown;
+        if let Outcome::Updated { activity, .. } = outcome
+            && self.disputed
+            && let Some(theirs) = shown(record, activity)
+            && !theirs.satisfies(self.shown)
+        {
+            shows = theirs.at_least(self.shown);
+            self.contested = true;
+        }
+        record.note(outcome.clone(), shows, now);
+    }
+}
+
+fn shown(record: &Record, activity: &str) -> Option<Shown> {
+    let card = record.cards.iter().find(|card| card.activity == activity)?;
+    Some(record.shown(card))
 }

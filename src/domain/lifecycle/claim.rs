@@ -17,6 +17,9 @@ pub struct Claim {
     /// The replica that wrote the mark; a name that no other process has.
     pub owner: String,
     pub beat: u64,
+    /// A mark of another replica that had to note something on the owner's record, so that the owner looks before it
+    /// writes over that.
+    pub witness: Option<String>,
 }
 
 /// How long a claim is known to hold; posts are begun only while it does. Moments are those of the holder's own clock.
@@ -37,10 +40,12 @@ impl Claim {
     pub fn parse(text: &str) -> Self {
         let mut words = text.split(' ');
         let (state, owner, beat) = (words.next(), words.next(), words.next());
+        let witness = words.next().map(str::to_owned);
         Self {
             held: state != Some("done"),
             owner: owner.unwrap_or_default().to_owned(),
             beat: beat.and_then(|beat| beat.parse().ok()).unwrap_or_default(),
+            witness,
         }
     }
 
@@ -58,7 +63,11 @@ impl Claim {
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.held { "held" } else { "done" };
-        write!(f, "{state} {} {}", self.owner, self.beat)
+        write!(f, "{state} {} {}", self.owner, self.beat)?;
+        match &self.witness {
+            Some(witness) => write!(f, " {witness}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -192,6 +192,22 @@ impl Shown {
         self.stage == wanted.stage && (self.stage.is_resolved() || self.reviews == wanted.reviews)
     }
 
+    /// Returns what can be relied on of a card that two have updated, neither knowing who was last: the one that is
+    /// less far on, so that another update follows if that is wrong.
+    #[must_use]
+    pub fn at_least(self, other: Self) -> Self {
+        if self == other || other.is_ahead_of(self) {
+            self
+        } else if self.is_ahead_of(other) {
+            other
+        } else {
+            Self {
+                stage: Stage::Pending,
+                reviews: self.reviews.min(other.reviews),
+            }
+        }
+    }
+
     /// Tells whether this is further on in the life of a request.
     pub fn is_ahead_of(self, other: Self) -> bool {
         let rank = |shown: Self| (shown.stage.is_resolved(), shown.reviews);
