@@ -288,10 +288,11 @@ impl Lane {
         }
     }
 
-    /// Takes a record from a list, unless we know better.
+    /// Takes a record from a list. Others may have written since we looked; if it is we who wrote since it was listed, the
+    /// next claim finds out. That nothing is listed takes nothing from what we know.
     fn learn(&mut self, record: BTreeMap<String, String>) {
         if let Some(memory) = &mut self.memory
-            && memory.stored.is_in_doubt()
+            && (memory.stored.is_in_doubt() || !record.is_empty())
         {
             memory.read(record);
             memory.looked = true;
