@@ -13,6 +13,7 @@ mod identities;
 mod lifecycle;
 mod metrics;
 mod microsoft;
+mod model;
 mod outages;
 mod process;
 mod recipients;

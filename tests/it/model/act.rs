@@ -1,0 +1,172 @@
+//! What can happen next, and what becomes of it: the daemon's steps around the program's decisions.
+
+use crate::model::delivering::{deliver, done, excuse, give_up, noted, renew, round};
+use crate::model::lane::{claimed, hear, restart, resync, tick, wake};
+use crate::model::pure::Pure;
+use crate::model::state::{Delivery, Job, Replica, State, Task};
+use crate::model::teleport::{Arrived, arrive};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Action {
+    /// The request is deleted.
+    Delete,
+    /// The plugin data end with the request.
+    Vanish,
+    /// A term passes.
+    Tick,
+    /// A replica hears of a version, perhaps after others that its lane never saw. When Teleport got the version does
+    /// not matter to anybody, so it is from the beginning that it may be heard; a deletion does.
+    Hear(usize, u8),
+    /// The wait for somebody else ends.
+    Wake(usize),
+    /// The claim arrives, and is answered. If somebody else wrote first, the record is read and the plan made again.
+    Claimed(usize),
+    /// A delivery is begun, or is not because it must not be.
+    Begin(usize, usize),
+    /// A delivery takes effect, and is sent to be noted.
+    Done(usize, usize),
+    /// The claim is renewed with nothing to note.
+    Renew(usize),
+    /// The entry arrives, and is answered. If somebody else wrote first, their record is taken over and sent again.
+    Noted(usize),
+    Crash(usize),
+    /// A new process lists everything, and finds this version.
+    Restart(usize, u8),
+    /// Everything is listed again.
+    Resync(usize),
+    /// A write is given up; it may still arrive.
+    GiveUp(usize),
+    /// A write that nobody waits for arrives.
+    Late,
+    /// A post takes effect, and its answer is lost.
+    AnswerLost(usize, usize),
+}
+
+impl Action {
+    /// A fault, or its consequence, need not happen.
+    pub(super) fn is_fault(self) -> bool {
+        matches!(
+            self,
+            Self::Crash(_) | Self::Restart(..) | Self::GiveUp(_) | Self::Late | Self::AnswerLost(..)
+        )
+    }
+}
+
+pub(super) type Step = Result<State, String>;
+
+/// Returns every next state, by what leads there.
+pub(super) fn next(pure: &mut Pure, state: &State) -> Vec<(Action, Step)> {
+    let mut all = Vec::new();
+    let end = u8::try_from(pure.history.len()).unwrap();
+    if pure.ends && state.version < end {
+        all.push(Action::Delete);
+    }
+    if state.version == end && state.store.is_some() && pure.vanishes {
+        all.push(Action::Vanish);
+    }
+    all.push(Action::Tick);
+    if state.late.is_some() {
+        all.push(Action::Late);
+    }
+    for r in 0..2 {
+        of_replica(state, r, &mut all);
+    }
+    let mut nexts: Vec<_> = all
+        .into_iter()
+        .filter_map(|action| take(pure, state, action).map(|next| (action, next)))
+        .filter(|(_, next)| next.as_ref().ok() != Some(state))
+        .collect();
+    if nexts.iter().all(|(action, _)| action.is_fault()) {
+        for r in 0..2 {
+            let next = take(pure, state, Action::Resync(r));
+            nexts.extend(next.map(|next| (Action::Resync(r), next)));
+        }
+    }
+    nexts
+}
+
+fn of_replica(state: &State, r: usize, all: &mut Vec<Action>) {
+    let replica = &state.replicas[r];
+    if !replica.alive {
+        let heard = state.replicas.iter().filter_map(|replica| replica.heard).max();
+        let from = heard.unwrap_or_default().max(state.told);
+        all.extend((from..=state.version).map(|version| Action::Restart(r, version)));
+        return;
+    }
+    if state.left.crashes > 0 {
+        all.push(Action::Crash(r));
+    }
+    let unheard = replica.heard.map_or(0, |heard| heard + 1);
+    // The replicas are alike, so it is the first that hears first.
+    let first = &state.replicas[0];
+    if r == 0 || first.heard.is_some() || first.life > 0 || !first.alive || !replica.alive {
+        all.extend((unheard..=state.version).map(|version| Action::Hear(r, version)));
+    }
+    match &replica.job {
+        Job::Idle => {}
+        Job::Paused(..) => all.push(Action::Wake(r)),
+        Job::Claiming { .. } => all.extend([Action::Claimed(r), Action::GiveUp(r)]),
+        Job::Delivering(round) => {
+            // Deliveries begin in the order of the plan.
+            let first = round.steps.iter().position(|step| *step == Delivery::Waiting);
+            all.extend(first.map(|first| Action::Begin(r, first)));
+            for (s, step) in round.steps.iter().enumerate() {
+                if *step == Delivery::Flying {
+                    all.extend([Action::Done(r, s), Action::AnswerLost(r, s)]);
+                }
+            }
+            match round.writing {
+                None => all.push(Action::Renew(r)),
+                Some(_) => all.extend([Action::Noted(r), Action::GiveUp(r)]),
+            }
+        }
+    }
+}
+
+/// Does it; `None` if it cannot happen now.
+fn take(pure: &mut Pure, state: &State, action: Action) -> Option<Step> {
+    let mut next = state.clone();
+    match action {
+        Action::Delete => next.version += 1,
+        Action::Vanish => next.store = None,
+        Action::Tick => tick(pure, &mut next)?,
+        Action::Hear(r, version) => hear(pure, &mut next, r, version),
+        Action::Wake(r) => wake(pure, &mut next, r)?,
+        Action::Claimed(r) => claimed(pure, &mut next, r)?,
+        Action::Begin(r, s) => return Some(deliver(pure, next, r, s)),
+        Action::Done(r, s) => return Some(done(pure, next, r, s, true)),
+        Action::AnswerLost(r, s) => {
+            next.left.lost_posts = next.left.lost_posts.checked_sub(1)?;
+            let round = round(&mut next, r)?;
+            if !matches!(pure.plans.of(round.plan).steps[s], Task::Post(_)) {
+                return None;
+            }
+            return Some(done(pure, next, r, s, false));
+        }
+        Action::Renew(r) => renew(pure, &mut next, r)?,
+        Action::Noted(r) => noted(pure, &mut next, r)?,
+        Action::Crash(r) => {
+            next.left.crashes -= 1;
+            next.told = next.told.max(next.replicas[r].heard.unwrap_or_default());
+            excuse(pure, &mut next, r, false);
+            let life = next.replicas[r].life;
+            next.replicas[r] = Replica {
+                alive: false,
+                ..Replica::new(life)
+            };
+        }
+        Action::Restart(r, version) => restart(pure, &mut next, r, version),
+        Action::GiveUp(r) => {
+            next.left.lost_writes = next.left.lost_writes.checked_sub(1)?;
+            give_up(pure, &mut next, r)?;
+        }
+        Action::Late => {
+            let write = next.late.take()?;
+            if let Arrived::Written(map) = arrive(pure, &next, write) {
+                next.store = Some(map);
+            }
+        }
+        Action::Resync(r) => resync(pure, &mut next, r)?,
+    }
+    Some(Ok(next))
+}

@@ -1,0 +1,219 @@
+//! A replica's lane up to its claim, as `daemon::lanes` and `daemon::reconcile` go.
+
+use std::time::Duration;
+
+use teleport_msteams::domain::lifecycle::{Claim, Foreign, Lease};
+use teleport_msteams::domain::request::Stage;
+
+use crate::model::delivering;
+use crate::model::pure::{ABSENT, Pure, UNKNOWN};
+use crate::model::state::{Job, Moment, Replica, Seen, State, TERM};
+use crate::model::teleport::{Arrived, arrive, fresh_mark, name};
+
+/// A term passes. That is a fault while a living replica has a claim that it would have renewed.
+pub(super) fn tick(pure: &mut Pure, state: &mut State) -> Option<()> {
+    let renews = |replica: &Replica| match &replica.job {
+        Job::Claiming { begun, .. } => *begun == Moment::Now,
+        Job::Delivering(round) => round.lease.left(Moment::Now, TERM).is_some(),
+        _ => false,
+    };
+    let waits = |replica: &Replica| matches!(replica.job, Job::Paused(_, Moment::Now));
+    if !state.replicas.iter().any(waits) {
+        // Nobody would do anything else for it.
+        return None;
+    }
+    if state.replicas.iter().any(renews) {
+        state.left.partitions = state.left.partitions.checked_sub(1)?;
+    }
+    for r in 0..2 {
+        if renews(&state.replicas[r]) {
+            delivering::excuse(pure, state, r, true);
+        }
+        let replica = &mut state.replicas[r];
+        if let Some((_, since)) = &mut replica.foreign {
+            *since = Moment::LongAgo;
+        }
+        match &mut replica.job {
+            Job::Claiming { begun, .. } => *begun = Moment::LongAgo,
+            Job::Paused(_, since) => *since = Moment::LongAgo,
+            Job::Delivering(round) => delivering::outlive(round),
+            Job::Idle => {}
+        }
+    }
+    Some(())
+}
+
+pub(super) fn hear(pure: &mut Pure, state: &mut State, r: usize, version: u8) {
+    let replica = &mut state.replicas[r];
+    replica.heard = Some(version);
+    if usize::from(version) < pure.history.len() {
+        replica.last = Some(version);
+        replica.newest = Some(Seen::Version(version));
+    } else {
+        // Events come in order, so the version before was heard too.
+        replica.last = None;
+        replica.newest = Some(Seen::Gone(version.checked_sub(1)));
+    }
+    replica.stop = true;
+    if replica.job == Job::Idle {
+        take(pure, state, r, None);
+    }
+}
+
+pub(super) fn wake(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> {
+    let Job::Paused(seen, since) = state.replicas[r].job else {
+        return None;
+    };
+    if since == Moment::Now && !state.replicas[r].stop {
+        return None;
+    }
+    take(pure, state, r, Some(seen));
+    Some(())
+}
+
+/// A new process lists the records, and then the requests; it closes what is gone from its record.
+pub(super) fn restart(pure: &mut Pure, state: &mut State, r: usize, version: u8) {
+    state.replicas[r] = Replica::new(state.replicas[r].life + 1);
+    state.replicas[r].heard = Some(version);
+    // If there is nothing to do, it waits for events.
+    let _ = resync(pure, state, r);
+}
+
+/// Lists everything; `None` if that leads to nothing.
+pub(super) fn resync(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> {
+    let store = state.store;
+    let replica = &mut state.replicas[r];
+    let version = replica.heard?;
+    if !replica.alive || replica.job != Job::Idle {
+        return None;
+    }
+    if store.is_some() || pure.is_in_doubt(replica.stored) {
+        replica.stored = pure.read(replica.stored, store);
+        replica.looked = true;
+    }
+    replica.newest = if usize::from(version) < pure.history.len() {
+        replica.last = Some(version);
+        Some(Seen::Version(version))
+    } else if store.is_some() {
+        Some(Seen::Gone(replica.last.take()))
+    } else {
+        None
+    };
+    take(pure, state, r, None);
+    Some(()).filter(|()| state.replicas[r].job != Job::Idle)
+}
+
+/// Takes the newest observation, or what was left to do; without any, the lane rests, or ends.
+pub(super) fn take(pure: &mut Pure, state: &mut State, r: usize, unfinished: Option<Seen>) {
+    let replica = &mut state.replicas[r];
+    replica.stop = false;
+    replica.job = Job::Idle;
+    if let Some(seen) = replica.newest.take().or(unfinished) {
+        look(pure, state, r, seen);
+        return;
+    }
+    let pending = |version: u8| pure.history[usize::from(version)].stage == Stage::Pending;
+    if !replica.last.is_some_and(pending) {
+        replica.stored = UNKNOWN;
+        replica.looked = false;
+        replica.foreign = None;
+    }
+}
+
+/// Reads the record if it is not known, unless the request looks new.
+fn look(pure: &mut Pure, state: &mut State, r: usize, seen: Seen) {
+    let replica = &mut state.replicas[r];
+    let looks_new = match seen {
+        Seen::Version(version) => {
+            let request = &pure.history[usize::from(version)];
+            request.stage == Stage::Pending && request.reviews.is_empty()
+        }
+        Seen::Gone(_) => false,
+    };
+    if pure.is_in_doubt(replica.stored) {
+        replica.stored = if looks_new && !replica.looked {
+            ABSENT
+        } else {
+            pure.read(replica.stored, state.store)
+        };
+        replica.looked = true;
+    }
+    decide(pure, state, r, seen);
+}
+
+/// Plans, looks whose turn it is, and sends the claim.
+fn decide(pure: &mut Pure, state: &mut State, r: usize, seen: Seen) {
+    let me = name(state, r);
+    let replica = &mut state.replicas[r];
+    let plan = pure.plan(seen, replica.stored);
+    if pure.plans.of(plan).steps.is_empty() {
+        return take(pure, state, r, None);
+    }
+    let record = pure.stored.of(replica.stored).record();
+    if let Some(mark) = record.and_then(|record| Claim::of_others(record, &me)) {
+        let mut foreign = Foreign::none();
+        if let Some((seen, since)) = replica.foreign {
+            foreign.wait(pure.texts.of(seen), since, TERM);
+        }
+        if foreign.wait(&mark, Moment::Now, TERM) > Duration::ZERO {
+            let mark = pure.texts.id(mark);
+            // A mark that was seen before is not seen anew.
+            let since = match replica.foreign {
+                Some((seen, since)) if seen == mark => since,
+                Some(_) | None => Moment::Now,
+            };
+            replica.foreign = Some((mark, since));
+            replica.stored = pure.doubt(replica.stored);
+            replica.job = Job::Paused(seen, since);
+            return;
+        }
+    }
+    let mark = fresh_mark(pure, state, r);
+    let write = pure.claim(state.replicas[r].stored, seen, mark);
+    state.replicas[r].job = Job::Claiming {
+        seen,
+        plan,
+        write,
+        begun: Moment::Now,
+    };
+}
+
+pub(super) fn claimed(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> {
+    let Job::Claiming {
+        seen,
+        plan,
+        write,
+        begun,
+    } = state.replicas[r].job
+    else {
+        return None;
+    };
+    let arrived = arrive(pure, state, write);
+    let replica = &mut state.replicas[r];
+    let forgotten = match arrived {
+        Arrived::Written(map) => {
+            state.store = Some(map);
+            replica.stored = pure.claimed(replica.stored, write);
+            replica.foreign = None;
+            false
+        }
+        Arrived::Lost => {
+            replica.stored = pure.doubt(replica.stored);
+            if replica.stop {
+                take(pure, state, r, Some(seen));
+            } else {
+                look(pure, state, r, seen);
+            }
+            return Some(());
+        }
+        Arrived::Gone if matches!(seen, Seen::Gone(_)) => true,
+        Arrived::Gone => {
+            take(pure, state, r, None);
+            return Some(());
+        }
+    };
+    let stored = std::mem::replace(&mut replica.stored, UNKNOWN);
+    let round = delivering::start(pure, stored, seen, plan, Lease::new(begun), forgotten);
+    replica.job = Job::Delivering(round);
+    Some(())
+}

@@ -1,0 +1,169 @@
+//! What a moment of the model looks like. Values of the program are numbers into the pools of `pure`.
+
+use std::ops::Sub;
+use std::time::Duration;
+
+use teleport_msteams::domain::lifecycle::{Entry, Lease, Shown};
+
+use crate::model::pool::Id;
+
+/// How long a claim lasts. Nothing in the model depends on how long it is.
+pub(super) const TERM: Duration = Duration::from_secs(20);
+
+/// A moment as far as it matters: now, or at least a term ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Moment {
+    LongAgo,
+    Now,
+}
+
+impl Sub for Moment {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        match (self, earlier) {
+            (Self::Now, Self::LongAgo) => TERM,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// What a replica was told of the request: a version of its history, or its end with the version seen last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Seen {
+    Version(u8),
+    Gone(Option<u8>),
+}
+
+/// How many faults may still happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Faults {
+    pub(super) crashes: u8,
+    /// Writes whose answer does not come; they take effect later, or never.
+    pub(super) lost_writes: u8,
+    /// Posts that Microsoft accepts and whose answer does not come.
+    pub(super) lost_posts: u8,
+    /// Terms that pass while a living replica could not renew its claim.
+    pub(super) partitions: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct State {
+    /// The version of the request that Teleport has; the length of the history means that it is deleted.
+    pub(super) version: u8,
+    /// The newest version that a dead replica had heard of.
+    pub(super) told: u8,
+    /// The plugin data.
+    pub(super) store: Option<Id>,
+    pub(super) replicas: [Replica; 2],
+    /// What the cards of each recipient show, in the order of posting.
+    pub(super) cards: [Vec<Shown>; 2],
+    /// How many more cards than one each recipient may have, because of faults that happened.
+    pub(super) excused: [u8; 2],
+    /// A fault fell between an update of one of their cards and its note, so that whoever comes next does not know of it,
+    /// or it may still take effect.
+    pub(super) blind: [bool; 2],
+    /// A write that nobody waits for any more.
+    pub(super) late: Option<Id>,
+    pub(super) left: Faults,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Replica {
+    /// Counts restarts: each process has a name of its own.
+    pub(super) life: u8,
+    pub(super) alive: bool,
+    pub(super) heard: Option<u8>,
+    pub(super) newest: Option<Seen>,
+    pub(super) last: Option<u8>,
+    pub(super) stored: Id,
+    pub(super) looked: bool,
+    /// Somebody else's mark, and whether it has been seen for a term.
+    pub(super) foreign: Option<(Id, Moment)>,
+    /// Something newer was heard than what the job works on.
+    pub(super) stop: bool,
+    pub(super) job: Job,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Job {
+    Idle,
+    /// Waits until somebody else's mark is stale.
+    Paused(Seen, Moment),
+    Claiming {
+        seen: Seen,
+        plan: Id,
+        write: Id,
+        begun: Moment,
+    },
+    Delivering(Round),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Round {
+    pub(super) seen: Seen,
+    pub(super) plan: Id,
+    pub(super) account: Id,
+    pub(super) lease: Lease<Moment>,
+    pub(super) halt: bool,
+    pub(super) forgotten: bool,
+    /// The claim was renewed without anything to note; once is enough for a reader to see that.
+    pub(super) renewed: bool,
+    pub(super) steps: Vec<Delivery>,
+    pub(super) writing: Option<Writing>,
+}
+
+/// What a plan asks for; without steps there is nothing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Planned {
+    pub(super) shown: Shown,
+    pub(super) resolve_reason: String,
+    pub(super) steps: Vec<Task>,
+}
+
+/// A step, by the number of the recipient and of the card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Task {
+    Post(usize),
+    Update(usize, u8),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Delivery {
+    Waiting,
+    /// On its way.
+    Flying,
+    /// Accepted by Microsoft; for a post, the number of the card.
+    Answered(u8),
+    /// In the entry that is being written.
+    Entered(u8),
+    Noted,
+    Again,
+    NotBegun,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Writing {
+    pub(super) record: Id,
+    pub(super) entry: Entry,
+    /// The write on its way, and the moment before it was sent.
+    pub(super) write: Id,
+    pub(super) begun: Moment,
+}
+
+impl Replica {
+    pub(super) fn new(life: u8) -> Self {
+        Self {
+            life,
+            alive: true,
+            heard: None,
+            newest: None,
+            last: None,
+            stored: 0,
+            looked: false,
+            foreign: None,
+            stop: false,
+            job: Job::Idle,
+        }
+    }
+}
