@@ -7,33 +7,30 @@ use std::convert::Infallible;
 use tokio::time::sleep;
 use tracing::{error, info};
 
-use crate::telemetry::{Health, systemd};
+use crate::telemetry::{Health, silent, systemd};
 
 pub(super) async fn watch_over(health: Health) -> Infallible {
-    let mut told = false;
+    let mut told: Vec<&str> = Vec::new();
     loop {
-        match health.stuck() {
-            None => {
-                if told {
-                    info!("All loops turn again");
-                    systemd::status("Working again after a loop was stuck");
-                }
-                systemd::alive();
-                told = false;
+        let stuck = health.stuck();
+        let names: Vec<_> = stuck.iter().map(|(name, _)| *name).collect();
+        if names.is_empty() {
+            if !told.is_empty() {
+                info!("All loops turn again");
+                systemd::status("Working again after a loop was stuck");
             }
-            Some(stuck) => {
-                let stuck = stuck.trim_end().replace('\n', ", ");
-                if !told {
-                    error!(
-                        stuck,
-                        hint = "a service manager with a watchdog restarts the program; please report this",
-                        "The program is stuck"
-                    );
-                    systemd::status(&format!("Stuck: {stuck}"));
-                }
-                told = true;
-            }
+            systemd::alive();
+        } else if names != told {
+            let stuck: Vec<_> = stuck.iter().map(|(name, silence)| silent(name, *silence)).collect();
+            let stuck = stuck.join(", ");
+            error!(
+                stuck,
+                hint = "a service manager with a watchdog restarts the program; please report this",
+                "The program is stuck"
+            );
+            systemd::status(&format!("Stuck: {stuck}"));
         }
+        told = names;
         sleep(health.signs_every()).await;
     }
 }

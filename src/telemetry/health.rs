@@ -62,18 +62,11 @@ impl Health {
         SELDOMEST_SIGNS.min(self.stuck_after / SIGNS)
     }
 
-    /// Names the loops that are stuck, in lines; nothing if all turn.
-    pub fn stuck(&self) -> Option<String> {
-        let mut stuck = String::new();
-        for pulse in &self.state().loops {
-            let silence = pulse.silence();
-            if silence >= self.stuck_after {
-                let name = pulse.name();
-                writeln!(stuck, "the loop {name} has not turned for {} s", silence.as_secs())
-                    .expect("writing to a string never fails");
-            }
-        }
-        Some(stuck).filter(|stuck| !stuck.is_empty())
+    /// Names the loops that are stuck, and tells for how long they have been silent.
+    pub fn stuck(&self) -> Vec<(&'static str, Duration)> {
+        let state = self.state();
+        let silent = state.loops.iter().map(|pulse| (pulse.name(), pulse.silence()));
+        silent.filter(|(_, silence)| *silence >= self.stuck_after).collect()
     }
 
     /// Tokens of Microsoft are at hand or not.
@@ -97,7 +90,11 @@ impl Health {
 
     /// Says what is stuck, if anything is.
     pub(super) fn live(&self) -> Result<(), String> {
-        self.stuck().map_or(Ok(()), Err)
+        let mut lines = String::new();
+        for (name, silence) in self.stuck() {
+            writeln!(lines, "{}", silent(name, silence)).expect("writing to a string never fails");
+        }
+        if lines.is_empty() { Ok(()) } else { Err(lines) }
     }
 
     /// Says what is missing, if anything is, in lines.
@@ -120,6 +117,11 @@ impl Health {
         }
         if missing.is_empty() { Ok(()) } else { Err(missing) }
     }
+}
+
+/// Says of one loop that it is stuck.
+pub fn silent(name: &str, silence: Duration) -> String {
+    format!("the loop {name} has not turned for {} s", silence.as_secs())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub mod systemd;
 mod traffic;
 
 pub use diagnostics::{Connection, Diagnostics};
-pub use health::Health;
+pub use health::{Health, silent};
 pub use labels::{Delivery, DeliveryKind, Peer};
 pub use logs::{Log, start};
 pub use metrics::Metrics;
