@@ -19,6 +19,7 @@ mod rulebook;
 mod run;
 mod secret;
 mod settling;
+mod step;
 mod tasks;
 mod trouble;
 mod troubles;
