@@ -81,9 +81,18 @@ pub fn plan(facts: Facts<'_>) -> Plan {
 
 fn plan_request(facts: Facts<'_>, request: &AccessRequest) -> Plan {
     let wanted = Shown::of(request);
+    if request.stage == Stage::Unknown {
+        return Plan::Nothing(Why::UnknownState);
+    }
+    let behind = facts.record.is_some_and(|record| {
+        let mut shown = record.cards.iter().map(|card| record.shown(card));
+        shown.any(|shown| shown.is_ahead_of(wanted))
+    });
+    if behind {
+        return Plan::Nothing(Why::Behind);
+    }
     match request.stage {
-        Stage::Unknown => return Plan::Nothing(Why::UnknownState),
-        Stage::Pending => {}
+        Stage::Unknown | Stage::Pending => {}
         Stage::Approved | Stage::Denied | Stage::Promoted | Stage::Expired => {
             let Some(record) = facts.record else {
                 return Plan::Nothing(Why::NeverAnnounced);
@@ -95,13 +104,6 @@ fn plan_request(facts: Facts<'_>, request: &AccessRequest) -> Plan {
         }
     }
     let over = request.expires.is_some_and(|end| end <= facts.now);
-    let behind = facts.record.is_some_and(|record| {
-        let mut shown = record.cards.iter().map(|card| record.shown(card));
-        shown.any(|shown| shown.is_ahead_of(wanted))
-    });
-    if behind {
-        return Plan::Nothing(Why::Behind);
-    }
     let mut steps = facts
         .record
         .map(|record| updates(facts, record, wanted))

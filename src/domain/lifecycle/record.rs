@@ -208,13 +208,11 @@ impl Shown {
         }
     }
 
-    /// Tells whether this is further on in the life of a request.
+    /// Tells whether this is further on in the life of a request. Of two decisions the one with more reviews is, since
+    /// reviews are never taken back; without that, nobody can tell.
     pub fn is_ahead_of(self, other: Self) -> bool {
         let rank = |shown: Self| (shown.stage.is_resolved(), shown.reviews);
-        match (self.stage.is_resolved(), other.stage.is_resolved()) {
-            (true, true) => false,
-            _ => rank(self) > rank(other),
-        }
+        rank(self) > rank(other)
     }
 }
 
