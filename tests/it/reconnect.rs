@@ -96,11 +96,11 @@ async fn a_crash_between_claim_and_delivery_is_made_good_after_the_claims_term()
     town.finish().await;
 }
 
-#[tokio::test]
-async fn a_request_that_ended_while_nobody_watched_is_closed_at_its_recorded_end() {
+/// Returns a town whose daemon was killed, and a request that was deleted since; its recorded end comes after so long.
+async fn deleted_unseen(expires_in: Duration) -> (Town, String) {
     let mut town = Town::build().await;
     let id = town.cluster.create(Draft {
-        expires_in: Duration::from_secs(3),
+        expires_in,
         ..Draft::default()
     });
     town.start_daemon().await;
@@ -109,6 +109,12 @@ async fn a_request_that_ended_while_nobody_watched_is_closed_at_its_recorded_end
     town.settled(&id).await;
     town.kill_daemon();
     town.cluster.delete(&id);
+    (town, id)
+}
+
+#[tokio::test]
+async fn a_request_that_ended_while_nobody_watched_is_closed_at_its_recorded_end() {
+    let (mut town, id) = deleted_unseen(Duration::from_secs(3)).await;
     // Its end is in the record; until then its absence from the list proves nothing.
     let end = town.cluster.plugin_data(&id)["x_expires"]
         .parse::<jiff::Timestamp>()
@@ -123,17 +129,7 @@ async fn a_request_that_ended_while_nobody_watched_is_closed_at_its_recorded_end
 
 #[tokio::test]
 async fn a_request_that_is_missing_is_closed_when_its_recorded_end_has_passed() {
-    let mut town = Town::build().await;
-    let id = town.cluster.create(Draft {
-        expires_in: Duration::from_secs(4),
-        ..Draft::default()
-    });
-    town.start_daemon().await;
-    town.sees(ALICE, &["PENDING"]).await;
-    town.sees(BOB, &["PENDING"]).await;
-    town.settled(&id).await;
-    town.kill_daemon();
-    town.cluster.delete(&id);
+    let (mut town, _) = deleted_unseen(Duration::from_secs(4)).await;
     town.start_daemon().await;
     town.daemon()
         .says("1 requests with open cards are not in the list")
