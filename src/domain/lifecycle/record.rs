@@ -166,15 +166,6 @@ impl Record {
             self.reviews = shown.reviews;
         }
     }
-
-    /// Takes over the cards of another version of the same record that this one does not know.
-    pub fn adopt(&mut self, other: &Self) {
-        for card in &other.cards {
-            if !self.cards.iter().any(|own| own.activity == card.activity) {
-                self.cards.push(card.clone());
-            }
-        }
-    }
 }
 
 impl Shown {
