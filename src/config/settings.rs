@@ -167,13 +167,23 @@ pub struct Limits {
     pub teleport_ping_every: Duration,
     pub teleport_first_pause: Duration,
     pub teleport_longest_pause: Duration,
-    /// How long a claim holds without a sign of life of its owner.
+    /// How long a claim holds after Teleport has accepted it or its last renewal.
     pub claim_term: Duration,
+    /// How long another replica's claim is respected without a renewal. The difference to `claim_term` covers calls to
+    /// Teleport whose answer is late.
+    pub claim_stale: Duration,
     /// A request none of whose deliveries moved for so long lets others have its turn.
     pub standing_still: Duration,
+    /// A delivery that takes longer makes room for the next one of its request.
+    pub slow_delivery: Duration,
     /// The pause before a failed delivery is planned again; it doubles up to `again_longest_pause`.
     pub again_first_pause: Duration,
     pub again_longest_pause: Duration,
+    /// The longest pause of a delivery that failed because a whole service is out.
+    pub outage_pause: Duration,
+    /// The pause before a refused delivery is retried; it doubles up to `refused_longest_pause`.
+    pub refused_first_pause: Duration,
+    pub refused_longest_pause: Duration,
     /// How often the file of the app's secret is looked at.
     pub secret_look_every: Duration,
     /// How often everything is listed and compared, beside after every connect.
@@ -232,10 +242,15 @@ impl Default for Limits {
             teleport_first_pause: Duration::from_millis(200),
             teleport_longest_pause: Duration::from_secs(30),
             claim_term: Duration::from_secs(20),
+            claim_stale: Duration::from_secs(40),
             // Longer than a delivery waits for its turn in a usual burst: three for each of 64 requests, 50 a second.
             standing_still: Duration::from_secs(5),
+            slow_delivery: Duration::from_secs(2),
             again_first_pause: Duration::from_secs(5),
             again_longest_pause: Duration::from_mins(5),
+            outage_pause: Duration::from_secs(15),
+            refused_first_pause: Duration::from_mins(1),
+            refused_longest_pause: Duration::from_hours(1),
             secret_look_every: Duration::from_secs(10),
             resync_every: Duration::from_mins(10),
             drain: Duration::from_secs(15),

@@ -1,19 +1,15 @@
-//! Who may tell people now: one replica at a time for each request.
-
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
-use std::time::Duration;
+//! Who may notify people now: one replica at a time for each request.
 
 use tokio::time::Instant;
 
+use crate::config::Limits;
 use crate::daemon::context::Context;
 use crate::daemon::memory::Memory;
-use crate::domain::lifecycle;
 use crate::domain::lifecycle::{Claim, Foreign, Observed};
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
 use crate::teleport::{Error, Swap};
+use std::time::Duration;
 
 /// How an attempt to claim ended.
 #[derive(Debug)]
@@ -24,50 +20,24 @@ pub(super) enum Claimed {
     Lost,
     /// Teleport has neither the request nor data of it any more.
     Gone,
+    /// Teleport refuses even the smallest record for its size.
+    Full,
 }
 
-/// How long our claim is known to hold, shared by all deliveries of a run.
-#[derive(Debug)]
-pub(super) struct Lease {
-    lease: Mutex<lifecycle::Lease<Instant>>,
-    term: Duration,
-}
-
-impl Lease {
-    pub(super) fn new(since: Instant, term: Duration) -> Self {
-        Self {
-            lease: Mutex::new(lifecycle::Lease::new(since)),
-            term,
-        }
-    }
-
-    pub(super) fn renew(&self, since: Instant) {
-        self.lease().renew(since);
-    }
-
-    /// Somebody else took the claim over.
-    pub(super) fn lose(&self) {
-        self.lease().lose();
-    }
-
-    pub(super) fn holds(&self) -> bool {
-        self.left().is_some()
-    }
-
-    /// Returns how long it holds still, unless it has ended.
-    pub(super) fn left(&self) -> Option<Duration> {
-        self.lease().left(Instant::now(), self.term)
-    }
-
-    fn lease(&self) -> MutexGuard<'_, lifecycle::Lease<Instant>> {
-        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Returns the moment from which a claim counts that was sent at `begun` and is accepted now.
+///
+/// It counts from now, so that it holds for a whole term however slow Teleport is; but it has to end before another replica
+/// that saw it when it was sent takes it for stale.
+pub(super) fn holds_since(limits: &Limits, begun: Instant) -> Instant {
+    let margin = limits.claim_term / 10;
+    let latest = begun + limits.claim_stale.saturating_sub(limits.claim_term + margin);
+    Instant::now().min(latest)
 }
 
 /// Returns how long to wait for whoever seems to be telling people now, if anybody does.
 pub(super) fn others_turn(context: &Context, memory: &mut Memory) -> Option<Duration> {
     let mark = Claim::of_others(memory.record()?, context.replica())?;
-    let wait = memory.foreign.wait(&mark, Instant::now(), context.limits.claim_term);
+    let wait = memory.foreign.wait(&mark, Instant::now(), context.limits.claim_stale);
     Some(wait).filter(|wait| !wait.is_zero())
 }
 
@@ -80,20 +50,24 @@ pub(super) async fn claim(
     memory: &mut Memory,
 ) -> Result<Claimed, Error> {
     let named = decided.map(Route::named);
-    let write = memory.stored.claim(observed, named.as_deref(), context.mark());
-    let swap = context
-        .client
-        .swap_plugin_data(id, write.expect.clone(), write.set.clone());
-    match swap.await? {
-        Swap::Written => {
-            memory.stored.claimed(write);
-            memory.foreign = Foreign::none();
-            Ok(Claimed::Ours)
+    for brief in [false, true] {
+        let write = memory.stored.claim(observed, named.as_deref(), context.mark(), brief);
+        let swap = context
+            .client
+            .swap_plugin_data(id, write.expect.clone(), write.set.clone());
+        match swap.await? {
+            Swap::Written => {
+                memory.stored.claimed(write);
+                memory.foreign = Foreign::none();
+                return Ok(Claimed::Ours);
+            }
+            Swap::Lost => {
+                memory.stored.doubt();
+                return Ok(Claimed::Lost);
+            }
+            Swap::Gone => return Ok(Claimed::Gone),
+            Swap::TooLarge => {}
         }
-        Swap::Lost => {
-            memory.stored.doubt();
-            Ok(Claimed::Lost)
-        }
-        Swap::Gone => Ok(Claimed::Gone),
     }
+    Ok(Claimed::Full)
 }

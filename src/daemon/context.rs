@@ -5,11 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use jiff::SignedDuration;
-use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
@@ -24,8 +21,8 @@ use crate::msteams::Teams;
 use crate::telemetry::Metrics;
 use crate::teleport::Client;
 
-/// After this long a refused recipient is tried again, in case somebody mended what was wrong.
-const RETRY_REFUSED_AFTER: Duration = Duration::from_hours(1);
+/// Requests that may find out at once whether a service works again.
+const PROBES: usize = 4;
 
 pub(super) struct Context {
     pub(super) client: Client,
@@ -47,8 +44,10 @@ pub(super) struct Context {
     untold: AtomicBool,
     /// Requests with open cards that the last list did not have.
     hidden: AtomicUsize,
-    /// Changes when requests that wait should be tried at once.
-    pub(super) worth_a_try: watch::Sender<()>,
+    /// Changes when a service works again: deliveries that failed because it was out are due.
+    pub(super) retry_now: watch::Sender<()>,
+    /// Held by requests that find out whether a service works again.
+    pub(super) probes: Arc<Semaphore>,
     /// Everything has to be listed and looked at again.
     pub(super) look_again: Notify,
 }
@@ -80,7 +79,8 @@ impl Context {
             beats: AtomicU64::new(0),
             untold: AtomicBool::new(false),
             hidden: AtomicUsize::new(0),
-            worth_a_try: watch::Sender::new(()),
+            retry_now: watch::Sender::new(()),
+            probes: Arc::new(Semaphore::new(PROBES)),
             look_again: Notify::new(),
         }
     }
@@ -113,13 +113,5 @@ impl Context {
     /// Returns our name, as it stands in our marks.
     pub(super) fn replica(&self) -> &str {
         &self.replica
-    }
-
-    /// Refusals noted before this moment are tried again: before the configuration was read, or some time ago.
-    pub(super) fn retry_refused_before(&self, now: Timestamp) -> Timestamp {
-        let ago = SignedDuration::try_from(RETRY_REFUSED_AFTER).unwrap_or(SignedDuration::ZERO);
-        now.checked_sub(ago)
-            .unwrap_or(Timestamp::MIN)
-            .max(self.live.current().since)
     }
 }

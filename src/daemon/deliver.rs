@@ -1,144 +1,342 @@
-//! Carries out a plan: each recipient on its own, noted as it happens.
+//! Drives one run: makes the calls that it asks for, and answers each of them.
+//!
+//! Recipients are independent here: each has its call in flight and the time of its next try, and no one waits for another. What
+//! is heard meanwhile becomes a new plan immediately.
 
-use std::pin::pin;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::stream;
-use tokio::time::MissedTickBehavior;
-use tokio::time::interval;
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep_until};
 
-use crate::daemon::claiming::Lease;
+use crate::backoff::Backoff;
+use crate::clock;
 use crate::daemon::context::Context;
-use crate::daemon::settling::Ledger;
-use crate::daemon::step::{Done, Round};
+use crate::daemon::lanes::News;
+use crate::daemon::memory::{Memory, Retry};
+use crate::daemon::reconcile::{Planned, known_recipients, nothing, planned, refusal_pauses};
+use crate::daemon::report::Report;
+use crate::daemon::settling::{Settled, settle};
+use crate::daemon::step::{Done, Round, Taken};
 use crate::daemon::turns::Turn;
-use crate::daemon::waiting::Waiting;
-use crate::domain::lifecycle::{Entry, Outcome, Work};
-use crate::domain::recipients::Address;
+use crate::domain::lifecycle::{Known, Landed, Observed, Outcome, Plan, Run, Step, Why, Work};
 use crate::domain::request::RequestId;
 
-/// How many deliveries of one request may wait for their turn at once: a request with a thousand recipients then stands
-/// in the queue like any other.
-const AT_ONCE: usize = 32;
+/// Deliveries of one request that move at once: a request with a thousand recipients then stands in the queue like any
+/// other. Slow ones do not count.
+const MOVING: usize = 32;
 
-/// How a plan ended.
-#[derive(Debug, Default)]
+/// Deliveries of one request in flight at once, slow ones included.
+const IN_FLIGHT: usize = 512;
+
+/// How a run ended.
 pub(super) struct Delivered {
-    pub(super) posted: usize,
-    pub(super) updated: usize,
-    pub(super) refused: usize,
-    pub(super) told: Vec<Address>,
-    /// Deliveries that have to be tried again, and the longest pause that Microsoft asked for.
-    pub(super) again: usize,
-    pub(super) pause: Option<Duration>,
+    pub(super) known: Known,
+    /// A plan has to be made again immediately.
     pub(super) interrupted: bool,
+    /// When a delivery is due again.
+    pub(super) retry_at: Option<Instant>,
 }
 
-/// What is to be delivered, and under which conditions.
+/// Delivers what the plan asks for, and what newer plans ask for meanwhile, until there is nothing to do now.
+pub(super) async fn deliver(
+    job: Job<'_>,
+    run: Run<Instant>,
+    work: Work,
+    memory: &mut Memory,
+    observed: &mut Observed,
+    news: &mut News<'_>,
+    turn: &mut Turn,
+) -> Delivered {
+    let Job { context, id, .. } = job;
+    let taken = Arc::new(Taken::new(&run.account().record().cards));
+    let round = Arc::new(Round::new(context, id, &work.message, run.account().shown(), &taken));
+    let driver = Driver {
+        job,
+        run,
+        memory,
+        observed,
+        taken,
+        report: Report::new(context, id),
+        round,
+        retry_at: job.retry_at,
+        begun: Vec::new(),
+        unknown_recipients: false,
+    };
+    driver.go_on(news, turn).await
+}
+
+/// What a run is about.
 #[derive(Clone, Copy)]
 pub(super) struct Job<'a> {
     pub(super) context: &'a Context,
     pub(super) id: &'a RequestId,
-    pub(super) work: &'a Work,
-    pub(super) lease: &'a Lease,
-    /// Cancelled when nothing more is to be begun: the request changed, or the daemon stops.
-    pub(super) stop: &'a CancellationToken,
-    /// Since when people wait for it.
-    pub(super) waiting: Option<Waiting>,
-    /// Only the first failure of a row is told above debug level.
-    pub(super) quiet: bool,
+    /// When a delivery is due that the plan leaves out.
+    pub(super) retry_at: Option<Instant>,
 }
 
-/// Delivers and notes everything that the plan asks for, until it is done or the job is told to stop. What is on its way then
-/// is still finished and noted. Where nothing moves for a while, others have the turn meanwhile.
-pub(super) async fn deliver(job: Job<'_>, ledger: &mut Ledger<'_>, turn: &mut Turn) -> Delivered {
-    let Job {
-        context, work, lease, ..
-    } = job;
-    let round = Round::new(job);
-    round.take_conversations_of(&ledger.record().cards).await;
-    let mut delivered = Delivered::default();
-    let deliveries = stream::iter(work.steps.clone())
-        .map(|step| round.step(step))
-        .buffer_unordered(AT_ONCE);
-    let mut deliveries = pin!(deliveries);
-    let mut guard = pin!(round.guard());
-    let mut heartbeat = interval(context.limits.claim_term / 3);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    heartbeat.reset();
-    let mut open = true;
-    let mut waiting = Vec::new();
-    while open {
-        tokio::select! {
-            done = deliveries.next() => match done {
-                Some(done) => waiting.extend(delivered.count(done)),
-                None => open = false,
-            },
-            () = sleep(context.limits.standing_still) => {
-                turn.step_aside();
-                continue;
-            }
-            _ = heartbeat.tick() => {}
-            () = &mut guard => {}
-        }
-        while open {
-            // Whatever else is ready goes into the same entry.
-            match futures_util::poll!(deliveries.next()) {
-                std::task::Poll::Ready(Some(done)) => waiting.extend(delivered.count(done)),
-                std::task::Poll::Ready(None) => open = false,
-                std::task::Poll::Pending => break,
-            }
-        }
-        if !open {
-            break;
-        }
-        // Deliveries go on while an entry is written, and make up the next one.
-        let mut written = pin!(ledger.write(std::mem::take(&mut waiting), Entry::Interim));
+struct Driver<'a> {
+    job: Job<'a>,
+    run: Run<Instant>,
+    memory: &'a mut Memory,
+    observed: &'a mut Observed,
+    taken: Arc<Taken>,
+    report: Report<'a>,
+    /// The newest plan.
+    round: Arc<Round<'a>>,
+    /// When a delivery is due again.
+    retry_at: Option<Instant>,
+    /// The recipients of the deliveries in flight, and since when they are.
+    begun: Vec<(String, Instant)>,
+    /// Rules have to be asked for the recipients, which only a new run does.
+    unknown_recipients: bool,
+}
+
+impl<'a> Driver<'a> {
+    async fn go_on(mut self, news: &mut News<'_>, turn: &mut Turn) -> Delivered {
+        let Job { context, id, .. } = self.job;
+        let limits = &context.limits;
+        let mut flights = FuturesUnordered::new();
+        let mut settling: Option<Pin<Box<dyn Future<Output = Settled> + Send + '_>>> = None;
+        let mut pauses = Backoff::new(limits.teleport_first_pause, limits.teleport_longest_pause);
+        let mut recovered = context.retry_now.subscribe();
+        let mut renew_at = Instant::now() + limits.claim_term / 3;
+        let mut moved = Instant::now();
         loop {
-            tokio::select! {
-                () = &mut written => break,
-                () = &mut guard => {}
-                done = deliveries.next(), if open => match done {
-                    Some(done) => waiting.extend(delivered.count(done)),
-                    None => open = false,
-                },
+            let now = Instant::now();
+            if news.is_over() {
+                self.halt();
             }
-        }
-        heartbeat.reset();
-        if !lease.holds() {
-            round.halt.cancel();
-        }
-    }
-    let complete = delivered.again == 0 && !delivered.interrupted;
-    ledger.write(waiting, Entry::Last { complete }).await;
-    delivered
-}
-
-impl Delivered {
-    /// Counts a result, and returns what has to be noted of it.
-    fn count(&mut self, done: Done) -> Vec<Outcome> {
-        match done {
-            Done::Noted(outcomes) => {
-                for outcome in &outcomes {
-                    match outcome {
-                        Outcome::Posted { .. } => self.posted += 1,
-                        Outcome::Updated { .. } => self.updated += 1,
-                        Outcome::Refused { .. } => self.refused += 1,
-                        Outcome::Vanished { .. } => {}
+            self.plan(news, now);
+            while self.may_begin(now)
+                && let Some(step) = self.run.begin(now)
+            {
+                self.begun.push((step.recipient().to_owned(), now));
+                flights.push(delivery(Arc::clone(&self.round), self.memory.is_missing(&step), step));
+            }
+            if self.run.is_halted() || !self.run.holds(now) {
+                self.halt();
+            }
+            if settling.is_none() {
+                let write = self.run.entry(context.mark(), now >= renew_at, clock::now());
+                settling = write.map(|write| settle(context, id, write));
+            }
+            if self.run.is_over() {
+                break;
+            }
+            tokio::select! {
+                Some((step, done)) = flights.next() => {
+                    moved = Instant::now();
+                    self.landed(&step, done);
+                    // Whatever else is ready goes into the same entry.
+                    while let std::task::Poll::Ready(Some((step, done))) = futures_util::poll!(flights.next()) {
+                        self.landed(&step, done);
                     }
                 }
-                return outcomes;
+                settled = async { settling.as_mut().expect("only then").await }, if settling.is_some() => {
+                    renew_at = Instant::now() + limits.claim_term / 3;
+                    settling = self.settled(settled, &mut pauses);
+                }
+                () = news.heard(), if self.run.takes_plans() => {}
+                // The sender lives as long as the context.
+                _ = recovered.changed() => if self.memory.retry_now() {
+                    self.retry_at = Some(Instant::now());
+                },
+                () = sleep_until(self.next_look(renew_at)) => {}
+                () = sleep_until(moved + limits.standing_still) => {
+                    moved = Instant::now();
+                    turn.step_aside();
+                }
             }
-            Done::Told(address) => self.told.push(address),
-            Done::Again(pause) => {
-                self.again += 1;
-                self.pause = self.pause.max(pause);
-            }
-            Done::NotBegun => self.interrupted = true,
         }
-        Vec::new()
+        self.report.tell(self.run.account().shown());
+        let interrupted = self.run.is_halted() || self.run.is_contested() || self.unknown_recipients;
+        Delivered {
+            interrupted,
+            retry_at: self.retry_at,
+            known: self.run.into_known(),
+        }
     }
+
+    /// Makes a new plan if there are news, a retry is due, or a delivery of an older plan has ended.
+    fn plan(&mut self, news: &mut News<'_>, now: Instant) {
+        if !self.run.takes_plans() {
+            return;
+        }
+        let newer = news.take();
+        let heard = newer.is_some();
+        let due = self.retry_at.is_some_and(|at| at <= now);
+        if !heard && !due && !self.run.wants_plan() {
+            return;
+        }
+        if let Some((newer, waiting)) = newer {
+            *self.observed = newer;
+            self.memory.waiting = waiting;
+        }
+        let Job { context, id, .. } = self.job;
+        let live = context.live.current();
+        let record = self.run.record(clock::now());
+        let Some(recipients) = known_recipients(&live, self.observed, Some(&record)) else {
+            self.unknown_recipients = true;
+            self.run.rest(false, false);
+            return;
+        };
+        let addresses = &recipients.addresses;
+        let Planned {
+            plan,
+            deferred,
+            retry_at,
+        } = planned(context, &live, id, self.observed, Some(&record), addresses, self.memory);
+        self.retry_at = retry_at;
+        match plan {
+            Plan::Nothing { why, .. } => {
+                nothing(id, why, self.memory);
+                if heard {
+                    self.round.halt.cancel();
+                }
+                self.run.rest(deferred, why == Why::UpToDate);
+            }
+            Plan::Work(work) => {
+                self.report.tell(self.run.account().shown());
+                let shown = work.aim.shown;
+                if shown != self.round.shown {
+                    self.round.halt.cancel();
+                }
+                self.round = Arc::new(Round::new(context, id, &work.message, shown, &self.taken));
+                self.run.aim(work.aim, deferred);
+            }
+        }
+    }
+
+    fn halt(&mut self) {
+        self.run.halt();
+        self.round.halt.cancel();
+    }
+
+    /// Tells whether another delivery may begin beside those that move.
+    fn may_begin(&self, now: Instant) -> bool {
+        let slow = self.job.context.limits.slow_delivery;
+        let moving = self.begun.iter().filter(|(_, begun)| now < *begun + slow).count();
+        moving < MOVING && self.begun.len() < IN_FLIGHT
+    }
+
+    /// Returns when something is to be looked at although nothing has happened.
+    fn next_look(&self, renew_at: Instant) -> Instant {
+        let slow = self.job.context.limits.slow_delivery;
+        let now = Instant::now();
+        let lease = self
+            .run
+            .left(now)
+            .map(|left| now + left)
+            .filter(|_| !self.run.is_halted());
+        let slots = self
+            .begun
+            .iter()
+            .map(|(_, begun)| *begun + slow)
+            .filter(|at| *at > now)
+            .min();
+        let retry = self.retry_at.filter(|_| self.run.takes_plans());
+        let renew = Some(renew_at).filter(|at| *at > now);
+        let all = [lease, slots, retry, renew];
+        all.into_iter().flatten().min().unwrap_or(now + slow)
+    }
+
+    /// Takes the end of a delivery.
+    fn landed(&mut self, step: &Step, done: Done) {
+        let recipient = step.recipient();
+        self.begun.retain(|(begun, _)| begun != recipient);
+        let landed = match done {
+            Done::Noted(outcomes) => {
+                self.memory.tries.remove(recipient);
+                self.report.delivered(&outcomes, self.memory.waiting);
+                Landed::Done(outcomes)
+            }
+            Done::Refused(outcomes, refused) => {
+                self.memory.tries.remove(recipient);
+                let retry_in = self.retry_refused(&outcomes);
+                self.report.refused(&refused, retry_in);
+                Landed::Done(outcomes)
+            }
+            Done::Elsewhere(address) => {
+                self.memory.told.insert(address);
+                Landed::Elsewhere
+            }
+            Done::Deferred(deferral) => {
+                let Retry { retry_in, first } = self.memory.defer(step, &deferral, &self.job.context.limits);
+                self.report.deferred(&deferral, retry_in, first);
+                self.retry_in(retry_in);
+                Landed::Deferred
+            }
+            Done::NotBegun => Landed::NotBegun,
+        };
+        self.run.landed(recipient, landed);
+    }
+
+    /// Sees to it that refused deliveries are retried; returns after which pause, if at all.
+    fn retry_refused(&mut self, outcomes: &[Outcome]) -> Option<Duration> {
+        let (recipient, shown) = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Refused { recipient, shown, .. } | Outcome::Unconfirmed { recipient, shown, .. } => {
+                Some((recipient, *shown))
+            }
+            _ => None,
+        })?;
+        let now = clock::now();
+        let mut record = self.run.record(now);
+        outcomes.iter().for_each(|outcome| record.note(outcome.clone(), now));
+        let refusal = record.refusals.get(recipient)?;
+        let at = refusal.retry_at(shown, refusal_pauses(&self.job.context.limits))?;
+        let pause = until(at);
+        self.retry_in(pause);
+        Some(pause)
+    }
+
+    fn retry_in(&mut self, pause: Duration) {
+        let at = Instant::now() + pause;
+        self.retry_at = self.retry_at.into_iter().chain([at]).min();
+    }
+
+    /// Takes the answer to an entry, and returns the next call if the entry is not written yet.
+    fn settled(
+        &mut self,
+        settled: Settled,
+        pauses: &mut Backoff,
+    ) -> Option<Pin<Box<dyn Future<Output = Settled> + Send + 'a>>> {
+        let Job { context, id, .. } = self.job;
+        match settled {
+            Settled::Written(write, since) => {
+                pauses.reset();
+                self.run.written(write, since);
+                return None;
+            }
+            Settled::Overtaken(map) => self.run.overtaken(map, context.replica(), clock::now()),
+            Settled::Gone => self.run.forget(),
+            Settled::TooLarge => {
+                let smaller = self.run.shrink();
+                self.report.too_large(smaller);
+            }
+            Settled::Failed(error) => {
+                self.report.not_recorded(&error);
+                let pause = pauses.pause();
+                return Some(Box::pin(async move {
+                    tokio::time::sleep(pause).await;
+                    Settled::Retry
+                }));
+            }
+            Settled::Retry => {}
+        }
+        let write = self.run.write(context.mark())?;
+        Some(settle(context, id, write))
+    }
+}
+
+async fn delivery(round: Arc<Round<'_>>, missing: bool, step: Step) -> (Step, Done) {
+    let done = round.deliver(step.clone(), missing).await;
+    (step, done)
+}
+
+/// Returns how long it is until a moment.
+pub(super) fn until(at: jiff::Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()
 }

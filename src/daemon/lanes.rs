@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
-use tokio::time::sleep;
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::context::Context;
@@ -40,6 +42,8 @@ struct Table {
     lanes: HashMap<RequestId, Lane>,
     /// The newest listing that has begun.
     listing: Listing,
+    /// How many lanes there have been.
+    count: u64,
 }
 
 #[derive(Debug)]
@@ -57,6 +61,56 @@ struct Lane {
     heard: Option<Listing>,
     /// Absent while everybody has what there is to tell.
     waiting: Option<Waiting>,
+    /// Takes the place in a line of a request that waits for a service which is out.
+    woken: Option<oneshot::Sender<Place>>,
+    /// Counts lanes in the order in which their requests came.
+    number: u64,
+}
+
+/// What ended the wait of a request.
+#[derive(Default)]
+struct Rested {
+    /// The place in the line that the recovery of a service gave it.
+    place: Option<Place>,
+    /// The right to find out whether the service works again.
+    probe: Option<OwnedSemaphorePermit>,
+}
+
+/// What is heard of a request while it is worked on.
+pub(super) struct News<'a> {
+    lanes: &'a Lanes,
+    id: &'a RequestId,
+    changed: CancellationToken,
+}
+
+impl News<'_> {
+    /// Tells whether there is something newer, or the daemon stops.
+    pub(super) fn is_changed(&self) -> bool {
+        self.changed.is_cancelled()
+    }
+
+    /// Waits until there is something newer, or the daemon stops.
+    pub(super) async fn heard(&self) {
+        self.changed.cancelled().await;
+    }
+
+    /// Tells whether the daemon stops.
+    pub(super) fn is_over(&self) -> bool {
+        self.lanes.context.stopping.is_cancelled()
+    }
+
+    /// Takes the newest observation, and since when people wait for it.
+    pub(super) fn take(&mut self) -> Option<(Observed, Option<Waiting>)> {
+        if !self.changed.is_cancelled() {
+            return None;
+        }
+        let mut table = self.lanes.table();
+        let lane = table.lanes.get_mut(self.id)?;
+        let observed = lane.newest.take()?;
+        lane.changed = self.lanes.context.stopping.child_token();
+        self.changed = lane.changed.clone();
+        Some((observed, lane.waiting))
+    }
 }
 
 impl Lanes {
@@ -67,6 +121,7 @@ impl Lanes {
             table: Arc::new(Mutex::new(Table {
                 lanes: HashMap::new(),
                 listing: Listing(0),
+                count: 0,
             })),
         }
     }
@@ -151,14 +206,20 @@ impl Lanes {
     }
 
     fn lane<'a>(&self, table: &'a mut Table, id: &RequestId) -> &'a mut Lane {
-        table.lanes.entry(id.clone()).or_insert_with(|| Lane {
-            newest: None,
-            last: None,
-            memory: Some(Memory::new(&self.context.limits)),
-            changed: CancellationToken::new(),
-            running: false,
-            heard: None,
-            waiting: None,
+        let Table { lanes, count, .. } = table;
+        lanes.entry(id.clone()).or_insert_with(|| {
+            *count += 1;
+            Lane {
+                newest: None,
+                last: None,
+                memory: Some(Memory::new(&self.context.limits)),
+                changed: CancellationToken::new(),
+                running: false,
+                heard: None,
+                waiting: None,
+                woken: None,
+                number: *count,
+            }
         })
     }
 
@@ -189,13 +250,14 @@ impl Lanes {
     /// Works until there is nothing newer.
     async fn run(self, id: RequestId, place: Place) {
         let mut place = Some(place);
+        let mut probe = None;
         while let Some((line, changed)) = self.next(&id) {
             // A decision does not wait among announcements; whatever else comes leaves the place as it is.
             let mut here = match place.take() {
                 Some(place) if place.line() == line => place,
                 Some(_) | None => self.context.turns.join(line),
             };
-            let turn = tokio::select! {
+            let mut turn = tokio::select! {
                 biased;
                 () = changed.cancelled() => {
                     place = Some(here);
@@ -203,31 +265,85 @@ impl Lanes {
                 }
                 turn = here.turn() => turn,
             };
-            let Some((observed, mut memory, stop)) = self.take(&id) else {
+            let Some((mut observed, mut memory, changed)) = self.take(&id) else {
                 return;
             };
-            let mut worth_a_try = self.context.worth_a_try.subscribe();
-            // Boxed, since only those whose turn it is come here, and all others would keep room for it while they wait.
-            let reconciled = Box::pin(reconcile(&self.context, &id, &observed, &mut memory, turn, &stop));
-            let pause = match reconciled.await {
-                Outcome::Settled => {
-                    self.give_back(&id, memory, None);
-                    continue;
-                }
-                Outcome::Interrupted => {
-                    self.give_back(&id, memory, Some(observed));
-                    continue;
-                }
-                Outcome::Again(pause) => pause,
+            let mut news = News {
+                lanes: &self,
+                id: &id,
+                changed,
             };
-            tokio::select! {
-                () = sleep(pause) => {}
-                // The sender lives as long as the context.
-                _ = worth_a_try.changed() => {}
-                () = stop.cancelled() => {}
+            // Boxed, since only those whose turn it is come here, and all others would keep room for it while they wait.
+            let reconciled = Box::pin(reconcile(
+                &self.context,
+                &id,
+                &mut observed,
+                &mut memory,
+                &mut turn,
+                &mut news,
+            ));
+            let outcome = reconciled.await;
+            let changed = news.changed;
+            drop((turn, probe.take()));
+            match outcome {
+                Outcome::Settled => self.give_back(&id, memory, None),
+                Outcome::Interrupted => self.give_back(&id, memory, Some(observed)),
+                Outcome::Again(pause) => {
+                    let rested = self.rest(&id, pause, memory.waits_for_service(), &changed).await;
+                    if rested.place.is_some() {
+                        memory.retry_now();
+                    }
+                    (place, probe) = (rested.place, rested.probe);
+                    self.give_back(&id, memory, Some(observed));
+                }
             }
-            self.give_back(&id, memory, Some(observed));
         }
+    }
+
+    /// Waits until a request is to be looked at again. While a service is `out`, a few requests probe it, and its recovery
+    /// ends the wait of all.
+    async fn rest(&self, id: &RequestId, pause: Duration, out: bool, changed: &CancellationToken) -> Rested {
+        let (sender, mut woken) = oneshot::channel();
+        if out && let Some(lane) = self.table().lanes.get_mut(id) {
+            lane.woken = Some(sender);
+        }
+        let mut until = Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => {}
+                Ok(place) = &mut woken, if out => {
+                    return Rested { place: Some(place), probe: None };
+                }
+                () = changed.cancelled() => return Rested::default(),
+            }
+            if !out {
+                return Rested::default();
+            }
+            if let Ok(probe) = Arc::clone(&self.context.probes).try_acquire_owned() {
+                return Rested {
+                    place: None,
+                    probe: Some(probe),
+                };
+            }
+            until = Instant::now() + self.context.limits.outage_pause;
+        }
+    }
+
+    /// Lets everything that waits for a service that was out go on, in the order in which the requests came.
+    pub(super) fn wake(&self) {
+        let mut table = self.table();
+        let mut waiting: Vec<_> = table
+            .lanes
+            .values_mut()
+            .filter_map(|lane| Some((lane.number, lane.line(), lane.woken.take()?)))
+            .collect();
+        waiting.sort_by_key(|(number, ..)| *number);
+        for (_, line, woken) in waiting {
+            // Whoever no longer waits goes on anyway.
+            let _ = woken.send(self.context.turns.join(line));
+        }
+        drop(table);
+        self.context.retry_now.send_replace(());
     }
 
     /// Says in which line the newest observation has to wait, with a token that is cancelled when a newer one comes; `None`

@@ -1,15 +1,19 @@
 //! What a lane keeps in mind between two runs.
 
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::config::Limits;
+use crate::daemon::step::Deferral;
 use crate::daemon::waiting::Waiting;
-use crate::domain::lifecycle::{Foreign, Record, Stored};
+use crate::domain::lifecycle::{Foreign, Record, Step, Stored, Why};
 use crate::domain::recipients::Address;
+use crate::msteams;
 
 /// The memory of one lane. It ends with the lane, and with the process; nothing depends on it but speed, and the last
 /// update of a card whose record ended before its request.
@@ -20,13 +24,36 @@ pub(super) struct Memory {
     pub(super) looked: bool,
     /// Addresses of people who were told under another address.
     pub(super) told: HashSet<Address>,
+    /// Deliveries that failed and are retried, by recipient.
+    pub(super) tries: HashMap<String, Try>,
     pub(super) again: Backoff,
-    /// Runs that failed for now, since the last one that did not.
+    /// Runs that Teleport kept from beginning, since the last one that began.
     pub(super) failures: u32,
     /// Somebody else's mark, and since when we have seen it unchanged.
     pub(super) foreign: Foreign<Instant>,
     /// Since when people wait for what the present run has to tell.
     pub(super) waiting: Option<Waiting>,
+    /// Why there was nothing to do when that was logged last.
+    nothing: Option<Why>,
+}
+
+/// A delivery that failed: when it is due again, and how it failed.
+#[derive(Debug)]
+pub(super) struct Try {
+    pub(super) due: Instant,
+    pauses: Backoff,
+    /// The service as a whole failed, so its recovery makes the delivery due.
+    outage: bool,
+    /// The card was not where it should be.
+    missing: bool,
+}
+
+/// When a delivery that failed is due again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retry {
+    pub(super) retry_in: Duration,
+    /// It is the first failure in a row.
+    pub(super) first: bool,
 }
 
 impl Memory {
@@ -35,11 +62,18 @@ impl Memory {
             stored: Stored::Unknown,
             looked: false,
             told: HashSet::new(),
-            again: Backoff::new(limits.again_first_pause, limits.again_longest_pause),
+            tries: HashMap::new(),
+            again: Backoff::new(limits.teleport_first_pause, limits.again_longest_pause),
             failures: 0,
             foreign: Foreign::none(),
             waiting: None,
+            nothing: None,
         }
+    }
+
+    /// Tells whether it is news that there is nothing to do, and remembers it.
+    pub(super) fn is_news(&mut self, why: Why) -> bool {
+        self.nothing.replace(why) != Some(why)
     }
 
     /// Takes what was read from Teleport.
@@ -50,4 +84,54 @@ impl Memory {
     pub(super) fn record(&self) -> Option<&Record> {
         self.stored.record()
     }
+
+    /// Takes a delivery that failed for now.
+    pub(super) fn defer(&mut self, step: &Step, deferral: &Deferral, limits: &Limits) -> Retry {
+        let before = self.tries.remove(step.recipient());
+        let first = before.is_none();
+        let pauses = before.map(|before| before.pauses);
+        let mut pauses = pauses.unwrap_or_else(|| Backoff::new(limits.again_first_pause, limits.again_longest_pause));
+        let outage = deferral.asked.is_none() && deferral.error.as_ref().is_some_and(is_outage);
+        let mut pause = pauses.pause();
+        if outage {
+            pause = pause.min(limits.outage_pause);
+        }
+        let retry_in = deferral.asked.map_or(pause, |asked| asked.max(pause));
+        let this = Try {
+            due: Instant::now() + retry_in,
+            pauses,
+            outage,
+            missing: deferral.error.is_none(),
+        };
+        self.tries.insert(step.recipient().to_owned(), this);
+        Retry { retry_in, first }
+    }
+
+    /// Tells whether an update found no message when it was tried last.
+    pub(super) fn is_missing(&self, step: &Step) -> bool {
+        let last = self.tries.get(step.recipient());
+        matches!(step, Step::Update(_)) && last.is_some_and(|last| last.missing)
+    }
+
+    /// Takes that a service answers again: what waits for it is due. Says whether anything does.
+    pub(super) fn retry_now(&mut self) -> bool {
+        let now = Instant::now();
+        let mut any = false;
+        for one in self.tries.values_mut().filter(|one| one.outage) {
+            one.due = now;
+            any = true;
+        }
+        any
+    }
+
+    /// Tells whether all that waits here waits for a service that is out.
+    pub(super) fn waits_for_service(&self) -> bool {
+        !self.tries.is_empty() && self.tries.values().all(|one| one.outage)
+    }
+}
+
+/// Tells whether a failure concerns everything that the service is asked for.
+fn is_outage(error: &msteams::Error) -> bool {
+    use msteams::Meaning::{Credentials, Protocol, Unreachable};
+    matches!(error.meaning(), Credentials | Protocol | Unreachable)
 }

@@ -13,6 +13,7 @@ mod memory;
 mod preload;
 mod reconcile;
 mod reload;
+mod report;
 mod resync;
 mod routing;
 mod rulebook;

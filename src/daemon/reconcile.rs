@@ -4,24 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use tracing::info;
 use tracing::warn;
 
 use crate::clock;
-use crate::daemon::claiming::{Claimed, Lease, claim, others_turn};
+use crate::config::Limits;
+use crate::daemon::claiming::{Claimed, claim, holds_since, others_turn};
 use crate::daemon::context::Context;
-use crate::daemon::deliver::{Delivered, Job, deliver};
+use crate::daemon::deliver::{Job, deliver, until};
+use crate::daemon::lanes::News;
+use crate::daemon::live::InForce;
 use crate::daemon::memory::Memory;
 use crate::daemon::routing::route;
-use crate::daemon::settling::Ledger;
 use crate::daemon::turns::Turn;
-use crate::domain::lifecycle::{Account, Facts, Observed, Plan, Stored, Why, Work, plan};
-use crate::domain::recipients::Recipients;
+use crate::domain::lifecycle::{Facts, Lease, Observed, Plan, Record, RefusalPauses, Run, Step, Stored, Why, plan};
+use crate::domain::recipients::{Address, Recipients};
 use crate::domain::request::{RequestId, Stage};
 use crate::domain::rules::Route;
-use crate::telemetry::Delivery;
 use crate::teleport::Error;
 
 /// How often a request is looked at again in one run because somebody else wrote first. Beyond that the two of us are
@@ -39,18 +38,27 @@ pub(super) enum Outcome {
     Interrupted,
 }
 
-/// Brings the cards of one request up to date with what was observed.
+/// A plan without the deliveries that are not due yet.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    /// Deliveries were left out.
+    pub(super) deferred: bool,
+    /// When the first of them is due.
+    pub(super) retry_at: Option<Instant>,
+}
+
+/// Brings the cards of one request up to date with what was observed, and with what is heard meanwhile.
 pub(super) async fn reconcile(
     context: &Context,
     id: &RequestId,
-    observed: &Observed,
+    observed: &mut Observed,
     memory: &mut Memory,
-    mut turn: Turn,
-    stop: &CancellationToken,
+    turn: &mut Turn,
+    news: &mut News<'_>,
 ) -> Outcome {
     let mut decided = None;
     for _ in 0..LOST_CLAIMS {
-        if stop.is_cancelled() {
+        if news.is_changed() {
             return Outcome::Interrupted;
         }
         if let Err(error) = gather(context, id, observed, memory).await {
@@ -58,36 +66,44 @@ pub(super) async fn reconcile(
         }
         let (rules, live) = (context.rules.current(), context.live.current());
         let found = tokio::select! {
-            () = stop.cancelled() => return Outcome::Interrupted,
-            found = recipients(context, observed, memory, &mut decided) => found,
+            () = news.heard() => return Outcome::Interrupted,
+            found = recipients(context, &live, observed, memory, &mut decided) => found,
         };
         let recipients = match found {
             Ok(recipients) => recipients,
             Err(error) => return not_now(context, id, memory, &error),
         };
-        let now = clock::now();
-        let facts = Facts {
-            cluster: &context.cluster,
+        let record = memory.record().cloned();
+        let Planned {
+            plan,
+            deferred,
+            retry_at,
+        } = planned(
+            context,
+            &live,
             id,
             observed,
-            record: memory.record(),
-            recipients: &recipients.addresses,
-            told: &memory.told,
-            retry_refused_before: context.retry_refused_before(now),
-            now,
-        };
-        let work = match plan(facts) {
-            Plan::Nothing(Why::NoRecipients) => {
+            record.as_ref(),
+            &recipients.addresses,
+            memory,
+        );
+        let mut work = match plan {
+            Plan::Nothing {
+                why: Why::NoRecipients, ..
+            } => {
                 context.leave_untold();
                 // A rule or a table that came in between does not know of this request.
                 let same = Arc::ptr_eq(&rules, &context.rules.current());
                 if !(same && Arc::ptr_eq(&live, &context.live.current())) {
                     return Outcome::Again(Duration::ZERO);
                 }
-                warn!(request.id = %id, "No recipients to notify");
+                nothing(id, Why::NoRecipients, memory);
                 return Outcome::Settled;
             }
-            Plan::Nothing(why) => return nothing(id, why),
+            Plan::Nothing { why, .. } => {
+                nothing(id, why, memory);
+                return again_at(retry_at);
+            }
             Plan::Work(work) => work,
         };
         if let Some(wait) = others_turn(context, memory) {
@@ -104,27 +120,122 @@ pub(super) async fn reconcile(
         let forgotten = match claimed {
             Ok(Claimed::Ours) => false,
             Ok(Claimed::Lost) => continue,
-            Ok(Claimed::Gone) if matches!(observed, Observed::Gone(_)) => true,
-            Ok(Claimed::Gone) => {
-                debug!(request.id = %id, "The request is gone");
-                return Outcome::Settled;
+            // There is nothing to write to any more, but there may be cards to update.
+            Ok(Claimed::Gone | Claimed::Full) => {
+                work.aim.steps.retain(|step| matches!(step, Step::Update(_)));
+                true
             }
             Err(error) => return not_now(context, id, memory, &error),
         };
-        let lease = Lease::new(begun, context.limits.claim_term);
-        let job = Job {
-            context,
-            id,
-            work: &work,
-            lease: &lease,
-            stop,
-            waiting: memory.waiting,
-            quiet: memory.failures > 0,
+        memory.failures = 0;
+        memory.again.reset();
+        let known = match std::mem::take(&mut memory.stored) {
+            Stored::Known(known) if !work.aim.steps.is_empty() => known,
+            stored => {
+                memory.stored = stored;
+                return unclaimed(id, memory, matches!(claimed, Ok(Claimed::Full)));
+            }
         };
-        return Box::pin(carry_out(job, memory, &mut turn, forgotten)).await;
+        let (lease, term) = (
+            Lease::new(holds_since(&context.limits, begun)),
+            context.limits.claim_term,
+        );
+        let run = Run::new(work.aim.clone(), deferred, *known, lease, term, forgotten);
+        let job = Job { context, id, retry_at };
+        let delivered = Box::pin(deliver(job, run, work, memory, observed, news, turn)).await;
+        memory.stored = Stored::Known(Box::new(delivered.known));
+        if delivered.interrupted {
+            return Outcome::Interrupted;
+        }
+        return again_at(delivered.retry_at);
     }
     debug!(request.id = %id, "Somebody else keeps writing first");
     Outcome::Again(memory.again.pause())
+}
+
+/// Nothing was claimed: the request is gone, or its record cannot be stored.
+fn unclaimed(id: &RequestId, memory: &mut Memory, full: bool) -> Outcome {
+    if !full {
+        debug!(request.id = %id, "The request is gone");
+        return Outcome::Settled;
+    }
+    let hint = "another plugin may have filled the plugin data of this request";
+    warn!(request.id = %id, hint, "Plugin data of the access request are full, it cannot be announced");
+    Outcome::Again(memory.again.pause())
+}
+
+fn again_at(retry_at: Option<Instant>) -> Outcome {
+    match retry_at {
+        Some(at) => Outcome::Again(at.saturating_duration_since(Instant::now())),
+        None => Outcome::Settled,
+    }
+}
+
+/// Makes a plan, and takes out of it what is not due yet.
+pub(super) fn planned(
+    context: &Context,
+    live: &InForce,
+    id: &RequestId,
+    observed: &Observed,
+    record: Option<&Record>,
+    recipients: &[Address],
+    memory: &mut Memory,
+) -> Planned {
+    let facts = Facts {
+        cluster: &context.cluster,
+        id,
+        observed,
+        record,
+        recipients,
+        told: &memory.told,
+        retry_refused_before: live.since,
+        refusal_pauses: refusal_pauses(&context.limits),
+        now: clock::now(),
+    };
+    let now = Instant::now();
+    let at = |at: jiff::Timestamp| now + until(at);
+    let mut work = match plan(facts) {
+        Plan::Work(work) => work,
+        Plan::Nothing { why, retry_at } => {
+            memory.tries.clear();
+            return Planned {
+                plan: Plan::Nothing { why, retry_at },
+                deferred: retry_at.is_some(),
+                retry_at: retry_at.map(at),
+            };
+        }
+    };
+    let tries = &mut memory.tries;
+    tries.retain(|recipient, _| work.aim.steps.iter().any(|step| step.recipient() == recipient));
+    let mut retry_at = work.retry_at.map(at);
+    let mut deferred = false;
+    work.aim.steps.retain(|step| {
+        let due = tries.get(step.recipient()).map_or(now, |one| one.due);
+        if due > now {
+            deferred = true;
+            retry_at = retry_at.into_iter().chain([due]).min();
+        }
+        due <= now
+    });
+    let plan = if work.aim.steps.is_empty() {
+        let (why, retry_at) = (Why::UpToDate, work.retry_at);
+        Plan::Nothing { why, retry_at }
+    } else {
+        Plan::Work(work)
+    };
+    Planned {
+        plan,
+        deferred,
+        retry_at,
+    }
+}
+
+/// Returns the pauses before refused deliveries are retried.
+pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
+    RefusalPauses {
+        first: limits.refused_first_pause,
+        longest: limits.refused_longest_pause,
+    }
 }
 
 /// Reads the record if we do not know it. A request that nobody has reviewed yet is taken as new: the claim finds out.
@@ -148,20 +259,15 @@ async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: 
 /// Returns whom a pending request goes to: whom the rules named when it was claimed, or whom they and the table name now.
 async fn recipients(
     context: &Context,
+    live: &InForce,
     observed: &Observed,
     memory: &Memory,
     decided: &mut Option<Route>,
 ) -> Result<Recipients, Error> {
-    let Observed::Request(request) = observed else {
-        return Ok(Recipients::default());
-    };
-    if request.stage != Stage::Pending {
-        return Ok(Recipients::default());
-    }
-    let recipients = match memory.record().and_then(|record| record.named.as_deref()) {
-        Some([]) => context.live.current().routing.recipients(request),
-        Some(named) => Recipients::of(named.iter().map(String::as_str)),
-        None => {
+    let recipients = match (known_recipients(live, observed, memory.record()), observed) {
+        (Some(recipients), _) => recipients,
+        (None, Observed::Gone(_)) => Recipients::default(),
+        (None, Observed::Request(request)) => {
             let route = match decided.take() {
                 Some(route) => route,
                 None => Box::pin(route(context, request, memory.failures)).await?,
@@ -169,7 +275,9 @@ async fn recipients(
             decided.insert(route).recipients.clone()
         }
     };
-    if memory.failures == 0 {
+    if let Observed::Request(request) = observed
+        && memory.failures == 0
+    {
         for reviewer in &recipients.unreachable {
             debug!(request.id = %request.id, reviewer, "Has no mail address and is not told");
         }
@@ -177,14 +285,28 @@ async fn recipients(
     Ok(recipients)
 }
 
-fn nothing(id: &RequestId, why: Why) -> Outcome {
-    match why {
-        Why::UnknownState => warn!(request.id = %id, "Unknown request state; its cards are left alone"),
-        Why::UpToDate | Why::NeverAnnounced | Why::NoRecipients | Why::Behind => {
-            debug!(request.id = %id, ?why, "Nothing to do");
-        }
+/// Returns the recipients of a request, unless the rules have to be asked.
+pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Option<&Record>) -> Option<Recipients> {
+    let Observed::Request(request) = observed else {
+        return Some(Recipients::default());
+    };
+    if request.stage != Stage::Pending {
+        return Some(Recipients::default());
     }
-    Outcome::Settled
+    match record.and_then(|record| record.named.as_deref())? {
+        [] => Some(live.routing.recipients(request)),
+        named => Some(Recipients::of(named.iter().map(String::as_str))),
+    }
+}
+
+/// Logs why there is nothing to do: what an operator should know is a warning, once.
+pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut Memory) {
+    let news = memory.is_news(why);
+    match why {
+        Why::UnknownState if news => warn!(request.id = %id, "Unknown request state; its cards are left alone"),
+        Why::NoRecipients if news => warn!(request.id = %id, "No recipients to notify"),
+        _ => debug!(request.id = %id, ?why, "Nothing to do"),
+    }
 }
 
 fn not_now(context: &Context, id: &RequestId, memory: &mut Memory, error: &Error) -> Outcome {
@@ -199,64 +321,4 @@ fn not_now(context: &Context, id: &RequestId, memory: &mut Memory, error: &Error
     memory.stored.doubt();
     memory.failures = memory.failures.saturating_add(1);
     Outcome::Again(memory.again.pause())
-}
-
-async fn carry_out(job: Job<'_>, memory: &mut Memory, turn: &mut Turn, forgotten: bool) -> Outcome {
-    let Stored::Known(known) = std::mem::take(&mut memory.stored) else {
-        return Outcome::Again(memory.again.pause());
-    };
-    let Job {
-        context,
-        id,
-        work,
-        lease,
-        ..
-    } = job;
-    let account = Account::new(work.shown, &work.resolve_reason, *known);
-    let mut ledger = Ledger::new(context, id, lease, account, forgotten);
-    let delivered = deliver(job, &mut ledger, turn).await;
-    let contested = ledger.is_contested();
-    memory.stored = ledger.into_stored();
-    memory.told.extend(delivered.told.iter().cloned());
-    tell(id, work, &delivered);
-    for (outcome, count) in [
-        (Delivery::Posted, delivered.posted),
-        (Delivery::Updated, delivered.updated),
-        (Delivery::Refused, delivered.refused),
-        (Delivery::Failed, delivered.again),
-    ] {
-        context.metrics.delivered(outcome, count);
-    }
-    if delivered.again > 0 {
-        memory.failures = memory.failures.saturating_add(1);
-        let pause = memory.again.pause();
-        return Outcome::Again(delivered.pause.map_or(pause, |asked| asked.max(pause)));
-    }
-    memory.failures = 0;
-    memory.again.reset();
-    if delivered.interrupted || contested {
-        return Outcome::Interrupted;
-    }
-    Outcome::Settled
-}
-
-/// One line for what changed in what people see.
-fn tell(id: &RequestId, work: &Work, delivered: &Delivered) {
-    let Delivered {
-        posted,
-        updated,
-        refused,
-        again,
-        ..
-    } = delivered;
-    let stage = work.shown.stage;
-    if *posted > 0 {
-        info!(request.id = %id, posted, updated, refused, waiting = again, "Access request {id} announced");
-    } else if *updated > 0 {
-        let reviews = work.shown.reviews;
-        info!(
-            request.id = %id, request.stage = %stage, reviews, updated, refused, waiting = again,
-            "Cards of access request {id} show {stage}"
-        );
-    }
 }

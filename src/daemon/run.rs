@@ -100,7 +100,10 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let pulse = health.watch_over("secret");
     tasks.service("secret", secret::follow(Arc::clone(&context), pulse));
     let pulse = health.watch_over("recovery");
-    tasks.service("recovery", secret::try_waiting(Arc::clone(&context), pulse));
+    tasks.service(
+        "recovery",
+        secret::try_waiting(Arc::clone(&context), lanes.clone(), pulse),
+    );
     tasks.service(
         "credentials",
         credentials::follow(

@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 
 use crate::config::AppSecret;
 use crate::daemon::context::Context;
+use crate::daemon::lanes::Lanes;
 use crate::pulse::Pulse;
 
 /// Looks at the secret's file now and then, and takes up what stands there, or in a configuration that was read again. A file
@@ -60,10 +61,10 @@ async fn take_up(context: &Context, secret: &AppSecret) {
 }
 
 /// Lets requests that wait try again as soon as there are tokens after failures; their own pauses may be long by then.
-pub(super) async fn try_waiting(context: Arc<Context>, pulse: Pulse) -> Infallible {
+pub(super) async fn try_waiting(context: Arc<Context>, lanes: Lanes, pulse: Pulse) -> Infallible {
     loop {
         pulse.rest(context.teams.recovered()).await;
         debug!("Tokens for Microsoft can be had again; what waits is tried at once");
-        context.worth_a_try.send_replace(());
+        lanes.wake();
     }
 }

@@ -1,164 +1,208 @@
-//! One step of a plan: a card posted or updated for one recipient, wherever the chat and the app are now.
+//! One delivery: a card posted or updated for one recipient, wherever the chat and the app are now.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tokio::time::sleep;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use tracing::warn;
 
-use crate::daemon::deliver::Job;
-use crate::domain::lifecycle::{Outcome, Posted, Step, Work};
+use crate::daemon::context::Context;
+use crate::domain::card::Message;
+use crate::domain::lifecycle::{Outcome, Posted, Shown, Step};
 use crate::domain::recipients::Address;
-use crate::domain::request::Stage;
-use crate::msteams::{Activity, Conversation, Error, Meaning, Retry, Urgency};
-use crate::telemetry::DeliveryKind;
+use crate::domain::request::{RequestId, Stage};
+use crate::msteams::{Activity, Conversation, Error, Meaning, Retry, Teams, Urgency};
 
-/// What became of one step.
+/// What became of one delivery.
 #[derive(Debug)]
 pub(super) enum Done {
-    /// For good, in this order.
+    /// There is something to record, in this order.
     Noted(Vec<Outcome>),
-    /// The person was told under another address.
-    Told(Address),
+    /// Microsoft refused it, or did not confirm it.
+    Refused(Vec<Outcome>, Refused),
+    /// The person has a card under another address.
+    Elsewhere(Address),
     /// Not now.
-    Again(Option<Duration>),
-    /// Nothing was begun, because the request changed or the daemon stops.
+    Deferred(Deferral),
+    /// Nothing was begun, because a newer plan came or the run was halted.
     NotBegun,
 }
 
-/// What every delivery of one plan shares.
+/// A delivery that Microsoft refused or did not confirm.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) recipient: String,
+    pub(super) why: String,
+    pub(super) hint: Option<String>,
+    /// The card may have been posted: Microsoft did not confirm it.
+    pub(super) unconfirmed: bool,
+}
+
+/// A delivery that failed and can be retried.
+#[derive(Debug)]
+pub(super) struct Deferral {
+    pub(super) shown_as: String,
+    /// Microsoft's reason; without one, the card was not where it should be, and that is to be confirmed.
+    pub(super) error: Option<Error>,
+    /// How long Microsoft wants nothing.
+    pub(super) asked: Option<Duration>,
+}
+
+/// The conversations that have a card of a request, or are about to. It lives as long as the claim.
+pub(super) struct Taken {
+    conversations: Mutex<HashSet<String>>,
+    /// Recipients with a card of the Go plugin, which does not note where its cards are.
+    unknown: Vec<Address>,
+    found: OnceCell<()>,
+}
+
+impl Taken {
+    pub(super) fn new(cards: &[Posted]) -> Self {
+        let known = cards.iter().filter_map(|card| card.conversation.clone());
+        let unknown = cards.iter().filter(|card| card.conversation.is_none());
+        Self {
+            conversations: Mutex::new(known.collect()),
+            unknown: unknown
+                .filter_map(|card| Address::parse(&card.recipient).ok())
+                .collect(),
+            found: OnceCell::new(),
+        }
+    }
+
+    /// Finds the conversations that are not known; where that fails, the person may get a second card.
+    async fn find(&self, context: &Context) {
+        let find = async || {
+            let look_ups = self.unknown.iter().cloned();
+            let mut look_ups: FuturesUnordered<_> = look_ups
+                .map(|address| look_up(context.teams.clone(), address))
+                .collect();
+            while let Some(found) = look_ups.next().await {
+                self.lock().extend(found.map(|conversation| conversation.id));
+            }
+        };
+        self.found.get_or_init(find).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.conversations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn look_up(teams: Teams, address: Address) -> Option<Conversation> {
+    teams.resolve(&address).await.ok()
+}
+
+/// What the deliveries of one plan share.
 pub(super) struct Round<'a> {
-    job: Job<'a>,
+    pub(super) context: &'a Context,
+    pub(super) id: &'a RequestId,
     activity: Activity,
-    urgency: Urgency,
-    /// Cancelled when the job is to stop, or the claim is lost.
+    pub(super) shown: Shown,
+    taken: Arc<Taken>,
+    /// Cancelled when nothing more of this plan is to be begun.
     pub(super) halt: CancellationToken,
-    /// Conversations that have a card, or are about to.
-    taken: Mutex<HashSet<String>>,
 }
 
 impl<'a> Round<'a> {
-    pub(super) fn new(job: Job<'a>) -> Self {
+    pub(super) fn new(
+        context: &'a Context,
+        id: &'a RequestId,
+        message: &Message,
+        shown: Shown,
+        taken: &Arc<Taken>,
+    ) -> Self {
         Self {
-            job,
-            activity: Activity::new(&job.work.message.card, &job.work.message.summary),
-            urgency: urgency(job.work),
-            halt: job.stop.child_token(),
-            taken: Mutex::new(HashSet::new()),
+            context,
+            id,
+            activity: Activity::new(&message.card, &message.summary),
+            shown,
+            taken: Arc::clone(taken),
+            halt: CancellationToken::new(),
         }
     }
 
-    /// Halts everything when the claim has ended, even what only waits for Microsoft's limits; never ends itself.
-    pub(super) async fn guard(&self) {
-        while let Some(left) = self.job.lease.left() {
-            sleep(left).await;
-        }
-        self.halt.cancel();
-        std::future::pending::<()>().await;
-    }
-
-    pub(super) async fn step(&self, step: Step) -> Done {
-        if self.halt.is_cancelled() {
-            return Done::NotBegun;
-        }
+    /// Delivers a card. `missing` says that an update has found no message before.
+    pub(super) async fn deliver(&self, step: Step, missing: bool) -> Done {
         match step {
             Step::Post(address) => self.post(&address).await,
-            Step::Update(card) => self.update(&card).await,
+            Step::Update(card) => self.update(&card, missing).await,
         }
-    }
-
-    /// Keeps a person with a card from getting a second one under another address.
-    pub(super) async fn take_conversations_of(&self, cards: &[Posted]) {
-        let posts = self.job.work.steps.iter().any(|step| matches!(step, Step::Post(_)));
-        let mut conversations = Vec::new();
-        for card in cards {
-            match &card.conversation {
-                Some(conversation) => conversations.push(conversation.clone()),
-                // The Go plugin does not note where a card is.
-                None if posts => {
-                    if let Ok(address) = Address::parse(&card.recipient)
-                        && let Ok(conversation) = self.job.context.teams.resolve(&address).await
-                    {
-                        conversations.push(conversation.id);
-                    }
-                }
-                None => {}
-            }
-        }
-        self.taken().extend(conversations);
-    }
-
-    fn taken(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn resolve(&self, address: &Address) -> Option<Result<Conversation, Error>> {
         tokio::select! {
             () = self.halt.cancelled() => None,
-            resolved = self.job.context.teams.resolve(address) => Some(resolved),
+            resolved = self.context.teams.resolve(address) => Some(resolved),
         }
     }
 
     async fn post(&self, address: &Address) -> Done {
         let conversation = match self.resolve(address).await {
             None => return Done::NotBegun,
-            Some(Err(error)) => return self.failed(address, &error),
-            Some(Ok(conversation)) => conversation,
+            Some(Err(error)) => return self.failed(address.as_str(), error),
+            Some(Ok(conversation)) => conversation.id,
         };
-        if !self.taken().insert(conversation.id.clone()) {
-            return Done::Told(address.clone());
+        tokio::select! {
+            () = self.halt.cancelled() => return Done::NotBegun,
+            () = self.taken.find(self.context) => {}
         }
-        let mut conversation = conversation.id;
-        let mut sent = self.send(&conversation).await;
+        if !self.taken.lock().insert(conversation.clone()) {
+            return Done::Elsewhere(address.clone());
+        }
+        let done = self.post_to(address, conversation.clone()).await;
+        let has_card = match &done {
+            Done::Noted(outcomes) => outcomes.iter().any(|outcome| matches!(outcome, Outcome::Posted { .. })),
+            _ => false,
+        };
+        if !has_card {
+            self.taken.lock().remove(&conversation);
+        }
+        done
+    }
+
+    async fn post_to(&self, address: &Address, mut conversation: String) -> Done {
+        let mut sent = self.send(&conversation, Urgency::Announcement).await;
         if sent.as_ref().is_err_and(is_elsewhere) {
             conversation = match self.look_again(address).await {
                 Ok(conversation) => conversation,
                 Err(done) => return done,
             };
-            sent = self.send(&conversation).await;
+            sent = self.send(&conversation, Urgency::Announcement).await;
         }
         match sent {
             Ok(activity) => Done::Noted(vec![self.posted(address.as_str(), activity, conversation, false)]),
-            Err(error) => self.failed(address, &error),
+            Err(error) => self.failed(address.as_str(), error),
         }
     }
 
     /// Sends the card as a new message, and returns its id; the id is empty if Microsoft took the card and did not tell.
-    async fn send(&self, conversation: &str) -> Result<String, Error> {
-        self.mind_the_claim();
-        let teams = &self.job.context.teams;
-        match teams.post(conversation, &self.activity, self.urgency, &self.halt).await {
+    async fn send(&self, conversation: &str, urgency: Urgency) -> Result<String, Error> {
+        let teams = &self.context.teams;
+        match teams.post(conversation, &self.activity, urgency, &self.halt).await {
             Err(error) if error.meaning() == Meaning::Delivered => {
-                warn!(request.id = %self.job.id, %error, "A card was posted that cannot be updated");
+                warn!(request.id = %self.id, %error, "A card was posted that cannot be updated");
                 Ok(String::new())
             }
             sent => sent,
         }
     }
 
-    /// Begins nothing more once the claim does not hold: whoever has it now may know better.
-    fn mind_the_claim(&self) {
-        if !self.job.lease.holds() {
-            self.halt.cancel();
-        }
-    }
-
-    async fn update(&self, card: &Posted) -> Done {
+    async fn update(&self, card: &Posted, missing: bool) -> Done {
         let address = Address::parse(&card.recipient);
         let mut conversation = match (&card.conversation, &address) {
             (Some(conversation), _) => conversation.clone(),
             (None, Ok(address)) => match self.resolve(address).await {
                 None => return Done::NotBegun,
-                Some(Err(error)) => return self.failed(address, &error),
+                Some(Err(error)) => return self.failed(&card.recipient, error),
                 Some(Ok(conversation)) => conversation.id,
             },
             (None, Err(reason)) => {
-                return self.refused(&card.recipient, &card.recipient, reason.clone(), None);
+                return self.refused(Vec::new(), &card.recipient, reason.clone(), None);
             }
         };
         let mut updated = self.edit(card, &conversation).await;
@@ -170,137 +214,144 @@ impl<'a> Round<'a> {
             updated = self.edit(card, &conversation).await;
         }
         match updated {
-            Ok(()) => {
-                self.accepted(if self.job.work.shown.stage.is_resolved() {
-                    DeliveryKind::Resolution
-                } else {
-                    DeliveryKind::Review
-                });
-                Done::Noted(vec![Outcome::Updated {
-                    activity: card.activity.clone(),
-                    conversation,
-                }])
-            }
-            Err(error) if error.meaning() == Meaning::Gone => self.replace(card, conversation).await,
-            Err(error) if error.meaning() == Meaning::Stopped => Done::NotBegun,
-            Err(error) => match &address {
-                Ok(address) => self.failed(address, &error),
-                Err(_) => self.refused(&card.recipient, &card.recipient, error.to_string(), error.hint()),
-            },
+            Ok(()) => Done::Noted(vec![Outcome::Updated {
+                recipient: card.recipient.clone(),
+                activity: card.activity.clone(),
+                conversation,
+                shown: self.shown,
+            }]),
+            Err(error) if error.meaning() == Meaning::Gone && missing => self.replace(card, conversation, &error).await,
+            // Microsoft may be behind; a card is given up only if it is missing twice.
+            Err(error) if error.meaning() == Meaning::Gone => Done::Deferred(Deferral {
+                shown_as: shown_as(&card.recipient),
+                error: None,
+                asked: None,
+            }),
+            Err(error) => self.failed(&card.recipient, error),
         }
     }
 
     async fn edit(&self, card: &Posted, conversation: &str) -> Result<(), Error> {
-        self.mind_the_claim();
-        let teams = &self.job.context.teams;
-        let edit = teams.update(conversation, &card.activity, &self.activity, self.urgency, &self.halt);
+        let urgency = if self.shown.stage.is_resolved() {
+            Urgency::Resolution
+        } else {
+            Urgency::Review
+        };
+        let teams = &self.context.teams;
+        let edit = teams.update(conversation, &card.activity, &self.activity, urgency, &self.halt);
         edit.await
     }
 
     /// Finds a conversation anew, which installs the app where it is missing.
     async fn look_again(&self, address: &Address) -> Result<String, Done> {
-        self.job.context.teams.forget(address);
+        self.context.teams.forget(address);
         match self.resolve(address).await {
             None => Err(Done::NotBegun),
-            Some(Err(error)) => Err(self.failed(address, &error)),
+            Some(Err(error)) => Err(self.failed(address.as_str(), error)),
             Some(Ok(conversation)) => Ok(conversation.id),
         }
     }
 
-    /// Posts a card anew whose message somebody deleted: once, and only while there is something to decide.
-    async fn replace(&self, card: &Posted, conversation: String) -> Done {
-        let mut outcomes = vec![Outcome::Vanished {
+    /// Posts a card anew whose message was deleted: once, and only while there is something to decide.
+    async fn replace(&self, card: &Posted, conversation: String, error: &Error) -> Done {
+        let id = self.id;
+        let vanished = Outcome::Vanished {
+            recipient: card.recipient.clone(),
             activity: card.activity.clone(),
-        }];
-        debug!(request.id = %self.job.id, activity.id = card.activity, "The message is gone");
-        if self.job.work.shown.stage != Stage::Pending {
-            return Done::Noted(outcomes);
+        };
+        if self.shown.stage != Stage::Pending {
+            let (recipient, stage) = (shown_as(&card.recipient), self.shown.stage);
+            warn!(
+                request.id = %id, request.stage = %stage, recipient, activity.id = card.activity, %error,
+                "A card was deleted, its last update was not delivered"
+            );
+            return Done::Noted(vec![vanished]);
         }
         if card.again {
             let why = "the message was deleted twice".to_owned();
-            outcomes.push(refusal(&card.recipient, why));
-            return Done::Noted(outcomes);
+            return self.refused(vec![vanished], &card.recipient, why, None);
         }
-        if let Ok(activity) = self.send(&conversation).await {
-            outcomes.push(self.posted(&card.recipient, activity, conversation, true));
+        let recipient = shown_as(&card.recipient);
+        warn!(
+            request.id = %id, recipient, activity.id = card.activity, %error,
+            "A card was deleted, posting it again"
+        );
+        match self.send(&conversation, Urgency::Review).await {
+            Ok(activity) => Done::Noted(vec![
+                vanished,
+                self.posted(&card.recipient, activity, conversation, true),
+            ]),
+            // Deferred, the record keeps the old card, and the next try comes here again.
+            Err(error) => match self.failed(&card.recipient, error) {
+                Done::Refused(outcomes, refused) => Done::Refused([vec![vanished], outcomes].concat(), refused),
+                done => done,
+            },
         }
-        // If that failed, the next plan finds a recipient without a card.
-        Done::Noted(outcomes)
     }
 
     fn posted(&self, recipient: &str, activity: String, conversation: String, again: bool) -> Outcome {
-        debug!(request.id = %self.job.id, activity.id = activity, "Successfully posted to MS Teams");
-        if !again {
-            self.accepted(DeliveryKind::Announcement);
-        }
+        debug!(request.id = %self.id, activity.id = activity, "Successfully posted to MS Teams");
         Outcome::Posted {
             recipient: recipient.to_owned(),
             activity,
             conversation,
             again,
+            shown: self.shown,
         }
     }
 
-    /// Measures how long people waited for a card that was accepted now.
-    fn accepted(&self, kind: DeliveryKind) {
-        if let Some(waiting) = self.job.waiting {
-            let delay = waiting.delay(kind, Instant::now());
-            self.job.context.metrics.delivery_took(kind, delay);
-        }
+    fn refused(&self, mut outcomes: Vec<Outcome>, recipient: &str, why: String, hint: Option<String>) -> Done {
+        outcomes.push(Outcome::Refused {
+            recipient: recipient.to_owned(),
+            why: why.clone(),
+            shown: self.shown,
+        });
+        let refused = Refused {
+            recipient: recipient.to_owned(),
+            why,
+            hint,
+            unconfirmed: false,
+        };
+        Done::Refused(outcomes, refused)
     }
 
-    fn refused(&self, recipient: &str, shown: &str, why: String, hint: Option<&str>) -> Done {
-        warn!(request.id = %self.job.id, recipient = shown, error = why, hint, "Recipient cannot be told");
-        Done::Noted(vec![refusal(recipient, why)])
-    }
-
-    /// Sorts a failure: for good, or for now.
-    fn failed(&self, address: &Address, error: &Error) -> Done {
+    /// Sorts a failure: refused, to be retried, or perhaps none.
+    fn failed(&self, recipient: &str, error: Error) -> Done {
         if error.meaning() == Meaning::Stopped {
             return Done::NotBegun;
         }
-        match error.retry() {
-            Retry::Never => self.refused(address.as_str(), &address.to_string(), error.to_string(), error.hint()),
-            Retry::Later(pause) => {
-                self.tell_delay(address, error, "Delivery failed for now");
-                Done::Again(pause)
-            }
-            Retry::FateUnknown => {
-                // The record does not have it, so it is posted again when the plan is made anew: better twice than never.
-                self.tell_delay(address, error, "Delivery was not confirmed; it is repeated");
-                Done::Again(None)
-            }
-        }
-    }
-
-    fn tell_delay(&self, address: &Address, error: &Error, what: &'static str) {
         let hint = error.hint();
-        if self.job.quiet || !self.job.context.troubles.microsoft_example(error) {
-            debug!(request.id = %self.job.id, recipient = %address, %error, hint, "{what}");
-        } else {
-            warn!(request.id = %self.job.id, recipient = %address, %error, hint, "{what}");
+        match error.retry() {
+            Retry::Never => self.refused(Vec::new(), recipient, error.to_string(), hint.map(str::to_owned)),
+            Retry::Later(asked) => Done::Deferred(Deferral {
+                shown_as: shown_as(recipient),
+                error: Some(error),
+                asked,
+            }),
+            Retry::FateUnknown => {
+                let outcome = Outcome::Unconfirmed {
+                    recipient: recipient.to_owned(),
+                    why: error.to_string(),
+                    shown: self.shown,
+                };
+                let refused = Refused {
+                    recipient: recipient.to_owned(),
+                    why: error.to_string(),
+                    hint: hint.map(str::to_owned),
+                    unconfirmed: true,
+                };
+                Done::Refused(vec![outcome], refused)
+            }
         }
     }
 }
 
-fn urgency(work: &Work) -> Urgency {
-    if work.shown.stage.is_resolved() {
-        Urgency::Resolution
-    } else if work.steps.iter().any(|step| matches!(step, Step::Update(_))) {
-        Urgency::Review
-    } else {
-        Urgency::Announcement
-    }
+/// Returns a recipient as a log may show it.
+pub(super) fn shown_as(recipient: &str) -> String {
+    Address::parse(recipient).map_or_else(|_| recipient.to_owned(), |address| address.to_string())
 }
 
 /// Tells whether the app or the chat is not what it was when we looked.
 fn is_elsewhere(error: &Error) -> bool {
     matches!(error.meaning(), Meaning::BotNotInstalled | Meaning::NotFound)
-}
-
-fn refusal(recipient: &str, why: String) -> Outcome {
-    Outcome::Refused {
-        recipient: recipient.to_owned(),
-        why,
-    }
 }

@@ -3,6 +3,7 @@
 //! A place in a line is taken at once, so the order is that of arrival, whatever the scheduler makes of the tasks. Who
 //! waits costs little more than the place.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -79,6 +80,14 @@ impl Turns {
             at_once,
             aside: Arc::clone(&self.aside),
         }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place")
+            .field("line", &self.line)
+            .finish_non_exhaustive()
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Meaning {
     Credentials,
     /// No answer; trying again may help.
     Unreachable,
+    /// Teleport refuses what it was asked for as invalid.
+    Invalid,
     /// An answer that cannot be right.
     Protocol,
 }
@@ -70,7 +72,8 @@ impl Error {
             Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled | Code::ResourceExhausted => {
                 Meaning::Unreachable
             }
-            Code::Ok | Code::InvalidArgument | Code::OutOfRange | Code::Internal | Code::DataLoss => Meaning::Protocol,
+            Code::InvalidArgument => Meaning::Invalid,
+            Code::Ok | Code::OutOfRange | Code::Internal | Code::DataLoss => Meaning::Protocol,
         };
         let detail = match chain(status) {
             _ if ended(status) => "the connection was cut".to_owned(),

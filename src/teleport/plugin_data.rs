@@ -20,6 +20,8 @@ pub enum Swap {
     Lost,
     /// There is no such request, and no data of it.
     Gone,
+    /// The data of all plugins of a resource together have a limit (1,000,000 bytes), and are over it.
+    TooLarge,
 }
 
 impl Client {
@@ -75,6 +77,8 @@ impl Client {
             Err(error) => match error.meaning() {
                 Meaning::Conflict => Ok(Swap::Lost),
                 Meaning::NotFound => Ok(Swap::Gone),
+                // Of what Teleport checks, only the size is not ours to get right.
+                Meaning::Invalid => Ok(Swap::TooLarge),
                 Meaning::Denied => Err(error.with_hint("the role needs update on access_plugin_data")),
                 _ => Err(error),
             },

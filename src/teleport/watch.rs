@@ -57,7 +57,7 @@ impl Watch {
         let doing = "watch access requests";
         let refused = |error: Error| match error.meaning() {
             // "None of the kinds can be watched" comes as an invalid argument.
-            Meaning::Denied | Meaning::Protocol => error.with_hint("the role needs list and read on access_request"),
+            Meaning::Denied | Meaning::Invalid => error.with_hint("the role needs list and read on access_request"),
             _ => error,
         };
         let mut service = client.service();

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
 use teleport_msteams::domain::card::Cluster;
-use teleport_msteams::domain::lifecycle::{Facts, Observed, Outcome, Plan, Posted, Record, Step, Why, Work, plan};
+use teleport_msteams::domain::lifecycle::{
+    Aim, Facts, Observed, Outcome, Plan, Posted, Record, RefusalPauses, Step, Why, Work, plan,
+};
 use teleport_msteams::domain::recipients::Address;
 use teleport_msteams::domain::request::{AccessRequest, RequestId, Review, Stage, Verdict};
 
@@ -60,6 +63,10 @@ fn decide(observed: &Observed, record: Option<&Record>) -> Plan {
         recipients: &[address("a@x.y"), address("b@x.y")],
         told: &HashSet::new(),
         retry_refused_before: now,
+        refusal_pauses: RefusalPauses {
+            first: Duration::from_mins(1),
+            longest: Duration::from_hours(1),
+        },
         now,
     })
 }
@@ -67,26 +74,35 @@ fn decide(observed: &Observed, record: Option<&Record>) -> Plan {
 /// Carries a plan out; recipients in `refuse` cannot be told.
 fn carry_out(work: Work, record: &mut Record, refuse: &[&str]) {
     let now: Timestamp = NOW.parse().unwrap();
-    for step in work.steps {
+    let Aim {
+        shown,
+        resolve_reason,
+        steps,
+    } = work.aim;
+    for step in steps {
         let outcome = match step {
             Step::Post(address) if refuse.contains(&address.as_str()) => Outcome::Refused {
                 recipient: address.as_str().to_owned(),
                 why: "no such user".to_owned(),
+                shown,
             },
             Step::Post(address) => Outcome::Posted {
                 recipient: address.as_str().to_owned(),
                 activity: format!("{}-{}", address.as_str(), record.cards.len()),
                 conversation: format!("chat of {}", address.as_str()),
                 again: false,
+                shown,
             },
             Step::Update(card) => Outcome::Updated {
+                recipient: card.recipient,
                 activity: card.activity,
                 conversation: "chat".to_owned(),
+                shown,
             },
         };
-        record.note(outcome, work.shown, now);
+        record.note(outcome, now);
     }
-    record.conclude(work.shown, &work.resolve_reason);
+    record.conclude(shown, &resolve_reason);
 }
 
 /// Observes one state after another, and returns the record at the end.
@@ -107,8 +123,8 @@ fn shown(record: &Record) -> Vec<String> {
 #[track_caller]
 fn nothing(observed: &Observed, record: Option<&Record>, expected: Why) {
     match decide(observed, record) {
-        Plan::Nothing(why) => assert_eq!(why, expected),
-        Plan::Work(work) => panic!("{:?}", work.steps),
+        Plan::Nothing { why, .. } => assert_eq!(why, expected),
+        Plan::Work(work) => panic!("{:?}", work.aim.steps),
     }
 }
 
@@ -179,7 +195,7 @@ fn a_recipient_who_was_refused_is_left_out_and_the_others_are_not() {
     let record = live(&[seen(Stage::Pending, 0), seen(Stage::Pending, 0)], &["a@x.y"]).unwrap();
     assert_eq!(record.cards.len(), 1);
     assert_eq!(record.cards[0].recipient, "b@x.y");
-    assert_eq!(record.skipped["a@x.y"].why, "no such user");
+    assert_eq!(record.refusals["a@x.y"].why, "no such user");
 }
 
 #[test]
@@ -201,7 +217,7 @@ fn cards_of_the_go_plugin_are_updated_in_place() {
     let Plan::Work(work) = decide(&seen(Stage::Denied, 1), Some(&record)) else {
         panic!("the card must change");
     };
-    assert_eq!(work.steps, [Step::Update(card)]);
+    assert_eq!(work.aim.steps, [Step::Update(card)]);
 }
 
 #[test]
@@ -238,7 +254,7 @@ proptest! {
     fn planning_twice_does_nothing(history in any_history()) {
         let record = live(&history, &[]);
         let again = decide(history.last().unwrap(), record.as_ref());
-        prop_assert!(matches!(again, Plan::Nothing(_)), "{again:?}");
+        prop_assert!(matches!(again, Plan::Nothing { .. }), "{again:?}");
     }
 
     #[test]

@@ -72,7 +72,9 @@ async fn a_lost_answer_repeats_the_post_rather_than_forget_it() {
     });
     // Whether the first one arrived cannot be known; the record did not have it.
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
-    town.daemon().says("Delivery was not confirmed; it is repeated").await;
+    town.daemon()
+        .says("Microsoft did not confirm a card, it may have been posted")
+        .await;
     town.settled(&id).await;
     town.cluster.review(&id, "alice", Verdict::Approve, "ok");
     town.sees(ALICE, &["PENDING", "APPROVED"]).await;

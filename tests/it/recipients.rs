@@ -1,5 +1,7 @@
 //! Who is told, and what happens when somebody cannot be.
 
+use std::time::Duration;
+
 use crate::support::{ALICE, BOB, Town};
 use crate::world::cluster::{ClusterState, Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
@@ -53,8 +55,9 @@ async fn somebody_who_cannot_be_told_keeps_nobody_else_from_it() {
     let unknown_team = "https://teams.microsoft.com/l/channel/19%3Aabc%40thread.tacv2/x\
                         ?groupId=11111111-2222-3333-4444-555555555555";
     let recipients = format!("[\"nobody@example.com\", \"eve@example.com\", \"{unknown_team}\", \"{BOB}\"]");
-    let config = town.config_for(&format!("\"*\" = {recipients}"));
-    town.start_daemon_with(&config).await;
+    let mut settings = town.settings(&town.config_for(&format!("\"*\" = {recipients}")));
+    settings.limits.refused_first_pause = Duration::from_mins(1);
+    town.start_daemon_on(settings).await;
     let id = town.cluster.create(Draft::default());
     town.sees(BOB, &["PENDING"]).await;
     town.settled(&id).await;
@@ -64,6 +67,11 @@ async fn somebody_who_cannot_be_told_keeps_nobody_else_from_it() {
     }
     let log = town.daemon().log();
     assert_eq!(log.matches("Recipient cannot be told").count(), 3, "{log}");
+    assert_eq!(
+        log.matches("retry_in=\"1m\"").count() + log.matches("retry_in=\"59s\"").count(),
+        3,
+        "{log}"
+    );
     assert!(!log.contains("nobody@example.com"), "{log}");
     town.cluster.review(&id, "bob", Verdict::Approve, "ok");
     town.sees(BOB, &["APPROVED"]).await;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::lifecycle::{Claim, Known, Outcome, Record, Shown, Write};
 
-/// The account of one run: from its claim to its last entry.
+/// The account of one run: from its claim to its last entry. `shown` and `resolve_reason` are those of its newest plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {
     shown: Shown,
@@ -46,9 +46,29 @@ impl Account {
         }
     }
 
+    /// Goes on with a newer plan.
+    pub fn aim(&mut self, shown: Shown, resolve_reason: &str) {
+        self.shown = shown;
+        resolve_reason.clone_into(&mut self.resolve_reason);
+    }
+
+    /// Returns what the cards of the newest plan show.
+    pub fn shown(&self) -> Shown {
+        self.shown
+    }
+
     /// Returns the record as it was written last.
     pub fn record(&self) -> &Record {
         &self.known.record
+    }
+
+    /// Returns the record with everything that was done, and `more`.
+    pub fn preview(&self, more: &[Outcome], now: Timestamp) -> Record {
+        let mut record = self.known.record.clone();
+        for outcome in self.done[self.noted..].iter().chain(more) {
+            record.note(outcome.clone(), now);
+        }
+        record
     }
 
     /// Tells whether somebody else may have updated a card that we updated too: a plan has to be made anew.
@@ -121,10 +141,14 @@ impl Account {
         };
         for (number, outcome) in self.done.clone().iter().enumerate() {
             let is_noted = match outcome {
-                Outcome::Posted { activity, .. } => shown(&record, activity).is_some(),
+                Outcome::Posted {
+                    recipient, activity, ..
+                } => record.card(recipient, activity).is_some(),
                 // Whoever has changed it since had read it.
                 Outcome::Updated { .. } => number < self.noted,
-                Outcome::Vanished { .. } | Outcome::Refused { .. } => false,
+                Outcome::Vanished { .. } => false,
+                // Each counts one failure.
+                Outcome::Refused { .. } | Outcome::Unconfirmed { .. } => number < self.noted,
             };
             if !is_noted {
                 self.apply(&mut record, outcome, now);
@@ -133,22 +157,24 @@ impl Account {
         (record, ours)
     }
 
-    /// Notes one thing that was done; if it is disputed, only what can be relied on.
+    /// Records one thing that was done; if it is disputed, only what can be relied on.
     fn apply(&mut self, record: &mut Record, outcome: &Outcome, now: Timestamp) {
-        let mut shows = self.shown;
-        if let Outcome::Updated { activity, .. } = outcome
+        let mut outcome = outcome.clone();
+        if let Outcome::Updated {
+            recipient,
+            activity,
+            shown,
+            ..
+        } = &mut outcome
             && self.disputed
-            && let Some(theirs) = shown(record, activity)
-            && !theirs.satisfies(self.shown)
+            && let Some(theirs) = record.card(recipient, activity)
         {
-            shows = theirs.at_least(self.shown);
-            self.contested = true;
+            let theirs = record.shown(theirs);
+            if !theirs.satisfies(*shown) {
+                *shown = theirs.at_least(*shown);
+                self.contested = true;
+            }
         }
-        record.note(outcome.clone(), shows, now);
+        record.note(outcome, now);
     }
-}
-
-fn shown(record: &Record, activity: &str) -> Option<Shown> {
-    let card = record.cards.iter().find(|card| card.activity == activity)?;
-    Some(record.shown(card))
 }

@@ -66,8 +66,9 @@ impl Stored {
     }
 
     /// Returns what a claim writes: our mark, and the beginning of the record if there is none. `named` is whom rules
-    /// name; it is noted by the first claim alone, so rules that change do not reach a request that was announced.
-    pub fn claim(&self, observed: &Observed, named: Option<&[&str]>, mark: Claim) -> Write {
+    /// name; it is noted by the first claim alone, so rules that change do not reach a request that was announced. `brief`
+    /// leaves out what is not needed, because Teleport has refused the record for its size.
+    pub fn claim(&self, observed: &Observed, named: Option<&[&str]>, mark: Claim, brief: bool) -> Write {
         let begun = BTreeMap::new();
         let (expect, map, mut record) = match self {
             Self::Known(known) => (Record::expect_unchanged(&known.map), &known.map, known.record.clone()),
@@ -83,6 +84,7 @@ impl Stored {
             record.named = Some(named.iter().map(|&name| name.to_owned()).collect());
         }
         record.claim = Some(mark);
+        record.brief |= brief;
         Write {
             expect,
             set: changes(map, &record),

@@ -8,10 +8,12 @@ mod claim;
 mod known;
 mod plan;
 mod record;
+mod run;
 mod stored;
 
 pub use account::{Account, Entry};
 pub use claim::{Claim, Foreign, Lease};
 pub use known::{Known, Stored, Write};
 pub use plan::{Facts, Observed, Plan, Step, Why, Work, plan};
-pub use record::{Outcome, Posted, Record, Shown, Skip};
+pub use record::{Outcome, Posted, Record, Refusal, RefusalPauses, Shown};
+pub use run::{Aim, Landed, Run};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::card::{Cluster, Message, Remembered, of_record, of_request};
-use crate::domain::lifecycle::{Posted, Record, Shown};
+use crate::domain::lifecycle::{Aim, Posted, Record, RefusalPauses, Shown};
 use crate::domain::recipients::Address;
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 
@@ -28,15 +28,20 @@ pub struct Facts<'a> {
     pub recipients: &'a [Address],
     /// Addresses of people who were told under another one.
     pub told: &'a HashSet<Address>,
-    /// Refusals noted before this moment are tried again.
+    /// Refusals recorded before this moment are retried now.
     pub retry_refused_before: Timestamp,
+    pub refusal_pauses: RefusalPauses,
     pub now: Timestamp,
 }
 
 /// What to do about one request.
 #[derive(Debug)]
 pub enum Plan {
-    Nothing(Why),
+    Nothing {
+        why: Why,
+        /// When refused deliveries are due again.
+        retry_at: Option<Timestamp>,
+    },
     Work(Work),
 }
 
@@ -58,16 +63,26 @@ pub enum Why {
 #[derive(Debug)]
 pub struct Work {
     pub message: Message,
-    pub shown: Shown,
-    pub resolve_reason: String,
-    pub steps: Vec<Step>,
+    pub aim: Aim,
+    /// When refused deliveries are due again.
+    pub retry_at: Option<Timestamp>,
 }
 
 /// One delivery; it succeeds or fails alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     Post(Address),
     Update(Posted),
+}
+
+impl Step {
+    /// Returns the recipient as records write it.
+    pub fn recipient(&self) -> &str {
+        match self {
+            Self::Post(address) => address.as_str(),
+            Self::Update(card) => &card.recipient,
+        }
+    }
 }
 
 /// Decides what is to be done for a request.
@@ -82,59 +97,55 @@ pub fn plan(facts: Facts<'_>) -> Plan {
 fn plan_request(facts: Facts<'_>, request: &AccessRequest) -> Plan {
     let wanted = Shown::of(request);
     if request.stage == Stage::Unknown {
-        return Plan::Nothing(Why::UnknownState);
+        return nothing(Why::UnknownState);
     }
     let behind = facts.record.is_some_and(|record| {
         let mut shown = record.cards.iter().map(|card| record.shown(card));
         shown.any(|shown| shown.is_ahead_of(wanted))
     });
     if behind {
-        return Plan::Nothing(Why::Behind);
+        return nothing(Why::Behind);
     }
+    let mut draft = Draft::new(facts, wanted);
     match request.stage {
         Stage::Unknown | Stage::Pending => {}
         Stage::Approved | Stage::Denied | Stage::Promoted | Stage::Expired => {
             let Some(record) = facts.record else {
-                return Plan::Nothing(Why::NeverAnnounced);
+                return nothing(Why::NeverAnnounced);
             };
-            let steps = updates(facts, record, wanted);
-            return work(steps, wanted, &request.resolve_reason, || {
-                of_request(facts.cluster, request)
-            });
+            draft.update(record, |_| true);
+            return draft.plan(&request.resolve_reason, || of_request(facts.cluster, request));
         }
     }
     let over = request.expires.is_some_and(|end| end <= facts.now);
-    let mut steps = facts
-        .record
-        .map(|record| updates(facts, record, wanted))
-        .unwrap_or_default();
+    if let Some(record) = facts.record {
+        draft.update(record, |_| true);
+    }
     if over {
         // It only waits to be deleted; nobody can review it any more.
-        return work(steps, wanted, "", || of_request(facts.cluster, request));
+        return draft.plan("", || of_request(facts.cluster, request));
     }
-    let posts = posts(facts, wanted);
-    if facts.recipients.is_empty() && steps.is_empty() && facts.record.is_none() {
-        return Plan::Nothing(Why::NoRecipients);
+    if facts.recipients.is_empty() && draft.steps.is_empty() && facts.record.is_none() {
+        return nothing(Why::NoRecipients);
     }
-    steps.extend(posts);
-    work(steps, wanted, "", || of_request(facts.cluster, request))
+    draft.post();
+    draft.plan("", || of_request(facts.cluster, request))
 }
 
 /// Closes the cards of a request that is over. A resolved card stays as it is: the end of an access that was granted is
 /// no news.
 fn plan_end(facts: Facts<'_>, last: Option<&AccessRequest>) -> Plan {
     let Some(record) = facts.record else {
-        return Plan::Nothing(Why::NeverAnnounced);
+        return nothing(Why::NeverAnnounced);
     };
     let reviews = last.map_or(record.reviews, |last| last.reviews.len());
     let wanted = Shown {
         stage: record.resolution.unwrap_or(Stage::Expired),
         reviews,
     };
-    let open = |card: &Posted| !record.shown(card).stage.is_resolved();
-    let mut steps = updates(facts, record, wanted);
-    steps.retain(|step| matches!(step, Step::Update(card) if open(card)));
-    work(steps, wanted, &record.resolve_reason, || match last {
+    let mut draft = Draft::new(facts, wanted);
+    draft.update(record, |card| !record.shown(card).stage.is_resolved());
+    draft.plan(&record.resolve_reason, || match last {
         Some(last) if record.resolution.is_none() => {
             let ended = AccessRequest {
                 stage: wanted.stage,
@@ -157,42 +168,95 @@ fn plan_end(facts: Facts<'_>, last: Option<&AccessRequest>) -> Plan {
     })
 }
 
-fn work(steps: Vec<Step>, shown: Shown, resolve_reason: &str, message: impl FnOnce() -> Message) -> Plan {
-    if steps.is_empty() {
-        return Plan::Nothing(Why::UpToDate);
+fn nothing(why: Why) -> Plan {
+    Plan::Nothing { why, retry_at: None }
+}
+
+/// A plan in the making.
+struct Draft<'a> {
+    facts: Facts<'a>,
+    wanted: Shown,
+    steps: Vec<Step>,
+    retry_at: Option<Timestamp>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(facts: Facts<'a>, wanted: Shown) -> Self {
+        Self {
+            facts,
+            wanted,
+            steps: Vec::new(),
+            retry_at: None,
+        }
     }
-    Plan::Work(Work {
-        message: message(),
-        shown,
-        resolve_reason: resolve_reason.to_owned(),
-        steps,
-    })
-}
 
-fn updates(facts: Facts<'_>, record: &Record, wanted: Shown) -> Vec<Step> {
-    let stale = |card: &&Posted| {
-        // Without an id, a card cannot be updated.
-        !card.activity.is_empty()
-            && !record.shown(card).satisfies(wanted)
-            && !is_refused(facts, &card.recipient, wanted)
-    };
-    record.cards.iter().filter(stale).cloned().map(Step::Update).collect()
-}
+    /// Updates every card that is stale and passes `wants`.
+    fn update(&mut self, record: &Record, wants: impl Fn(&Posted) -> bool) {
+        for card in &record.cards {
+            // Without an id, a card cannot be updated.
+            let stale = !card.activity.is_empty() && !record.shown(card).satisfies(self.wanted);
+            if stale && wants(card) && self.is_due(&card.recipient) {
+                self.steps.push(Step::Update(card.clone()));
+            }
+        }
+    }
 
-/// Posts to everybody who has no card, was not told under another address, and was not refused lately.
-fn posts(facts: Facts<'_>, wanted: Shown) -> Vec<Step> {
-    let cards = facts.record.map(|record| record.cards.as_slice()).unwrap_or_default();
-    let have: HashSet<Address> = cards
-        .iter()
-        .filter_map(|card| Address::parse(&card.recipient).ok())
-        .collect();
-    let wanting = facts.recipients.iter().filter(|address| {
-        !have.contains(*address) && !facts.told.contains(*address) && !is_refused(facts, address.as_str(), wanted)
-    });
-    wanting.cloned().map(Step::Post).collect()
-}
+    /// Posts to every recipient who has no card, and none under another address.
+    fn post(&mut self) {
+        let cards = self
+            .facts
+            .record
+            .map(|record| record.cards.as_slice())
+            .unwrap_or_default();
+        let have: HashSet<Address> = cards
+            .iter()
+            .filter_map(|card| Address::parse(&card.recipient).ok())
+            .collect();
+        for address in self.facts.recipients {
+            let without = !have.contains(address) && !self.facts.told.contains(address);
+            if without && self.is_due(address.as_str()) {
+                self.steps.push(Step::Post(address.clone()));
+            }
+        }
+    }
 
-fn is_refused(facts: Facts<'_>, recipient: &str, wanted: Shown) -> bool {
-    let skip = facts.record.and_then(|record| record.skipped.get(recipient));
-    skip.is_some_and(|skip| skip.at == wanted && skip.since >= facts.retry_refused_before)
+    /// Tells whether a delivery was not refused, or may be retried by now; otherwise remembers when.
+    fn is_due(&mut self, recipient: &str) -> bool {
+        let Facts { record, now, .. } = self.facts;
+        let Some(refusal) = record.and_then(|record| record.refusals.get(recipient)) else {
+            return true;
+        };
+        let Some(mut at) = refusal.retry_at(self.wanted, self.facts.refusal_pauses) else {
+            return false;
+        };
+        if refusal.since < self.facts.retry_refused_before {
+            at = now;
+        }
+        if at > now {
+            self.retry_at = self.retry_at.into_iter().chain([at]).min();
+        }
+        at <= now
+    }
+
+    fn plan(self, resolve_reason: &str, message: impl FnOnce() -> Message) -> Plan {
+        let Self {
+            wanted,
+            steps,
+            retry_at,
+            ..
+        } = self;
+        if steps.is_empty() {
+            let why = Why::UpToDate;
+            return Plan::Nothing { why, retry_at };
+        }
+        Plan::Work(Work {
+            message: message(),
+            aim: Aim {
+                shown: wanted,
+                resolve_reason: resolve_reason.to_owned(),
+                steps,
+            },
+            retry_at,
+        })
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::domain::lifecycle::Claim;
@@ -35,8 +37,10 @@ pub struct Record {
     pub named: Option<Vec<String>>,
     /// When the request itself ends.
     pub expires: Option<Timestamp>,
-    /// Recipients that were not told, by their string, and why.
-    pub skipped: BTreeMap<String, Skip>,
+    /// Recipients whose card could not be delivered, by their string.
+    pub refusals: BTreeMap<String, Refusal>,
+    /// Teleport refused this record for its size; less of it is written since.
+    pub brief: bool,
 }
 
 /// A card that was posted.
@@ -63,15 +67,38 @@ pub struct Shown {
     pub reviews: usize,
 }
 
-/// Why a recipient is left out, since when, and what their card would have shown.
+/// A delivery that Microsoft refused, or never confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Skip {
+pub struct Refusal {
     pub why: String,
+    /// When it failed last.
     pub since: Timestamp,
+    /// What the card would have shown.
     pub at: Shown,
+    /// How often it has failed.
+    pub times: u32,
+    /// The card may have been posted: Microsoft did not confirm it.
+    pub unconfirmed: bool,
 }
 
-/// What was really done for one recipient.
+/// The pauses before a refused delivery is retried. They double with each refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusalPauses {
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+/// How often a card is posted while Microsoft confirms none of the posts. Each of them may have arrived, so this bounds the
+/// cards that one recipient can get for one request.
+const MOST_UNCONFIRMED_POSTS: u32 = 5;
+
+/// How often the last update of a card is tried while Microsoft refuses it: nothing newer will come that could change that.
+const MOST_REFUSED_LAST_UPDATES: u32 = 10;
+
+/// What was really done for one recipient. `shown` is what the delivered card shows.
+///
+/// A card is named by its recipient and its activity: Microsoft numbers the messages of each conversation on its own, so two
+/// conversations may use the same activity id, and a recipient of a request has one conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     Posted {
@@ -80,19 +107,27 @@ pub enum Outcome {
         conversation: String,
         /// It replaces a card that somebody deleted.
         again: bool,
+        shown: Shown,
     },
     Updated {
+        recipient: String,
         activity: String,
         conversation: String,
+        shown: Shown,
     },
     /// The card is not there any more.
-    Vanished {
-        activity: String,
-    },
-    /// The recipient cannot be told, and trying again at once would not help.
+    Vanished { recipient: String, activity: String },
+    /// The card cannot be delivered, and retrying immediately would not help.
     Refused {
         recipient: String,
         why: String,
+        shown: Shown,
+    },
+    /// A post whose answer was lost: the card may be there.
+    Unconfirmed {
+        recipient: String,
+        why: String,
+        shown: Shown,
     },
 }
 
@@ -117,16 +152,22 @@ impl Record {
         })
     }
 
-    /// Notes one thing that was done; `shown` is what the card shows since.
-    pub fn note(&mut self, outcome: Outcome, shown: Shown, now: Timestamp) {
+    /// Returns the card of a recipient with this activity id.
+    pub fn card(&self, recipient: &str, activity: &str) -> Option<&Posted> {
+        self.cards.iter().find(|card| card.is(recipient, activity))
+    }
+
+    /// Records one thing that was done.
+    pub fn note(&mut self, outcome: Outcome, now: Timestamp) {
         match outcome {
             Outcome::Posted {
                 recipient,
                 activity,
                 conversation,
                 again,
+                shown,
             } => {
-                self.skipped.remove(&recipient);
+                self.refusals.remove(&recipient);
                 self.cards.push(Posted {
                     activity,
                     posted: posted_at(now),
@@ -136,23 +177,38 @@ impl Record {
                     again,
                 });
             }
-            Outcome::Updated { activity, conversation } => {
-                if let Some(card) = self.cards.iter_mut().find(|card| card.activity == activity) {
+            Outcome::Updated {
+                recipient,
+                activity,
+                conversation,
+                shown,
+            } => {
+                if let Some(card) = self.cards.iter_mut().find(|card| card.is(&recipient, &activity)) {
                     card.shown = Some(shown);
                     card.conversation = Some(conversation);
-                    self.skipped.remove(&card.recipient);
+                    self.refusals.remove(&recipient);
                 }
             }
-            Outcome::Vanished { activity } => self.cards.retain(|card| card.activity != activity),
-            Outcome::Refused { recipient, why } => {
-                let skip = Skip {
-                    why,
-                    since: now,
-                    at: shown,
-                };
-                self.skipped.insert(recipient, skip);
-            }
+            Outcome::Vanished { recipient, activity } => self.cards.retain(|card| !card.is(&recipient, &activity)),
+            Outcome::Refused { recipient, why, shown } => self.refuse(recipient, why, shown, now, false),
+            Outcome::Unconfirmed { recipient, why, shown } => self.refuse(recipient, why, shown, now, true),
         }
+    }
+
+    fn refuse(&mut self, recipient: String, why: String, at: Shown, since: Timestamp, unconfirmed: bool) {
+        let before = self.refusals.get(&recipient);
+        // A card that may be there counts for as long as the request lives, whatever the request looks like by now.
+        let unconfirmed = unconfirmed || before.is_some_and(|before| before.unconfirmed);
+        let counts = |before: &&Refusal| before.at == at || unconfirmed;
+        let times = before.filter(counts).map_or(0, |before| before.times) + 1;
+        let refusal = Refusal {
+            why,
+            since,
+            at,
+            times,
+            unconfirmed,
+        };
+        self.refusals.insert(recipient, refusal);
     }
 
     /// Notes, in the Go plugin's keys, that every card shows this. Like that plugin, a resolution leaves the count of
@@ -165,6 +221,47 @@ impl Record {
             self.resolution = None;
             self.reviews = shown.reviews;
         }
+    }
+}
+
+impl Posted {
+    /// Tells whether this is the recipient's card with this activity id.
+    pub fn is(&self, recipient: &str, activity: &str) -> bool {
+        self.activity == activity && self.recipient == recipient
+    }
+}
+
+impl Refusal {
+    /// Returns when the delivery of a card that shows `wanted` may be retried: a card that shows something else at any time.
+    /// `None` means never. A post that was not confirmed is repeated after a quarter of the first pause, and then after
+    /// four times the pause before.
+    pub fn retry_at(&self, wanted: Shown, pauses: RefusalPauses) -> Option<Timestamp> {
+        if self.unconfirmed && self.times >= MOST_UNCONFIRMED_POSTS {
+            return None;
+        }
+        if self.at != wanted && !self.unconfirmed {
+            return Some(Timestamp::MIN);
+        }
+        if wanted.stage.is_resolved() && self.times >= MOST_REFUSED_LAST_UPDATES {
+            return None;
+        }
+        let pause = if self.unconfirmed {
+            // Sooner the first time, since most often nothing has arrived, and then more and more rarely.
+            pauses.after(self.times.saturating_mul(2).saturating_sub(1)) / 4
+        } else {
+            pauses.after(self.times)
+        };
+        let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
+        Some(self.since.checked_add(pause).unwrap_or(Timestamp::MAX))
+    }
+}
+
+impl RefusalPauses {
+    /// Returns the pause after so many refusals.
+    pub fn after(self, times: u32) -> Duration {
+        let doubled = 2_u32.checked_pow(times.saturating_sub(1));
+        let pause = doubled.and_then(|factor| self.first.checked_mul(factor));
+        pause.unwrap_or(self.longest).min(self.longest)
     }
 }
 

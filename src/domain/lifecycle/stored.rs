@@ -3,7 +3,7 @@
 //! Keys and encodings of the first group are the Go plugin's (`integrations/access/msteams` and `integrations/lib/plugindata`
 //! in `gravitational/teleport`), byte for byte. Keys that begin with `x_` are ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::domain::lifecycle::{Claim, Posted, Record, Shown, Skip};
+use crate::domain::lifecycle::{Claim, Posted, Record, Refusal, Shown};
 use crate::domain::request::Stage;
 
 /// The keys that the Go plugin expects to be absent when it claims a request.
@@ -47,14 +47,33 @@ struct Card {
     shown: Option<String>,
     #[serde(rename = "again", default, skip_serializing_if = "is_false")]
     again: bool,
+    /// The place of the card in `messages`, where its id alone does not name it.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    place: Option<usize>,
 }
 
 #[derive(Deserialize, Serialize)]
-struct Skipped {
+struct StoredRefusal {
     why: String,
     since: Timestamp,
     at: String,
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    times: u32,
+    #[serde(rename = "unconfirmed", default, skip_serializing_if = "is_false")]
+    unconfirmed: bool,
 }
+
+/// Refusals that are stored at most. Requesters choose the suggested reviewers, so they can make as many as they like; a
+/// refusal that is not stored is only forgotten at a restart.
+const MOST_REFUSALS: usize = 100;
+
+/// Bytes that are stored at most of the reason of a refusal, and of each text that requesters and reviewers write. Teleport
+/// keeps 1,000,000 bytes for all plugins of a request together.
+const LONGEST_WHY: usize = 300;
+const LONGEST_TEXT: usize = 8_000;
+
+/// Bytes of a text once Teleport has refused the record for its size.
+const LONGEST_BRIEF_TEXT: usize = 200;
 
 impl Record {
     /// Returns what a claim of a new request expects: nothing of the Go plugin's, and nothing of ours.
@@ -74,10 +93,12 @@ impl Record {
         let reviews = Some(self.reviews).filter(|count| *count > 0);
         let claim = self.claim.as_ref().map(ToString::to_string);
         let until = self.access_until.map_or_else(|| GO_ZERO_TIME.to_owned(), seconds);
+        let longest = if self.brief { LONGEST_BRIEF_TEXT } else { LONGEST_TEXT };
+        let text = |text: &str| shortened(text, longest).to_owned();
         let pairs = [
-            ("user", self.user.clone()),
-            ("roles", self.roles.clone()),
-            ("request_reason", self.reason.clone()),
+            ("user", text(&self.user)),
+            ("roles", text(&self.roles)),
+            ("request_reason", text(&self.reason)),
             ("resources", String::new()),
             (
                 "reviews_count",
@@ -89,14 +110,14 @@ impl Record {
                     .map(|stage| stage.as_str().to_owned())
                     .unwrap_or_default(),
             ),
-            ("resolve_reason", self.resolve_reason.clone()),
+            ("resolve_reason", text(&self.resolve_reason)),
             ("messages", self.messages()),
             ("max_duration", until),
             ("x_claim", claim.unwrap_or_default()),
             ("x_recipients", self.named.as_ref().map(json).unwrap_or_default()),
             ("x_expires", self.expires.map(seconds).unwrap_or_default()),
             ("x_cards", self.known_cards()),
-            ("x_skipped", self.skips()),
+            ("x_skipped", self.stored_refusals()),
         ];
         pairs.map(|(key, value)| (key.to_owned(), value)).into()
     }
@@ -128,21 +149,31 @@ impl Record {
             }
         }
         let known: Vec<Card> = serde_json::from_str(text("x_cards")).unwrap_or_default();
+        let mut taken = vec![false; record.cards.len()];
         for card in known {
-            if let Some(posted) = record.cards.iter_mut().find(|posted| posted.activity == card.id) {
+            let fits = |(place, posted): &(usize, &mut Posted)| !taken[*place] && posted.activity == card.id;
+            let is_named = |place: usize| card.place.is_none_or(|named| named == place);
+            let mut fitting = record.cards.iter_mut().enumerate().filter(fits);
+            let found = fitting.find(|(place, _)| is_named(*place));
+            if let Some((place, posted)) = found {
                 posted.conversation = card.conversation;
                 posted.shown = card.shown.as_deref().and_then(shown);
                 posted.again = card.again;
+                taken[place] = true;
             }
         }
-        let skipped: BTreeMap<String, Skipped> = serde_json::from_str(text("x_skipped")).unwrap_or_default();
-        let skips = skipped
-            .into_iter()
-            .filter_map(|(recipient, Skipped { why, since, at })| {
-                let at = shown(&at)?;
-                Some((recipient, Skip { why, since, at }))
-            });
-        record.skipped = skips.collect();
+        let refusals: BTreeMap<String, StoredRefusal> = serde_json::from_str(text("x_skipped")).unwrap_or_default();
+        let refusals = refusals.into_iter().filter_map(|(recipient, stored)| {
+            let refusal = Refusal {
+                why: stored.why,
+                since: stored.since,
+                at: shown(&stored.at)?,
+                times: stored.times,
+                unconfirmed: stored.unconfirmed,
+            };
+            Some((recipient, refusal))
+        });
+        record.refusals = refusals.collect();
         Some(record)
     }
 
@@ -160,32 +191,51 @@ impl Record {
     }
 
     fn known_cards(&self) -> String {
-        let known: Vec<_> = self
-            .cards
-            .iter()
-            .filter(|card| card.conversation.is_some() || card.shown.is_some())
-            .map(|card| Card {
+        let mut ids = HashMap::new();
+        for card in &self.cards {
+            *ids.entry(card.activity.as_str()).or_insert(0_usize) += 1;
+        }
+        let cards = self.cards.iter().enumerate();
+        let known: Vec<_> = cards
+            .filter(|(_, card)| card.conversation.is_some() || card.shown.is_some())
+            .map(|(place, card)| Card {
                 id: card.activity.clone(),
                 conversation: card.conversation.clone(),
                 shown: card.shown.map(|shown| shown.to_string()),
                 again: card.again,
+                place: Some(place).filter(|_| ids.get(card.activity.as_str()) > Some(&1)),
             })
             .collect();
         if known.is_empty() { String::new() } else { json(&known) }
     }
 
-    fn skips(&self) -> String {
-        let skips = self.skipped.iter().map(|(recipient, Skip { why, since, at })| {
-            let skipped = Skipped {
-                why: why.clone(),
-                since: *since,
-                at: at.to_string(),
+    /// Writes the oldest refusals, which have the longest pauses, and all posts that were never confirmed.
+    fn stored_refusals(&self) -> String {
+        let most = if self.brief { 0 } else { MOST_REFUSALS };
+        let mut refusals: Vec<_> = self.refusals.iter().collect();
+        refusals.sort_by_key(|(_, refusal)| (!refusal.unconfirmed, refusal.since));
+        let refusals = refusals.into_iter().take(most).map(|(recipient, refusal)| {
+            let stored = StoredRefusal {
+                why: shortened(&refusal.why, LONGEST_WHY).to_owned(),
+                since: refusal.since,
+                at: refusal.at.to_string(),
+                times: refusal.times,
+                unconfirmed: refusal.unconfirmed,
             };
-            (recipient, skipped)
+            (recipient, stored)
         });
-        let skips: BTreeMap<_, _> = skips.collect();
-        if skips.is_empty() { String::new() } else { json(&skips) }
+        let refusals: BTreeMap<_, _> = refusals.collect();
+        if refusals.is_empty() {
+            String::new()
+        } else {
+            json(&refusals)
+        }
     }
+}
+
+/// Cuts a text after so many bytes, at a character.
+fn shortened(text: &str, longest: usize) -> &str {
+    &text[..text.floor_char_boundary(longest)]
 }
 
 /// Writes a time as the Go plugin writes the time of posting; ours is always UTC.
@@ -250,9 +300,19 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
+fn once() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_once(times: &u32) -> bool {
+    *times == 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::lifecycle::Outcome;
 
     const LINK: &str = "https://teams.microsoft.com/l/channel/19%3ae06a7383ed98468f90217a35fa1980d7%40thread.tacv2/Approval%2520Channel%25202?groupId=f2b3c8ed-5502-4449-b76f-dc3acea81f1c&tenantId=ff882432-09b0-437b-bd22-ca13c0037ded";
 
@@ -309,18 +369,91 @@ mod tests {
             stage: Stage::Pending,
             reviews: 1,
         });
-        let skip = Skip {
+        record.refusals.insert("x@example.com".to_owned(), refusal(3));
+        assert_eq!(stored_and_read(&record), record);
+    }
+
+    /// Teleport keeps no empty values.
+    fn stored_and_read(record: &Record) -> Record {
+        let mut map = record.encode();
+        map.retain(|_, value| !value.is_empty());
+        Record::decode(&map).unwrap()
+    }
+
+    fn refusal(times: u32) -> Refusal {
+        Refusal {
             why: "no such user".to_owned(),
             since: "2024-05-07T09:05:03Z".parse().unwrap(),
             at: Shown {
                 stage: Stage::Pending,
                 reviews: 0,
             },
+            times,
+            unconfirmed: false,
+        }
+    }
+
+    /// What version 0.1.0 wrote.
+    #[test]
+    fn refusals_and_cards_of_earlier_versions_are_read() {
+        let map = [
+            ("messages", GO_MESSAGES),
+            (
+                "x_cards",
+                r#"[{"id":"1715072703552","c":"19:e0@thread.tacv2","s":"PENDING/0"}]"#,
+            ),
+            (
+                "x_skipped",
+                r#"{"x@example.com":{"why":"no such user","since":"2024-05-07T09:05:03Z","at":"PENDING/0"}}"#,
+            ),
+        ];
+        let map = map.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let record = Record::decode(&map.into()).unwrap();
+        assert_eq!(record.refusals["x@example.com"], refusal(1));
+        assert_eq!(record.cards[0].conversation, None);
+        assert_eq!(record.cards[1].conversation.as_deref(), Some("19:e0@thread.tacv2"));
+    }
+
+    #[test]
+    fn cards_with_the_same_activity_id_stay_apart() {
+        let mut record = example();
+        for card in &mut record.cards {
+            card.activity = "1".to_owned();
+        }
+        record.cards[1].conversation = Some("19:e0@thread.tacv2".to_owned());
+        assert_eq!(stored_and_read(&record), record, "one card is the Go plugin's");
+        record.cards[0].conversation = Some("19:a_b@unq.gbl.spaces".to_owned());
+        assert_eq!(stored_and_read(&record), record);
+        let shown = Shown {
+            stage: Stage::Approved,
+            reviews: 1,
         };
-        record.skipped.insert("x@example.com".to_owned(), skip);
-        let mut map = record.encode();
-        map.retain(|_, value| !value.is_empty());
-        assert_eq!(Record::decode(&map), Some(record));
+        let updated = Outcome::Updated {
+            recipient: LINK.to_owned(),
+            activity: "1".to_owned(),
+            conversation: "19:e0@thread.tacv2".to_owned(),
+            shown,
+        };
+        record.note(updated, "2024-05-07T09:05:03Z".parse().unwrap());
+        assert_eq!(record.cards[0].shown, None);
+        assert_eq!(record.cards[1].shown, Some(shown));
+    }
+
+    #[test]
+    fn what_requesters_write_does_not_fill_the_record() {
+        let mut record = example();
+        record.reason = "ß".repeat(500_000);
+        for number in 0..5_300 {
+            let mut refusal = refusal(1);
+            refusal.why = "w".repeat(1_000);
+            record
+                .refusals
+                .insert(format!("stranger-{number}@example.com"), refusal);
+        }
+        let size = |record: &Record| record.encode().values().map(String::len).sum::<usize>();
+        assert!(size(&record) < 60_000, "{} bytes", size(&record));
+        record.brief = true;
+        assert!(size(&record) < 2_000, "{} bytes", size(&record));
     }
 
     #[test]

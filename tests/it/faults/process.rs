@@ -133,7 +133,7 @@ async fn without_files_to_open_it_waits_until_there_are_some() {
     }
     // The connection breaks, and there is no socket for another one.
     town.tenant
-        .faults(|faults| faults.rules = vec![Rule::some(2, "POST", "/activities", Fault::ResetBefore)]);
+        .faults(|faults| faults.rules = vec![Rule::some(2, "GET", "/users", Fault::ResetBefore)]);
     town.cluster.create(Draft::default());
     program.says("no connection").await;
     assert!(town.tenant.met(&Fault::ResetBefore) > 0);

@@ -3,7 +3,7 @@
 use crate::model::delivering::{deliver, done, excuse, give_up, noted, renew, round};
 use crate::model::lane::{claimed, hear, restart, resync, tick, wake};
 use crate::model::pure::Pure;
-use crate::model::state::{Delivery, Job, Replica, State, Task};
+use crate::model::state::{Job, Replica, State, Task};
 use crate::model::teleport::{Arrived, arrive};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,8 +21,8 @@ pub(super) enum Action {
     Wake(usize),
     /// The claim arrives, and is answered. If somebody else wrote first, the record is read and the plan made again.
     Claimed(usize),
-    /// A delivery is begun, or is not because it must not be.
-    Begin(usize, usize),
+    /// The next delivery is begun, or is not because it must not be.
+    Begin(usize),
     /// A delivery takes effect, and is sent to be noted.
     Done(usize, usize),
     /// The claim is renewed with nothing to note.
@@ -107,13 +107,9 @@ fn of_replica(state: &State, r: usize, all: &mut Vec<Action>) {
         Job::Paused(..) => all.push(Action::Wake(r)),
         Job::Claiming { .. } => all.extend([Action::Claimed(r), Action::GiveUp(r)]),
         Job::Delivering(round) => {
-            // Deliveries begin in the order of the plan.
-            let first = round.steps.iter().position(|step| *step == Delivery::Waiting);
-            all.extend(first.map(|first| Action::Begin(r, first)));
-            for (s, step) in round.steps.iter().enumerate() {
-                if *step == Delivery::Flying {
-                    all.extend([Action::Done(r, s), Action::AnswerLost(r, s)]);
-                }
+            all.push(Action::Begin(r));
+            for f in 0..round.flights.len() {
+                all.extend([Action::Done(r, f), Action::AnswerLost(r, f)]);
             }
             match round.writing {
                 None => all.push(Action::Renew(r)),
@@ -133,15 +129,15 @@ fn take(pure: &mut Pure, state: &State, action: Action) -> Option<Step> {
         Action::Hear(r, version) => hear(pure, &mut next, r, version),
         Action::Wake(r) => wake(pure, &mut next, r)?,
         Action::Claimed(r) => claimed(pure, &mut next, r)?,
-        Action::Begin(r, s) => return Some(deliver(pure, next, r, s)),
-        Action::Done(r, s) => return Some(done(pure, next, r, s, true)),
-        Action::AnswerLost(r, s) => {
+        Action::Begin(r) => return Some(deliver(pure, next, r)),
+        Action::Done(r, f) => return Some(done(pure, next, r, f, true)),
+        Action::AnswerLost(r, f) => {
             next.left.lost_posts = next.left.lost_posts.checked_sub(1)?;
             let round = round(&mut next, r)?;
-            if !matches!(pure.plans.of(round.plan).steps[s], Task::Post(_)) {
+            if !matches!(round.flights[f].task, Task::Post(_)) {
                 return None;
             }
-            return Some(done(pure, next, r, s, false));
+            return Some(done(pure, next, r, f, false));
         }
         Action::Renew(r) => renew(pure, &mut next, r)?,
         Action::Noted(r) => noted(pure, &mut next, r)?,

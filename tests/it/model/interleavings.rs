@@ -24,26 +24,29 @@ const APPROVED: Shown = Shown {
 /// A record with one pending card, claimed by somebody.
 fn claimed(mark: &str) -> Known {
     let mut record = Record::default();
-    record.note(posted("1"), PENDING, now());
+    record.note(posted("1", PENDING), now());
     record.claim = Some(Claim::parse(mark));
     let mut map = record.encode();
     map.retain(|_, value| !value.is_empty());
     Known { map, record }
 }
 
-fn posted(activity: &str) -> Outcome {
+fn posted(activity: &str, shown: Shown) -> Outcome {
     Outcome::Posted {
         recipient: "alice@example.com".to_owned(),
         activity: activity.to_owned(),
         conversation: "a".to_owned(),
         again: false,
+        shown,
     }
 }
 
-fn updated() -> Outcome {
+fn updated(shown: Shown) -> Outcome {
     Outcome::Updated {
+        recipient: "alice@example.com".to_owned(),
         activity: "1".to_owned(),
         conversation: "a".to_owned(),
+        shown,
     }
 }
 
@@ -99,13 +102,13 @@ fn of_two_updates_at_once_the_one_that_is_less_far_on_is_noted_whoever_notes_fir
         let mut store = claimed("held b 1").map;
         let mut a = Account::new(REVIEWED, "", claimed("held a 1"));
         let mut b = Account::new(APPROVED, "", claimed("held b 1"));
-        let of_b = b.note(vec![updated()], now());
+        let of_b = b.note(vec![updated(APPROVED)], now());
         let last = Entry::Last { complete: true };
         let of_b = b.entry(of_b, last, Claim::parse("held b 2")).unwrap();
         if !a_first {
             assert!(swap(&mut store, &of_b));
         }
-        let of_a = a.note(vec![updated()], now());
+        let of_a = a.note(vec![updated(REVIEWED)], now());
         let of_a = a.entry(of_a, last, Claim::parse("held a 2")).unwrap();
         assert!(!swap(&mut store, &of_a), "b has claimed it");
         let (of_a, _) = a.take_over(store.clone(), "a", now());

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use teleport_msteams::domain::lifecycle::{Claim, Foreign, Lease};
+use teleport_msteams::domain::lifecycle::{Claim, Foreign};
 use teleport_msteams::domain::request::Stage;
 
 use crate::model::delivering;
 use crate::model::pure::{ABSENT, Pure, UNKNOWN};
-use crate::model::state::{Job, Moment, Replica, Seen, State, TERM};
+use crate::model::state::{Job, Moment, Planned, Replica, Seen, State, TERM};
 use crate::model::teleport::{Arrived, arrive, fresh_mark, name};
 
 /// A term passes. That is a fault while a living replica has a claim that it would have renewed.
 pub(super) fn tick(pure: &mut Pure, state: &mut State) -> Option<()> {
-    let renews = |replica: &Replica| match &replica.job {
+    let renews = |pure: &Pure, replica: &Replica| match &replica.job {
         Job::Claiming { begun, .. } => *begun == Moment::Now,
-        Job::Delivering(round) => round.lease.left(Moment::Now, TERM).is_some(),
+        Job::Delivering(round) => pure.runs.of(round.run).holds(Moment::Now),
         _ => false,
     };
     let waits = |replica: &Replica| matches!(replica.job, Job::Paused(_, Moment::Now));
@@ -22,11 +22,11 @@ pub(super) fn tick(pure: &mut Pure, state: &mut State) -> Option<()> {
         // Nobody would do anything else for it.
         return None;
     }
-    if state.replicas.iter().any(renews) {
+    if state.replicas.iter().any(|replica| renews(pure, replica)) {
         state.left.partitions = state.left.partitions.checked_sub(1)?;
     }
     for r in 0..2 {
-        if renews(&state.replicas[r]) {
+        if renews(pure, &state.replicas[r]) {
             delivering::excuse(pure, state, r, true);
         }
         let replica = &mut state.replicas[r];
@@ -36,7 +36,7 @@ pub(super) fn tick(pure: &mut Pure, state: &mut State) -> Option<()> {
         match &mut replica.job {
             Job::Claiming { begun, .. } => *begun = Moment::LongAgo,
             Job::Paused(_, since) => *since = Moment::LongAgo,
-            Job::Delivering(round) => delivering::outlive(round),
+            Job::Delivering(round) => delivering::outlive(pure, round),
             Job::Idle => {}
         }
     }
@@ -55,8 +55,12 @@ pub(super) fn hear(pure: &mut Pure, state: &mut State, r: usize, version: u8) {
         replica.newest = Some(Seen::Gone(version.checked_sub(1)));
     }
     replica.stop = true;
-    if replica.job == Job::Idle {
-        take(pure, state, r, None);
+    match replica.job {
+        Job::Idle => take(pure, state, r, None),
+        Job::Delivering(_) => {
+            delivering::go_on(pure, state, r);
+        }
+        Job::Paused(..) | Job::Claiming { .. } => {}
     }
 }
 
@@ -146,7 +150,7 @@ fn decide(pure: &mut Pure, state: &mut State, r: usize, seen: Seen) {
     let me = name(state, r);
     let replica = &mut state.replicas[r];
     let plan = pure.plan(seen, replica.stored);
-    if pure.plans.of(plan).steps.is_empty() {
+    if matches!(pure.plans.of(plan), Planned::Nothing { .. }) {
         return take(pure, state, r, None);
     }
     let record = pure.stored.of(replica.stored).record();
@@ -206,14 +210,15 @@ pub(super) fn claimed(pure: &mut Pure, state: &mut State, r: usize) -> Option<()
             }
             return Some(());
         }
-        Arrived::Gone if matches!(seen, Seen::Gone(_)) => true,
+        // Only what has cards is still to be updated.
+        Arrived::Gone if !pure.posts(plan) => true,
         Arrived::Gone => {
             take(pure, state, r, None);
             return Some(());
         }
     };
     let stored = std::mem::replace(&mut replica.stored, UNKNOWN);
-    let round = delivering::start(pure, stored, seen, plan, Lease::new(begun), forgotten);
-    replica.job = Job::Delivering(round);
-    Some(())
+    let run = pure.run(plan, stored, begun, forgotten);
+    state.replicas[r].job = Job::Delivering(delivering::start(seen, run));
+    delivering::go_on(pure, state, r)
 }

@@ -1,9 +1,9 @@
 //! The protocol of claims and entries, tried in every order.
 //!
-//! Two replicas, one request, and everything that may come between two steps: each moment that can be reached is looked
-//! at once. What is decided is the program's own (`domain::lifecycle`); what the daemon does around it is told again in
-//! `lane` and `delivering`, as values. Steps that nobody else can tell apart are one: a record is read when the answer to a
-//! lost swap comes, and an entry is sent when there is something to note.
+//! Two replicas, one request, and everything that may come between two steps: each moment that can be reached is checked.
+//! From the claim on, the program's own `lifecycle::Run` is driven, which the daemon drives too; what the daemon does
+//! before a claim is repeated in `lane`, as values. Steps that nobody else can tell apart are one: a record is read when the
+//! answer to a lost swap comes, and an entry is sent when there is something to record.
 //!
 //! | invariant | where |
 //! |---|---|
@@ -230,17 +230,16 @@ fn an_update_that_outlives_its_claim_and_its_sender_can_leave_a_card_behind() {
     let way = [
         Action::Hear(0, 0),
         Action::Claimed(0),
-        Action::Begin(0, 0),
+        Action::Begin(0),
         Action::Hear(0, 1),
         Action::Done(0, 0),
         Action::Noted(0),
-        Action::Claimed(0),
-        Action::Begin(0, 0),
+        Action::Begin(0),
         Action::Hear(1, 2),
         Action::Tick,
         Action::Wake(1),
         Action::Claimed(1),
-        Action::Begin(1, 0),
+        Action::Begin(1),
         Action::Done(1, 0),
         Action::Done(0, 0),
         Action::Crash(0),

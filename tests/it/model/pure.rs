@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use teleport_msteams::domain::card::Cluster;
 use teleport_msteams::domain::lifecycle::{
-    Account, Claim, Entry, Facts, Known, Observed, Outcome, Plan, Record, Shown, Step, Stored, Write, plan,
+    Claim, Facts, Known, Landed, Lease, Observed, Plan, Record, RefusalPauses, Run, Step, Stored, Why, Write, plan,
 };
 use teleport_msteams::domain::recipients::Address;
 use teleport_msteams::domain::request::{AccessRequest, RequestId};
 
 use crate::model::pool::{Id, Pool};
-use crate::model::state::{Planned, Seen, Task};
+use crate::model::state::{Moment, Planned, Seen, TERM, Task};
 
 type Map = BTreeMap<String, String>;
 
@@ -25,13 +26,25 @@ enum Question {
     Plan(Seen, Id),
     Claim(Id, Seen, Id),
     Claimed(Id, Id),
-    Account(Id, Id),
-    Note(Id, Id),
-    Entry(Id, Id, Entry, Id),
-    Written(Id, Id),
-    Keep(Id, Id),
-    TakeOver(Id, Option<Id>, Id),
     Swap(Option<Id>, Id),
+}
+
+/// What is asked of a run, or told to it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Input {
+    Aim(Id),
+    Begin,
+    Landed(usize, Id),
+    Entry {
+        mark: Id,
+        renew: bool,
+    },
+    Write(Id),
+    Written(Id, Moment),
+    Overtaken(Option<Id>, Id),
+    Forget,
+    /// The claim was not renewed for a term.
+    Outlive,
 }
 
 pub(super) struct Pure {
@@ -47,11 +60,13 @@ pub(super) struct Pure {
     pub(super) stored: Pool<Stored>,
     pub(super) writes: Pool<Write>,
     pub(super) plans: Pool<Planned>,
-    records: Pool<Record>,
-    pub(super) accounts: Pool<Account>,
-    outcomes: Pool<Vec<Outcome>>,
+    pub(super) runs: Pool<Run<Moment>>,
+    pub(super) steps: Pool<Step>,
+    pub(super) landed: Pool<Landed>,
     pub(super) texts: Pool<String>,
     answers: HashMap<Question, Id>,
+    /// The run after an input, and what it answers.
+    reactions: HashMap<(Id, Input), (Id, Id)>,
     told: HashSet<Address>,
 }
 
@@ -59,7 +74,7 @@ pub(super) struct Pure {
 pub(super) const UNKNOWN: Id = 0;
 pub(super) const ABSENT: Id = 1;
 
-/// The answer of a swap that lost, and of an entry that has nothing to write.
+/// The answer of a swap that lost, and of a run that has nothing to say.
 const NONE: Id = Id::MAX;
 
 impl Pure {
@@ -81,11 +96,12 @@ impl Pure {
             stored: Pool::new(vec![Stored::Unknown, Stored::Absent]),
             writes: Pool::new(Vec::new()),
             plans: Pool::new(Vec::new()),
-            records: Pool::new(Vec::new()),
-            accounts: Pool::new(Vec::new()),
-            outcomes: Pool::new(Vec::new()),
+            runs: Pool::new(Vec::new()),
+            steps: Pool::new(Vec::new()),
+            landed: Pool::new(Vec::new()),
             texts: Pool::new(Vec::new()),
             answers: HashMap::new(),
+            reactions: HashMap::new(),
             told: HashSet::new(),
         }
     }
@@ -130,39 +146,48 @@ impl Pure {
 
     pub(super) fn plan(&mut self, seen: Seen, stored: Id) -> Id {
         self.ask(Question::Plan(seen, stored), |pure| {
-            let observed = pure.observed(seen);
-            let pending = matches!(&observed, Observed::Request(request) if !request.stage.is_resolved());
-            let facts = Facts {
-                cluster: &pure.cluster,
-                id: &pure.id,
-                observed: &observed,
-                record: pure.stored.of(stored).record(),
-                recipients: if pending { &pure.people } else { &[] },
-                told: &pure.told,
-                retry_refused_before: Timestamp::UNIX_EPOCH,
-                now: now(),
-            };
-            let planned = match plan(facts) {
-                Plan::Nothing(_) => Planned {
-                    shown: Shown::of(&pure.history[0]),
-                    resolve_reason: String::new(),
-                    steps: Vec::new(),
-                },
-                Plan::Work(work) => Planned {
-                    shown: work.shown,
-                    resolve_reason: work.resolve_reason,
-                    steps: work.steps.iter().map(task).collect(),
-                },
-            };
-            pure.plans.id(planned)
+            let record = pure.stored.of(stored).record().cloned();
+            pure.plan_of(seen, record.as_ref())
         })
+    }
+
+    /// Makes a plan from what a run knows.
+    pub(super) fn plan_of_run(&mut self, seen: Seen, run: Id) -> Id {
+        let record = self.runs.of(run).record(now());
+        self.plan_of(seen, Some(&record))
+    }
+
+    fn plan_of(&mut self, seen: Seen, record: Option<&Record>) -> Id {
+        let observed = self.observed(seen);
+        let pending = matches!(&observed, Observed::Request(request) if !request.stage.is_resolved());
+        let facts = Facts {
+            cluster: &self.cluster,
+            id: &self.id,
+            observed: &observed,
+            record,
+            recipients: if pending { &self.people } else { &[] },
+            told: &self.told,
+            retry_refused_before: Timestamp::UNIX_EPOCH,
+            refusal_pauses: RefusalPauses {
+                first: Duration::ZERO,
+                longest: Duration::ZERO,
+            },
+            now: now(),
+        };
+        let planned = match plan(facts) {
+            Plan::Nothing { why, .. } => Planned::Nothing {
+                known: why == Why::UpToDate,
+            },
+            Plan::Work(work) => Planned::Work(work.aim),
+        };
+        self.plans.id(planned)
     }
 
     pub(super) fn claim(&mut self, stored: Id, seen: Seen, mark: Id) -> Id {
         self.ask(Question::Claim(stored, seen, mark), |pure| {
             let mark = Claim::parse(pure.texts.of(mark));
             let observed = pure.observed(seen);
-            let write = pure.stored.of(stored).claim(&observed, Some(&[]), mark);
+            let write = pure.stored.of(stored).claim(&observed, Some(&[]), mark, false);
             pure.writes.id(write)
         })
     }
@@ -175,83 +200,76 @@ impl Pure {
         })
     }
 
-    /// Begins an account; the record has to be known.
-    pub(super) fn account(&mut self, plan: Id, stored: Id) -> Id {
-        self.ask(Question::Account(plan, stored), |pure| {
-            let planned = pure.plans.of(plan);
-            let Stored::Known(known) = pure.stored.of(stored).clone() else {
-                panic!("a claim makes the record known");
-            };
-            pure.accounts
-                .id(Account::new(planned.shown, &planned.resolve_reason, *known))
-        })
+    /// Begins a run; the record has to be known.
+    pub(super) fn run(&mut self, plan: Id, stored: Id, since: Moment, forgotten: bool) -> Id {
+        let Stored::Known(known) = self.stored.of(stored).clone() else {
+            panic!("a claim makes the record known");
+        };
+        let Planned::Work(aim) = self.plans.of(plan).clone() else {
+            panic!("nothing is claimed without need");
+        };
+        let run = Run::new(aim, false, *known, Lease::new(since), TERM, forgotten);
+        self.runs.id(run)
     }
 
-    /// Returns the account and the record with what was done.
-    pub(super) fn note(&mut self, account: Id, done: Vec<Outcome>) -> (Id, Id) {
-        let done = self.outcomes.id(done);
-        let noted = self.ask(Question::Note(account, done), |pure| {
-            let mut noted = pure.accounts.of(account).clone();
-            let record = noted.note(pure.outcomes.of(done).clone(), now());
-            pure.pair(noted, record, true)
-        });
-        let (account, record, _) = self.parts(noted);
-        (account, record)
+    /// Tells whether a plan posts a card.
+    pub(super) fn posts(&self, plan: Id) -> bool {
+        let Planned::Work(aim) = self.plans.of(plan) else {
+            return false;
+        };
+        aim.steps.iter().any(|step| matches!(step, Step::Post(_)))
     }
 
-    /// Returns what is written, if anything.
-    pub(super) fn entry(&mut self, account: Id, record: Id, entry: Entry, mark: Id) -> Option<Id> {
-        let write = self.ask(Question::Entry(account, record, entry, mark), |pure| {
-            let mark = Claim::parse(pure.texts.of(mark));
-            let record = pure.records.of(record).clone();
-            let write = pure.accounts.of(account).entry(record, entry, mark);
-            write.map_or(NONE, |write| pure.writes.id(write))
-        });
-        Some(write).filter(|write| *write != NONE)
+    /// Hands a run an input; returns the run after it, and what it answers, if anything.
+    pub(super) fn react(&mut self, run: Id, input: Input) -> (Id, Option<Id>) {
+        let (next, answer) = match self.reactions.get(&(run, input)) {
+            Some(known) => *known,
+            None => {
+                let mut next = self.runs.of(run).clone();
+                let answer = self.tell(&mut next, input).unwrap_or(NONE);
+                let reaction = (self.runs.id(next), answer);
+                self.reactions.insert((run, input), reaction);
+                reaction
+            }
+        };
+        (next, Some(answer).filter(|answer| *answer != NONE))
     }
 
-    pub(super) fn written(&mut self, account: Id, write: Id) -> Id {
-        self.ask(Question::Written(account, write), |pure| {
-            let mut account = pure.accounts.of(account).clone();
-            account.written(pure.writes.of(write).clone());
-            pure.accounts.id(account)
-        })
+    fn tell(&mut self, run: &mut Run<Moment>, input: Input) -> Option<Id> {
+        let mark = |pure: &Self, mark: Id| Claim::parse(pure.texts.of(mark));
+        match input {
+            Input::Aim(plan) => match self.plans.of(plan).clone() {
+                Planned::Work(aim) => run.aim(aim, false),
+                Planned::Nothing { known } => run.rest(false, known),
+            },
+            Input::Begin => {
+                let step = run.begin(Moment::Now)?;
+                return Some(self.steps.id(step));
+            }
+            Input::Landed(person, landed) => run.landed(PEOPLE[person], self.landed.of(landed).clone()),
+            Input::Entry { mark: id, renew } => {
+                let write = run.entry(mark(self, id), renew, now())?;
+                return Some(self.writes.id(write));
+            }
+            Input::Write(id) => {
+                let write = run.write(mark(self, id))?;
+                return Some(self.writes.id(write));
+            }
+            Input::Written(write, since) => run.written(self.writes.of(write).clone(), since),
+            Input::Overtaken(map, me) => {
+                let map = map.map(|map| self.maps.of(map).clone()).unwrap_or_default();
+                run.overtaken(map, self.texts.of(me), now());
+            }
+            Input::Forget => run.forget(),
+            Input::Outlive => run.renew(Moment::LongAgo),
+        }
+        None
     }
 
-    pub(super) fn keep(&mut self, account: Id, write: Id) -> Id {
-        self.ask(Question::Keep(account, write), |pure| {
-            let mut account = pure.accounts.of(account).clone();
-            account.keep(pure.writes.of(write).record.clone());
-            pure.accounts.id(account)
-        })
-    }
-
-    pub(super) fn known(&mut self, account: Id) -> Id {
-        let known: Known = self.accounts.of(account).clone().into_known();
+    /// Returns what is known of the record at the end of a run.
+    pub(super) fn known(&mut self, run: Id) -> Id {
+        let known: Known = self.runs.of(run).clone().into_known();
         self.stored.id(Stored::Known(Box::new(known)))
-    }
-
-    /// Returns the account, the record, and whether the claim is still ours.
-    pub(super) fn take_over(&mut self, account: Id, map: Option<Id>, me: &str) -> (Id, Id, bool) {
-        let name = self.texts.id(me.to_owned());
-        let taken = self.ask(Question::TakeOver(account, map, name), |pure| {
-            let map = map.map(|map| pure.maps.of(map).clone()).unwrap_or_default();
-            let mut account = pure.accounts.of(account).clone();
-            let (record, ours) = account.take_over(map, me, now());
-            pure.pair(account, record, ours)
-        });
-        self.parts(taken)
-    }
-
-    fn pair(&mut self, account: Account, record: Record, ours: bool) -> Id {
-        let (account, record) = (self.accounts.id(account), self.records.id(record));
-        self.texts.id(format!("{account} {record} {ours}"))
-    }
-
-    fn parts(&self, pair: Id) -> (Id, Id, bool) {
-        let mut words = self.texts.of(pair).split(' ');
-        let mut id = || words.next().unwrap().parse().unwrap();
-        (id(), id(), words.next() == Some("true"))
     }
 
     /// Writes as Teleport does; `None` if an expectation is not met.
@@ -280,7 +298,7 @@ pub(super) fn activity(person: usize, number: u8) -> String {
     format!("{person}-{number}")
 }
 
-fn task(step: &Step) -> Task {
+pub(super) fn task(step: &Step) -> Task {
     let person = |recipient: &str| PEOPLE.iter().position(|one| *one == recipient).unwrap();
     match step {
         Step::Post(address) => Task::Post(person(address.as_str())),

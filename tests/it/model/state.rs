@@ -3,7 +3,7 @@
 use std::ops::Sub;
 use std::time::Duration;
 
-use teleport_msteams::domain::lifecycle::{Entry, Lease, Shown};
+use teleport_msteams::domain::lifecycle::{Aim, Shown};
 
 use crate::model::pool::Id;
 
@@ -102,51 +102,48 @@ pub(super) enum Job {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Round {
     pub(super) seen: Seen,
-    pub(super) plan: Id,
-    pub(super) account: Id,
-    pub(super) lease: Lease<Moment>,
-    pub(super) halt: bool,
-    pub(super) forgotten: bool,
+    /// The program's own run.
+    pub(super) run: Id,
+    /// The deliveries in flight.
+    pub(super) flights: Vec<Flight>,
+    /// Accepted by Microsoft and in no entry yet, and in the entry that is being written.
+    pub(super) answered: Vec<Task>,
+    pub(super) entered: Vec<Task>,
+    /// A delivery has to be retried after this run.
+    pub(super) again: bool,
     /// The claim was renewed without anything to note; once is enough for a reader to see that.
     pub(super) renewed: bool,
-    pub(super) steps: Vec<Delivery>,
     pub(super) writing: Option<Writing>,
 }
 
-/// What a plan asks for; without steps there is nothing to do.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Planned {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Flight {
+    pub(super) task: Task,
     pub(super) shown: Shown,
-    pub(super) resolve_reason: String,
-    pub(super) steps: Vec<Task>,
 }
 
-/// A step, by the number of the recipient and of the card.
+/// What a plan asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Planned {
+    /// `known` says that the plan knows what cards should show.
+    Nothing {
+        known: bool,
+    },
+    Work(Aim),
+}
+
+/// A delivery, by the number of the recipient and of the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Task {
     Post(usize),
     Update(usize, u8),
+    /// A post that Microsoft accepted as this card.
+    Posted(usize, u8),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Delivery {
-    Waiting,
-    /// On its way.
-    Flying,
-    /// Accepted by Microsoft; for a post, the number of the card.
-    Answered(u8),
-    /// In the entry that is being written.
-    Entered(u8),
-    Noted,
-    Again,
-    NotBegun,
-}
-
+/// The write on its way, and the moment before it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Writing {
-    pub(super) record: Id,
-    pub(super) entry: Entry,
-    /// The write on its way, and the moment before it was sent.
     pub(super) write: Id,
     pub(super) begun: Moment,
 }

@@ -49,7 +49,7 @@ pub(super) fn fresh_mark(pure: &mut Pure, state: &State, r: usize) -> Id {
         match &replica.job {
             Job::Claiming { write, .. } => writes.push(*write),
             Job::Delivering(round) => {
-                let record = pure.accounts.of(round.account).record();
+                let record = pure.runs.of(round.run).account().record();
                 see(record.claim.as_ref().map(ToString::to_string).as_deref());
                 writes.extend(round.writing.map(|writing| writing.write));
             }

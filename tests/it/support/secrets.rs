@@ -57,8 +57,13 @@ fn is_for_people(line: &str) -> bool {
 fn has_address(line: &str) -> bool {
     line.match_indices('@').any(|(at, _)| {
         let (name, domain) = (&line[..at], &line[at + 1..]);
-        let of_teams = ["unq.gbl.spaces", "thread.tacv2"];
-        let is_chat = of_teams.iter().any(|end| domain.starts_with(end));
+        let of_teams = [".gbl.spaces", "thread.tacv2"];
+        let domain = domain
+            .split(|letter: char| !letter.is_alphanumeric() && !".-".contains(letter))
+            .next();
+        let is_chat = of_teams
+            .iter()
+            .any(|end| domain.is_some_and(|domain| domain.ends_with(end)));
         !is_chat && name.ends_with(|letter: char| letter.is_alphanumeric() || letter == '\'')
     })
 }

@@ -145,8 +145,11 @@ impl Town {
                 teleport_first_pause: milliseconds(10),
                 teleport_longest_pause: milliseconds(100),
                 claim_term: milliseconds(1_500),
+                claim_stale: milliseconds(2_500),
                 again_first_pause: milliseconds(20),
                 again_longest_pause: milliseconds(200),
+                outage_pause: milliseconds(200),
+                refused_first_pause: milliseconds(50),
                 secret_look_every: milliseconds(20),
                 drain: milliseconds(5_000),
                 ..Limits::default()

@@ -1,0 +1,162 @@
+//! Counts and logs what becomes of the deliveries of one run.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::daemon::context::Context;
+use crate::daemon::step::{Deferral, Refused, shown_as};
+use crate::daemon::waiting::Waiting;
+use crate::domain::lifecycle::{Outcome, Shown};
+use crate::domain::request::{RequestId, Stage};
+use crate::telemetry::{Delivery, DeliveryKind};
+use crate::teleport::Error;
+
+/// What was done since the last line about it.
+pub(super) struct Report<'a> {
+    context: &'a Context,
+    id: &'a RequestId,
+    posted: usize,
+    updated: usize,
+    refused: usize,
+    deferred: usize,
+    /// It was logged that the record cannot be written.
+    warned: bool,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(context: &'a Context, id: &'a RequestId) -> Self {
+        Self {
+            context,
+            id,
+            posted: 0,
+            updated: 0,
+            refused: 0,
+            deferred: 0,
+            warned: false,
+        }
+    }
+
+    /// Takes deliveries that Microsoft accepted; `waiting` is since when people wait for them.
+    pub(super) fn delivered(&mut self, outcomes: &[Outcome], waiting: Option<Waiting>) {
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Posted { again, .. } => {
+                    self.posted += 1;
+                    self.context.metrics.delivered(Delivery::Posted, 1);
+                    if !again {
+                        self.accepted(DeliveryKind::Announcement, waiting);
+                    }
+                }
+                Outcome::Updated { shown, .. } => {
+                    self.updated += 1;
+                    self.context.metrics.delivered(Delivery::Updated, 1);
+                    let kind = if shown.stage.is_resolved() {
+                        DeliveryKind::Resolution
+                    } else {
+                        DeliveryKind::Review
+                    };
+                    self.accepted(kind, waiting);
+                }
+                Outcome::Unconfirmed { .. } | Outcome::Refused { .. } | Outcome::Vanished { .. } => {}
+            }
+        }
+    }
+
+    fn accepted(&self, kind: DeliveryKind, waiting: Option<Waiting>) {
+        if let Some(waiting) = waiting {
+            self.context
+                .metrics
+                .delivery_took(kind, waiting.delay(kind, Instant::now()));
+        }
+    }
+
+    /// Takes a delivery that Microsoft refused or did not confirm; it is retried after the pause, if at all.
+    pub(super) fn refused(&mut self, refused: &Refused, retry_in: Option<Duration>) {
+        let (recipient, error) = (shown_as(&refused.recipient), &refused.why);
+        let (hint, retry_in) = (refused.hint.as_deref(), retry_in.map(readable));
+        if refused.unconfirmed {
+            self.deferred += 1;
+            self.context.metrics.delivered(Delivery::Failed, 1);
+            let what = "Microsoft did not confirm a card, it may have been posted";
+            warn!(request.id = %self.id, recipient, error, hint, retry_in, "{what}");
+        } else {
+            self.refused += 1;
+            self.context.metrics.delivered(Delivery::Refused, 1);
+            warn!(request.id = %self.id, recipient, error, hint, retry_in, "Recipient cannot be told");
+        }
+    }
+
+    /// Takes a delivery that is retried after the pause. `first` says that it is its first failure in a row.
+    pub(super) fn deferred(&mut self, deferral: &Deferral, retry_in: Duration, first: bool) {
+        self.deferred += 1;
+        self.context.metrics.delivered(Delivery::Failed, 1);
+        let (recipient, retry_in) = (&deferral.shown_as, readable(retry_in));
+        let Some(error) = &deferral.error else {
+            debug!(request.id = %self.id, recipient, retry_in, "A card seems to be deleted, checking again");
+            return;
+        };
+        let hint = error.hint();
+        if first && self.context.troubles.microsoft_example(error) {
+            warn!(request.id = %self.id, recipient, %error, hint, retry_in, "Delivery failed for now");
+        } else {
+            debug!(request.id = %self.id, recipient, %error, hint, retry_in, "Delivery failed for now");
+        }
+    }
+
+    /// Takes that the record could not be written; it is retried until Teleport answers, because what was delivered must not
+    /// be forgotten.
+    pub(super) fn not_recorded(&mut self, error: &Error) {
+        self.context.troubles.teleport_failed(error);
+        let hint = error.hint();
+        let what = "Delivered cards could not be noted yet; trying until they are";
+        if !self.warned && self.context.troubles.teleport_example() {
+            warn!(request.id = %self.id, %error, hint, "{what}");
+        } else {
+            debug!(request.id = %self.id, %error, hint, "{what}");
+        }
+        self.warned = true;
+    }
+
+    /// Takes that Teleport refused the record for its size.
+    pub(super) fn too_large(&self, smaller: bool) {
+        if smaller {
+            warn!(request.id = %self.id, "Plugin data of the access request are too large, storing less");
+        } else {
+            let hint = "another plugin may have filled the plugin data of this request";
+            warn!(request.id = %self.id, hint, "Plugin data of the access request are full, its cards are not recorded");
+        }
+    }
+
+    /// Logs one line for what changed in what people see.
+    pub(super) fn tell(&mut self, shown: Shown) {
+        let (id, stage, reviews) = (self.id, shown.stage, shown.reviews);
+        let Self {
+            posted,
+            updated,
+            refused,
+            deferred: waiting,
+            ..
+        } = *self;
+        if posted > 0 && stage == Stage::Pending {
+            info!(request.id = %id, posted, updated, refused, waiting, "Access request {id} announced");
+        } else if posted + updated > 0 {
+            info!(
+                request.id = %id, request.stage = %stage, reviews, updated, refused, waiting,
+                "Cards of access request {id} show {stage}"
+            );
+        }
+        (self.posted, self.updated, self.refused, self.deferred) = (0, 0, 0, 0);
+    }
+}
+
+/// Writes a pause as a person reads it.
+fn readable(pause: Duration) -> String {
+    let rounded = match pause.as_millis() {
+        ..1_000 => Duration::from_millis(pause.as_millis().try_into().unwrap_or_default()),
+        _ => Duration::from_secs(pause.as_secs()),
+    };
+    format!("{:#}", SignedDuration::try_from(rounded).unwrap_or(SignedDuration::MAX))
+}
