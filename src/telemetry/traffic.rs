@@ -23,21 +23,21 @@ impl Traffic {
             "Requests to Microsoft that wait for their turn under its limits.",
         );
         let traffic = Self {
-            queued: register(registry, IntGaugeVec::new(queued, &["endpoint"])),
+            queued: register(registry, IntGaugeVec::new(queued, &["api"])),
             retries: counters(
                 "retries_total",
                 "What was tried again after a failure, by who had failed.",
-                &["endpoint"],
+                &["api"],
             ),
             throttles: counters(
                 "throttles_total",
                 "Answers of Microsoft that ask to slow down (429).",
-                &["endpoint"],
+                &["api"],
             ),
             token_refreshes: counters(
                 "token_refreshes_total",
                 "Tokens that were asked for, by the service they open, and whether they were given.",
-                &["endpoint", "outcome"],
+                &["api", "outcome"],
             ),
         };
         for peer in [Peer::Login, Peer::Graph, Peer::Bot, Peer::Teleport] {

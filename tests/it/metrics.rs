@@ -9,6 +9,17 @@ use crate::world::tenant::{Fault, Rule};
 
 const PREFIX: &str = "teleport_msteams_";
 
+/// Labels that Prometheus and its operator set on every target: one of ours with the same name is renamed to `exported_…`.
+const TARGET_LABELS: [&str; 7] = [
+    "endpoint",
+    "service",
+    "pod",
+    "container",
+    "namespace",
+    "job",
+    "instance",
+];
+
 /// What a metric is called, and what the text says of it.
 #[derive(Debug, Default)]
 struct Family {
@@ -52,6 +63,11 @@ fn mistakes(text: &str) -> Vec<String> {
             mistakes.push(format!("{series} is there twice"));
         }
         let name = series.split('{').next().unwrap_or_default();
+        for label in TARGET_LABELS {
+            if series.contains(&format!("{{{label}=")) || series.contains(&format!(",{label}=")) {
+                mistakes.push(format!("{series}: {label} is a label of targets"));
+            }
+        }
         let family = families.entry(current.clone()).or_default();
         family.samples += 1;
         let histogram = family.kind.as_deref() == Some("histogram");
@@ -118,6 +134,10 @@ fn the_check_of_the_form_finds_what_is_wrong() {
             "# HELP teleport_msteams_b x\n# TYPE teleport_msteams_b gauge\nteleport_msteams_b one\n",
             "is no number",
         ),
+        (
+            "# HELP teleport_msteams_b x\n# TYPE teleport_msteams_b gauge\nteleport_msteams_b{a=\"x\",endpoint=\"y\"} 1\n",
+            "endpoint is a label of targets",
+        ),
     ] {
         let found = mistakes(text).join("\n");
         assert!(found.contains(expected), "{found:?} for {text}");
@@ -162,14 +182,14 @@ async fn throttling_retries_and_tokens_are_counted_by_service() {
     town.settled(&id).await;
     let (_, text) = ask(&address, "GET", "/metrics").await;
     for (series, expected) in [
-        ("throttles_total{endpoint=\"bot\"}", "1"),
-        ("throttles_total{endpoint=\"graph\"}", "0"),
-        ("retries_total{endpoint=\"bot\"}", "2"),
-        ("retries_total{endpoint=\"teleport\"}", "0"),
-        ("token_refreshes_total{endpoint=\"bot\",outcome=\"done\"}", "1"),
-        ("token_refreshes_total{endpoint=\"graph\",outcome=\"done\"}", "1"),
-        ("token_refreshes_total{endpoint=\"graph\",outcome=\"failed\"}", "0"),
-        ("queued_messages{endpoint=\"bot\"}", "0"),
+        ("throttles_total{api=\"bot\"}", "1"),
+        ("throttles_total{api=\"graph\"}", "0"),
+        ("retries_total{api=\"bot\"}", "2"),
+        ("retries_total{api=\"teleport\"}", "0"),
+        ("token_refreshes_total{api=\"bot\",outcome=\"done\"}", "1"),
+        ("token_refreshes_total{api=\"graph\",outcome=\"done\"}", "1"),
+        ("token_refreshes_total{api=\"graph\",outcome=\"failed\"}", "0"),
+        ("queued_messages{api=\"bot\"}", "0"),
     ] {
         assert_eq!(value(&text, series), expected, "{series}");
     }
@@ -192,7 +212,7 @@ async fn what_waits_is_seen_at_the_moment_of_the_question() {
     until(&address, "/metrics", |_, text| {
         value(text, "unfinished_requests") == "3"
             && value(text, "open_requests") == "3"
-            && value(text, "queued_messages{endpoint=\"bot\"}") == "1"
+            && value(text, "queued_messages{api=\"bot\"}") == "1"
     })
     .await;
     town.tenant.faults(|faults| faults.rules.clear());
