@@ -13,3 +13,4 @@ pub mod pulse;
 pub mod secret;
 pub mod telemetry;
 pub mod teleport;
+pub mod visible;

@@ -10,6 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("nearest", &[]),
     ("pulse", &[]),
+    ("visible", &[]),
     ("domain::request", &[]),
     ("domain::recipients", &["domain::request"]),
     ("domain::card", &["domain::request"]),
@@ -19,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["domain::request", "domain::recipients", "domain::card"],
     ),
     ("config", &["domain::recipients", "nearest", "secret"]),
-    ("telemetry", &["config", "pulse"]),
+    ("telemetry", &["config", "clock", "pulse", "visible"]),
     (
         "teleport",
         &[
@@ -71,6 +72,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "nearest",
             "pulse",
+            "visible",
             "config",
             "teleport",
             "msteams",
