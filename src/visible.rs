@@ -69,7 +69,10 @@ mod tests {
             ("\u{1b}[31mred\u{7}\u{0}\u{7f}", "\\u{1b}[31mred\\u{7}\\u{0}\\u{7f}"),
             ("\u{9b}31m\u{85}next", "\\u{9b}31m\\u{85}next"),
             ("\u{202e}gnp.exe\u{2066}\u{2069}", "\\u{202e}gnp.exe\\u{2066}\\u{2069}"),
-            ("a\u{200b}b\u{feff}c\u{2028}d\u{2029}", "a\\u{200b}b\\u{feff}c\\u{2028}d\\u{2029}"),
+            (
+                "a\u{200b}b\u{feff}c\u{2028}d\u{2029}",
+                "a\\u{200b}b\\u{feff}c\\u{2028}d\\u{2029}",
+            ),
             ("tag\u{e0041}", "tag\\u{e0041}"),
         ] {
             assert_eq!(line(text), expected, "{text:?}");

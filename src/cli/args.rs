@@ -6,6 +6,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::report::report;
 use crate::cli::{configure, papers, rules, start, uninstall, validate, version};
+use crate::telemetry;
 
 /// Shows Teleport Access Requests in Microsoft Teams and keeps every card true.
 #[derive(Debug, Parser)]
@@ -79,10 +80,16 @@ pub fn run() -> ExitCode {
         Command::Completions(options) => options.run(Arguments::command()),
         Command::Man(options) => options.run(Arguments::command()),
     };
-    match done {
+    let status = match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
-    }
+        Err(error) => {
+            // What led to it stands before it.
+            telemetry::flush();
+            report(&error)
+        }
+    };
+    telemetry::flush();
+    status
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -16,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::config::HostPort;
+use crate::telemetry::error::Error;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::Metrics;
@@ -42,10 +42,10 @@ impl Diagnostics {
     ///
     /// # Errors
     /// Somebody else has it, or the address is not of this machine.
-    pub async fn open(address: &HostPort, health: &Health, metrics: &Metrics) -> anyhow::Result<Self> {
+    pub async fn open(address: &HostPort, health: &Health, metrics: &Metrics) -> Result<Self, Error> {
         let listener = TcpListener::bind((address.host.as_str(), address.port)).await;
         Ok(Self {
-            listener: listener.with_context(|| format!("could not open the port {address} of diag_addr"))?,
+            listener: listener.map_err(|cause| Error::port(address, cause))?,
             health: health.clone(),
             metrics: metrics.clone(),
         })

@@ -11,6 +11,7 @@ use prometheus::{
 };
 
 use crate::telemetry::labels::{Delivery, DeliveryKind, Peer};
+use crate::telemetry::logs;
 use crate::telemetry::readings::{Readings, Source};
 use crate::telemetry::traffic::Traffic;
 
@@ -44,6 +45,7 @@ struct Numbers {
     identity_renewals: IntCounterVec,
     rules: IntGaugeVec,
     rule_errors: IntCounterVec,
+    log_lines_dropped: IntCounter,
     /// Where what changes all the time is read when somebody asks.
     source: RwLock<Option<Source>>,
 }
@@ -121,6 +123,10 @@ impl Metrics {
                 "rule_errors_total",
                 "Rules that could not be asked about a request, by what failed.",
                 "kind",
+            ),
+            log_lines_dropped: counter(
+                "log_lines_dropped_total",
+                "Log lines that the reader or the disk did not accept.",
             ),
             source: RwLock::default(),
             registry: registry.clone(),
@@ -243,6 +249,8 @@ impl Metrics {
 
 impl Metrics {
     fn take_readings(&self) {
+        let lines = &self.0.log_lines_dropped;
+        lines.inc_by(logs::dropped().saturating_sub(lines.get()));
         let source = self.0.source.read().unwrap_or_else(PoisonError::into_inner);
         let Some(source) = &*source else { return };
         let Readings {

@@ -3,6 +3,7 @@
 //! Architecture Invariant: observes and never decides.
 
 mod diagnostics;
+mod error;
 mod health;
 mod labels;
 mod logs;
@@ -12,8 +13,9 @@ pub mod systemd;
 mod traffic;
 
 pub use diagnostics::{Connection, Diagnostics};
+pub use error::Error;
 pub use health::{Health, silent};
 pub use labels::{Delivery, DeliveryKind, Peer};
-pub use logs::{Log, start};
+pub use logs::{Log, flush, start};
 pub use metrics::Metrics;
 pub use readings::Readings;

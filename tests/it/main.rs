@@ -11,6 +11,7 @@ mod go_plugin;
 mod health;
 mod identities;
 mod lifecycle;
+mod log;
 mod metrics;
 mod microsoft;
 mod model;

@@ -26,7 +26,7 @@ const LOOPS: [&str; 8] = [
 fn probes(log: &Path) -> String {
     let log = fs::read_to_string(log).unwrap();
     let line = log.lines().find(|line| line.contains("Diagnostics served")).unwrap();
-    line.split('"').nth(1).unwrap().to_owned()
+    line.split("address=").nth(1).unwrap().to_owned()
 }
 
 /// Reads how long a loop has been silent.

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -214,6 +215,24 @@ async fn a_full_disk_under_stderr_stops_nothing() {
     let town = Town::build().await;
     let child = start_with_log(&town, None, with_full_stderr).await;
     works(&town, child).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_reader_of_the_log_that_stopped_reading_stops_nothing() {
+    let town = Town::build().await;
+    let (reader, mut filled) = std::io::pipe().unwrap();
+    let log = filled.try_clone().unwrap();
+    // Fills the pipe, and is stuck until its other end is closed.
+    let filler = std::thread::spawn(move || while filled.write_all(&[b'x'; 512]).is_ok() {});
+    let child = start_with_log(&town, None, |program| {
+        program.stderr_to(std::os::fd::OwnedFd::from(log).into())
+    })
+    .await;
+    works(&town, child).await;
+    assert!(!filler.is_finished(), "there was room for the log");
+    drop(reader);
+    filler.join().unwrap();
     town.finish().await;
 }
 

@@ -1,0 +1,48 @@
+//! Where log lines are written.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::io::{IsTerminal as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use crate::config::LogOutput;
+use crate::telemetry::error::Error;
+
+/// The log names users and requests, so that only its owner and group may read it.
+const MODE: u32 = 0o640;
+
+/// An open output.
+pub(super) struct Output {
+    pub(super) to: Box<dyn Write + Send>,
+    /// It's a terminal, which shows colours.
+    pub(super) colours: bool,
+}
+
+impl Output {
+    /// Opens what the settings say. A file is appended to.
+    ///
+    /// # Errors
+    /// The file can't be opened.
+    pub(super) fn open(output: &LogOutput) -> Result<Self, Error> {
+        Ok(match output {
+            LogOutput::Stderr => Self {
+                to: Box::new(io::stderr()),
+                colours: io::stderr().is_terminal(),
+            },
+            LogOutput::Stdout => Self {
+                to: Box::new(io::stdout()),
+                colours: io::stdout().is_terminal(),
+            },
+            LogOutput::File(path) => Self {
+                to: Box::new(open(path)?),
+                colours: false,
+            },
+        })
+    }
+}
+
+fn open(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new().create(true).append(true).mode(MODE).open(path);
+    file.map_err(|cause| Error::log_file(path, cause))
+}
