@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use crate::config::Problems;
 use crate::msteams;
+use crate::telemetry;
 use crate::teleport;
+use crate::visible;
 
 /// `EX_CONFIG` of `sysexits.h`; a service manager does not restart after it.
 const WRONG_CONFIGURATION: u8 = 78;
@@ -16,22 +18,32 @@ pub(super) struct Failed(pub(super) String);
 
 /// Prints `ERROR: what: why` and, where something helps, `hint: what to do`.
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("ERROR: {error:#}");
+    // Problems of a configuration are lines of ours; everything else has one, whatever a peer has put into it.
+    let text = format!("{error:#}");
+    let wrong = error.chain().any(<dyn std::error::Error>::is::<Problems>);
+    let text = if wrong {
+        visible::lines(&text)
+    } else {
+        visible::line(&text)
+    };
+    eprintln!("ERROR: {text}");
     let ways = error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<teleport::Error>())
         .flat_map(teleport::Error::tried);
     for way in ways {
-        eprintln!("tried: {way}");
+        eprintln!("tried: {}", visible::line(way));
     }
     let hint = error.chain().find_map(|cause| {
         let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
-        teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))
+        let microsoft = || cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint);
+        let machine = || cause.downcast_ref::<telemetry::Error>().map(telemetry::Error::hint);
+        teleport.or_else(microsoft).or_else(machine)
     });
     if let Some(hint) = hint {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", visible::line(hint));
     }
-    if error.chain().any(<dyn std::error::Error>::is::<Problems>) {
+    if wrong {
         return ExitCode::from(WRONG_CONFIGURATION);
     }
     ExitCode::FAILURE
