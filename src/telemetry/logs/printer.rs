@@ -6,7 +6,7 @@ use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::clock;
 use crate::config::LogFormat;
@@ -35,11 +35,7 @@ where
         event.record(&mut line);
         // JSON has the names that are documented, and no others.
         if self.style.format == LogFormat::Text {
-            for span in context
-                .event_scope(event)
-                .into_iter()
-                .flat_map(|scope| scope.from_root())
-            {
+            for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
                 if let Some(Fields(fields)) = span.extensions().get() {
                     line.append(fields);
                 }

@@ -166,7 +166,7 @@ impl<W: Write> Output<W> {
     /// Writes whole lines as far as the reader or the disk takes them; returns how many are lost.
     fn write(&mut self, lines: &[u8]) -> u64 {
         let left = self.put(lines);
-        let lost = left.iter().filter(|byte| **byte == b'\n').count();
+        let lost = left.split(|byte| *byte == b'\n').count() - 1;
         let lost = u64::try_from(lost).unwrap_or(u64::MAX);
         self.dropped = self.dropped.saturating_add(lost);
         lost
