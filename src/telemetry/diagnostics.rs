@@ -1,17 +1,17 @@
 //! The port for machines that watch over this one: `/livez`, `/readyz` and `/metrics`.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
-use http::{Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::config::HostPort;
@@ -20,11 +20,18 @@ use crate::telemetry::health::Health;
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::Metrics;
 
-/// Connections at once; a probe takes one for a moment.
-const CONNECTIONS: usize = 16;
+/// Connections at once; a probe takes one for a moment. Where there are more, the oldest is closed: it has had the time to
+/// ask, and anybody who can reach the port could keep a bound without that full.
+const CONNECTIONS: usize = 32;
 
-/// A connection that asks nothing is closed after this.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A connection that has not asked anything by then is closed.
+const QUESTION: Duration = Duration::from_secs(2);
+
+/// A connection that has not taken its answer by then is closed.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What a question may be long, in bytes; the least that hyper allows.
+const LONGEST_QUESTION: usize = 8 << 10;
 
 /// How long to wait when the system has no room for another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
@@ -57,36 +64,46 @@ impl Diagnostics {
         address.map(|address| address.to_string()).unwrap_or_default()
     }
 
-    /// Answers for ever. `spawn` runs each connection beside the others.
+    /// Answers until shutdown. `spawn` runs each connection beside the others.
     pub async fn serve(self, spawn: impl Fn(Connection)) -> Infallible {
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        // Of each open connection, in their order; one whose sender is dropped is closed.
+        let mut open: VecDeque<oneshot::Sender<Infallible>> = VecDeque::new();
         loop {
-            // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
-                sleep(NO_ROOM).await;
-                continue;
-            };
             let Ok((stream, _)) = self.listener.accept().await else {
                 sleep(NO_ROOM).await;
                 continue;
             };
+            open.retain(|connection| !connection.is_closed());
+            if open.len() >= CONNECTIONS {
+                open.pop_front();
+            }
+            let (sender, closed) = oneshot::channel();
+            open.push_back(sender);
             let (health, metrics) = (self.health.clone(), self.metrics.clone());
             spawn(Box::pin(async move {
-                let service = service_fn(|request| {
-                    let answer = answer(&request, &health, &metrics);
-                    async move { Ok::<_, Infallible>(answer) }
-                });
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(PATIENCE)
-                    .keep_alive(false)
-                    .serve_connection(TokioIo::new(stream), service);
-                // Whoever hangs up early has lost interest.
-                let _ = timeout(PATIENCE, connection).await;
-                drop(permit);
+                tokio::select! {
+                    () = converse(stream, &health, &metrics) => {}
+                    _ = closed => {}
+                }
             }));
         }
     }
+}
+
+/// Answers one question.
+async fn converse(stream: TcpStream, health: &Health, metrics: &Metrics) {
+    let service = service_fn(|request| {
+        let answer = answer(&request, health, metrics);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(QUESTION)
+        .max_buf_size(LONGEST_QUESTION)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // A client that hangs up early needs no answer.
+    let _ = timeout(ANSWER, connection).await;
 }
 
 /// One connection, until it ends.
@@ -94,20 +111,20 @@ pub type Connection = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 fn answer(request: &Request<Incoming>, health: &Health, metrics: &Metrics) -> Response<String> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n".to_owned());
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n".to_owned());
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
     }
     match request.uri().path() {
-        "/livez" => state(health.live()),
+        // The second is the name in Teleport's own services.
+        "/livez" | "/healthz" => state(health.live()),
         "/readyz" => state(health.ready()),
-        "/metrics" => {
-            let mut response = Response::new(metrics.text());
-            let kind = http::HeaderValue::from_static(metrics::CONTENT_TYPE);
-            response.headers_mut().insert(CONTENT_TYPE, kind);
-            response
-        }
+        "/metrics" => of_kind(metrics::CONTENT_TYPE, metrics.text()),
         _ => text(
             StatusCode::NOT_FOUND,
-            "ask for /livez, /readyz or /metrics\n".to_owned(),
+            "not found; try /livez, /readyz or /metrics\n".to_owned(),
         ),
     }
 }
@@ -120,7 +137,14 @@ fn state(state: Result<(), String>) -> Response<String> {
 }
 
 fn text(status: StatusCode, body: String) -> Response<String> {
-    let mut response = Response::new(body);
+    let mut response = of_kind("text/plain; charset=utf-8", body);
     *response.status_mut() = status;
+    response
+}
+
+fn of_kind(kind: &'static str, body: String) -> Response<String> {
+    let mut response = Response::new(body);
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }

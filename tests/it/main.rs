@@ -5,6 +5,7 @@
 mod architecture;
 mod configure;
 mod deployment;
+mod diagnostics;
 mod fairness;
 mod faults;
 mod go_plugin;
