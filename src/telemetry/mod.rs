@@ -8,6 +8,7 @@ mod health;
 mod labels;
 mod logs;
 mod metrics;
+mod process;
 mod readings;
 pub mod systemd;
 mod traffic;

@@ -9,6 +9,17 @@ use crate::world::tenant::{Fault, Rule};
 
 const PREFIX: &str = "teleport_msteams_";
 
+/// What every exporter tells of its process, without a prefix.
+const PROCESS: [&str; 7] = [
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_threads",
+    "process_virtual_memory_bytes",
+];
+
 /// Labels that Prometheus and its operator set on every target: one of ours with the same name is renamed to `exported_…`.
 const TARGET_LABELS: [&str; 7] = [
     "endpoint",
@@ -82,7 +93,10 @@ fn mistakes(text: &str) -> Vec<String> {
         let kind = family.kind.as_deref().unwrap_or_default();
         let name_is = |end: &str| name.ends_with(end);
         let wrong = [
-            (!name.starts_with(PREFIX), "lacks the prefix"),
+            (
+                !name.starts_with(PREFIX) && !PROCESS.contains(&name.as_str()),
+                "lacks the prefix",
+            ),
             (family.help.as_deref().is_none_or(str::is_empty), "has no help"),
             (!["counter", "gauge", "histogram"].contains(&kind), "has no type"),
             (family.samples == 0, "has no samples"),
@@ -221,5 +235,34 @@ async fn what_waits_is_seen_at_the_moment_of_the_question() {
         value(text, "unfinished_requests") == "0"
     })
     .await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn the_process_is_measured_at_the_moment_of_the_question() {
+    let mut town = Town::build().await;
+    let before = teleport_msteams::clock::now().as_second();
+    let address = start(&mut town).await;
+    let measure = async |name: &str| {
+        let (_, text) = ask(&address, "GET", "/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {text}"))
+            .parse::<f64>()
+            .unwrap()
+    };
+    for name in PROCESS {
+        assert!(measure(name).await > 0.0, "{name}");
+    }
+    let now = teleport_msteams::clock::now().as_second();
+    let started = measure("process_start_time_seconds").await;
+    #[expect(clippy::cast_precision_loss, reason = "a time of day is small enough")]
+    let bounds = (before as f64 - 1.0)..=(now as f64 + 1.0);
+    assert!(bounds.contains(&started), "{started} is not in {bounds:?}");
+    assert!(measure("process_open_fds").await <= measure("process_max_fds").await);
+    // The work of this test is seen; its processor's time grows in hundredths of a second.
+    let spent = measure("process_cpu_seconds_total").await;
+    let later = async { while measure("process_cpu_seconds_total").await <= spent {} };
+    let grown = tokio::time::timeout(std::time::Duration::from_secs(20), later).await;
+    assert!(grown.is_ok(), "{spent} s and no more");
     town.finish().await;
 }

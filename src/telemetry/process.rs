@@ -1,0 +1,140 @@
+//! What every exporter tells of its process, under the names that Prometheus' conventions give it.
+//!
+//! Read from Linux' `/proc/self` at each scrape, which works in the unit's sandbox (`ProcSubset=pid`) too. What cannot be
+//! read is left out.
+
+use std::fs;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, IntGauge, Opts};
+
+use crate::clock;
+
+/// Units of the processor's time in `/proc/self/stat` are of this part of a second: `USER_HZ`, which Linux has as 100 in its
+/// interface to programs on every architecture that this program is built for.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// The process, as Prometheus sees it.
+#[derive(Debug)]
+pub(super) struct Process {
+    cpu: prometheus::Counter,
+    start: Gauge,
+    resident: IntGauge,
+    virtual_memory: IntGauge,
+    threads: IntGauge,
+    open_files: IntGauge,
+    most_files: IntGauge,
+}
+
+impl Process {
+    /// The process starts now, as close as it matters.
+    pub(super) fn new() -> Self {
+        let gauge = |name: &str, help: &str| IntGauge::with_opts(Opts::new(name, help)).expect(VALID);
+        let process = Self {
+            cpu: prometheus::Counter::with_opts(Opts::new(
+                "process_cpu_seconds_total",
+                "Total user and system CPU time spent in seconds.",
+            ))
+            .expect(VALID),
+            start: Gauge::with_opts(Opts::new(
+                "process_start_time_seconds",
+                "Start time of the process since unix epoch in seconds.",
+            ))
+            .expect(VALID),
+            resident: gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
+            virtual_memory: gauge("process_virtual_memory_bytes", "Virtual memory size in bytes."),
+            threads: gauge("process_threads", "Number of OS threads in the process."),
+            open_files: gauge("process_open_fds", "Number of open file descriptors."),
+            most_files: gauge("process_max_fds", "Maximum number of open file descriptors."),
+        };
+        process.start.set(clock::now().as_duration().as_secs_f64());
+        process
+    }
+}
+
+const VALID: &str = "the names are constants and valid";
+
+impl Collector for Process {
+    fn desc(&self) -> Vec<&Desc> {
+        [
+            self.cpu.desc(),
+            self.start.desc(),
+            self.resident.desc(),
+            self.virtual_memory.desc(),
+            self.threads.desc(),
+            self.open_files.desc(),
+            self.most_files.desc(),
+        ]
+        .concat()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut families = self.start.collect();
+        let text = |file: &str| fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default();
+        if let Some(seconds) = cpu_seconds(&text("stat")) {
+            // It never runs backwards, and a counter takes nothing else.
+            self.cpu.inc_by((seconds - self.cpu.get()).max(0.0));
+            families.extend(self.cpu.collect());
+        }
+        let (status, limits) = (text("status"), text("limits"));
+        for (gauge, value) in [
+            (&self.resident, kibibytes(&status, "VmRSS:")),
+            (&self.virtual_memory, kibibytes(&status, "VmSize:")),
+            (&self.threads, number(&status, "Threads:")),
+            (&self.open_files, open_files()),
+            (&self.most_files, number(&limits, "Max open files")),
+        ] {
+            if let Some(value) = value {
+                gauge.set(value);
+                families.extend(gauge.collect());
+            }
+        }
+        families
+    }
+}
+
+/// Reads the time in user and in system mode: the 14th and 15th field. The second is a name in parentheses, which may hold
+/// spaces and parentheses itself.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / TICKS_PER_SECOND)
+}
+
+/// Reads the first number of the line that begins with this.
+fn number(text: &str, name: &str) -> Option<i64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_ascii_whitespace().next()?.parse().ok()
+}
+
+fn kibibytes(text: &str, name: &str) -> Option<i64> {
+    number(text, name)?.checked_mul(1_024)
+}
+
+fn open_files() -> Option<i64> {
+    let open = fs::read_dir("/proc/self/fd").ok()?.count();
+    // One of them is the folder that is being read.
+    i64::try_from(open).ok().map(|open| open - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_found_where_linux_writes_them() {
+        let stat = "7 (a b) c) S 1 7 7 0 -1 4194560 2034 0 0 0 150 25 0 0 20 0 5 0 3661 9 8 18446744073709551615\n";
+        assert_eq!(cpu_seconds(stat), Some(1.75));
+        assert_eq!(cpu_seconds(""), None);
+        let status = "Name:\tx\nVmSize:\t   20480 kB\nVmRSS:\t  12288 kB\nThreads:\t5\n";
+        assert_eq!(kibibytes(status, "VmRSS:"), Some(12_288 << 10));
+        assert_eq!(kibibytes(status, "VmSize:"), Some(20_480 << 10));
+        assert_eq!(number(status, "Threads:"), Some(5));
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max open files            1024                 4096                 files     \n";
+        assert_eq!(number(limits, "Max open files"), Some(1_024));
+        assert_eq!(number("Max open files            unlimited\n", "Max open files"), None);
+    }
+}
