@@ -31,16 +31,27 @@ impl Backoff {
         Self { pauses, longest }
     }
 
-    /// Returns the next pause; never longer than `longest`.
+    /// Returns the next pause, rounded; never longer than `longest`.
     pub fn pause(&mut self) -> Duration {
         let pause = self.pauses.next_backoff().unwrap_or(self.longest);
-        pause.min(self.longest)
+        rounded(pause).min(self.longest)
     }
 
     /// Begins again with the first pause, after something went well.
     pub fn reset(&mut self) {
         self.pauses.reset();
     }
+}
+
+/// Rounds a duration to what a reader of the log wants to know: to a tenth of a second, or below a second to a millisecond.
+pub fn rounded(duration: Duration) -> Duration {
+    let unit: u32 = if duration.as_secs() == 0 {
+        1_000_000
+    } else {
+        100_000_000
+    };
+    let units = (duration.subsec_nanos() + unit / 2) / unit;
+    Duration::from_secs(duration.as_secs()).saturating_add(Duration::from_nanos(u64::from(units * unit)))
 }
 
 #[cfg(test)]
@@ -56,9 +67,31 @@ mod tests {
             let first = Duration::from_millis(first);
             let mut backoff = Backoff::new(first, longest);
             let pauses: Vec<_> = (0..20).map(|_| backoff.pause()).collect();
-            prop_assert!(pauses[0] >= first.mul_f64(0.66) && pauses[0] <= first.mul_f64(1.34));
-            prop_assert!(pauses.iter().all(|pause| *pause <= longest && *pause >= first.mul_f64(0.66)));
+            let rounding = Duration::from_millis(if first.mul_f64(1.34).as_secs() == 0 { 1 } else { 50 });
+            let least = first.mul_f64(0.66).saturating_sub(rounding);
+            prop_assert!(pauses[0] >= least && pauses[0] <= first.mul_f64(1.34) + rounding);
+            prop_assert!(pauses.iter().all(|pause| *pause <= longest && *pause >= least));
             prop_assert!(pauses[19] >= longest.mul_f64(0.6));
+        }
+    }
+
+    #[test]
+    fn pauses_are_read_without_digits_that_mean_nothing() {
+        for (nanoseconds, text) in [
+            (209_996_506, "210ms"),
+            (999_700_000, "1s"),
+            (1_234_567_891, "1.2s"),
+            (59_960_000_000, "60s"),
+            (400_000, "0ns"),
+            (500_000, "1ms"),
+        ] {
+            let duration = Duration::from_nanos(nanoseconds);
+            assert_eq!(format!("{:?}", rounded(duration)), text);
+        }
+        assert!(rounded(Duration::MAX) >= Duration::from_secs(u64::MAX));
+        for first in [3, 70, 900, 7_000].map(Duration::from_millis) {
+            let pause = format!("{:?}", Backoff::new(first, Duration::from_secs(600)).pause());
+            assert!(pause.len() <= 5, "{pause}");
         }
     }
 }
