@@ -199,6 +199,12 @@ async fn a_log_file_that_was_moved_away_is_opened_again() {
     assert!(!text("log").contains("Plugin is ready"));
 }
 
+/// Reads in the log where the program answers probes.
+pub(crate) fn probes(log: &str) -> String {
+    let line = log.lines().find(|line| line.contains("Diagnostics served")).unwrap();
+    line.split("address=").nth(1).unwrap().to_owned()
+}
+
 /// Waits until the manager is told this, and returns the whole message.
 pub(crate) async fn hears(manager: &tokio::net::UnixDatagram, wanted: &str) -> String {
     let hearing = async {

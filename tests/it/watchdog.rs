@@ -1,12 +1,11 @@
 //! A loop that hangs is found out. The fault is a part of debug builds alone, and so are these tests.
 
 use std::fs;
-use std::path::Path;
 
 use tokio::net::UnixDatagram;
 
 use crate::health::until;
-use crate::process::hears;
+use crate::process::{hears, probes};
 use crate::support::{ALICE, BOB, Program, Town};
 use crate::world::cluster::Draft;
 
@@ -21,13 +20,6 @@ const LOOPS: [&str; 8] = [
     "recovery",
     "reload",
 ];
-
-/// Reads where the program answers probes.
-fn probes(log: &Path) -> String {
-    let log = fs::read_to_string(log).unwrap();
-    let line = log.lines().find(|line| line.contains("Diagnostics served")).unwrap();
-    line.split("address=").nth(1).unwrap().to_owned()
-}
 
 /// Reads how long a loop has been silent.
 fn seconds(body: &str, name: &str) -> Option<u64> {
@@ -66,7 +58,7 @@ async fn a_loop_that_hangs_ends_the_signs_of_life_and_is_named_whichever_it_is()
         .env("TELEPORT_MSTEAMS_HANG", path("hang"))
         .start();
     hears(&manager, "READY=1").await;
-    let address = probes(&path("log"));
+    let address = probes(&fs::read_to_string(path("log")).unwrap());
     for name in LOOPS {
         hears(&manager, "WATCHDOG=1").await;
         fs::write(path("hang"), name).unwrap();

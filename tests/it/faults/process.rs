@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::process::hears;
+use crate::health::ask;
+use crate::process::{hears, probes};
 use crate::support::{ALICE, BOB, Program, Running, Town};
 use crate::world::cluster::{Draft, Moment, Verdict};
 use crate::world::tenant::{Fault, Rule};
@@ -171,7 +172,11 @@ async fn start_with_log(town: &Town, log: Option<&Path>, change: impl FnOnce(Pro
     let manager = tokio::net::UnixDatagram::bind(&path).unwrap();
     let file = town.folder.path().join("teleport-msteams.toml");
     let output = log.map(|log| format!("output = \"{}\"", log.display()));
-    let config = format!("{}\n[log]\n{}\n", town.config(), output.unwrap_or_default());
+    let config = format!(
+        "diag_addr = \":0\"\n{}\n[log]\n{}\n",
+        town.config(),
+        output.unwrap_or_default()
+    );
     fs::write(&file, config).unwrap();
     let program = Program::new(&["start", "--config", file.to_str().unwrap(), "-d"]);
     let running = change(program.env("NOTIFY_SOCKET", &path)).start();
@@ -188,6 +193,14 @@ async fn works(town: &Town, child: Running) {
     town.both_see(&["APPROVED"]).await;
     town.settled(&id).await;
     stop(child).await;
+}
+
+/// Reads how many lines were lost, as the program says.
+async fn dropped_lines(address: &str) -> u64 {
+    let (_, text) = ask(address, "GET", "/metrics").await;
+    let name = "teleport_msteams_log_lines_dropped_total ";
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.parse().unwrap()
 }
 
 fn with_full_stderr(program: Program) -> Program {
@@ -256,19 +269,19 @@ async fn a_disk_that_was_full_for_a_while_costs_only_the_lines_of_that_while() {
     let filled = fs::write(disk.join("rest"), vec![0; 128 << 10]);
     assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     // The last page of the log itself has room for some lines.
+    let address = probes(&text());
     let mut words = Vec::new();
-    let mut before = 0;
-    while text().len() != before {
-        before = text().len();
+    while dropped_lines(&address).await == 0 {
         let id = town.cluster.create(Draft::default());
         words.push("PENDING");
         town.both_see(&words).await;
         town.settled(&id).await;
     }
+    let before = text().len();
     fs::remove_file(disk.join("rest")).unwrap();
     town.cluster.cut_streams();
     let written = async {
-        while !text()[before..].contains("Watcher connected") {
+        while !(text()[before..].contains("Watcher connected") && text()[before..].contains("Log lines were dropped")) {
             tokio::task::yield_now().await;
         }
     };
