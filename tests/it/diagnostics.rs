@@ -82,7 +82,7 @@ async fn answers_say_what_they_are_and_what_is_allowed() {
     assert!(head.starts_with("http/1.1 200 ") && body.is_empty(), "{head}");
     // As much as fits into no question is refused, and the next one is answered.
     let mut stream = TcpStream::connect(&address).await.unwrap();
-    let _ = stream.write_all(&[b'x'; 1 << 20]).await;
+    let _ = stream.write_all(&vec![b'x'; 1 << 20]).await;
     drop(stream);
     assert_eq!(ask(&address, "GET", "/livez").await.0, 200);
     town.finish().await;

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::io::{IsTerminal as _, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -27,11 +28,11 @@ impl Output {
     pub(super) fn open(output: &LogOutput) -> Result<Self, Error> {
         Ok(match output {
             LogOutput::Stderr => Self {
-                to: Box::new(io::stderr()),
+                to: stream(io::stderr()),
                 colours: io::stderr().is_terminal(),
             },
             LogOutput::Stdout => Self {
-                to: Box::new(io::stdout()),
+                to: stream(io::stdout()),
                 colours: io::stdout().is_terminal(),
             },
             LogOutput::File(path) => Self {
@@ -39,6 +40,15 @@ impl Output {
                 colours: false,
             },
         })
+    }
+}
+
+/// Returns a stream of the process without its lock, which a reader that has stopped reading would keep from everybody
+/// else, and without a buffer, in which lines would be lost uncounted.
+fn stream(of: impl AsFd + Write + Send + 'static) -> Box<dyn Write + Send> {
+    match of.as_fd().try_clone_to_owned() {
+        Ok(own) => Box::new(File::from(own)),
+        Err(_) => Box::new(of),
     }
 }
 

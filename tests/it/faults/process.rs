@@ -234,10 +234,10 @@ async fn a_full_disk_under_stderr_stops_nothing() {
 #[tokio::test]
 async fn a_reader_of_the_log_that_stopped_reading_stops_nothing() {
     let town = Town::build().await;
-    let (reader, mut filled) = std::io::pipe().unwrap();
-    let log = filled.try_clone().unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let log = writer.try_clone().unwrap();
     // Fills the pipe, and is stuck until its other end is closed.
-    let filler = std::thread::spawn(move || while filled.write_all(&[b'x'; 512]).is_ok() {});
+    let filler = std::thread::spawn(move || while writer.write_all(&[b'x'; 512]).is_ok() {});
     let child = start_with_log(&town, None, |program| {
         program.stderr_to(std::os::fd::OwnedFd::from(log).into())
     })
