@@ -83,7 +83,7 @@ pub fn run() -> ExitCode {
     let status = match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // What led to it stands before it.
+            // The lines that led to the error come before it.
             telemetry::flush();
             report(&error)
         }

@@ -18,7 +18,7 @@ pub(super) struct Failed(pub(super) String);
 
 /// Prints `ERROR: what: why` and, where something helps, `hint: what to do`.
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
-    // Problems of a configuration are lines of ours; everything else has one, whatever a peer has put into it.
+    // Only the list of a configuration's problems has several lines; in other errors a line feed comes from outside.
     let text = format!("{error:#}");
     let wrong = error.chain().any(<dyn std::error::Error>::is::<Problems>);
     let text = if wrong {

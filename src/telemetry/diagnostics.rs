@@ -20,18 +20,18 @@ use crate::telemetry::health::Health;
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::Metrics;
 
-/// Connections at once; a probe takes one for a moment. Where there are more, the oldest is closed: it has had the time to
-/// ask, and anybody who can reach the port could keep a bound without that full.
+/// Open connections; a probe needs one for a moment. Beyond that the oldest one is closed: a client that only waited for
+/// room could be kept out by idle connections.
 const CONNECTIONS: usize = 32;
 
-/// A connection that has not asked anything by then is closed.
-const QUESTION: Duration = Duration::from_secs(2);
+/// Longest wait for the head of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection that has not taken its answer by then is closed.
-const ANSWER: Duration = Duration::from_secs(10);
+/// Longest life of a connection, for clients that read slowly.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a question may be long, in bytes; the least that hyper allows.
-const LONGEST_QUESTION: usize = 8 << 10;
+/// Bytes of a request's head; the least that hyper allows.
+const LARGEST_REQUEST: usize = 8 << 10;
 
 /// How long to wait when the system has no room for another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
@@ -66,7 +66,7 @@ impl Diagnostics {
 
     /// Answers until shutdown. `spawn` runs each connection beside the others.
     pub async fn serve(self, spawn: impl Fn(Connection)) -> Infallible {
-        // Of each open connection, in their order; one whose sender is dropped is closed.
+        // One sender for each open connection, oldest first; dropping it closes the connection.
         let mut open: VecDeque<oneshot::Sender<Infallible>> = VecDeque::new();
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
@@ -90,7 +90,7 @@ impl Diagnostics {
     }
 }
 
-/// Answers one question.
+/// Answers one request.
 async fn converse(stream: TcpStream, health: &Health, metrics: &Metrics) {
     let service = service_fn(|request| {
         let answer = answer(&request, health, metrics);
@@ -98,12 +98,12 @@ async fn converse(stream: TcpStream, health: &Health, metrics: &Metrics) {
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(QUESTION)
-        .max_buf_size(LONGEST_QUESTION)
+        .header_read_timeout(REQUEST_TIMEOUT)
+        .max_buf_size(LARGEST_REQUEST)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     // A client that hangs up early needs no answer.
-    let _ = timeout(ANSWER, connection).await;
+    let _ = timeout(CONNECTION_TIMEOUT, connection).await;
 }
 
 /// One connection, until it ends.
@@ -118,7 +118,7 @@ fn answer(request: &Request<Incoming>, health: &Health, metrics: &Metrics) -> Re
         return response;
     }
     match request.uri().path() {
-        // The second is the name in Teleport's own services.
+        // Teleport's services call it /healthz.
         "/livez" | "/healthz" => state(health.live()),
         "/readyz" => state(health.ready()),
         "/metrics" => of_kind(metrics::CONTENT_TYPE, metrics.text()),

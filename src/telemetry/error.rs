@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::HostPort;
 
-/// A failure of the machine, with what the operator can do.
+/// A log file or a port that could not be opened, with a hint for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct Error {

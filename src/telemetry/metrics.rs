@@ -16,7 +16,7 @@ use crate::telemetry::process::Process;
 use crate::telemetry::readings::{Readings, Source};
 use crate::telemetry::traffic::Traffic;
 
-/// Every name begins with this, but for what every exporter tells of its process.
+/// Every name begins with this, except those of `process.rs`.
 const PREFIX: &str = "teleport_msteams";
 
 /// How long a card may take, in seconds: from two round trips to what Microsoft's longest pauses make of a burst.
@@ -49,7 +49,7 @@ struct Numbers {
     log_lines_dropped: IntCounter,
     /// Where what changes all the time is read when somebody asks.
     source: RwLock<Option<Source>>,
-    /// One scrape at a time: what is read then would be added to a counter by each of two.
+    /// Held during a scrape: two at the same time would both add a difference to a counter.
     scrape: Mutex<()>,
 }
 
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn everything_is_there_from_the_start() {
         let text = Metrics::new().text();
-        // The state of this process is different each time.
+        // The values of the process differ in each run.
         let lines = text.lines().filter(|line| !line.starts_with("process_"));
         let text = lines.fold(String::new(), |text, line| text + line + "\n");
         let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");

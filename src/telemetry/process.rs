@@ -1,4 +1,4 @@
-//! What every exporter tells of its process, under the names that Prometheus' conventions give it.
+//! The metrics of the process itself, named as Prometheus' client libraries name them.
 //!
 //! Read from Linux' `/proc/self` at each scrape, which works in the unit's sandbox (`ProcSubset=pid`) too. What cannot be
 //! read is left out.
@@ -11,8 +11,7 @@ use prometheus::{Gauge, IntGauge, Opts};
 
 use crate::clock;
 
-/// Units of the processor's time in `/proc/self/stat` are of this part of a second: `USER_HZ`, which Linux has as 100 in its
-/// interface to programs on every architecture that this program is built for.
+/// Unit of CPU times in `/proc/self/stat` (`USER_HZ`): 100 on every architecture that this program is built for (proc(5)).
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The process, as Prometheus sees it.
@@ -28,7 +27,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The process starts now, as close as it matters.
+    /// Sets up the metrics. The program does so as it starts, so the start time is now.
     pub(super) fn new() -> Self {
         let gauge = |name: &str, help: &str| IntGauge::with_opts(Opts::new(name, help)).expect(VALID);
         let process = Self {
@@ -73,7 +72,7 @@ impl Collector for Process {
         let mut families = self.start.collect();
         let text = |file: &str| fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default();
         if let Some(seconds) = cpu_seconds(&text("stat")) {
-            // It never runs backwards, and a counter takes nothing else.
+            // A counter only grows.
             self.cpu.inc_by((seconds - self.cpu.get()).max(0.0));
             families.extend(self.cpu.collect());
         }
@@ -115,7 +114,7 @@ fn kibibytes(text: &str, name: &str) -> Option<i64> {
 
 fn open_files() -> Option<i64> {
     let open = fs::read_dir("/proc/self/fd").ok()?.count();
-    // One of them is the folder that is being read.
+    // One of them is open for this listing.
     i64::try_from(open).ok().map(|open| open - 1)
 }
 

@@ -134,3 +134,13 @@ async fn an_output_that_cannot_be_opened_is_explained_with_a_hint() {
     );
     assert!(stderr.lines().any(|line| line.starts_with(&hint)), "{stderr}");
 }
+
+#[tokio::test]
+async fn a_named_pipe_without_a_reader_keeps_nothing_waiting() {
+    let town = Town::build().await;
+    let pipe = town.folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    announce_with(&town, &format!("output = {pipe:?}")).await;
+    town.finish().await;
+}

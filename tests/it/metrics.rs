@@ -9,7 +9,7 @@ use crate::world::tenant::{Fault, Rule};
 
 const PREFIX: &str = "teleport_msteams_";
 
-/// What every exporter tells of its process, without a prefix.
+/// Metrics of the process, which Prometheus' conventions name without a prefix.
 const PROCESS: [&str; 7] = [
     "process_cpu_seconds_total",
     "process_max_fds",

@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 use crate::config::LogFormat;
 use crate::visible;
 
-/// More of one value isn't written: a requester may choose how long a reason or a name is.
+/// Longer values are cut, since requesters and peers choose how long a text is; in bytes.
 const LONGEST_VALUE: usize = 8 << 10;
 
 /// The name of the field that holds the sentence of a line.
@@ -66,7 +66,7 @@ impl Line {
         self.text
     }
 
-    /// Adds fields that were written before, of a span.
+    /// Adds the fields of a span, which were written when it began.
     pub(super) fn append(&mut self, fields: &str) {
         self.text.push_str(fields);
     }
@@ -103,7 +103,7 @@ impl Line {
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut text = Short(String::new());
-        // An error is the mark that the text was cut.
+        // An error only means that the text was cut.
         let _ = write!(text, "{value:?}");
         self.string(field.name(), &text.0);
     }
@@ -127,7 +127,7 @@ impl Visit for Line {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no word for what isn't finite.
+        // JSON knows no infinity and no NaN.
         if value.is_finite() {
             self.plain(field.name(), value);
         } else {
@@ -155,7 +155,7 @@ impl Fields {
     }
 }
 
-/// Text that ends with a mark where it became too long.
+/// Text that is cut, and marked with an ellipsis, where it becomes too long.
 struct Short(String);
 
 impl fmt::Write for Short {
@@ -171,7 +171,7 @@ impl fmt::Write for Short {
     }
 }
 
-/// Writes a value as it is if it's one visible word, and in quotes otherwise.
+/// Writes a value without quotes if it is a single visible word, and in quotes otherwise.
 fn quote(text: &mut String, value: &str) {
     let is_word =
         |letter: char| !(letter.is_whitespace() || matches!(letter, '"' | '=' | '\\') || visible::is_hidden(letter));
@@ -184,9 +184,9 @@ fn quote(text: &mut String, value: &str) {
     text.push('"');
 }
 
-/// Writes a JSON string in which everything that can't be seen is an escape.
+/// Returns a JSON string in which every invisible character is an escape.
 fn json(value: &str) -> String {
-    // A string can always be written.
+    // Serializing a string never fails.
     let quoted = serde_json::to_string(value).unwrap_or_default();
     if !quoted.contains(visible::is_hidden) {
         return quoted;

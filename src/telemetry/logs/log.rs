@@ -20,16 +20,16 @@ use crate::telemetry::logs::queue::Queue;
 /// Decides which lines are written.
 type Filter = reload::Layer<EnvFilter, Registry>;
 
-/// What a reader or a disk that is slow gets at the end of the program, or of an output that is replaced.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Longest wait for the last lines at the end of the program.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Lines of the old output are before those of the new one if they are written within this time.
-const IN_ORDER: Duration = Duration::from_millis(100);
+/// Longest wait for the lines of an output that is replaced, so that a file that is opened again keeps its order.
+const REPLACE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The queue of the log. It's the process' own as the log is: whatever ends the program can wait for it.
+/// The queue in use. Like tracing's subscriber it belongs to the process, so that every exit path can wait for it.
 static QUEUE: Mutex<Option<Arc<Queue>>> = Mutex::new(None);
 
-/// Counts the lines of every queue that the log has had.
+/// Dropped lines of all queues of the process.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// The log of the process, and the means to change it.
@@ -39,15 +39,15 @@ pub struct Log {
     in_force: Mutex<LogSettings>,
 }
 
-/// Waits until everything that was logged is written; not for long, since the reader may have stopped reading.
+/// Waits until all log lines are written, for a second at most: the reader may have stopped reading.
 pub fn flush() {
     let queue = current().clone();
     if let Some(queue) = queue {
-        queue.flush(LAST_WORDS);
+        queue.flush(EXIT_TIMEOUT);
     }
 }
 
-/// Counts the lines that were logged and never written.
+/// Returns the number of lines that were logged and never written.
 pub(in crate::telemetry) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
@@ -74,7 +74,7 @@ impl Log {
         let filter = filter(settings.severity, settings.filters.as_deref())?;
         let mut in_force = self.in_force();
         let old = current().clone();
-        // Another thread could do no better with the same stream than the one that may be waiting for its reader.
+        // A second thread would wait for the same reader as the first one.
         let kept = old
             .clone()
             .filter(|_| keeps_its_place(&in_force.output, &settings.output));
@@ -82,7 +82,7 @@ impl Log {
         let new = Arc::clone(&printer.queue);
         let replaced = old.filter(|old| !Arc::ptr_eq(old, &new));
         if let Some(old) = &replaced {
-            old.flush(IN_ORDER);
+            old.flush(REPLACE_TIMEOUT);
         }
         self.printer.reload(printer).context("could not change the log")?;
         self.filter

@@ -1,7 +1,7 @@
 //! Log lines: which are written, in what form, and where to. All three may change while the program runs.
 //!
-//! Architecture Invariant: whoever logs never waits for what reads the log, and nothing that is logged can start another
-//! line or reach a terminal as a command.
+//! Architecture Invariant: logging never waits for the reader of the log, and no logged text can start another line or
+//! control a terminal.
 
 mod line;
 mod log;

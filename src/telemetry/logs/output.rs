@@ -1,22 +1,23 @@
 //! Where log lines are written.
 
+use std::fs;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::io::{IsTerminal as _, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use crate::config::LogOutput;
 use crate::telemetry::error::Error;
 
-/// The log names users and requests, so that only its owner and group may read it.
+/// The log names users and requests: only its owner and group may read it.
 const MODE: u32 = 0o640;
 
 /// An open output.
 pub(super) struct Output {
     pub(super) to: Box<dyn Write + Send>,
-    /// It's a terminal, which shows colours.
+    /// The output is a terminal, which shows colours.
     pub(super) colours: bool,
 }
 
@@ -43,8 +44,8 @@ impl Output {
     }
 }
 
-/// Returns a stream of the process without its lock, which a reader that has stopped reading would keep from everybody
-/// else, and without a buffer, in which lines would be lost uncounted.
+/// Returns a stream of the process without its lock, which a write to a stalled reader would hold, and without its buffer,
+/// in which lines would be lost without being counted.
 fn stream(of: impl AsFd + Write + Send + 'static) -> Box<dyn Write + Send> {
     match of.as_fd().try_clone_to_owned() {
         Ok(own) => Box::new(File::from(own)),
@@ -53,6 +54,9 @@ fn stream(of: impl AsFd + Write + Send + 'static) -> Box<dyn Write + Send> {
 }
 
 fn open(path: &Path) -> Result<File, Error> {
-    let file = OpenOptions::new().create(true).append(true).mode(MODE).open(path);
+    // Opening a named pipe for writing alone would wait for its reader.
+    let is_pipe = fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo());
+    let mut options = OpenOptions::new();
+    let file = options.create(true).append(true).read(is_pipe).mode(MODE).open(path);
     file.map_err(|cause| Error::log_file(path, cause))
 }

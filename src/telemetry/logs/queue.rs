@@ -1,6 +1,6 @@
 //! Lines that wait for the thread that writes them.
 //!
-//! A reader that stops reading, or a disk that doesn't answer, costs lines and never the time of those who log.
+//! A stalled reader or disk costs log lines, and never blocks a task that logs.
 
 use std::io;
 use std::io::Write;
@@ -211,7 +211,7 @@ impl<W: Write> Output<W> {
                 Err(_) => break,
             }
         }
-        // Everything that is written to passes on what it gets, or has said that it couldn't.
+        // Nothing is buffered, unless the stream could not be opened a second time.
         let _ = self.to.flush();
         text
     }
@@ -230,7 +230,7 @@ mod tests {
         colours: false,
     };
 
-    /// A reader that takes bytes only when it's allowed to, and a copy of what it took.
+    /// A reader that accepts bytes only as the test allows, and a copy of what it accepted.
     struct Reader {
         allowed: mpsc::Receiver<io::Result<usize>>,
         taken: Arc<Mutex<Vec<u8>>>,
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stops_costs_lines_that_are_counted_and_nobody_waits() {
+    fn a_reader_that_stops_costs_lines_that_are_counted_and_never_blocks() {
         let (queue, dropped, allow, taken) = start();
         let line = format!("{}\n", "x".repeat(1_023));
         queue.push(&line);
