@@ -1,6 +1,9 @@
 //! Who may notify people now: one replica at a time for each request.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::config::Limits;
 use crate::daemon::context::Context;
@@ -9,7 +12,9 @@ use crate::domain::lifecycle::{Claim, Foreign, Observed};
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
 use crate::teleport::{Error, Swap};
-use std::time::Duration;
+
+/// What is logged where Teleport refuses a record for its size.
+pub(super) const TOO_LARGE: &str = "Plugin data of the access request are too large, storing less";
 
 /// How an attempt to claim ended.
 #[derive(Debug)]
@@ -66,7 +71,8 @@ pub(super) async fn claim(
                 return Ok(Claimed::Lost);
             }
             Swap::Gone => return Ok(Claimed::Gone),
-            Swap::TooLarge => {}
+            Swap::TooLarge if brief => {}
+            Swap::TooLarge => warn!(request.id = %id, "{TOO_LARGE}"),
         }
     }
     Ok(Claimed::Full)

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::daemon::claiming::TOO_LARGE;
 use crate::daemon::context::Context;
 use crate::daemon::step::{Deferral, Refused, shown_as};
 use crate::daemon::waiting::Waiting;
@@ -123,7 +124,7 @@ impl<'a> Report<'a> {
     /// Takes that Teleport refused the record for its size.
     pub(super) fn too_large(&self, smaller: bool) {
         if smaller {
-            warn!(request.id = %self.id, "Plugin data of the access request are too large, storing less");
+            warn!(request.id = %self.id, "{TOO_LARGE}");
         } else {
             let hint = "another plugin may have filled the plugin data of this request";
             warn!(request.id = %self.id, hint, "Plugin data of the access request are full, its cards are not recorded");

@@ -11,6 +11,7 @@ mod faults;
 mod go_plugin;
 mod health;
 mod identities;
+mod independence;
 mod lifecycle;
 mod log;
 mod metrics;

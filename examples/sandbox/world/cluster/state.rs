@@ -100,6 +100,8 @@ pub struct ClusterFaults {
     /// Lists are empty, as without permission.
     pub hide_requests: bool,
     pub deny_plugin_data: bool,
+    /// Bytes of plugin data that one request may have.
+    pub plugin_data_limit: Option<usize>,
     /// So many lists of rules are answered with UNAVAILABLE.
     pub fail_rules: u32,
     pub deny_rules: bool,
@@ -221,7 +223,8 @@ impl ClusterState {
         data.extend(set.clone());
         data.retain(|_, value| !value.is_empty());
         let size: usize = data.iter().map(|(key, value)| key.len() + value.len() + 8).sum();
-        if size > LARGEST_DATA {
+        if size > self.faults.plugin_data_limit.unwrap_or(LARGEST_DATA) {
+            self.meet("plugin_data_limit");
             return Err(Status::invalid_argument("plugin data size limit exceeded"));
         }
         self.writes.push(Write {

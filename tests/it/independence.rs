@@ -1,0 +1,309 @@
+//! One recipient's trouble is no other recipient's, whatever it is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use teleport_msteams::config::Limits;
+
+use crate::support::{ALICE, BOB, Town};
+use crate::world::cluster::{ClusterState, Draft, State, Verdict};
+use crate::world::tenant::{Fault, Rule};
+
+const CAROL: &str = "carol@example.com";
+
+/// The connector's word for a message that it does not have.
+const GONE: Fault = Fault::Error(404, "ActivityNotFoundInConversation");
+
+/// A town whose requests go to these recipients, with other limits.
+async fn town_for(recipients: &[&str], limits: impl FnOnce(&mut Limits)) -> Town {
+    let mut town = Town::build().await;
+    let mut settings = town.settings(&town.config_for(&format!("\"*\" = {recipients:?}")));
+    limits(&mut settings.limits);
+    town.start_daemon_on(settings).await;
+    town
+}
+
+/// Returns the part of the connector's paths that only calls for this person have.
+fn chat(town: &Town, name: &str) -> String {
+    format!("{}_", town.people[name].id)
+}
+
+fn posts_to(town: &Town, path: &str) -> usize {
+    let calls = town.tenant.calls().into_iter();
+    calls
+        .filter(|call| call.method == "POST" && call.path.contains(path))
+        .count()
+}
+
+#[tokio::test]
+async fn the_pause_that_microsoft_wants_for_one_recipient_delays_no_other() {
+    let town = town_for(&[ALICE, CAROL], |_| {}).await;
+    let (alice, carol) = (chat(&town, "Alice"), chat(&town, "Carol"));
+    town.tenant.faults(|faults| {
+        faults.rules = vec![
+            Rule::every("POST", &alice, Fault::Status(429, Some(300))),
+            Rule::some(6, "POST", &carol, Fault::Error(503, "ServiceUnavailable")),
+        ];
+    });
+    town.cluster.create(Draft::default());
+    town.sees(CAROL, &["PENDING"]).await;
+    assert!(town.tenant.throttled() > 0, "Alice was not throttled");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_crowd_that_hangs_delays_no_healthy_recipient() {
+    let mut town = Town::build().await;
+    let mails: Vec<_> = (0..40).map(|number| format!("crowd-{number}@example.com")).collect();
+    let crowd: Vec<_> = mails
+        .iter()
+        .map(|mail| town.tenant.add_user(mail, Some(mail), mail))
+        .collect();
+    let recipients = [&mails[..], &[ALICE.to_owned(), BOB.to_owned()]].concat();
+    let mut settings = town.settings(&town.config_for(&format!("\"*\" = {recipients:?}")));
+    // Nothing runs into a timeout here.
+    settings.limits.microsoft_timeout = Duration::from_mins(10);
+    settings.limits.slow_delivery = Duration::from_millis(100);
+    town.start_daemon_on(settings).await;
+    town.tenant.faults(|faults| {
+        let rules = crowd
+            .iter()
+            .map(|user| Rule::every("POST", &format!("{}_", user.id), Fault::Hang));
+        faults.rules = rules.collect();
+    });
+    let id = town.cluster.create(Draft::default());
+    town.both_see(&["PENDING"]).await;
+    town.cluster.set_state(&id, State::Denied, "no");
+    town.both_see(&["DENIED"]).await;
+    assert_eq!(town.tenant.met(&Fault::Hang), 40);
+    town.kill_daemon();
+}
+
+#[tokio::test]
+async fn a_post_that_hangs_does_not_hold_up_the_decision_for_others() {
+    let mut town = town_for(&[ALICE, BOB], |limits| {
+        limits.microsoft_timeout = Duration::from_mins(10)
+    })
+    .await;
+    let alice = chat(&town, "Alice");
+    let held = town.tenant.hold_answers("POST", &alice);
+    let id = town.cluster.create(Draft::default());
+    held.reached(1).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.cluster.review(&id, "bob", Verdict::Approve, "fine");
+    town.sees(BOB, &["APPROVED"]).await;
+    town.cluster
+        .until("Bob's card is recorded while Alice's is on its way", |state| {
+            shown(state, &id).contains("APPROVED/1")
+        })
+        .await;
+    held.open();
+    // The card that was posted meanwhile is brought up to date.
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.settled(&id).await;
+    town.kill_daemon();
+}
+
+fn shown(state: &ClusterState, id: &str) -> String {
+    let data = state.plugin_data.get(id).and_then(|plugins| plugins.get("msteams"));
+    data.and_then(|data| data.get("x_cards")).cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_recipient_whose_trouble_is_fixed_is_notified_soon() {
+    let town = Town::build().await;
+    let channel = town.tenant.add_channel("Operations", "Night shift");
+    let mut town = town;
+    town.tenant.set_team_installed("Operations", false);
+    let config = town.config_for(&format!("\"*\" = [\"{channel}\"]"));
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(Draft::default());
+    town.daemon().says("the app is not installed in the team").await;
+    town.daemon().says("retry_in=").await;
+    town.tenant.set_team_installed("Operations", true);
+    town.sees(&channel, &["PENDING"]).await;
+    town.settled(&id).await;
+    assert!(!town.cluster.plugin_data(&id).contains_key("x_skipped"));
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn posts_that_are_never_confirmed_are_repeated_a_bounded_number_of_times() {
+    let town = town_for(&[ALICE], |limits| limits.refused_first_pause = Duration::from_millis(4)).await;
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("POST", "/activities", Fault::ResetAfter)]);
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"; 5]).await;
+    let given_up = |state: &ClusterState| {
+        let data = &state.plugin_data[&id]["msteams"];
+        data.get("x_skipped").is_some_and(|text| text.contains("\"times\":5"))
+    };
+    town.cluster.until("the fifth post is recorded", given_up).await;
+    town.settled(&id).await;
+    // Whatever happens, it is not posted once more.
+    town.cluster.repeat(&id);
+    town.cluster.review(&id, "bob", Verdict::Approve, "");
+    let next = town.cluster.create(Draft {
+        suggested_reviewers: vec![BOB.to_owned()],
+        ..Draft::default()
+    });
+    town.tenant.faults(|faults| faults.rules.clear());
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&next).await;
+    assert_eq!(
+        posts_to(&town, &chat(&town, "Alice")),
+        6,
+        "five for the first request, one for the second"
+    );
+    assert_eq!(town.chat(ALICE).len(), 6);
+}
+
+#[tokio::test]
+async fn one_answer_that_a_card_is_missing_does_not_give_it_up() {
+    for end in [None, Some(State::Denied)] {
+        let town = town_for(&[ALICE], |_| {}).await;
+        let id = town.cluster.create(Draft {
+            approvals: 2,
+            ..Draft::default()
+        });
+        town.sees(ALICE, &["PENDING"]).await;
+        town.settled(&id).await;
+        town.tenant
+            .faults(|faults| faults.rules = vec![Rule::some(1, "PUT", "/activities", GONE)]);
+        match end {
+            None => town.cluster.review(&id, "bob", Verdict::Approve, "one of two"),
+            Some(state) => town.cluster.set_state(&id, state, "one of two"),
+        }
+        town.reads(ALICE, "one of two").await;
+        town.settled(&id).await;
+        assert_eq!(town.chat(ALICE).len(), 1, "no second card");
+        town.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_card_that_was_deleted_is_given_up_with_a_warning() {
+    let town = town_for(&[ALICE], |_| {}).await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("PUT", "/activities", GONE)]);
+    town.cluster.set_state(&id, State::Denied, "no");
+    town.daemon().says("WARN").await;
+    town.daemon()
+        .says("A card was deleted, its last update was not delivered")
+        .await;
+    town.settled(&id).await;
+    assert_eq!(town.tenant.met(&GONE), 2, "it was tried again before it was given up");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_decision_reaches_the_cards_although_the_request_and_its_record_are_gone() {
+    let town = town_for(&[ALICE], |_| {}).await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.faults(|faults| faults.hold_events = true);
+    town.cluster.set_state(&id, State::Approved, "yes");
+    town.cluster.delete(&id);
+    town.cluster.forget_plugin_data(&id);
+    let mut deletion = None;
+    town.cluster.release_events(|events| deletion = events.pop());
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.cluster.send_raw(&deletion.unwrap());
+    let next = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+    town.settled(&next).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_slow_teleport_does_not_end_a_claim_before_it_begins() {
+    // Each call takes longer than a claim holds.
+    let town = town_for(&[ALICE], |limits| {
+        limits.claim_term = Duration::from_millis(400);
+        limits.claim_stale = Duration::from_secs(3);
+    })
+    .await;
+    town.cluster
+        .faults(|faults| faults.latency = Duration::from_millis(600));
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    let claims = town
+        .cluster
+        .writes(&id)
+        .iter()
+        .filter(|(set, _)| set["x_claim"].starts_with("held"))
+        .count();
+    assert!(claims <= 2, "it was claimed {claims} times");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn cards_of_the_go_plugin_are_looked_up_while_the_claim_is_renewed() {
+    let mails: Vec<_> = (0..11).map(|number| format!("old-{number}@example.com")).collect();
+    let mut town = Town::build().await;
+    for mail in &mails {
+        town.tenant.add_user(mail, Some(mail), mail);
+    }
+    let old = town.config_for(&format!("\"*\" = {mails:?}"));
+    town.start_daemon_with(&old).await;
+    let id = town.cluster.create(Draft::default());
+    for mail in &mails {
+        town.sees(mail, &["PENDING"]).await;
+    }
+    town.settled(&id).await;
+    town.kill_daemon();
+    let mut data: BTreeMap<_, _> = town.cluster.plugin_data(&id);
+    data.retain(|key, _| !key.starts_with("x_"));
+    town.cluster.set_plugin_data(&id, data);
+
+    let mut settings =
+        town.settings(&town.config_for(&format!("\"*\" = {:?}", [&mails[..], &[ALICE.to_owned()]].concat())));
+    settings.limits.claim_term = Duration::from_millis(600);
+    settings.limits.claim_stale = Duration::from_millis(1_200);
+    let slow = town.tenant.hold("GET", "/users");
+    town.start_daemon_on(settings).await;
+    slow.reached(12).await;
+    // The claim is renewed again and again while the look-ups hang.
+    town.cluster
+        .until("the claim was renewed four times", |state| {
+            let renewals = state
+                .writes
+                .iter()
+                .filter(|write| write.id == id && !write.set.contains_key("messages"));
+            renewals.count() >= 6
+        })
+        .await;
+    slow.open();
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_record_that_is_too_large_is_made_smaller_and_the_cards_stay_current() {
+    let town = town_for(&[ALICE], |_| {}).await;
+    town.cluster.faults(|faults| faults.plugin_data_limit = Some(1_700));
+    let id = town.cluster.create(Draft {
+        reason: "r".repeat(1_500),
+        approvals: 2,
+        ..Draft::default()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.daemon()
+        .says("Plugin data of the access request are too large, storing less")
+        .await;
+    town.settled(&id).await;
+    assert!(town.cluster.met("plugin_data_limit") > 0);
+    // Another plugin fills the rest.
+    town.cluster.faults(|faults| faults.plugin_data_limit = Some(10));
+    town.cluster.review(&id, "bob", Verdict::Approve, "one");
+    town.reads(ALICE, "one").await;
+    town.cluster.set_state(&id, State::Denied, "no");
+    town.sees(ALICE, &["DENIED"]).await;
+    town.finish().await;
+}
