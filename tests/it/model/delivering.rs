@@ -7,7 +7,7 @@ use crate::model::check;
 use crate::model::lane::take;
 use crate::model::pool::Id;
 use crate::model::pure::{Input, PEOPLE, Pure, activity, task};
-use crate::model::state::{Flight, Job, Moment, Round, Seen, State, Task, Writing};
+use crate::model::state::{Answer, Flight, Job, Moment, Round, Seen, State, Task, Writing};
 use crate::model::teleport::{Arrived, arrive, fresh_mark, name};
 
 pub(super) fn start(seen: Seen, run: Id) -> Round {
@@ -72,12 +72,12 @@ pub(super) fn done(pure: &mut Pure, mut state: State, r: usize, f: usize, answer
     };
     let Flight { task, shown } = round.flights.remove(f);
     let (person, outcome) = match task {
-        Task::Post(person) | Task::Posted(person, _) => {
+        Task::Post(person) => {
             let number = u8::try_from(state.cards[person].len()).unwrap();
             state.cards[person].push(shown);
             let recipient = PEOPLE[person].to_owned();
             let outcome = if answered {
-                round.answered.push(Task::Posted(person, number));
+                round.answered.push(Answer::Posted(person, number));
                 Outcome::Posted {
                     recipient,
                     activity: activity(person, number),
@@ -96,7 +96,7 @@ pub(super) fn done(pure: &mut Pure, mut state: State, r: usize, f: usize, answer
             (person, outcome)
         }
         Task::Update(person, number) => {
-            round.answered.push(task);
+            round.answered.push(Answer::Updated(person));
             let card = &mut state.cards[person][usize::from(number)];
             let before = std::mem::replace(card, shown);
             check::updated_forward(before, shown, state.blind[person])?;
@@ -239,12 +239,16 @@ pub(super) fn excuse(pure: &Pure, state: &mut State, r: usize, flying: bool) {
         let record = record.as_ref();
         record.is_some_and(|record| record.card(PEOPLE[person], &activity(person, number)).is_some())
     };
-    let flights = round.flights.iter().filter(|_| flying).map(|flight| &flight.task);
-    for task in flights.chain(&round.answered).chain(&round.entered) {
-        match *task {
+    for flight in round.flights.iter().filter(|_| flying) {
+        match flight.task {
             Task::Post(person) => state.excused[person] += 1,
-            Task::Posted(person, number) => state.excused[person] += u8::from(!is_noted(person, number)),
             Task::Update(person, _) => state.blind[person] = true,
+        }
+    }
+    for answer in round.answered.iter().chain(&round.entered) {
+        match *answer {
+            Answer::Posted(person, number) => state.excused[person] += u8::from(!is_noted(person, number)),
+            Answer::Updated(person) => state.blind[person] = true,
         }
     }
 }

@@ -107,8 +107,8 @@ pub(super) struct Round {
     /// The deliveries in flight.
     pub(super) flights: Vec<Flight>,
     /// Accepted by Microsoft and in no entry yet, and in the entry that is being written.
-    pub(super) answered: Vec<Task>,
-    pub(super) entered: Vec<Task>,
+    pub(super) answered: Vec<Answer>,
+    pub(super) entered: Vec<Answer>,
     /// A delivery has to be retried after this run.
     pub(super) again: bool,
     /// The claim was renewed without anything to note; once is enough for a reader to see that.
@@ -137,8 +137,13 @@ pub(super) enum Planned {
 pub(super) enum Task {
     Post(usize),
     Update(usize, u8),
-    /// A post that Microsoft accepted as this card.
+}
+
+/// A delivery that Microsoft accepted, by the number of the recipient; a post became the card with this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Answer {
     Posted(usize, u8),
+    Updated(usize),
 }
 
 /// The write on its way, and the moment before it was sent.
