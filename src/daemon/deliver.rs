@@ -16,7 +16,7 @@ use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::lanes::News;
 use crate::daemon::memory::{Memory, Retry};
-use crate::daemon::reconcile::{Planned, known_recipients, nothing, planned, refusal_pauses};
+use crate::daemon::reconcile::{Planned, known_recipients, nothing, planned, refusal_pauses, source};
 use crate::daemon::report::Report;
 use crate::daemon::settling::{Settled, settle};
 use crate::daemon::step::{Done, Round, Taken};
@@ -256,7 +256,8 @@ impl<'a> Driver<'a> {
             Done::Refused(outcomes, refused) => {
                 self.memory.tries.remove(recipient);
                 let retry_in = self.retry_refused(&outcomes);
-                self.report.refused(&refused, retry_in);
+                let source = self.source(recipient);
+                self.report.refused(&refused, retry_in, source);
                 Landed::Done(outcomes)
             }
             Done::Elsewhere(address) => {
@@ -265,13 +266,19 @@ impl<'a> Driver<'a> {
             }
             Done::Deferred(deferral) => {
                 let Retry { retry_in, first } = self.memory.defer(step, &deferral, &self.job.context.limits);
-                self.report.deferred(&deferral, retry_in, first);
+                let source = self.source(recipient);
+                self.report.deferred(&deferral, retry_in, first, source);
                 self.retry_in(retry_in);
                 Landed::Deferred
             }
             Done::NotBegun => Landed::NotBegun,
         };
         self.run.landed(recipient, landed);
+    }
+
+    fn source(&self, recipient: &str) -> Option<String> {
+        let live = self.job.context.live.current();
+        source(&live, self.observed, self.run.account().record(), recipient)
     }
 
     /// Sees to it that refused deliveries are retried; returns after which pause, if at all.

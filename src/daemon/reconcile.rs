@@ -299,6 +299,22 @@ pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Opti
     }
 }
 
+/// Returns why an address is a recipient of a request, for the log: mail addresses are shortened there, so that an operator
+/// needs to know where to look.
+pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recipient: &str) -> Option<String> {
+    let (Observed::Request(request) | Observed::Gone(Some(request))) = observed else {
+        return None;
+    };
+    let named = record.named.iter().flatten().any(|named| named == recipient);
+    let in_table = || live.routing.place(request, &Address::parse(recipient).ok()?);
+    let suggested = || request.suggested_reviewers.iter().any(|reviewer| reviewer == recipient);
+    if named {
+        Some("access_monitoring_rule".to_owned())
+    } else {
+        in_table().or_else(|| suggested().then(|| "suggested_reviewers".to_owned()))
+    }
+}
+
 /// Logs why there is nothing to do: what an operator should know is a warning, once.
 pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut Memory) {
     let news = memory.is_news(why);

@@ -74,24 +74,25 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Takes a delivery that Microsoft refused or did not confirm; it is retried after the pause, if at all.
-    pub(super) fn refused(&mut self, refused: &Refused, retry_in: Option<Duration>) {
+    /// Takes a delivery that Microsoft refused or did not confirm; it is retried after the pause, if at all. `source` is
+    /// why it is a recipient.
+    pub(super) fn refused(&mut self, refused: &Refused, retry_in: Option<Duration>, source: Option<String>) {
         let (recipient, error) = (shown_as(&refused.recipient), &refused.why);
         let (hint, retry_in) = (refused.hint.as_deref(), retry_in.map(readable));
         if refused.unconfirmed {
             self.deferred += 1;
             self.context.metrics.delivered(Delivery::Failed, 1);
             let what = "Microsoft did not confirm a card, it may have been posted";
-            warn!(request.id = %self.id, recipient, error, hint, retry_in, "{what}");
+            warn!(request.id = %self.id, recipient, source, error, hint, retry_in, "{what}");
         } else {
             self.refused += 1;
             self.context.metrics.delivered(Delivery::Refused, 1);
-            warn!(request.id = %self.id, recipient, error, hint, retry_in, "Recipient cannot be told");
+            warn!(request.id = %self.id, recipient, source, error, hint, retry_in, "Recipient cannot be told");
         }
     }
 
     /// Takes a delivery that is retried after the pause. `first` says that it is its first failure in a row.
-    pub(super) fn deferred(&mut self, deferral: &Deferral, retry_in: Duration, first: bool) {
+    pub(super) fn deferred(&mut self, deferral: &Deferral, retry_in: Duration, first: bool, source: Option<String>) {
         self.deferred += 1;
         self.context.metrics.delivered(Delivery::Failed, 1);
         let (recipient, retry_in) = (&deferral.shown_as, readable(retry_in));
@@ -101,9 +102,9 @@ impl<'a> Report<'a> {
         };
         let hint = error.hint();
         if first && self.context.troubles.microsoft_example(error) {
-            warn!(request.id = %self.id, recipient, %error, hint, retry_in, "Delivery failed for now");
+            warn!(request.id = %self.id, recipient, source, %error, hint, retry_in, "Delivery failed for now");
         } else {
-            debug!(request.id = %self.id, recipient, %error, hint, retry_in, "Delivery failed for now");
+            debug!(request.id = %self.id, recipient, source, %error, hint, retry_in, "Delivery failed for now");
         }
     }
 

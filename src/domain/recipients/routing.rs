@@ -67,6 +67,22 @@ impl RoutingTable {
         }
     }
 
+    /// Returns where a recipient of a request stands in the table, as in `role_to_recipients.dba[0]`. Entries that are not
+    /// addresses are not in the table and do not count.
+    pub fn place(&self, request: &AccessRequest, address: &Address) -> Option<String> {
+        let place = |role: &str, entry: &[Address]| {
+            let number = entry.iter().position(|other| other == address)?;
+            Some(format!("role_to_recipients.{role}[{number}]"))
+        };
+        request
+            .roles
+            .iter()
+            .find_map(|role| match self.roles.get(role).filter(|entry| !entry.is_empty()) {
+                Some(entry) => place(role, entry),
+                None => place("\"*\"", &self.others),
+            })
+    }
+
     /// Returns every address of the table, each once.
     pub fn addresses(&self) -> Vec<Address> {
         let mut found = Found::default();
