@@ -77,6 +77,8 @@ impl Changes {
             tenant_id,
             teams_app_id,
             endpoints,
+            // The environment of a process does not change.
+            proxies: _,
         } = new;
         self.fixed("msapi.app_id", in_force.app_id == app_id);
         self.fixed("msapi.tenant_id", in_force.tenant_id == tenant_id);

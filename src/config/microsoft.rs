@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use crate::config::cloud::CLOUDS;
 use crate::config::file::{Notes, Section};
+use crate::config::proxy::proxies;
 use crate::config::{AppSecret, Endpoints, MicrosoftSettings};
 use crate::secret::Secret;
 
@@ -31,6 +32,7 @@ pub(super) fn microsoft(
         tenant_id: tenant_id?,
         teams_app_id: teams_app_id?,
         endpoints: endpoints?,
+        proxies: proxies(environment, notes),
     })
 }
 

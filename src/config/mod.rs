@@ -18,6 +18,7 @@ mod upgrade;
 pub use changes::Changes;
 pub use check::{Loaded, load};
 pub use problem::{Problem, Problems};
+pub use proxy::Proxies;
 pub use settings::{
     AppSecret, Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings,
     Proxy, ProxyKind, Settings, TeleportSettings, Upgrade,

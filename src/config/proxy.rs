@@ -1,7 +1,8 @@
-//! The proxy on the way to Teleport, from the variables that Teleport's own clients read.
+//! The proxy on the path to Teleport and Microsoft, from the variables that Teleport's own clients read.
 
-use http::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
+use std::fmt;
+use std::net::IpAddr;
+
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -9,61 +10,193 @@ use crate::config::file::Notes;
 use crate::config::{HostPort, Login, Proxy, ProxyKind};
 use crate::secret::Secret;
 
-/// Finds the proxy for an address: `HTTPS_PROXY`, else `HTTP_PROXY`, unless `NO_PROXY` or a loopback address forbids it.
-/// Each may be written in capitals, which win, or in small letters.
+/// What the environment says of proxies: `HTTPS_PROXY`, else `HTTP_PROXY`, and the exceptions in `NO_PROXY`. Each may be
+/// written in capitals, which win, or in small letters.
+#[derive(Clone, Default)]
+pub struct Proxies {
+    proxy: Option<(Url, Proxy)>,
+    exempt: Exempt,
+}
+
+/// The entries of `NO_PROXY`, as Go reads them (`golang.org/x/net/http/httpproxy`).
+#[derive(Clone, Debug, Default)]
+struct Exempt(Vec<Entry>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Entry {
+    Everything,
+    Address(IpAddr, Option<u16>),
+    /// An address, and how many of its bits count.
+    Network(IpAddr, u8),
+    Name {
+        /// Begins with a dot.
+        domain: String,
+        /// Whether the name without the dot is meant, too.
+        itself: bool,
+        port: Option<u16>,
+    },
+}
+
+impl Proxies {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The name of the variable whose value cannot be used, and why. The value may hold a password, and is left out.
+    pub(super) fn read(environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, (String, String)> {
+        let either = |name: &str| {
+            let names = [name.to_owned(), name.to_lowercase()];
+            names.into_iter().find_map(|name| {
+                let value = environment(&name).map(|value| value.trim().to_owned());
+                value.filter(|value| !value.is_empty()).map(|value| (name, value))
+            })
+        };
+        let proxy = match either("HTTPS_PROXY").or_else(|| either("HTTP_PROXY")) {
+            Some((name, text)) => Some(parse(&text).map_err(|reason| (name, reason))?),
+            None => None,
+        };
+        let no_proxy = either("NO_PROXY").map(|(_, list)| list).unwrap_or_default();
+        Ok(Self {
+            proxy,
+            exempt: Exempt::read(&no_proxy),
+        })
+    }
+
+    /// Returns the proxy for an address; a loopback address is never reached through one.
+    pub(super) fn for_address(&self, address: &HostPort) -> Option<&Proxy> {
+        self.find(address).map(|(_, proxy)| proxy)
+    }
+
+    /// Returns the URL of the proxy for a URL, with its name and password.
+    pub fn of(&self, url: &Url) -> Option<&Url> {
+        self.find(&HostPort::of_url(url, 443)?).map(|(url, _)| url)
+    }
+
+    /// Returns the proxy for a URL as a log may show it.
+    pub fn shown(&self, url: &Url) -> Option<String> {
+        let (_, proxy) = self.find(&HostPort::of_url(url, 443)?)?;
+        Some(proxy.to_string())
+    }
+
+    fn find(&self, address: &HostPort) -> Option<&(Url, Proxy)> {
+        let proxied = self.proxy.as_ref()?;
+        (!is_loopback(&address.host) && !self.exempt.has(address)).then_some(proxied)
+    }
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proxy = self.proxy.as_ref().map(|(_, proxy)| proxy);
+        f.debug_struct("Proxies")
+            .field("proxy", &proxy)
+            .field("exempt", &self.exempt)
+            .finish()
+    }
+}
+
+/// Finds the proxy for an address, and notes what is wrong with the variables.
 pub(super) fn proxy(
     address: &HostPort,
     environment: &dyn Fn(&str) -> Option<String>,
     notes: &mut Notes,
 ) -> Option<Proxy> {
-    let either = |name: &str| {
-        let names = [name.to_owned(), name.to_lowercase()];
-        names.into_iter().find_map(|name| {
-            let value = environment(&name).map(|value| value.trim().to_owned());
-            value.filter(|value| !value.is_empty()).map(|value| (name, value))
-        })
-    };
-    let (name, text) = either("HTTPS_PROXY").or_else(|| either("HTTP_PROXY"))?;
-    let no_proxy = either("NO_PROXY").map(|(_, list)| list).unwrap_or_default();
-    if is_loopback(&address.host) || is_exempt(address, &no_proxy) {
-        return None;
-    }
-    match parse(&text) {
-        Ok(proxy) => Some(proxy),
-        Err(reason) => {
-            // The value may hold a password.
+    proxies(environment, notes).for_address(address).cloned()
+}
+
+/// Reads the variables, and notes once what is wrong with them.
+pub(super) fn proxies(environment: &dyn Fn(&str) -> Option<String>, notes: &mut Notes) -> Proxies {
+    Proxies::read(environment).unwrap_or_else(|(name, reason)| {
+        let key = format!("environment variable {name}");
+        if notes.problems.iter().all(|problem| problem.key != key) {
             let remedy = "write for example http://proxy.example.com:3128, or socks5://";
-            notes.problem(format!("environment variable {name}"), reason, remedy);
-            None
+            notes.problem(key, reason, remedy);
+        }
+        Proxies::default()
+    })
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+impl Exempt {
+    fn read(list: &str) -> Self {
+        let entries = list.split(',').map(|entry| entry.trim().to_lowercase());
+        Self(entries.filter_map(|entry| Entry::read(&entry)).collect())
+    }
+
+    fn has(&self, address: &HostPort) -> bool {
+        let host = address.host.trim_end_matches('.').to_lowercase();
+        let ip = host.parse().ok();
+        self.0.iter().any(|entry| entry.has(&host, ip, address.port))
+    }
+}
+
+impl Entry {
+    fn read(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::Everything);
+        }
+        if let Some((network, bits)) = text.split_once('/') {
+            let (network, bits) = (network.parse().ok()?, bits.parse().ok()?);
+            return Some(Self::Network(network, bits));
+        }
+        let plain = |text: &str| {
+            text.trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse::<IpAddr>()
+                .ok()
+        };
+        if let Some(ip) = plain(text) {
+            return Some(Self::Address(ip, None));
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port.parse().ok()?)),
+            None => (text, None),
+        };
+        if let Some(ip) = plain(host) {
+            return Some(Self::Address(ip, port));
+        }
+        let host = host
+            .strip_prefix('*')
+            .filter(|rest| rest.starts_with('.'))
+            .unwrap_or(host);
+        let itself = !host.starts_with('.');
+        let domain = if itself { format!(".{host}") } else { host.to_owned() };
+        (domain.len() > 1).then_some(Self::Name { domain, itself, port })
+    }
+
+    fn has(&self, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Address(own, only) => ip == Some(*own) && only.is_none_or(|only| only == port),
+            Self::Network(network, bits) => ip.is_some_and(|ip| is_within(ip, *network, *bits)),
+            Self::Name {
+                domain,
+                itself,
+                port: only,
+            } => {
+                let named = ip.is_none() && (host.ends_with(domain.as_str()) || (*itself && host == &domain[1..]));
+                named && only.is_none_or(|only| only == port)
+            }
         }
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// Compares with the entries of `NO_PROXY`; the library knows every form but `*` for addresses, and entries with a port.
-fn is_exempt(address: &HostPort, no_proxy: &str) -> bool {
-    let entries: Vec<_> = no_proxy.split(',').map(str::trim).collect();
-    if entries.contains(&"*") {
-        return true;
+fn is_within(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
+    match (ip, network) {
+        (IpAddr::V4(ip), IpAddr::V4(network)) => {
+            let other = u32::from(ip) ^ u32::from(network);
+            bits <= 32 && other.checked_shr(32 - u32::from(bits)).unwrap_or_default() == 0
+        }
+        (IpAddr::V6(ip), IpAddr::V6(network)) => {
+            let other = u128::from(ip) ^ u128::from(network);
+            bits <= 128 && other.checked_shr(128 - u32::from(bits)).unwrap_or_default() == 0
+        }
+        _ => false,
     }
-    let port = format!(":{}", address.port);
-    let entries: Vec<_> = entries
-        .iter()
-        .map(|entry| entry.strip_suffix(port.as_str()).unwrap_or(entry))
-        .map(|entry| entry.trim_start_matches('[').trim_end_matches(']'))
-        .collect();
-    let matcher = Matcher::builder()
-        .https("http://proxy.invalid")
-        .no(entries.join(","))
-        .build();
-    let target: Result<Uri, _> = format!("https://{address}").parse();
-    target.is_ok_and(|target| matcher.intercept(&target).is_none())
 }
 
-fn parse(text: &str) -> Result<Proxy, String> {
+fn parse(text: &str) -> Result<(Url, Proxy), String> {
     let whole = if text.contains("://") {
         text.to_owned()
     } else {
@@ -84,7 +217,7 @@ fn parse(text: &str) -> Result<Proxy, String> {
         user,
         password: Secret::new(password.unwrap_or_default()),
     });
-    Ok(Proxy { kind, address, login })
+    Ok((url, Proxy { kind, address, login }))
 }
 
 #[cfg(test)]
@@ -136,6 +269,13 @@ mod tests {
             ("*", true),
             ("example.com", true),
             (".example.com", true),
+            ("*.example.com", true),
+            (".teleport.example.com", false),
+            ("*.teleport.example.com", false),
+            ("ample.com", false),
+            ("example.com:443", true),
+            ("*.example.com:443", true),
+            ("*.example.com:3025", false),
             ("teleport.example.com:443", true),
             ("teleport.example.com:3025", false),
             ("port.example.com, other", false),
@@ -151,11 +291,35 @@ mod tests {
             ("10.1.2.3", "10.0.0.0/8", true),
             ("10.1.2.3", "*", true),
             ("11.1.2.3", "10.0.0.0/8", false),
+            ("10.1.2.3", "10.1.2.3:443", true),
+            ("10.1.2.3", "10.1.2.3:80", false),
+            ("10.1.2.3", "0.0.0.0/0", true),
+            ("10.1.2.3", "10.1.2.3/33", false),
+            ("fd00::1", "fd00::/8", true),
+            ("fd00::1", "fd00::1", true),
             ("fd00::1", "[fd00::1]:443", true),
         ] {
             let (proxy, _) = found_for(host, &[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", no_proxy)]);
             assert_eq!(proxy.is_none(), is_direct, "{host} {no_proxy}");
         }
+    }
+
+    #[test]
+    fn microsofts_hosts_are_reached_by_the_same_rules() {
+        let environment = |name: &str| match name {
+            "HTTPS_PROXY" => Some("http://me:hush@proxy:3128".to_owned()),
+            "NO_PROXY" => Some("*.example.net, graph.example.com".to_owned()),
+            _ => None,
+        };
+        let proxies = Proxies::read(&environment).unwrap();
+        let shown = |url: &str| proxies.shown(&url.parse().unwrap());
+        assert_eq!(shown("https://login.example.net/x"), None);
+        assert_eq!(shown("https://graph.example.com"), None);
+        assert_eq!(shown("http://127.0.0.1:1"), None);
+        assert_eq!(shown("https://login.example.com").unwrap(), "http://proxy:3128");
+        let url = "https://login.example.com".parse().unwrap();
+        assert_eq!(proxies.of(&url).and_then(Url::password), Some("hush"));
+        assert!(!format!("{proxies:?}").contains("hush"));
     }
 
     #[test]

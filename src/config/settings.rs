@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
+use crate::config::Proxies;
 use crate::domain::recipients::RoutingTable;
 use crate::secret::Secret;
 
@@ -102,6 +103,7 @@ pub struct MicrosoftSettings {
     /// The id in the Teams app's manifest, which the catalog calls `externalId`.
     pub teams_app_id: String,
     pub endpoints: Endpoints,
+    pub proxies: Proxies,
 }
 
 /// The secret of the app, and the file that it was read from, where it may be replaced.
