@@ -61,7 +61,7 @@ fn tell(event: IdentityEvent, broken: &mut Trouble) {
         IdentityEvent::Broken { error, in_force } => {
             let (hint, expires) = (error.hint(), in_force.not_after);
             let what = "The credentials were not renewed; those in force stay so";
-            if broken.fails(Instant::now()).is_some() {
+            if broken.fails(Instant::now(), "").is_some() {
                 warn!(%error, hint, %expires, "{what}");
             } else {
                 debug!(%error, hint, %expires, "{what}");

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::daemon::context::Context;
 use crate::domain::recipients::Address;
-use crate::msteams::Teams;
+use crate::msteams::{Lookup, Teams};
 
 /// Look-ups at once; Graph takes 30 requests a second, and a look-up needs up to five.
 const AT_ONCE: usize = 8;
@@ -16,9 +16,10 @@ const AT_ONCE: usize = 8;
 pub(super) async fn preload(context: &Context, addresses: Vec<Address>) {
     info!(recipients = addresses.len(), "Preloading recipient data...");
     let teams: &Teams = &context.teams;
-    let all = addresses.len();
+    let (all, lookup) = (addresses.len(), Lookup::background());
+    let lookup = &lookup;
     let found = stream::iter(addresses).map(|address| async move {
-        match teams.resolve(&address).await {
+        match teams.resolve(&address, lookup).await {
             Ok(conversation) => {
                 info!(
                     recipient = %address, chat_id = conversation.id, kind = conversation.kind.as_str(),

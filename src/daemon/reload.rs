@@ -80,6 +80,7 @@ fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, task
         taken_up,
         after_restart,
     } = in_force.take_up(settings);
+    context.teams.forget_refusals();
     context.live.replace(in_force);
     for warning in warnings {
         warn!("{warning}");

@@ -3,14 +3,18 @@
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use crate::config::AppSecret;
 use crate::daemon::context::Context;
 use crate::daemon::lanes::Lanes;
 use crate::pulse::Pulse;
+
+/// The least time between two rounds of tries after recoveries.
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(500);
 
 /// Looks at the secret's file now and then, and takes up what stands there, or in a configuration that was read again. A file
 /// that cannot be used changes nothing, and is told of once.
@@ -60,11 +64,16 @@ async fn take_up(context: &Context, secret: &AppSecret) {
     }
 }
 
-/// Lets requests that wait try again as soon as there are tokens after failures; their own pauses may be long by then.
+/// Lets requests that wait try again as soon as a service answers after failures; their own pauses may be long by then.
 pub(super) async fn try_waiting(context: Arc<Context>, lanes: Lanes, pulse: Pulse) -> Infallible {
+    let mut recovered = context.troubles.recovered();
     loop {
-        pulse.rest(context.teams.recovered()).await;
-        debug!("Tokens for Microsoft can be had again; what waits is tried at once");
-        lanes.wake();
+        // The sender lives as long as the context.
+        if pulse.rest(recovered.changed()).await.is_ok() {
+            debug!("A service answers again; retrying deferred deliveries");
+            lanes.wake();
+        }
+        // Services that come and go must not turn each of their successes into a round of tries.
+        pulse.rest(sleep(BETWEEN_ROUNDS)).await;
     }
 }

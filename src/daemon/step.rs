@@ -16,7 +16,7 @@ use crate::domain::card::Message;
 use crate::domain::lifecycle::{Outcome, Posted, Shown, Step};
 use crate::domain::recipients::Address;
 use crate::domain::request::{RequestId, Stage};
-use crate::msteams::{Activity, Conversation, Error, Meaning, Retry, Teams, Urgency};
+use crate::msteams::{Activity, Conversation, Error, Lookup, Meaning, Retry, Teams, Urgency};
 
 /// What became of one delivery.
 #[derive(Debug)]
@@ -75,11 +75,11 @@ impl Taken {
     }
 
     /// Finds the conversations that are not known; where that fails, the person may get a second card.
-    async fn find(&self, context: &Context) {
+    async fn find(&self, context: &Context, lookup: &Lookup) {
         let find = async || {
             let look_ups = self.unknown.iter().cloned();
             let mut look_ups: FuturesUnordered<_> = look_ups
-                .map(|address| look_up(context.teams.clone(), address))
+                .map(|address| look_up(context.teams.clone(), address, lookup.clone()))
                 .collect();
             while let Some(found) = look_ups.next().await {
                 self.lock().extend(found.map(|conversation| conversation.id));
@@ -93,8 +93,8 @@ impl Taken {
     }
 }
 
-async fn look_up(teams: Teams, address: Address) -> Option<Conversation> {
-    teams.resolve(&address).await.ok()
+async fn look_up(teams: Teams, address: Address, lookup: Lookup) -> Option<Conversation> {
+    teams.resolve(&address, &lookup).await.ok()
 }
 
 /// What the deliveries of one plan share.
@@ -134,10 +134,24 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// Each request has a queue for its look-ups, so that one with many recipients does not delay another.
+    fn lookup(&self) -> Lookup {
+        Lookup::new(self.urgency(), self.id.as_str())
+    }
+
+    fn urgency(&self) -> Urgency {
+        if self.shown.stage.is_resolved() {
+            Urgency::Resolution
+        } else {
+            Urgency::Announcement
+        }
+    }
+
     async fn resolve(&self, address: &Address) -> Option<Result<Conversation, Error>> {
+        let lookup = self.lookup();
         tokio::select! {
             () = self.halt.cancelled() => None,
-            resolved = self.context.teams.resolve(address) => Some(resolved),
+            resolved = self.context.teams.resolve(address, &lookup) => Some(resolved),
         }
     }
 
@@ -147,9 +161,10 @@ impl<'a> Round<'a> {
             Some(Err(error)) => return self.failed(address.as_str(), error),
             Some(Ok(conversation)) => conversation.id,
         };
+        let lookup = self.lookup();
         tokio::select! {
             () = self.halt.cancelled() => return Done::NotBegun,
-            () = self.taken.find(self.context) => {}
+            () = self.taken.find(self.context, &lookup) => {}
         }
         if !self.taken.lock().insert(conversation.clone()) {
             return Done::Elsewhere(address.clone());

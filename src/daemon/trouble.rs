@@ -2,6 +2,7 @@
 //!
 //! Architecture Invariant: pure; the time is a parameter. Knows nothing of what fails.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -33,7 +34,12 @@ struct Spell {
     since: Instant,
     failures: u64,
     told: bool,
+    /// The causes that were told, as hashes.
+    causes: Vec<u64>,
 }
+
+/// Of a failure that has more causes than this, further ones are no news.
+const MOST_CAUSES: usize = 8;
 
 /// What a line says of a spell of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +49,12 @@ pub(super) struct Report {
 }
 
 impl Trouble {
-    /// Takes a failure; returns what to tell of it, if that is due.
-    pub(super) fn fails(&mut self, now: Instant) -> Option<Report> {
+    /// Takes a failure; returns what to tell of it, if that is due: by the clock, or because of a cause that was not told
+    /// since it began.
+    pub(super) fn fails(&mut self, now: Instant, cause: &str) -> Option<Report> {
+        let mut hasher = DefaultHasher::new();
+        cause.hash(&mut hasher);
+        let cause = hasher.finish();
         if self.last_failure.is_some_and(|last| now >= last + CALM) {
             (self.due, self.interval) = (None, None);
         }
@@ -53,8 +63,18 @@ impl Trouble {
             since: now,
             failures: 0,
             told: false,
+            causes: Vec::new(),
         });
         spell.failures += 1;
+        let known = spell.causes.contains(&cause);
+        let news = spell.told && !known && spell.causes.len() < MOST_CAUSES;
+        if !known && spell.causes.len() < MOST_CAUSES {
+            spell.causes.push(cause);
+        }
+        if news {
+            self.example = true;
+            return Some(spell.report(now));
+        }
         if self.due.is_some_and(|due| now < due) {
             return None;
         }
@@ -63,6 +83,11 @@ impl Trouble {
         (self.due, self.interval) = (Some(now + interval), Some(interval));
         (spell.told, self.example) = (true, true);
         Some(spell.report(now))
+    }
+
+    /// Returns how often it has failed since it worked last.
+    pub(super) fn failures(&self) -> u64 {
+        self.spell.as_ref().map_or(0, |spell| spell.failures)
     }
 
     /// Takes a success; returns what to tell of the end, if the failures were told of.
@@ -102,7 +127,7 @@ mod tests {
         let seconds = 0..lasting.as_secs();
         let told = seconds.filter(|second| {
             trouble
-                .fails(start + SECOND * u32::try_from(*second).unwrap())
+                .fails(start + SECOND * u32::try_from(*second).unwrap(), "cause")
                 .is_some()
         });
         told.map(|second| second / 60).collect()
@@ -125,12 +150,12 @@ mod tests {
         let (mut trouble, start) = (Trouble::default(), Instant::now());
         let mut lines = 0;
         for second in 0..3_600 {
-            lines += usize::from(trouble.fails(start + second * SECOND).is_some());
+            lines += usize::from(trouble.fails(start + second * SECOND, "cause").is_some());
             lines += usize::from(trouble.works(start + second * SECOND).is_some());
         }
         assert_eq!(lines, 12);
         assert!(
-            trouble.fails(start + Duration::from_hours(1) + CALM).is_some(),
+            trouble.fails(start + Duration::from_hours(1) + CALM, "cause").is_some(),
             "news again"
         );
     }
@@ -139,11 +164,23 @@ mod tests {
     fn each_line_may_have_one_example() {
         let (mut trouble, start) = (Trouble::default(), Instant::now());
         assert!(!trouble.example());
-        trouble.fails(start);
+        trouble.fails(start, "cause");
         assert!(trouble.example());
-        trouble.fails(start);
+        trouble.fails(start, "cause");
         assert!(!trouble.example());
-        trouble.fails(start + FIRST_INTERVAL);
+        trouble.fails(start + FIRST_INTERVAL, "cause");
         assert!(trouble.example());
+    }
+
+    #[test]
+    fn another_cause_is_told_once_although_the_failure_goes_on() {
+        let (mut trouble, start) = (Trouble::default(), Instant::now());
+        let mut told = |second, cause| trouble.fails(start + second * SECOND, cause).is_some();
+        assert!(told(0, "refused"));
+        assert!(!told(1, "refused"));
+        assert!(told(2, "the certificate is not trusted"));
+        assert!(!told(3, "refused"));
+        assert!(!told(4, "the certificate is not trusted"));
+        assert!(trouble.works(start + 5 * SECOND).is_some());
     }
 }

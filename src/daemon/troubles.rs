@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -22,6 +23,8 @@ use crate::teleport;
 pub(super) struct Troubles {
     metrics: Metrics,
     known: Mutex<Known>,
+    /// Counts how often something answered again after failures.
+    recovered: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +44,14 @@ impl Troubles {
         Self {
             metrics,
             known: Mutex::default(),
+            recovered: watch::Sender::new(0),
         }
+    }
+
+    /// Returns a count that grows with the first success of a service after failures: what waits for it may be tried
+    /// immediately.
+    pub(super) fn recovered(&self) -> watch::Receiver<u64> {
+        self.recovered.subscribe()
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -52,7 +62,7 @@ impl Troubles {
     pub(super) fn watch_broke(&self, error: &teleport::Error, pause: Duration) {
         self.metrics.retried(Peer::Teleport);
         let (what, hint) = ("Connection problem detected, attempting to reconnect", error.hint());
-        let Some(report) = self.known().watch.fails(Instant::now()) else {
+        let Some(report) = self.known().watch.fails(Instant::now(), &cause(error)) else {
             debug!(%error, hint, ?pause, "{what}");
             return;
         };
@@ -67,7 +77,7 @@ impl Troubles {
     /// Takes a stream of events that was opened; `road` is the way it took.
     pub(super) fn watch_works(&self, road: Option<teleport::Road>) {
         let road = road.map(tracing::field::display);
-        let Some(report) = self.known().watch.works(Instant::now()) else {
+        let Some(report) = self.works(|known| &mut known.watch, 1) else {
             debug!(road, "Watcher connected");
             return;
         };
@@ -84,14 +94,14 @@ impl Troubles {
             // One failure, seen twice.
             return;
         }
-        if let Some(report) = known.teleport.fails(Instant::now()) {
+        if let Some(report) = known.teleport.fails(Instant::now(), &cause(error)) {
             Line::of(report).fails("Teleport", error, error.hint());
         }
     }
 
     /// Takes an answer of Teleport.
     pub(super) fn teleport_works(&self) {
-        if let Some(report) = self.known().teleport.works(Instant::now()) {
+        if let Some(report) = self.works(|known| &mut known.teleport, 1) {
             Line::of(report).works("Teleport");
         }
     }
@@ -131,7 +141,7 @@ impl Troubles {
             Happening::Throttled(endpoint, pause) => {
                 self.metrics.throttled(peer(endpoint));
                 let (service, pause) = (name(endpoint), pause.map(text).map(tracing::field::display));
-                let report = self.known().throttled.fails(now);
+                let report = self.known().throttled.fails(now, "");
                 if let Some(Report { failures, .. }) = report {
                     let times = (failures > 1).then_some(failures);
                     warn!(pause, times, "{service} asks to slow down");
@@ -140,16 +150,31 @@ impl Troubles {
                 }
             }
             Happening::Answered(endpoint) => {
-                if let Some(report) = self.known().service(endpoint).works(now) {
+                // One conversation that fails is no outage: its next try must not come with each success of another.
+                let outage = if endpoint == Endpoint::Bot { 2 } else { 1 };
+                if let Some(report) = self.works(|known| known.service(endpoint), outage) {
                     Line::of(report).works(name(endpoint));
                 }
             }
             Happening::Failed(endpoint, error) => {
-                if let Some(report) = self.known().service(endpoint).fails(now) {
+                if let Some(report) = self.known().service(endpoint).fails(now, &error.cause()) {
                     Line::of(report).fails(name(endpoint), error, error.hint());
                 }
             }
         }
+    }
+
+    /// Takes a success, and signals a recovery if there were so many failures in a row before it.
+    fn works(&self, of: impl FnOnce(&mut Known) -> &mut Trouble, outage: u64) -> Option<Report> {
+        let mut known = self.known();
+        let trouble = of(&mut known);
+        let failures = trouble.failures();
+        let report = trouble.works(Instant::now());
+        drop(known);
+        if failures >= outage {
+            self.recovered.send_modify(|times| *times += 1);
+        }
+        report
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -197,6 +222,12 @@ impl Line {
             Some(time) => info!(failures, lasted = %time, "{what} answers again after {time}"),
         }
     }
+}
+
+/// Returns what an error of Teleport says beside the call that failed: each call has its own words for that.
+fn cause(error: &teleport::Error) -> String {
+    let text = error.to_string();
+    text.split_once(": ").map(|(_, cause)| cause.to_owned()).unwrap_or(text)
 }
 
 /// Writes a duration as a person reads it.

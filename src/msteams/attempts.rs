@@ -83,7 +83,12 @@ mod tests {
                 .after(verdict::judge(Operation::Update, 500, None, b""))
                 .is_err()
         );
-        assert!(attempts.after(verdict::judge(Operation::Post, 400, None, b"")).is_err());
+        let wrong = br#"{"error":{"code":"BadSyntax"}}"#;
+        assert!(
+            attempts
+                .after(verdict::judge(Operation::Post, 400, None, wrong))
+                .is_err()
+        );
     }
 
     #[test]

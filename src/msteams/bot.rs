@@ -11,9 +11,10 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::msteams::activity::Activity;
+use crate::msteams::answer::Expects;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::http::{Effect, JSON, Request};
-use crate::msteams::line::Urgency;
+use crate::msteams::line::{Caller, Urgency};
 use crate::msteams::pace::PaceLimits;
 use crate::msteams::send_log::Window;
 use crate::msteams::service::Service;
@@ -39,8 +40,9 @@ pub(crate) fn pace() -> PaceLimits {
         overall: window(50, 1),
         // Spreads a burst of 50 over a fifth of a second.
         gap: Duration::from_millis(4),
-        // Enough for 50 a second while answers take up to 1.3 s; so many hang at most when there are none.
+        // Enough for 50 a second while answers take up to 1.3 s; what is silent for longer does not count.
         in_flight: 64,
+        reserve: 0,
         per_key: vec![window(7, 1), window(8, 2), window(60, 30), window(1_800, 3_600)],
         // Two hide the way there and back; a conversation that hangs holds no more than these.
         in_flight_per_key: 2,
@@ -72,12 +74,10 @@ impl Bot {
                 .url(&["v3", "conversations", conversation, "activities"], None),
             body: Some((JSON, activity.body())),
             effect: Effect::CreatesMessage,
-            wants_json: false,
+            expects: Expects::Message,
         };
-        let answer = self
-            .service
-            .call(&request, &Arc::from(conversation), urgency, stop)
-            .await;
+        let key = Arc::from(conversation);
+        let answer = self.service.call(&request, Caller::new(&key, urgency), stop).await;
         let answer = answer.map_err(|error| error.about(conversation))?;
         let id = answer.json::<Posted>().ok().and_then(|posted| posted.id);
         id.filter(|id| !id.is_empty())
@@ -101,12 +101,10 @@ impl Bot {
                 .url(&["v3", "conversations", conversation, "activities", id], None),
             body: Some((JSON, activity.body())),
             effect: Effect::Idempotent,
-            wants_json: false,
+            expects: Expects::Edit,
         };
-        let answer = self
-            .service
-            .call(&request, &Arc::from(conversation), urgency, stop)
-            .await;
+        let key = Arc::from(conversation);
+        let answer = self.service.call(&request, Caller::new(&key, urgency), stop).await;
         answer.map(|_| ()).map_err(|error| error.about(conversation))
     }
 }

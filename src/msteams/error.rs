@@ -3,6 +3,7 @@
 //! Architecture Invariant: never holds a secret, a token, a body or a URL. What it shows of an answer is the status, the
 //! code and the id of the request, and those only after they were checked to look like one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{error, fmt};
@@ -18,14 +19,22 @@ struct Report {
     operation: Operation,
     subject: Option<String>,
     meaning: Meaning,
-    detail: Option<&'static str>,
+    detail: Option<Cow<'static, str>>,
     status: Option<u16>,
     code: Option<String>,
     request_id: Option<String>,
     hint: Option<String>,
     retry: Retry,
     again: Again,
+    waited_for: Option<Wait>,
     source: Option<Arc<reqwest::Error>>,
+}
+
+/// What did not come in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    Connection,
+    Answer,
 }
 
 /// What a failure means, whichever service and status it came from.
@@ -52,9 +61,9 @@ pub enum Meaning {
     TooBig,
     /// No answer, or one that says the service has a problem of its own.
     Unreachable,
-    /// The answer is not what the protocol promises.
+    /// The answer is not what the protocol promises, or not Microsoft's at all.
     Protocol,
-    /// The message to update does not exist, or seems not to: Microsoft answers 403 for some deleted messages.
+    /// The message to update was deleted.
     Gone,
     /// The app is not, or no longer, in the conversation.
     BotNotInstalled,
@@ -116,8 +125,20 @@ impl Error {
             hint: None,
             retry,
             again: Again::No,
+            waited_for: None,
             source: None,
         }))
+    }
+
+    /// Reports that something on the path answered instead of the service, so that nothing is known of what was asked.
+    pub(crate) fn intercepted(operation: Operation, status: u16) -> Self {
+        let detail = match status {
+            407 => "a proxy between this machine and Microsoft wants a name and a password",
+            _ => "something between this machine and Microsoft answered in its place",
+        };
+        Self::new(operation, Meaning::Protocol, Retry::Later(None))
+            .detail(detail)
+            .with_again(Again::Yes)
     }
 
     pub fn meaning(&self) -> Meaning {
@@ -143,10 +164,35 @@ impl Error {
         self.0.code.as_deref()
     }
 
+    /// Returns what tells one cause from another: the same for every recipient, and without the id of the request.
+    pub fn cause(&self) -> String {
+        let report = &self.0;
+        let code = report.code.as_deref().unwrap_or_default();
+        format!("{} {:?} {code}", self.reason(), report.status)
+    }
+
+    fn reason(&self) -> &str {
+        let report = &self.0;
+        report.detail.as_deref().unwrap_or(report.meaning.phrase())
+    }
+
+    /// Returns the operation that failed.
+    pub(crate) fn operation(&self) -> Operation {
+        self.0.operation
+    }
+
+    pub(crate) fn has_hint(&self) -> bool {
+        self.0.hint.is_some()
+    }
+
     /// Tells whether an answer did not come in time.
     pub(crate) fn is_timeout(&self) -> bool {
-        let source = self.0.source.as_ref();
-        source.is_some_and(|source| source.is_timeout() && !source.is_connect())
+        self.0.waited_for == Some(Wait::Answer)
+    }
+
+    /// Tells whether a connection or an answer did not come in time.
+    pub(crate) fn was_slow(&self) -> bool {
+        self.0.waited_for.is_some()
     }
 
     pub(crate) fn status(&self) -> Option<u16> {
@@ -166,8 +212,8 @@ impl Error {
     }
 
     /// Says in other words than the meaning's own what happened.
-    pub(crate) fn detail(mut self, detail: &'static str) -> Self {
-        self.0.detail = Some(detail);
+    pub(crate) fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.0.detail = Some(detail.into());
         self
     }
 
@@ -192,6 +238,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_wait(mut self, waited_for: Option<Wait>) -> Self {
+        self.0.waited_for = waited_for;
+        self
+    }
+
     /// Keeps the cause, without its URL: that may hold a mail address.
     pub(crate) fn with_source(mut self, source: reqwest::Error) -> Self {
         self.0.source = Some(Arc::new(source.without_url()));
@@ -206,7 +257,7 @@ impl fmt::Display for Error {
         if let Some(subject) = &report.subject {
             write!(f, " for {subject}")?;
         }
-        write!(f, ": {}", report.detail.unwrap_or(report.meaning.phrase()))?;
+        write!(f, ": {}", self.reason())?;
         let status = report.status.map(|status| status.to_string());
         let request = report.request_id.as_ref().map(|id| format!("request id {id}"));
         let facts: Vec<_> = [status, report.code.clone(), request].into_iter().flatten().collect();
@@ -251,7 +302,7 @@ impl Meaning {
             Self::TooBig => "the card is too big",
             Self::Unreachable => "the service is out of reach",
             Self::Protocol => "the answer makes no sense",
-            Self::Gone => "the message seems to be deleted",
+            Self::Gone => "the message was deleted",
             Self::BotNotInstalled => "the app is not installed there",
             Self::Blocked => "the user has blocked the app",
             Self::Delivered => "it was accepted, but without an id",

@@ -15,12 +15,13 @@ use url::Url;
 
 use crate::backoff::Backoff;
 use crate::config::Limits;
+use crate::msteams::answer::Expects;
 use crate::msteams::envelope::Envelope;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::hint;
 use crate::msteams::http::{Effect, JSON, Request};
-use crate::msteams::line::Urgency;
-use crate::msteams::pace::{Key, PaceLimits};
+use crate::msteams::line::{Caller, Key, Urgency};
+use crate::msteams::pace::PaceLimits;
 use crate::msteams::paths::encode;
 use crate::msteams::send_log::Window;
 use crate::msteams::service::Service;
@@ -31,6 +32,13 @@ pub struct CatalogApp {
     /// The id in the catalog; not the one in the app's manifest.
     pub id: String,
     pub name: String,
+}
+
+/// For whom something is looked up: what is more urgent goes first, and queues take turns.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    urgency: Urgency,
+    queue: Option<Key>,
 }
 
 pub(crate) struct Graph {
@@ -85,8 +93,40 @@ pub(crate) fn pace() -> PaceLimits {
         overall: Window { sends: 30, within },
         gap: Duration::from_millis(4),
         in_flight: 16,
+        // Whoever is announced while recipients are looked up in advance finds room at once.
+        reserve: 16,
         per_key: vec![Window { sends: 4, within }],
         in_flight_per_key: 4,
+    }
+}
+
+impl Lookup {
+    /// Looks up for a request, whose id is the queue.
+    pub fn new(urgency: Urgency, queue: &str) -> Self {
+        Self {
+            urgency,
+            queue: Some(Key::from(queue)),
+        }
+    }
+
+    /// Looks up what nobody waits for.
+    pub fn background() -> Self {
+        Self {
+            urgency: Urgency::Background,
+            queue: None,
+        }
+    }
+
+    pub(crate) fn is_background(&self) -> bool {
+        self.urgency == Urgency::Background
+    }
+
+    fn caller<'a>(&'a self, key: &'a Key) -> Caller<'a> {
+        Caller {
+            key,
+            urgency: self.urgency,
+            queue: self.queue.as_ref(),
+        }
     }
 }
 
@@ -104,10 +144,10 @@ impl Graph {
     }
 
     /// Finds the app by the id in its manifest.
-    pub(crate) async fn app(&self, external_id: &str) -> Result<CatalogApp, Error> {
+    pub(crate) async fn app(&self, external_id: &str, lookup: &Lookup) -> Result<CatalogApp, Error> {
         let query = filter("externalId", external_id);
         let url = self.service.url(&["v1.0", "appCatalogs", "teamsApps"], Some(&query));
-        let app = self.only(Operation::FindApp, url, &nothing()).await?;
+        let app = self.only(Operation::FindApp, url, &nothing(), lookup).await?;
         let app = app.ok_or_else(|| failure(Operation::FindApp, Meaning::AppNotInCatalog, Retry::Later(None)))?;
         Ok(CatalogApp {
             id: app.id,
@@ -119,7 +159,9 @@ impl Graph {
     pub(crate) async fn published_version(&self, external_id: &str) -> Result<Option<String>, Error> {
         let query = format!("{}&$expand=appDefinitions", filter("externalId", external_id));
         let url = self.service.url(&["v1.0", "appCatalogs", "teamsApps"], Some(&query));
-        let app = self.only(Operation::FindApp, url, &nothing()).await?;
+        let app = self
+            .only(Operation::FindApp, url, &nothing(), &Lookup::background())
+            .await?;
         Ok(app.and_then(|app| {
             app.app_definitions
                 .into_iter()
@@ -128,17 +170,17 @@ impl Graph {
     }
 
     /// Finds the id of the user with a mail address; where nobody has it, it may be a user principal name.
-    pub(crate) async fn user_by_mail(&self, mail: &str) -> Result<String, Error> {
+    pub(crate) async fn user_by_mail(&self, mail: &str, lookup: &Lookup) -> Result<String, Error> {
         let query = format!("{}&$select=id", filter("mail", mail));
         let url = self.service.url(&["v1.0", "users"], Some(&query));
-        match self.only(Operation::FindUser, url, &nothing()).await? {
+        match self.only(Operation::FindUser, url, &nothing(), lookup).await? {
             Some(user) => Ok(user.id),
-            None => self.user(mail).await,
+            None => self.user(mail, lookup).await,
         }
     }
 
     /// Finds the id of the user with an id or a user principal name.
-    pub(crate) async fn user(&self, id_or_name: &str) -> Result<String, Error> {
+    pub(crate) async fn user(&self, id_or_name: &str, lookup: &Lookup) -> Result<String, Error> {
         let select = Some("$select=id");
         // A name that begins with a dollar sign would be taken for a keyword.
         let url = if id_or_name.starts_with('$') {
@@ -147,23 +189,26 @@ impl Graph {
         } else {
             self.service.url(&["v1.0", "users", id_or_name], select)
         };
-        Ok(self.get::<Entry>(Operation::FindUser, url, &nothing()).await?.id)
+        Ok(self
+            .get::<Entry>(Operation::FindUser, url, &nothing(), lookup)
+            .await?
+            .id)
     }
 
     /// Finds the chat that the app has with a user, and installs the app if it is missing.
-    pub(crate) async fn chat(&self, user: &str, app: &CatalogApp) -> Result<Chat, Error> {
-        let mut installation = self.installation(user, app).await?;
+    pub(crate) async fn chat(&self, user: &str, app: &CatalogApp, lookup: &Lookup) -> Result<Chat, Error> {
+        let mut installation = self.installation(user, app, lookup).await?;
         if installation.is_none() {
-            self.install(user, app).await?;
+            self.install(user, app, lookup).await?;
         }
         let deadline = Instant::now() + self.chat_appears_within;
         let mut pauses = Backoff::new(self.first_pause, self.chat_appears_within / 4);
         loop {
             if installation.is_none() {
-                installation = self.installation(user, app).await?;
+                installation = self.installation(user, app, lookup).await?;
             }
             if let Some(installation) = &installation
-                && let Some(chat) = self.chat_of_installation(user, installation).await?
+                && let Some(chat) = self.chat_of_installation(user, installation, lookup).await?
             {
                 return Ok(chat);
             }
@@ -177,26 +222,37 @@ impl Graph {
     }
 
     /// Returns the installation of the app in a team.
-    pub(crate) async fn installation_in_team(&self, team: &str, app: &CatalogApp) -> Result<String, Error> {
+    pub(crate) async fn installation_in_team(
+        &self,
+        team: &str,
+        app: &CatalogApp,
+        lookup: &Lookup,
+    ) -> Result<String, Error> {
         let url = self
             .service
             .url(&["v1.0", "teams", team, "installedApps"], Some(&installed(app)));
-        let found = self.only(Operation::FindInTeam, url, &Arc::from(team)).await?;
+        let found = self.only(Operation::FindInTeam, url, &Arc::from(team), lookup).await?;
         let missing = || failure(Operation::FindInTeam, Meaning::AppNotInTeam, Retry::Never);
         found.map(|installation| installation.id).ok_or_else(missing)
     }
 
     /// Returns the installation of the app for a user, if there is one.
-    pub(crate) async fn installation(&self, user: &str, app: &CatalogApp) -> Result<Option<String>, Error> {
+    pub(crate) async fn installation(
+        &self,
+        user: &str,
+        app: &CatalogApp,
+        lookup: &Lookup,
+    ) -> Result<Option<String>, Error> {
         let path = ["v1.0", "users", user, "teamwork", "installedApps"];
         let url = self.service.url(&path, Some(&installed(app)));
-        let found = self.only(Operation::FindInstallation, url, &nothing()).await?;
+        let found = self.only(Operation::FindInstallation, url, &nothing(), lookup).await?;
         Ok(found.map(|installation| installation.id))
     }
 
     /// Takes the app away from a user; tells whether it was there.
     pub(crate) async fn uninstall(&self, user: &str, app: &CatalogApp) -> Result<bool, Error> {
-        let Some(installation) = self.installation(user, app).await? else {
+        let lookup = &Lookup::background();
+        let Some(installation) = self.installation(user, app, lookup).await? else {
             return Ok(false);
         };
         let path = ["v1.0", "users", user, "teamwork", "installedApps", &installation];
@@ -206,21 +262,21 @@ impl Graph {
             url: self.service.url(&path, None),
             body: None,
             effect: Effect::Idempotent,
-            wants_json: false,
+            expects: Expects::Nothing,
         };
         let outcome = self
             .service
-            .call(&request, &nothing(), Urgency::Announcement, &CancellationToken::new())
+            .call(&request, lookup.caller(&nothing()), &CancellationToken::new())
             .await;
         match outcome {
             // Somebody else was quicker.
-            Err(error) if error.status() == Some(404) => Ok(false),
+            Err(error) if error.meaning() == Meaning::NotFound => Ok(false),
             outcome => outcome.map(|_| true),
         }
     }
 
     /// Installs the app; that somebody else did at the same time is as good.
-    async fn install(&self, user: &str, app: &CatalogApp) -> Result<(), Error> {
+    async fn install(&self, user: &str, app: &CatalogApp, lookup: &Lookup) -> Result<(), Error> {
         let reference = self.service.url(&["v1.0", "appCatalogs", "teamsApps", &app.id], None);
         let body = json!({ "teamsApp@odata.bind": reference.as_str() });
         let request = Request {
@@ -231,39 +287,44 @@ impl Graph {
                 .url(&["v1.0", "users", user, "teamwork", "installedApps"], None),
             body: Some((JSON, Bytes::from(body.to_string()))),
             effect: Effect::Idempotent,
-            wants_json: false,
+            expects: Expects::Nothing,
         };
         match self
             .service
-            .call(&request, &nothing(), Urgency::Announcement, &CancellationToken::new())
+            .call(&request, lookup.caller(&nothing()), &CancellationToken::new())
             .await
         {
-            Err(error) if error.status() == Some(409) => Ok(()),
+            Err(error) if error.meaning() == Meaning::Conflict => Ok(()),
             outcome => outcome.map(|_| ()),
         }
     }
 
-    async fn chat_of_installation(&self, user: &str, installation: &str) -> Result<Option<Chat>, Error> {
+    async fn chat_of_installation(
+        &self,
+        user: &str,
+        installation: &str,
+        lookup: &Lookup,
+    ) -> Result<Option<Chat>, Error> {
         let path = ["v1.0", "users", user, "teamwork", "installedApps", installation, "chat"];
         let url = self.service.url(&path, None);
-        match self.get::<Entry>(Operation::FindChat, url, &nothing()).await {
+        match self.get::<Entry>(Operation::FindChat, url, &nothing(), lookup).await {
             Ok(chat) => Ok(Some(Chat {
                 id: chat.id,
                 installation: installation.to_owned(),
                 web_url: chat.web_url,
             })),
-            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) if error.meaning() == Meaning::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Returns the one entry of a filtered list.
-    async fn only(&self, operation: Operation, url: Url, key: &Key) -> Result<Option<Entry>, Error> {
+    async fn only(&self, operation: Operation, url: Url, key: &Key, lookup: &Lookup) -> Result<Option<Entry>, Error> {
         let odd = |detail| Error::new(operation, Meaning::Protocol, Retry::Later(None)).detail(detail);
         let mut found = None;
         let mut url = url;
         for _ in 0..MOST_PAGES {
-            let page: Page = self.get(operation, url, key).await?;
+            let page: Page = self.get(operation, url, key, lookup).await?;
             for entry in page.value {
                 if found.replace(entry).is_some() {
                     return Err(failure(operation, Meaning::Ambiguous, Retry::Never));
@@ -277,10 +338,16 @@ impl Graph {
         Err(odd("the list has no end"))
     }
 
-    async fn get<T: for<'a> Deserialize<'a>>(&self, operation: Operation, url: Url, key: &Key) -> Result<T, Error> {
+    async fn get<T: for<'a> Deserialize<'a>>(
+        &self,
+        operation: Operation,
+        url: Url,
+        key: &Key,
+        lookup: &Lookup,
+    ) -> Result<T, Error> {
         let request = Request::get(operation, url);
         self.service
-            .call(&request, key, Urgency::Announcement, &CancellationToken::new())
+            .call(&request, lookup.caller(key), &CancellationToken::new())
             .await?
             .json()
     }

@@ -3,59 +3,67 @@
 //! Architecture Invariant: a hint names what to change (a permission, a key of the configuration, a place in Teams); it never
 //! repeats what failed.
 
-use crate::msteams::envelope::Envelope;
+use crate::msteams::envelope::{Envelope, Says};
 use crate::msteams::error::{Meaning, Operation};
+use crate::msteams::permissions::Permission;
 
 /// Returns the remedy for a failed call of Graph or the connector.
 pub(crate) fn hint(operation: Operation, meaning: Meaning, envelope: &Envelope) -> Option<String> {
-    if envelope.is("BotDisabledByAdmin") {
-        return Some("let an administrator allow the app in the Teams admin center, Manage apps".to_owned());
-    }
-    if envelope.is("InvalidBotApiHost") {
-        return Some("the tenant is in another cloud: set `[msapi] cloud` to it, for example \"gcc\"".to_owned());
-    }
-    match (operation, meaning) {
-        (Operation::Post | Operation::Update, Meaning::Credentials) => Some(
+    let text = match (operation, meaning) {
+        _ if envelope.is("BotDisabledByAdmin") => {
+            "let an administrator allow the app in the Teams admin center, Manage apps"
+        }
+        _ if envelope.is("InvalidBotApiHost") => {
+            "the tenant is in another cloud: set `[msapi] cloud` to it, for example \"gcc\""
+        }
+        (Operation::Post | Operation::Update, Meaning::Credentials) => {
             "create an Azure Bot resource for `[msapi] app_id` in the tenant and add the Microsoft Teams channel to it"
-                .to_owned(),
-        ),
+        }
         (_, Meaning::Credentials) => {
-            Some("check that `[msapi] tenant_id` and `[msapi] cloud` belong to the same organisation".to_owned())
+            "check that `[msapi] tenant_id` and `[msapi] cloud` belong to the same organisation"
         }
-        (operation, Meaning::Denied) => permission(operation).map(|permission| {
-            format!("grant the app registration the application permission {permission}, with admin consent")
-        }),
-        (Operation::FindInTeam, Meaning::NotFound) => {
-            Some("check the groupId in the channel link; the team may be deleted".to_owned())
+        (operation, Meaning::Denied) => return denied(operation, envelope),
+        (Operation::FindInTeam, Meaning::NotFound) => "check the groupId in the channel link; the team may be deleted",
+        (Operation::Install | Operation::FindInstallation, Meaning::NotFound) => {
+            "check that the person has signed in to Teams at least once, and that the app is still in the \
+             organisation's app catalog (Teams admin center, Manage apps)"
         }
-        (_, Meaning::AppNotInCatalog) => Some(
+        (_, Meaning::AppNotInCatalog) => {
             "upload app.zip to the organisation's app catalog (Teams admin center, Manage apps), and check `[msapi] \
              teams_app_id`"
-                .to_owned(),
-        ),
-        (_, Meaning::AppNotInTeam) => Some("add the app to the team: Manage team, Apps".to_owned()),
+        }
+        (_, Meaning::AppNotInTeam) => "add the app to the team: Manage team, Apps",
         (Operation::FindApp, Meaning::Ambiguous) => {
-            Some("remove the copies of the app from the organisation's app catalog, but one".to_owned())
+            "remove the copies of the app from the organisation's app catalog, but one"
         }
-        (Operation::FindUser, Meaning::Ambiguous) => {
-            Some("name the user by user id instead of by mail address".to_owned())
-        }
-        (Operation::FindUser, Meaning::NotFound) => Some("check the spelling, or name the user by user id".to_owned()),
-        (_, Meaning::BotNotInstalled) => Some("add the app to the team or chat again".to_owned()),
-        (_, Meaning::Blocked) => Some("only the user can unblock the app, in Teams".to_owned()),
-        _ => None,
-    }
+        (Operation::FindUser, Meaning::Ambiguous) => "name the user by user id instead of by mail address",
+        (Operation::FindUser, Meaning::NotFound) => "check the spelling, or name the user by user id",
+        (_, Meaning::BotNotInstalled) => "add the app to the team or chat again",
+        (_, Meaning::Blocked) => "only the user can unblock the app, in Teams",
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
-/// Returns the least application permission that allows the operation.
-fn permission(operation: Operation) -> Option<&'static str> {
-    match operation {
-        Operation::FindApp => Some("AppCatalog.Read.All"),
-        Operation::FindUser => Some("User.ReadBasic.All"),
-        Operation::FindInstallation | Operation::Install | Operation::Uninstall | Operation::FindChat => {
-            Some("TeamsAppInstallation.ReadWriteSelfForUser.All")
-        }
-        Operation::FindInTeam => Some("TeamsAppInstallation.ReadForTeam.All"),
-        Operation::Prepare | Operation::GraphToken | Operation::BotToken | Operation::Post | Operation::Update => None,
-    }
+/// Tells the many reasons for a 403 of Graph apart: its code is the same for most of them.
+fn denied(operation: Operation, envelope: &Envelope) -> Option<String> {
+    let permission = Permission::of(operation)?;
+    let grant = format!(
+        "grant the app registration the application permission {}, with admin consent",
+        permission.least
+    );
+    Some(match envelope.says {
+        Some(Says::AppPolicy) => "allow the app in the app permission policy that applies to this person: Teams admin \
+                                  center, Teams apps, Permission policies"
+            .to_owned(),
+        Some(Says::NoLicence) => "assign the person a licence that includes Microsoft Teams".to_owned(),
+        Some(Says::NotOurApp) => "upload the app.zip that `configure` made with this `[msapi] app_id`: \
+                                  webApplicationInfo.id in its manifest must be that id"
+            .to_owned(),
+        _ if envelope.is("UnknownError") => format!(
+            "if this concerns one person, check their account, licence and app permission policy in the Teams admin \
+             center; if it concerns everyone, {grant}"
+        ),
+        _ => grant,
+    })
 }

@@ -3,33 +3,32 @@
 //! Architecture Invariant: the only place that builds an HTTP client. Bodies are read up to a bound and never logged; URLs
 //! neither, for they may hold a mail address.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
+use http::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use reqwest::{Client, Method, Proxy, StatusCode};
 use url::Url;
 
 use crate::clock;
-use crate::config::Limits;
+use crate::config::{Limits, Proxies};
+use crate::msteams::answer::{Answer, Expects, is_page, read, request_id, retry_after};
 use crate::msteams::attempts::Attempts;
-use crate::msteams::envelope;
-use crate::msteams::error::{Again, Error, Meaning, Operation, Retry};
+use crate::msteams::error::{Again, Error, Meaning, Operation, Retry, Wait};
 use crate::msteams::happening::{Happening, Observer};
-use crate::msteams::verdict;
+use crate::msteams::{cause, trust, verdict};
 
 /// Sends requests; cheap to clone, and all clones share their connections.
 #[derive(Clone)]
 pub(crate) struct Http {
     client: Client,
+    timeout: Duration,
     attempts: u32,
     first_pause: Duration,
     longest_pause: Duration,
+    proxies: Arc<Proxies>,
     observer: Observer,
 }
 
@@ -41,8 +40,7 @@ pub(crate) struct Request {
     /// The content type and the body.
     pub(crate) body: Option<(&'static str, Bytes)>,
     pub(crate) effect: Effect,
-    /// Whether a success without JSON is none.
-    pub(crate) wants_json: bool,
+    pub(crate) expects: Expects,
 }
 
 /// What sending a request twice does.
@@ -54,29 +52,30 @@ pub(crate) enum Effect {
     CreatesMessage,
 }
 
-/// The body of a success.
-pub(crate) struct Answer {
-    operation: Operation,
-    body: Bytes,
-}
-
-/// Answers of Graph and the connector are a few kilobytes; more is a mistake, and must not fill the memory.
-const LONGEST_BODY: usize = 1024 * 1024;
-
 /// Most of a dead network shows while connecting; a short bound leaves time for the other addresses of a host.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
-/// Nobody means more; a value without a bound could not be added to a point in time.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// An attempt that only asks needs no longer; a message has the whole time, since its fate is unknown afterwards.
+const LONGEST_QUESTION: Duration = Duration::from_secs(10);
 
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Http {
-    pub(crate) fn new(limits: &Limits, observer: Observer) -> Result<Self, Error> {
+    pub(crate) fn new(limits: &Limits, proxies: &Proxies, observer: Observer) -> Result<Self, Error> {
         // An error says that a provider is installed already, which serves as well.
         rustls::crypto::ring::default_provider().install_default().ok();
+        let unprepared = || {
+            Error::new(Operation::Prepare, Meaning::Unreachable, Retry::Never)
+                .detail("there are no usable root certificates, or the proxy settings are wrong")
+                .with_hint(Some("install the package ca-certificates, or set SSL_CERT_FILE"))
+        };
+        let proxies = Arc::new(proxies.clone());
+        let known = Arc::clone(&proxies);
         let client = Client::builder()
+            .tls_backend_preconfigured(trust::config().ok_or_else(unprepared)?)
+            .no_proxy()
+            .proxy(Proxy::custom(move |url| known.of(url).cloned()))
             .user_agent(concat!("teleport-msteams/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .timeout(limits.microsoft_timeout)
@@ -86,17 +85,14 @@ impl Http {
             .http2_keep_alive_interval(Duration::from_secs(15))
             .http2_keep_alive_timeout(Duration::from_secs(10))
             .build()
-            .map_err(|error| {
-                Error::new(Operation::Prepare, Meaning::Unreachable, Retry::Never)
-                    .detail("there are no usable root certificates, or the proxy settings are wrong")
-                    .with_hint(Some("install the package ca-certificates, or set SSL_CERT_FILE"))
-                    .with_source(error)
-            })?;
+            .map_err(|error| unprepared().with_source(error))?;
         Ok(Self {
             client,
+            timeout: limits.microsoft_timeout,
             attempts: limits.microsoft_attempts,
             first_pause: limits.microsoft_first_pause,
             longest_pause: limits.microsoft_longest_pause,
+            proxies,
             observer,
         })
     }
@@ -115,6 +111,14 @@ impl Http {
         self.observer.hear(Happening::Retried(request.operation.endpoint()));
     }
 
+    /// Reports a failure of an attempt that took long: with all its attempts a call may be silent for a minute, and who
+    /// operates the program should not have to wait for that.
+    pub(crate) fn first_sign(&self, error: &Error) {
+        if error.was_slow() && error.again() != Again::No {
+            self.observer.hear(Happening::Failed(error.endpoint(), error));
+        }
+    }
+
     /// Sends the request once.
     pub(crate) async fn exchange(&self, request: &Request, bearer: Option<&str>) -> Result<Answer, Error> {
         let mut builder = self.client.request(request.method.clone(), request.url.clone());
@@ -124,43 +128,74 @@ impl Http {
         if let Some((content_type, body)) = &request.body {
             builder = builder.header(CONTENT_TYPE, *content_type).body(body.clone());
         }
-        let response = builder.send().await.map_err(|error| request.unanswered(error))?;
+        if request.effect == Effect::Idempotent {
+            builder = builder.timeout(self.timeout.min(LONGEST_QUESTION));
+        }
+        let response = builder.send().await.map_err(|error| self.unanswered(request, error))?;
         let status = response.status();
-        let retry_after = retry_after(response.headers(), clock::now());
+        let endpoint = request.operation.endpoint();
+        let retry_after = retry_after(response.headers(), endpoint, clock::now());
         let request_id = request_id(response.headers());
         let is_page = is_page(response.headers());
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let endpoint = request.operation.endpoint();
             self.observer.hear(Happening::Throttled(endpoint, retry_after));
         }
-        let body = read(response).await;
-        if !status.is_success() {
-            // A refusal whose text is lost is still a refusal.
+        let (operation, body) = (request.operation, read(response).await);
+        let outcome = if status.is_success() {
+            Answer::check(operation, request.expects, status.as_u16(), is_page, body)
+        } else {
+            // A refusal whose text is lost is not known to be Microsoft's.
             let body = body.unwrap_or_default();
-            let error = verdict::judge(request.operation, status.as_u16(), retry_after, &body);
-            return Err(error.with_request_id(request_id));
+            Err(verdict::judge(operation, status.as_u16(), retry_after, &body))
+        };
+        outcome.map_err(|error| self.explained(request, error).with_request_id(request_id))
+    }
+
+    /// Judges an exchange that brought no answer.
+    fn unanswered(&self, request: &Request, error: reqwest::Error) -> Error {
+        // A request that found no connection, or could not be written, was not sent. Any other may have arrived.
+        let unsent = error.is_connect() || error.is_builder();
+        let unknown = request.effect == Effect::CreatesMessage && !unsent;
+        let (retry, again) = if unknown {
+            (Retry::FateUnknown, Again::No)
+        } else {
+            (Retry::Later(None), Again::Yes)
+        };
+        let host = request.url.host_str().unwrap_or_default();
+        let proxy = self.proxies.shown(&request.url);
+        let cause = cause::of(&error, host, proxy.as_deref());
+        let waited_for = match (error.is_timeout(), error.is_connect()) {
+            (true, true) => Some(Wait::Connection),
+            (true, false) => Some(Wait::Answer),
+            (false, _) => None,
+        };
+        let unanswered = Error::new(request.operation, Meaning::Unreachable, retry)
+            .detail(cause.detail)
+            .with_again(again)
+            .with_hint(Some(cause.hint))
+            .with_wait(waited_for);
+        if cause.is_known {
+            unanswered
+        } else {
+            unanswered.with_source(error)
         }
-        if is_page {
-            return Err(request.nonsense().with_answer(status.as_u16(), None));
+    }
+
+    /// Says where to look when something on the path answered.
+    fn explained(&self, request: &Request, error: Error) -> Error {
+        if error.meaning() != Meaning::Protocol || error.has_hint() {
+            return error;
         }
-        match body {
-            Ok(body) if request.wants_json && serde_json::from_slice::<IgnoredAny>(&body).is_err() => {
-                Err(request.nonsense().with_answer(status.as_u16(), None))
-            }
-            Ok(body) => Ok(Answer {
-                operation: request.operation,
-                body,
-            }),
-            Err(_) if !request.wants_json => Ok(Answer {
-                operation: request.operation,
-                body: Bytes::new(),
-            }),
-            Err(Some(error)) => Err(request.nonsense().with_source(error)),
-            Err(None) => Err(request
-                .nonsense()
-                .detail("the answer is too long")
-                .with_again(Again::No)),
-        }
+        let host = request.url.host_str().unwrap_or_default();
+        let hint = match (error.status(), self.proxies.shown(&request.url)) {
+            (Some(407), _) => cause::PROXY_LOGIN.to_owned(),
+            (_, Some(proxy)) => format!("let the proxy {proxy} pass requests to {host} unchanged"),
+            (_, None) => format!(
+                "check which proxy, firewall or gateway is on the path to {host}, and let it pass these requests \
+                 unchanged"
+            ),
+        };
+        error.with_hint(Some(hint))
     }
 }
 
@@ -172,89 +207,9 @@ impl Request {
             url,
             body: None,
             effect: Effect::Idempotent,
-            wants_json: true,
+            expects: Expects::Object,
         }
     }
-
-    /// Judges an exchange that brought no answer.
-    fn unanswered(&self, error: reqwest::Error) -> Error {
-        let detail = match (error.is_connect(), error.is_timeout()) {
-            (true, true) => "no connection in time",
-            (true, false) => "no connection",
-            (false, true) => "no answer in time",
-            (false, false) => "the connection broke",
-        };
-        // A request that found no connection was not sent. Any other may have arrived.
-        let unknown = self.effect == Effect::CreatesMessage && !error.is_connect();
-        let (retry, again) = if unknown {
-            (Retry::FateUnknown, Again::No)
-        } else {
-            (Retry::Later(None), Again::Yes)
-        };
-        let host = self.url.host_str().unwrap_or_default();
-        Error::new(self.operation, Meaning::Unreachable, retry)
-            .detail(detail)
-            .with_again(again)
-            .with_hint(Some(format!(
-                "check that {host} can be reached: name service, firewall, HTTPS_PROXY and NO_PROXY"
-            )))
-            .with_source(error)
-    }
-
-    /// Judges a success whose body is not what it should be.
-    fn nonsense(&self) -> Error {
-        Error::new(self.operation, Meaning::Protocol, Retry::Later(None))
-            .detail("the answer is not whole, or not JSON")
-            .with_hint(Some("a proxy on the way may answer in Microsoft's place"))
-            .with_again(Again::Yes)
-    }
-}
-
-impl Answer {
-    /// Reads the body; what is missing in it is for the type to say.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        // The parser's own message may quote the body, so it is left out.
-        serde_json::from_slice(&self.body).map_err(|_| {
-            Error::new(self.operation, Meaning::Protocol, Retry::Later(None))
-                .detail("the answer lacks what it should hold")
-        })
-    }
-}
-
-/// Reads a body to its end; without a cause, it was too long.
-async fn read(mut response: Response) -> Result<Bytes, Option<reqwest::Error>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Some)? {
-        if body.len() + chunk.len() > LONGEST_BODY {
-            return Err(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Bytes::from(body))
-}
-
-/// Reads `Retry-After`: seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
-    }
-    let date = DateTimeParser::new().parse_timestamp(value).ok()?;
-    let pause = Duration::try_from(date.duration_since(now)).unwrap_or_default();
-    Some(pause.min(LONGEST_RETRY_AFTER))
-}
-
-/// Tells whether the answer is a page for people. Microsoft's services send none, so something on the way answered in
-/// their place, and nothing was done.
-fn is_page(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|content_type| content_type.to_ascii_lowercase().starts_with("text/html"))
-}
-
-/// Returns the id under which Microsoft's support finds the request.
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get("request-id").or_else(|| headers.get("x-ms-request-id"))?;
-    envelope::word(id.to_str().ok()?)
 }
 
 #[cfg(test)]
@@ -264,23 +219,6 @@ mod tests {
 
     use super::*;
 
-    fn check(value: &str, expected: Option<u64>) {
-        let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
-        let now = "1994-11-06T08:49:00Z".parse().unwrap();
-        assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{value}");
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        check("7", Some(7));
-        check(" 0 ", Some(0));
-        check("Sun, 06 Nov 1994 08:49:37 GMT", Some(37));
-        check("Sun, 06 Nov 1994 08:48:37 GMT", Some(0));
-        check("18446744073709551615", Some(24 * 60 * 60));
-        check("soon", None);
-        check("-1", None);
-    }
-
     /// Posts a message to a server that does so with the connection, and says what that means.
     async fn post_to(serve: impl AsyncFnOnce(TcpListener)) -> Error {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -289,13 +227,14 @@ mod tests {
             method: Method::POST,
             body: Some((JSON, Bytes::from("{}"))),
             effect: Effect::CreatesMessage,
+            expects: Expects::Message,
             ..Request::get(Operation::Post, url.parse().unwrap())
         };
         let limits = Limits {
             microsoft_timeout: Duration::from_millis(200),
             ..Limits::default()
         };
-        let http = Http::new(&limits, Observer::nobody()).unwrap();
+        let http = Http::new(&limits, &Proxies::default(), Observer::nobody()).unwrap();
         let (outcome, ()) = tokio::join!(http.exchange(&request, None), serve(listener));
         outcome.err().unwrap()
     }
@@ -318,8 +257,39 @@ mod tests {
         });
         let hanging = hanging.await;
         assert_eq!(fate(&hanging), (Retry::FateUnknown, Again::No), "{hanging:?}");
-        assert_eq!(hanging.to_string(), "could not post the card: no answer in time");
+        let expected = "could not post the card: no answer from 127.0.0.1 in time";
+        assert_eq!(hanging.to_string(), expected);
         assert!(hanging.hint().unwrap().contains("127.0.0.1"));
         assert!(!format!("{hanging:?}").contains("alice"));
+    }
+
+    #[tokio::test]
+    async fn a_host_that_cannot_be_reached_is_named_with_the_reason() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = format!("http://{}/", listener.local_addr().unwrap());
+        drop(listener);
+        let http = Http::new(&Limits::default(), &Proxies::default(), Observer::nobody()).unwrap();
+        for (url, expected) in [
+            (closed.as_str(), "127.0.0.1 refuses the connection"),
+            (
+                "http://no-such-host.invalid/",
+                "the name of no-such-host.invalid cannot be resolved",
+            ),
+        ] {
+            let request = Request::get(Operation::FindUser, url.parse().unwrap());
+            let error = http.exchange(&request, None).await.err().unwrap();
+            assert_eq!(error.to_string(), format!("could not find the user: {expected}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_has_not_arrived() {
+        let request = Request {
+            effect: Effect::CreatesMessage,
+            ..Request::get(Operation::Post, "http://127.0.0.1:1/".parse().unwrap())
+        };
+        let http = Http::new(&Limits::default(), &Proxies::default(), Observer::nobody()).unwrap();
+        let error = http.exchange(&request, Some("two\r\nlines")).await.err().unwrap();
+        assert_eq!(error.retry(), Retry::Later(None));
     }
 }

@@ -10,8 +10,10 @@
 
 mod aadsts;
 mod activity;
+mod answer;
 mod attempts;
 mod bot;
+mod cause;
 mod envelope;
 mod error;
 mod graph;
@@ -23,19 +25,24 @@ mod pace;
 mod pacing;
 mod package;
 mod paths;
+mod permissions;
+mod refusal;
+mod refusals;
 mod resolver;
 mod send_log;
 mod service;
 mod single_flight;
 mod teams;
 mod token;
+mod trust;
 mod verdict;
 
 pub use activity::Activity;
 pub use error::{Error, Meaning, Retry};
-pub use graph::CatalogApp;
+pub use graph::{CatalogApp, Lookup};
 pub use happening::{Endpoint, Happening, Observer};
 pub use line::Urgency;
 pub use package::Package;
+pub use permissions::{PERMISSIONS, Permission};
 pub use resolver::{Conversation, ConversationKind, Place};
 pub use teams::Teams;

@@ -14,8 +14,8 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::msteams::line::{Ticket, Urgency};
-use crate::msteams::pace::{Key, Next, Pace, PaceLimits};
+use crate::msteams::line::{Caller, Key, Ticket};
+use crate::msteams::pace::{Next, Pace, PaceLimits};
 
 /// The door through which every request of a service goes; cheap to clone.
 #[derive(Clone)]
@@ -39,6 +39,9 @@ struct State {
 pub(crate) struct Permit {
     shared: Arc<Shared>,
     key: Key,
+    is_silent: bool,
+    /// It was given in spite of a pause, to find out whether that is over.
+    is_probe: bool,
 }
 
 /// A place in a line that is given up when it is dropped.
@@ -62,7 +65,8 @@ impl Pacer {
     }
 
     /// Waits for a turn; the error tells for how long Microsoft wants nothing from us there.
-    pub(crate) async fn enter(&self, key: &Key, urgency: Urgency) -> Result<Permit, Duration> {
+    pub(crate) async fn enter(&self, caller: Caller<'_>) -> Result<Permit, Duration> {
+        let key = caller.key;
         loop {
             let now = Instant::now();
             let (place, mut bell) = {
@@ -72,9 +76,15 @@ impl Pacer {
                     .paused_until(key)
                     .map(|until| until.saturating_duration_since(now));
                 if let Some(pause) = pause.filter(|pause| *pause > self.0.patience) {
-                    return Err(pause);
+                    let is_probe = state.pace.probe(now, key);
+                    drop(state);
+                    return if is_probe {
+                        Ok(Permit::new(&self.0, key.clone(), true))
+                    } else {
+                        Err(pause)
+                    };
                 }
-                self.0.join(&mut state, now, key, urgency)
+                self.0.join(&mut state, now, caller)
             };
             let turn = self.wait(&mut bell).await;
             drop(place);
@@ -141,15 +151,14 @@ impl Shared {
         &'a self,
         state: &mut State,
         now: Instant,
-        key: &'a Key,
-        urgency: Urgency,
+        caller: Caller<'a>,
     ) -> (Place<'a>, oneshot::Receiver<Permit>) {
-        let ticket = state.pace.join(now, key, urgency);
+        let ticket = state.pace.join(now, caller);
         let (sender, bell) = oneshot::channel();
         state.bells.insert(ticket, sender);
         let place = Place {
             shared: self,
-            key,
+            key: caller.key,
             ticket,
         };
         (place, bell)
@@ -163,10 +172,7 @@ impl Shared {
             loop {
                 match state.pace.next(Instant::now()) {
                     Next::Go(ticket, key) => {
-                        let permit = Permit {
-                            shared: self.clone(),
-                            key,
-                        };
+                        let permit = Permit::new(self, key, false);
                         turns.push((state.bells.remove(&ticket), permit));
                     }
                     Next::At(at) => break Some(at),
@@ -184,9 +190,38 @@ impl Shared {
     }
 }
 
+impl Permit {
+    fn new(shared: &Arc<Shared>, key: Key, is_probe: bool) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            key,
+            is_silent: false,
+            is_probe,
+        }
+    }
+
+    /// Takes that there was no answer for a while: others need not wait for this one.
+    pub(crate) fn fall_silent(&mut self) {
+        if !self.is_silent {
+            self.is_silent = self.shared.lock().pace.fall_silent();
+            self.shared.changed.notify_one();
+        }
+    }
+
+    /// Takes that the service serves again: if the permit was a probe, the pause is over.
+    pub(crate) fn answered(&self) {
+        if self.is_probe {
+            self.shared.lock().pace.resume(Instant::now(), &self.key);
+            self.shared.changed.notify_one();
+        }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.shared.lock().pace.done(Instant::now(), &self.key);
+        let mut state = self.shared.lock();
+        state.pace.done(Instant::now(), &self.key, self.is_silent);
+        drop(state);
         self.shared.changed.notify_one();
     }
 }
@@ -211,6 +246,7 @@ mod tests {
 
     use super::*;
     use crate::msteams::bot;
+    use crate::msteams::line::Urgency;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -223,7 +259,10 @@ mod tests {
         let pacer = Pacer::new(bot::pace(), PATIENCE);
         let start = Instant::now();
         let send = async |number: usize| {
-            let permit = pacer.enter(&key(number % 300), Urgency::Announcement).await.unwrap();
+            let permit = pacer
+                .enter(Caller::new(&key(number % 300), Urgency::Announcement))
+                .await
+                .unwrap();
             sleep(Duration::from_millis(120)).await;
             drop(permit);
         };
@@ -235,15 +274,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_gives_up_while_waiting_leaves_no_trace() {
         let pacer = Pacer::new(bot::pace(), PATIENCE);
-        let first = pacer.enter(&key(0), Urgency::Review).await.unwrap();
-        let second = pacer.enter(&key(0), Urgency::Review).await.unwrap();
+        let first = pacer.enter(Caller::new(&key(0), Urgency::Review)).await.unwrap();
+        let second = pacer.enter(Caller::new(&key(0), Urgency::Review)).await.unwrap();
         let brief = Duration::from_millis(50);
         for _ in 0..3 {
-            assert!(timeout(brief, pacer.enter(&key(0), Urgency::Resolution)).await.is_err());
+            assert!(
+                timeout(brief, pacer.enter(Caller::new(&key(0), Urgency::Resolution)))
+                    .await
+                    .is_err()
+            );
         }
         assert!(pacer.0.lock().bells.is_empty());
         drop((first, second));
-        assert!(timeout(brief, pacer.enter(&key(0), Urgency::Review)).await.is_ok());
+        assert!(
+            timeout(brief, pacer.enter(Caller::new(&key(0), Urgency::Review)))
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -251,8 +298,11 @@ mod tests {
         let pacer = Pacer::new(bot::pace(), PATIENCE);
         pacer.pause(&key(0), Duration::from_secs(5));
         let (name, other) = (key(0), key(0));
-        let first = timeout(Duration::from_secs(1), pacer.enter(&name, Urgency::Review));
-        let second = timeout(Duration::from_secs(6), pacer.enter(&other, Urgency::Review));
+        let first = timeout(Duration::from_secs(1), pacer.enter(Caller::new(&name, Urgency::Review)));
+        let second = timeout(
+            Duration::from_secs(6),
+            pacer.enter(Caller::new(&other, Urgency::Review)),
+        );
         let (first, second) = tokio::join!(first, second);
         assert!(first.is_err());
         assert!(second.is_ok());
@@ -263,17 +313,20 @@ mod tests {
         let pacer = Pacer::new(bot::pace(), PATIENCE);
         let name = key(0);
         let permits = [
-            pacer.enter(&name, Urgency::Review).await.unwrap(),
-            pacer.enter(&name, Urgency::Review).await.unwrap(),
+            pacer.enter(Caller::new(&name, Urgency::Review)).await.unwrap(),
+            pacer.enter(Caller::new(&name, Urgency::Review)).await.unwrap(),
         ];
         let pause = Duration::from_secs(100);
-        let waiting = pacer.enter(&name, Urgency::Review);
+        let waiting = pacer.enter(Caller::new(&name, Urgency::Review));
         let (outcome, ()) = tokio::join!(waiting, async { pacer.pause(&name, pause) });
         assert_eq!(outcome.err(), Some(pause));
-        assert_eq!(pacer.enter(&name, Urgency::Resolution).await.err(), Some(pause));
-        assert!(pacer.enter(&key(1), Urgency::Review).await.is_ok());
+        assert_eq!(
+            pacer.enter(Caller::new(&name, Urgency::Resolution)).await.err(),
+            Some(pause)
+        );
+        assert!(pacer.enter(Caller::new(&key(1), Urgency::Review)).await.is_ok());
         drop(permits);
         sleep(pause).await;
-        assert!(pacer.enter(&name, Urgency::Review).await.is_ok());
+        assert!(pacer.enter(Caller::new(&name, Urgency::Review)).await.is_ok());
     }
 }

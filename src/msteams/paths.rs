@@ -14,7 +14,15 @@ pub(crate) fn join(base: &Url, segments: &[&str], query: Option<&str>) -> Url {
     let mut path = base.path().trim_end_matches('/').to_owned();
     for segment in segments {
         path.push('/');
-        path.extend(utf8_percent_encode(segment, RESERVED));
+        match *segment {
+            // Even encoded once, dots would be taken for steps within the path. No id looks like this; what comes of
+            // one is that it does not exist.
+            "." => path.push_str("%252E"),
+            ".." => path.push_str("%252E%252E"),
+            // Nothing would be no segment.
+            "" => path.push_str("%20"),
+            segment => path.extend(utf8_percent_encode(segment, RESERVED)),
+        }
     }
     url.set_path(&path);
     url.set_query(query);
@@ -47,6 +55,16 @@ mod tests {
             "https://h/a",
             &["19:a_b@thread.tacv2;messageid=1", "o'brien/..#?%"],
             "https://h/a/19%3Aa_b%40thread.tacv2%3Bmessageid%3D1/o%27brien%2F..%23%3F%25?$top=1",
+        );
+        check(
+            "https://h/a",
+            &["x", ".", "..", "", "y"],
+            "https://h/a/x/%252E/%252E%252E/%20/y?$top=1",
+        );
+        check(
+            "https://h/a",
+            &["%2e%2e", "%2E."],
+            "https://h/a/%252e%252e/%252E.?$top=1",
         );
     }
 }

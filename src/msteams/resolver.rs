@@ -1,14 +1,18 @@
 //! From an address to the conversation in which it is told.
 //!
-//! Architecture Invariant: remembers only what was found, never that something was missing; what is remembered is right
-//! until a send proves otherwise, and then it is forgotten.
+//! Architecture Invariant: what is remembered is right until a send proves otherwise, and then it is forgotten. That
+//! something is missing is remembered for a moment only.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::domain::recipients::Address;
-use crate::msteams::error::Error;
-use crate::msteams::graph::{CatalogApp, Graph};
+use crate::msteams::error::{Error, Meaning, Operation};
+use crate::msteams::graph::{CatalogApp, Graph, Lookup};
+use crate::msteams::refusals::Refusals;
 use crate::msteams::single_flight::SingleFlight;
 
 /// Where to post.
@@ -49,15 +53,24 @@ pub(crate) struct Resolver {
     graph: Graph,
     teams_app_id: String,
     app: SingleFlight<CatalogApp>,
+    /// When the catalog was found to have the app that we know, although something spoke against it.
+    app_confirmed: Mutex<Option<Instant>>,
+    refusals: Refusals,
     known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
 }
 
+/// A person for whom the app cannot be installed is no reason to ask the catalog with every try.
+const APP_CONFIRMED_FOR: Duration = Duration::from_secs(30);
+
 impl Resolver {
-    pub(crate) fn new(graph: Graph, teams_app_id: &str) -> Self {
+    /// `refusal_holds` is how long an unknown address is not asked for again.
+    pub(crate) fn new(graph: Graph, teams_app_id: &str, refusal_holds: Duration) -> Self {
         Self {
             graph,
             teams_app_id: teams_app_id.to_owned(),
             app: SingleFlight::new(),
+            app_confirmed: Mutex::new(None),
+            refusals: Refusals::new(refusal_holds),
             known: Mutex::new(HashMap::new()),
         }
     }
@@ -67,53 +80,96 @@ impl Resolver {
     }
 
     /// Finds our app, once.
-    pub(crate) async fn app(&self) -> Result<CatalogApp, Error> {
+    pub(crate) async fn app(&self, lookup: &Lookup) -> Result<CatalogApp, Error> {
         self.app
-            .get(|_| true, Box::pin(self.graph.app(&self.teams_app_id)))
+            .get(|_| true, Box::pin(self.graph.app(&self.teams_app_id, lookup)))
             .await
     }
 
-    pub(crate) async fn resolve(&self, address: &Address) -> Result<Conversation, Error> {
+    pub(crate) async fn resolve(&self, address: &Address, lookup: &Lookup) -> Result<Conversation, Error> {
         let entry = self.entry(address);
         if let Some(conversation) = entry.held() {
             return Ok(conversation);
         }
-        // In a box, so that a caller who waits, or who finds the answer there, stays small.
-        let outcome = entry.get(|_| true, Box::pin(self.look_up(address))).await;
-        if outcome.is_err() {
+        let outcome = match self.refusals.of(address) {
+            Some(error) => Err(error),
+            // Whoever is in a hurry must not wait for the one who is not.
+            None if lookup.is_background() => Box::pin(self.look_up(address, lookup))
+                .await
+                .inspect(|conversation| entry.offer(conversation.clone())),
+            // In a box, so that a caller who waits, or who finds the answer there, stays small.
+            None => entry.get(|_| true, Box::pin(self.look_up(address, lookup))).await,
+        };
+        if let Err(error) = &outcome {
+            self.refusals.remember(address, error);
             self.drop_unused(address, &entry);
         }
         outcome.map_err(|error| error.about(address))
     }
 
+    /// Forgets which addresses were unknown: somebody says that things have changed.
+    pub(crate) fn forget_refusals(&self) {
+        self.refusals.forget_all();
+    }
+
     /// Forgets a conversation, and our app with it: a conversation that lost the app may be a sign of a new copy of it.
     pub(crate) fn forget(&self, address: &Address) {
         self.app.forget_if(|_| true);
+        self.refusals.forget(address);
         self.lock().remove(address);
     }
 
-    async fn look_up(&self, address: &Address) -> Result<Conversation, Error> {
-        let app = self.app().await?;
-        let user = self.user(address).await?;
-        Ok(self.place(address, user.as_deref(), &app).await?.conversation)
+    async fn look_up(&self, address: &Address, lookup: &Lookup) -> Result<Conversation, Error> {
+        let app = self.app(lookup).await?;
+        let user = self.user(address, lookup).await?;
+        let place = match self.place(address, user.as_deref(), &app, lookup).await {
+            Err(error) if may_be_of_an_old_app(&error) => match self.newer_app(&app, lookup).await? {
+                Some(app) => self.place(address, user.as_deref(), &app, lookup).await,
+                None => Err(error),
+            },
+            place => place,
+        };
+        Ok(place?.conversation)
+    }
+
+    /// Finds the app anew if the catalog has another copy than the one we know: its id changes when it is deleted and
+    /// uploaded again.
+    async fn newer_app(&self, known: &CatalogApp, lookup: &Lookup) -> Result<Option<CatalogApp>, Error> {
+        let confirmed = *self.app_confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        if confirmed.is_some_and(|at| at.elapsed() < APP_CONFIRMED_FOR) {
+            return Ok(None);
+        }
+        self.app.forget_if(|held| held == known);
+        let app = self.app(lookup).await?;
+        if app == *known {
+            *self.app_confirmed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            return Ok(None);
+        }
+        Ok(Some(app))
     }
 
     /// Finds the id of the user at an address; a channel has none.
-    pub(crate) async fn user(&self, address: &Address) -> Result<Option<String>, Error> {
+    pub(crate) async fn user(&self, address: &Address, lookup: &Lookup) -> Result<Option<String>, Error> {
         if address.channel().is_some() {
             Ok(None)
         } else if address.is_email() {
-            self.graph.user_by_mail(address.as_str()).await.map(Some)
+            self.graph.user_by_mail(address.as_str(), lookup).await.map(Some)
         } else {
-            self.graph.user(address.as_str()).await.map(Some)
+            self.graph.user(address.as_str(), lookup).await.map(Some)
         }
     }
 
     /// Finds where an address is told; installs the app for a user who does not have it.
-    pub(crate) async fn place(&self, address: &Address, user: Option<&str>, app: &CatalogApp) -> Result<Place, Error> {
+    pub(crate) async fn place(
+        &self,
+        address: &Address,
+        user: Option<&str>,
+        app: &CatalogApp,
+        lookup: &Lookup,
+    ) -> Result<Place, Error> {
         if let Some(channel) = address.channel() {
             return Ok(Place {
-                installation: self.graph.installation_in_team(&channel.team, app).await?,
+                installation: self.graph.installation_in_team(&channel.team, app, lookup).await?,
                 conversation: Conversation {
                     id: channel.thread.clone(),
                     kind: ConversationKind::Channel,
@@ -121,7 +177,7 @@ impl Resolver {
                 web_url: Some(address.as_str().to_owned()),
             });
         }
-        let chat = self.graph.chat(user.unwrap_or(address.as_str()), app).await?;
+        let chat = self.graph.chat(user.unwrap_or(address.as_str()), app, lookup).await?;
         Ok(Place {
             installation: chat.installation,
             conversation: Conversation {
@@ -154,5 +210,16 @@ impl Resolver {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Address, Arc<SingleFlight<Conversation>>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells whether a failure is what an app brings that the catalog no longer has under the id that we know.
+fn may_be_of_an_old_app(error: &Error) -> bool {
+    match error.operation() {
+        Operation::Install | Operation::FindInstallation => {
+            matches!(error.meaning(), Meaning::NotFound | Meaning::Rejected)
+        }
+        Operation::FindInTeam => error.meaning() == Meaning::AppNotInTeam,
+        _ => false,
     }
 }

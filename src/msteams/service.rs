@@ -2,18 +2,21 @@
 //!
 //! Architecture Invariant: a token goes to the service it is for and nowhere else; every attempt waits for its own turn.
 
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::config::Limits;
+use crate::msteams::answer::Answer;
 use crate::msteams::error::{Error, Meaning, Retry};
-use crate::msteams::http::{Answer, Http, Request};
-use crate::msteams::line::Urgency;
-use crate::msteams::pace::{Key, PaceLimits};
+use crate::msteams::happening::Endpoint;
+use crate::msteams::http::{Http, Request};
+use crate::msteams::line::Caller;
+use crate::msteams::pace::PaceLimits;
 use crate::msteams::pacing::Pacer;
 use crate::msteams::paths::join;
 use crate::msteams::token::Token;
@@ -33,6 +36,9 @@ pub(crate) struct Service {
 
 /// While even new tokens are refused, asking for more of them with every send would only be a burden.
 const SHUT_FOR: Duration = Duration::from_secs(30);
+
+/// Most answers take a few hundred milliseconds. What takes longer does not hold up others.
+const SILENT_AFTER: Duration = Duration::from_secs(2);
 
 impl Service {
     pub(crate) fn new(http: &Http, base: &Url, token: Token, pace: PaceLimits, limits: &Limits) -> Self {
@@ -67,38 +73,36 @@ impl Service {
 
     /// Sends a request until it succeeds, is refused, or the attempts are used up.
     ///
-    /// `key` is what the service's limits are counted by, beside the limit on everything. Once `stop` is cancelled nothing
-    /// more is begun; an exchange that has begun is finished.
+    /// Once `stop` is cancelled nothing more is begun; an exchange that has begun is finished.
     pub(crate) async fn call(
         &self,
         request: &Request,
-        key: &Key,
-        urgency: Urgency,
+        caller: Caller<'_>,
         stop: &CancellationToken,
     ) -> Result<Answer, Error> {
-        let outcome = self.tries(request, key, urgency, stop).await;
+        let outcome = self.tries(request, caller, stop).await;
         self.http.observer().outcome(request.operation.endpoint(), outcome)
     }
 
-    async fn tries(
-        &self,
-        request: &Request,
-        key: &Key,
-        urgency: Urgency,
-        stop: &CancellationToken,
-    ) -> Result<Answer, Error> {
+    async fn tries(&self, request: &Request, caller: Caller<'_>, stop: &CancellationToken) -> Result<Answer, Error> {
+        let key = caller.key;
         let mut attempts = self.http.attempts();
         let mut refused = false;
         loop {
-            let error = match self.attempt(request, key, urgency, stop, &mut refused).await {
+            let error = match self.attempt(request, caller, stop, &mut refused).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
+            if error.endpoint() == Endpoint::Login {
+                // The login service has had its own attempts.
+                return Err(error);
+            }
             let throttled = error.meaning() == Meaning::Throttled;
             if error.is_timeout() && !key.is_empty() {
                 // Nobody else should wait as long for a conversation that does not answer.
                 self.pacer.pause(key, self.hanging);
             }
+            self.http.first_sign(&error);
             let pause = attempts.after(error);
             if throttled && let Some(pause) = asked_pause(&pause) {
                 // The others who want to send there need not find out for themselves.
@@ -116,8 +120,7 @@ impl Service {
     async fn attempt(
         &self,
         request: &Request,
-        key: &Key,
-        urgency: Urgency,
+        caller: Caller<'_>,
         stop: &CancellationToken,
         refused: &mut bool,
     ) -> Result<Answer, Error> {
@@ -125,16 +128,29 @@ impl Service {
             let turn = async {
                 // A turn must not be held while the login service is asked; after the turn there is a token at hand.
                 self.token.get().await?;
-                let turn = self.pacer.enter(key, urgency).await;
+                let turn = self.pacer.enter(caller).await;
                 turn.map_err(|pause| paused(request, pause))
             };
-            let permit = tokio::select! {
+            let mut permit = tokio::select! {
                 () = stop.cancelled() => return Err(stopped(request)),
                 permit = turn => permit?,
             };
             let token = self.token.get().await?;
             // In a box, so that the many who wait for their turn stay small.
-            let outcome = Box::pin(self.http.exchange(request, Some(token.expose()))).await;
+            let mut exchange = pin!(Box::pin(self.http.exchange(request, Some(token.expose()))));
+            let outcome = if let Ok(outcome) = timeout(SILENT_AFTER, &mut exchange).await {
+                outcome
+            } else {
+                permit.fall_silent();
+                exchange.await
+            };
+            let meaning = outcome.as_ref().err().map(Error::meaning);
+            if !matches!(
+                meaning,
+                Some(Meaning::Throttled | Meaning::Unreachable | Meaning::Protocol)
+            ) {
+                permit.answered();
+            }
             drop(permit);
             let unauthorized = matches!(&outcome, Err(error) if error.status() == Some(401));
             if !unauthorized || !self.renews(*refused) {

@@ -42,6 +42,11 @@ impl<T: Clone> SingleFlight<T> {
         self.lock().clone()
     }
 
+    /// Keeps a value that was fetched elsewhere, unless there is one.
+    pub(crate) fn offer(&self, value: T) {
+        self.lock().get_or_insert(value);
+    }
+
     /// Drops the value if it is one that `unwanted` describes.
     pub(crate) fn forget_if(&self, unwanted: impl FnOnce(&T) -> bool) {
         self.lock().take_if(|value| unwanted(value));

@@ -7,7 +7,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,14 +14,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 use url::{Url, form_urlencoded};
 
 use crate::backoff::Backoff;
 use crate::config::MicrosoftSettings;
-use crate::msteams::error::{Error, Meaning, Operation};
+use crate::msteams::answer::{Answer, Expects};
+use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::happening::{Endpoint, Happening};
 use crate::msteams::http::{Effect, FORM, Http, Request};
 use crate::msteams::paths::join;
@@ -41,15 +41,11 @@ pub(crate) struct Token {
     client: Arc<ClientSecret>,
     scope: String,
     issued: SingleFlight<Issued>,
-    /// The last attempt to get a token failed.
-    failing: AtomicBool,
 }
 
 /// The secret that all tokens are asked for with. It may be replaced.
 pub(crate) struct ClientSecret {
     value: watch::Sender<Secret>,
-    /// Told when a token was had again after failures.
-    recovered: Notify,
 }
 
 /// A token, and when it is no longer fit for use.
@@ -79,6 +75,10 @@ const EARLY: Duration = Duration::from_mins(5);
 /// Longer lives than a day are not given out, and not believed.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
+/// A token that says it is over already serves for this long all the same, or until a service refuses it: whatever the
+/// login service says, it is not asked more often.
+const SHORTEST_LIFE: Duration = Duration::from_secs(10);
+
 /// After a refusal a new secret helps, which is tried at once, or a change of the app's registration, which takes minutes to
 /// be known everywhere.
 const AFTER_REFUSAL: Duration = Duration::from_mins(1);
@@ -91,18 +91,12 @@ impl ClientSecret {
     pub(crate) fn new(secret: Secret) -> Self {
         Self {
             value: watch::Sender::new(secret),
-            recovered: Notify::new(),
         }
     }
 
     /// Puts another secret in force; whoever keeps a token asks for a new one at once.
     pub(crate) fn replace(&self, secret: Secret) {
         self.value.send_replace(secret);
-    }
-
-    /// Waits until a token was had again after failures.
-    pub(crate) async fn recovered(&self) {
-        self.recovered.notified().await;
     }
 
     fn current(&self) -> Secret {
@@ -134,7 +128,6 @@ impl Token {
             client: Arc::clone(client),
             scope: scope.clone(),
             issued: SingleFlight::new(),
-            failing: AtomicBool::new(false),
         }
     }
 
@@ -185,7 +178,7 @@ impl Token {
                 Ok(issued) => {
                     failures.reset();
                     refusals.reset();
-                    issued.renew_at
+                    issued.renew_at.max(Instant::now() + SHORTEST_LIFE)
                 }
                 Err(error) => {
                     debug!(error = %error, "Could not renew a token");
@@ -210,9 +203,6 @@ impl Token {
             service: self.service,
             given,
         });
-        if self.failing.swap(!given, Ordering::Relaxed) && given {
-            self.client.recovered.notify_one();
-        }
         observer.outcome(Endpoint::Login, outcome)
     }
 
@@ -223,12 +213,31 @@ impl Token {
         loop {
             let asked = Instant::now();
             let outcome = self.http.exchange(&request, None).await;
-            match outcome.and_then(|answer| answer.json::<Grant>()) {
+            match outcome.and_then(|answer| self.grant(&answer)) {
                 Ok(grant) => return Ok(Issued::new(&grant, secret, asked)),
-                Err(error) => sleep(attempts.after(error)?).await,
+                Err(error) => {
+                    self.http.first_sign(&error);
+                    sleep(attempts.after(error)?).await;
+                }
             }
             self.http.again(&request);
         }
+    }
+
+    /// Reads the token, which must be fit for a header.
+    fn grant(&self, answer: &Answer) -> Result<Grant, Error> {
+        let host = self.url.host_str().unwrap_or_default();
+        let hint = format!("check what answers at {host}: a proxy or a gateway may change answers on the path");
+        let grant = answer
+            .json::<Grant>()
+            .map_err(|error| error.with_hint(Some(hint.clone())))?;
+        let fits = |byte: u8| byte.is_ascii_graphic();
+        if grant.access_token.is_empty() || !grant.access_token.bytes().all(fits) {
+            let error = Error::new(self.operation, Meaning::Protocol, Retry::Later(None));
+            let detail = "the login service answered with something that is not a token";
+            return Err(error.detail(detail).with_hint(Some(hint)));
+        }
+        Ok(grant)
     }
 
     fn request(&self, secret: &Secret) -> Request {
@@ -244,7 +253,7 @@ impl Token {
             url: self.url.clone(),
             body: Some((FORM, Bytes::from(form))),
             effect: Effect::Idempotent,
-            wants_json: true,
+            expects: Expects::Object,
         }
     }
 }
@@ -257,7 +266,7 @@ impl Issued {
             value: Arc::new(Secret::new(&grant.access_token)),
             secret: Arc::new(secret),
             renew_at: asked + life - EARLY.min(life / 2),
-            ends_at: asked + life - SAFETY.min(life / 4),
+            ends_at: asked + (life - SAFETY.min(life / 4)).max(SHORTEST_LIFE),
         }
     }
 }
@@ -301,7 +310,7 @@ mod tests {
         };
         assert_eq!(issued(3599), (3299, 3539));
         assert_eq!(issued(120), (60, 90));
-        assert_eq!(issued(0), (0, 0));
+        assert_eq!(issued(0), (0, 10));
         assert_eq!(issued(u64::MAX), (24 * 3600 - 300, 24 * 3600 - 60));
     }
 }

@@ -1,35 +1,64 @@
 //! What an answer other than success means, and whether to try again.
 //!
+//! A refusal counts only in the words of the service: its JSON, and for what is final a code that is documented. Proxies,
+//! filters and gateways answer with the same statuses, and nothing was done then.
+//!
 //! Architecture Invariant: pure. The tables of the documentation are here and nowhere else.
 
 use std::time::Duration;
 
 use crate::msteams::aadsts;
-use crate::msteams::envelope::Envelope;
+use crate::msteams::envelope::{Envelope, Shape};
 use crate::msteams::error::{Again, Error, Meaning, Operation, Retry};
-use crate::msteams::hint;
+use crate::msteams::{hint, refusal};
+
+/// The words of the login service in `error` (RFC 6749, and Microsoft's reference of its codes).
+const LOGIN_WORDS: [&str; 12] = [
+    "access_denied",
+    "interaction_required",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_request",
+    "invalid_resource",
+    "invalid_scope",
+    "server_error",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_response_type",
+];
 
 /// Judges an answer whose status is not a success.
 pub(crate) fn judge(operation: Operation, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
     let envelope = Envelope::read(body);
-    if matches!(operation, Operation::GraphToken | Operation::BotToken) {
-        let error = judge_login(operation, status, retry_after, &envelope);
-        let code = envelope.number.map(|number| format!("AADSTS{number}"));
-        return error.with_answer(status, code.or(envelope.code));
+    let is_login = matches!(operation, Operation::GraphToken | Operation::BotToken);
+    let error = match (busy(operation, status, retry_after), is_login) {
+        (Some(error), _) => error,
+        (None, true) => judge_login(operation, status, retry_after, &envelope),
+        (None, false) => judge_service(operation, status, &envelope),
+    };
+    if error.meaning() == Meaning::Protocol {
+        // A code that is not Microsoft's would only mislead.
+        return error.with_answer(status, None);
     }
-    judge_service(operation, status, retry_after, &envelope).with_answer(status, envelope.code)
+    let number = envelope.number.filter(|_| is_login);
+    let code = number.map(|number| format!("AADSTS{number}"));
+    error.with_answer(status, code.or(envelope.code))
 }
 
 fn judge_login(operation: Operation, status: u16, retry_after: Option<Duration>, envelope: &Envelope) -> Error {
-    if let Some(error) = busy(operation, status, retry_after) {
-        return error;
+    let known = envelope.number.is_some() || envelope.is_one_of(&LOGIN_WORDS);
+    if envelope.shape != Shape::Login || !known {
+        return if status >= 500 {
+            broken(operation, envelope)
+        } else {
+            Error::intercepted(operation, status)
+        };
     }
-    let passing = envelope.number.is_some_and(aadsts::is_passing) || envelope.is("temporarily_unavailable");
-    if passing {
+    let passing = envelope.number.is_some_and(aadsts::is_passing)
+        || envelope.is_one_of(&["temporarily_unavailable", "server_error"]);
+    if passing || status >= 500 {
         return Error::new(operation, Meaning::Unreachable, Retry::Later(retry_after)).with_again(Again::Yes);
-    }
-    if !(400..500).contains(&status) {
-        return unexpected(operation, status);
     }
     // A wrong secret stays wrong, but a new one needs a minute to be known everywhere: later, not never.
     let error = Error::new(operation, Meaning::Credentials, Retry::Later(None));
@@ -42,27 +71,44 @@ fn judge_login(operation: Operation, status: u16, retry_after: Option<Duration>,
     }
 }
 
-fn judge_service(operation: Operation, status: u16, retry_after: Option<Duration>, envelope: &Envelope) -> Error {
-    if let Some(error) = busy(operation, status, retry_after) {
-        return error;
+fn judge_service(operation: Operation, status: u16, envelope: &Envelope) -> Error {
+    if status >= 500 {
+        return broken(operation, envelope);
     }
-    let (meaning, retry) = match status {
-        401 => (Meaning::Credentials, Retry::Later(None)),
-        403 => forbidden(operation, envelope),
-        404 if operation == Operation::Update && !envelope.is("ConversationNotFound") => (Meaning::Gone, Retry::Never),
-        404 => (Meaning::NotFound, Retry::Never),
-        409 => (Meaning::Conflict, Retry::Later(None)),
-        413 => (Meaning::TooBig, Retry::Never),
-        _ if envelope.is("MessageSizeTooBig") => (Meaning::TooBig, Retry::Never),
-        // Graph is known to refuse an installation as wrong, and to accept the same one later.
-        400 if operation == Operation::Install => (Meaning::Rejected, Retry::Later(None)),
-        400..500 => (Meaning::Rejected, Retry::Never),
-        _ => return unexpected(operation, status),
+    let connector = matches!(operation, Operation::Post | Operation::Update);
+    let ours = match envelope.shape {
+        Shape::Service => true,
+        Shape::Number => connector,
+        Shape::Message => connector && status == 401,
+        Shape::Login | Shape::Unknown => false,
     };
-    Error::new(operation, meaning, retry).with_hint(hint::hint(operation, meaning, envelope))
+    if !ours || status < 400 {
+        return Error::intercepted(operation, status);
+    }
+    let (meaning, retry) = if connector {
+        refusal::by_connector(operation, status, envelope)
+    } else {
+        refusal::by_graph(operation, status, envelope)
+    };
+    let error = Error::new(operation, meaning, retry).with_hint(hint::hint(operation, meaning, envelope));
+    let error = match refusal::detail(operation, meaning, envelope) {
+        Some(detail) => error.detail(detail),
+        None => error,
+    };
+    // An edit twice is harmless, and a card that was given up in error is lost.
+    let again = if meaning == Meaning::Gone {
+        Again::Once
+    } else {
+        Again::No
+    };
+    error.with_again(again)
 }
 
 /// Judges the statuses that are documented as worth another try.
+///
+/// 429, 412 and 503 say that nothing was done, whoever answers: for 503 that is HTTP's own meaning of it, and Microsoft
+/// documents that it be tried again. After 408, 502 and 504 the request may have arrived behind the one who answers, so
+/// a message must not be sent again blindly.
 fn busy(operation: Operation, status: u16, retry_after: Option<Duration>) -> Option<Error> {
     let meaning = match status {
         429 => Meaning::Throttled,
@@ -70,54 +116,36 @@ fn busy(operation: Operation, status: u16, retry_after: Option<Duration>) -> Opt
         408 | 502..=504 => Meaning::Unreachable,
         _ => return None,
     };
+    if operation == Operation::Post && matches!(status, 408 | 502 | 504) {
+        let error = Error::new(operation, meaning, Retry::FateUnknown);
+        return Some(error.detail("the service gave no answer in time, and the card may have arrived"));
+    }
     let error = Error::new(operation, meaning, Retry::Later(retry_after)).with_again(Again::Yes);
-    let unavailable = meaning == Meaning::Unreachable;
-    Some(if unavailable {
-        error.detail("the service is not available")
-    } else {
-        error
+    Some(match meaning {
+        Meaning::Unreachable => error.detail("the service is not available"),
+        _ => error,
     })
 }
 
-fn unexpected(operation: Operation, status: u16) -> Error {
-    match status {
-        500.. => {
-            let again = if operation == Operation::Post {
-                Again::No
-            } else {
-                Again::Once
-            };
-            Error::new(operation, Meaning::Unreachable, Retry::Later(None))
-                .detail("the service has a problem of its own")
-                .with_again(again)
-        }
-        _ => Error::new(operation, Meaning::Protocol, Retry::Later(None)).detail("the answer is neither yes nor no"),
-    }
-}
-
-/// Judges a 403. What concerns everybody may be put right by an administrator, so it is worth a later try; what
-/// concerns one conversation is not.
-fn forbidden(operation: Operation, envelope: &Envelope) -> (Meaning, Retry) {
-    let connector = matches!(operation, Operation::Post | Operation::Update);
-    if !connector || envelope.is("BotDisabledByAdmin") || envelope.is("InvalidBotApiHost") {
-        return (Meaning::Denied, Retry::Later(None));
-    }
-    if envelope.is("ConversationBlockedByUser") || envelope.is("MessageWritesBlocked") || envelope.number == Some(209) {
-        return (Meaning::Blocked, Retry::Never);
-    }
-    let uninstalled = envelope.is("BotNotInConversationRoster") || envelope.is("ForbiddenOperationException");
-    if uninstalled || envelope.not_installed {
-        return (Meaning::BotNotInstalled, Retry::Never);
-    }
-    match operation {
-        Operation::Update => (Meaning::Gone, Retry::Never),
-        _ => (Meaning::Denied, Retry::Never),
-    }
+/// Judges a server error that is not documented as passing. A message is not sent again in place; if the connector itself
+/// says that it failed, it is tried later, and if something else says so, the message may have arrived.
+fn broken(operation: Operation, envelope: &Envelope) -> Error {
+    let (retry, again) = match operation {
+        Operation::Post if envelope.shape == Shape::Unknown => (Retry::FateUnknown, Again::No),
+        Operation::Post => (Retry::Later(None), Again::No),
+        _ => (Retry::Later(None), Again::Once),
+    };
+    Error::new(operation, Meaning::Unreachable, retry)
+        .detail("the service has a problem of its own")
+        .with_again(again)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LATER: Retry = Retry::Later(None);
+    const NEVER: Retry = Retry::Never;
 
     #[track_caller]
     fn check(operation: Operation, status: u16, body: &str, meaning: Meaning, retry: Retry, hint: &str) -> Error {
@@ -128,153 +156,252 @@ mod tests {
     }
 
     fn code(code: &str) -> String {
-        format!(r#"{{"error":{{"code":"{code}","message":"…"}}}}"#)
+        says(code, "…")
+    }
+
+    fn says(code: &str, message: &str) -> String {
+        format!(r#"{{"error":{{"code":"{code}","message":"{message}"}}}}"#)
     }
 
     #[test]
     fn a_refused_login_names_the_key_to_change() {
         let body = r#"{"error":"invalid_client","error_codes":[7000215]}"#;
-        let later = Retry::Later(None);
-        let error = check(
-            Operation::GraphToken,
-            401,
-            body,
-            Meaning::Credentials,
-            later,
-            "app_secret",
-        );
+        let (graph, bot) = (Operation::GraphToken, Operation::BotToken);
+        let error = check(graph, 401, body, Meaning::Credentials, LATER, "app_secret");
         assert_eq!(error.code(), Some("AADSTS7000215"));
         assert_eq!(error.again(), Again::No);
-        check(Operation::BotToken, 400, "{}", Meaning::Credentials, later, "tenant_id");
+        let unknown = r#"{"error":"invalid_request"}"#;
+        check(bot, 400, unknown, Meaning::Credentials, LATER, "tenant_id");
         let body = r#"{"error":"invalid_request","error_codes":[90033]}"#;
-        let error = check(Operation::BotToken, 400, body, Meaning::Unreachable, later, "");
+        let error = check(bot, 400, body, Meaning::Unreachable, LATER, "");
         assert_eq!(error.again(), Again::Yes);
-        check(Operation::BotToken, 301, "", Meaning::Protocol, later, "");
+        check(bot, 301, "", Meaning::Protocol, LATER, "");
+    }
+
+    /// Everything that a call can be refused with.
+    const REFUSALS: [u16; 11] = [400, 401, 403, 404, 405, 407, 409, 410, 413, 421, 451];
+
+    const ALL: [Operation; 11] = [
+        Operation::GraphToken,
+        Operation::BotToken,
+        Operation::FindApp,
+        Operation::FindUser,
+        Operation::FindInstallation,
+        Operation::Install,
+        Operation::Uninstall,
+        Operation::FindChat,
+        Operation::FindInTeam,
+        Operation::Post,
+        Operation::Update,
+    ];
+
+    #[test]
+    fn what_is_not_in_the_words_of_the_service_is_not_its_answer() {
+        for body in [
+            "",
+            "<html><body>Access Denied</body></html>",
+            "Forbidden",
+            "{}",
+            r#"{"message":"Forbidden"}"#,
+            r#"{"fault":{"faultstring":"no"}}"#,
+        ] {
+            for operation in ALL {
+                for status in REFUSALS {
+                    let error = check(operation, status, body, Meaning::Protocol, LATER, "");
+                    assert_eq!(error.again(), Again::Yes, "{error}");
+                    assert_eq!(error.code(), None);
+                }
+            }
+        }
+        // Each service has words of its own.
+        let login = r#"{"error":"invalid_client","error_codes":[7000215]}"#;
+        check(Operation::FindUser, 404, login, Meaning::Protocol, LATER, "");
+        check(
+            Operation::BotToken,
+            404,
+            &code("NotFound"),
+            Meaning::Protocol,
+            LATER,
+            "",
+        );
+    }
+
+    #[test]
+    fn a_code_that_is_not_documented_is_never_final() {
+        for operation in ALL.into_iter().skip(2) {
+            for status in REFUSALS {
+                let error = judge(operation, status, None, code("SomethingNew").as_bytes());
+                assert_eq!(error.retry(), LATER, "{error}");
+            }
+        }
     }
 
     #[test]
     fn graph_refusals_name_the_permission() {
         let body = code("Authorization_RequestDenied");
-        let later = Retry::Later(None);
-        check(
-            Operation::FindUser,
-            403,
-            &body,
-            Meaning::Denied,
-            later,
-            "User.ReadBasic.All",
-        );
-        check(
-            Operation::FindApp,
-            403,
-            &body,
-            Meaning::Denied,
-            later,
-            "AppCatalog.Read.All",
-        );
-        check(
-            Operation::Install,
-            403,
-            "",
-            Meaning::Denied,
-            later,
-            "ReadWriteSelfForUser.All",
-        );
-        check(
-            Operation::FindInTeam,
-            403,
-            "",
-            Meaning::Denied,
-            later,
-            "ReadForTeam.All",
-        );
+        for (operation, permission) in [
+            (Operation::FindUser, "User.ReadBasic.All"),
+            (Operation::FindApp, "AppCatalog.Read.All"),
+            (Operation::Install, "ReadWriteSelfForUser.All"),
+            (Operation::FindInTeam, "ReadWriteSelfForTeam.All"),
+        ] {
+            check(operation, 403, &body, Meaning::Denied, LATER, permission);
+        }
+        let missing = code("Request_ResourceNotFound");
+        check(Operation::FindUser, 404, &missing, Meaning::NotFound, NEVER, "spelling");
         check(
             Operation::FindInTeam,
             404,
-            "",
+            &code("NotFound"),
             Meaning::NotFound,
-            Retry::Never,
+            NEVER,
             "groupId",
         );
-        check(Operation::Install, 409, &code("Conflict"), Meaning::Conflict, later, "");
+        check(Operation::Install, 409, &code("Conflict"), Meaning::Conflict, LATER, "");
+    }
+
+    #[test]
+    fn a_403_of_graph_that_is_no_missing_permission_says_what_it_is() {
+        let (install, look_up) = (Operation::Install, Operation::FindInstallation);
+        for (operation, body, retry, hint, text) in [
+            (
+                install,
+                says("Forbidden", "The app 1 is blocked by app permission policy for user 2."),
+                NEVER,
+                "app permission policy",
+                "app permission policy",
+            ),
+            (
+                look_up,
+                says(
+                    "Forbidden",
+                    "Failed to get license information; a valid Office 365 license is needed",
+                ),
+                NEVER,
+                "licence",
+                "no licence",
+            ),
+            (
+                install,
+                says("Forbidden", "AAD App Id x is not allowed to manage the Teams App"),
+                LATER,
+                "webApplicationInfo",
+                "may not manage",
+            ),
+            (install, says("UnknownError", ""), LATER, "everyone", "without a reason"),
+        ] {
+            let error = check(operation, 403, &body, Meaning::Denied, retry, hint);
+            assert!(error.to_string().contains(text), "{error}");
+        }
+        let missing = code("NotFound");
+        let error = check(install, 404, &missing, Meaning::NotFound, NEVER, "signed in to Teams");
+        assert!(error.to_string().contains("no account in Teams"), "{error}");
     }
 
     #[test]
     fn connector_refusals_are_told_apart() {
-        let (post, update, never) = (Operation::Post, Operation::Update, Retry::Never);
-        let later = Retry::Later(None);
-        let uninstalled =
-            r#"{"error":{"code":"BadArgument","message":"Bot is not installed in user's personal scope"}}"#;
-        check(post, 403, uninstalled, Meaning::BotNotInstalled, never, "");
-        check(
-            post,
-            403,
-            &code("BotNotInConversationRoster"),
-            Meaning::BotNotInstalled,
-            never,
-            "",
-        );
-        check(
-            post,
-            403,
-            &code("ConversationBlockedByUser"),
-            Meaning::Blocked,
-            never,
-            "",
-        );
-        check(
-            post,
-            403,
-            r#"{"errorCode":209,"message":"{}"}"#,
-            Meaning::Blocked,
-            never,
-            "",
-        );
-        check(
-            post,
-            403,
-            &code("BotDisabledByAdmin"),
-            Meaning::Denied,
-            later,
-            "admin center",
-        );
-        check(update, 403, &code("InvalidBotApiHost"), Meaning::Denied, later, "cloud");
-        check(post, 403, &code("NotEnoughPermissions"), Meaning::Denied, never, "");
-        check(update, 403, &code("ServiceError"), Meaning::Gone, never, "");
-        check(
-            update,
-            404,
-            &code("ActivityNotFoundInConversation"),
-            Meaning::Gone,
-            never,
-            "",
-        );
-        check(update, 404, &code("ConversationNotFound"), Meaning::NotFound, never, "");
-        check(
-            post,
-            401,
-            r#"{"message":"Authorization has been denied"}"#,
-            Meaning::Credentials,
-            later,
-            "Azure Bot",
-        );
-        check(post, 413, "<html>", Meaning::TooBig, never, "");
-        check(post, 400, &code("MessageSizeTooBig"), Meaning::TooBig, never, "");
-        check(post, 400, &code("BadSyntax"), Meaning::Rejected, never, "");
+        let (post, update) = (Operation::Post, Operation::Update);
+        let uninstalled = says("BadArgument", "Bot is not installed in user's personal scope");
+        for (operation, status, body, meaning, retry, hint) in [
+            (post, 403, uninstalled, Meaning::BotNotInstalled, NEVER, ""),
+            (
+                post,
+                403,
+                code("BotNotInConversationRoster"),
+                Meaning::BotNotInstalled,
+                NEVER,
+                "",
+            ),
+            (
+                post,
+                403,
+                code("ConversationBlockedByUser"),
+                Meaning::Blocked,
+                NEVER,
+                "",
+            ),
+            (
+                post,
+                403,
+                r#"{"errorCode":209,"message":"{}"}"#.to_owned(),
+                Meaning::Blocked,
+                NEVER,
+                "",
+            ),
+            (
+                post,
+                403,
+                code("BotDisabledByAdmin"),
+                Meaning::Denied,
+                LATER,
+                "admin center",
+            ),
+            (update, 403, code("InvalidBotApiHost"), Meaning::Denied, LATER, "cloud"),
+            (post, 403, code("NotEnoughPermissions"), Meaning::Denied, NEVER, ""),
+            (update, 403, code("ServiceError"), Meaning::Gone, NEVER, ""),
+            (
+                update,
+                404,
+                code("ActivityNotFoundInConversation"),
+                Meaning::Gone,
+                NEVER,
+                "",
+            ),
+            (update, 404, code("ConversationNotFound"), Meaning::NotFound, LATER, ""),
+            (post, 404, code("ConversationNotFound"), Meaning::NotFound, LATER, ""),
+            (
+                post,
+                401,
+                r#"{"message":"Authorization has been denied for this request."}"#.to_owned(),
+                Meaning::Credentials,
+                LATER,
+                "Azure Bot",
+            ),
+            (post, 413, code("MessageSizeTooBig"), Meaning::TooBig, NEVER, ""),
+            (post, 400, code("MessageSizeTooBig"), Meaning::TooBig, NEVER, ""),
+            (post, 400, code("BadSyntax"), Meaning::Rejected, NEVER, ""),
+        ] {
+            check(operation, status, &body, meaning, retry, hint);
+        }
     }
 
     #[test]
-    fn only_documented_statuses_are_repeated() {
-        for status in [408, 412, 429, 502, 503, 504] {
+    fn an_edit_of_a_message_that_is_gone_is_repeated_before_the_card_is_given_up() {
+        let gone = judge(
+            Operation::Update,
+            404,
+            None,
+            code("ActivityNotFoundInConversation").as_bytes(),
+        );
+        assert_eq!(gone.again(), Again::Once);
+    }
+
+    #[test]
+    fn only_documented_statuses_are_repeated_and_a_post_never_where_it_may_have_arrived() {
+        for status in [412, 429, 503] {
             assert_eq!(
                 judge(Operation::Post, status, None, b"").again(),
                 Again::Yes,
                 "{status}"
             );
         }
-        for status in [301, 400, 401, 403, 404, 405, 409, 413, 418, 500, 501, 505] {
-            assert_eq!(judge(Operation::Post, status, None, b"").again(), Again::No, "{status}");
+        for status in [408, 500, 501, 502, 504, 505] {
+            let error = judge(Operation::Post, status, None, b"<html>");
+            assert_eq!(
+                (error.retry(), error.again()),
+                (Retry::FateUnknown, Again::No),
+                "{status}"
+            );
         }
+        for status in [408, 502, 504] {
+            assert_eq!(
+                judge(Operation::Update, status, None, b"").again(),
+                Again::Yes,
+                "{status}"
+            );
+        }
+        let failed = judge(Operation::Post, 500, None, code("ServiceError").as_bytes());
+        assert_eq!((failed.retry(), failed.again()), (LATER, Again::No));
         assert_eq!(judge(Operation::Update, 500, None, b"").again(), Again::Once);
         let pause = Some(Duration::from_secs(7));
         assert_eq!(judge(Operation::Post, 429, pause, b"").retry(), Retry::Later(pause));

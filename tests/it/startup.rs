@@ -248,7 +248,7 @@ async fn what_is_wrong_at_microsoft_is_told_at_once() {
         .faults(|faults| faults.rules = vec![Rule::every("GET", "/appCatalogs", Fault::Hang)]);
     let mut impatient = wrong("x", "x");
     impatient.limits.microsoft_attempts = 2;
-    fails(&town, impatient, &["no answer in time"], "").await;
+    fails(&town, impatient, &["no answer from 127.0.0.1 in time"], "").await;
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn a_user_for_whom_it_fails_is_told_and_the_others_are_done() {
     let id = &town.people["Alice"].id;
     let path = format!("/users/{id}/teamwork");
     town.tenant
-        .faults(|faults| faults.rules = vec![Rule::every("DELETE", &path, Fault::Status(403, None))]);
+        .faults(|faults| faults.rules = vec![Rule::every("DELETE", &path, Fault::Error(403, "Forbidden"))]);
     let (status, stdout, stderr) = uninstall(&town, &[]).await;
     assert_eq!(status, Some(1));
     assert_eq!(stderr, "ERROR: the app could not be uninstalled for 1 of 4 users\n");

@@ -114,10 +114,11 @@ async fn tell(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), T
         place.web_url.as_deref().unwrap_or("(not known)")
     ));
     lines.say(&format!("Hailing the {whom}..."));
-    let id = post(teams, conversation, &card::greeting()).await?;
+    let about = |error: msteams::Error| error.about(&address);
+    let id = post(teams, conversation, &card::greeting()).await.map_err(about)?;
     lines.say(&format!("Message sent, ID: {id}"));
     let example = card::example(&Uuid::new_v4().to_string(), clock::now());
-    post(teams, conversation, &example).await?;
+    post(teams, conversation, &example).await.map_err(about)?;
     Ok(())
 }
 

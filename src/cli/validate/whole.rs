@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::domain::card;
 use crate::domain::recipients::Address;
 use crate::msteams;
-use crate::msteams::{Package, Teams};
+use crate::msteams::{PERMISSIONS, Package, Permission, Teams};
 use crate::teleport;
 use crate::teleport::{Client, Watch};
 
@@ -31,49 +31,6 @@ pub(super) struct Wanted {
     /// Beside those of the configuration.
     pub(super) recipients: Vec<String>,
 }
-
-/// What a permission of the app is for, the least that serves, and what serves too.
-struct Permission {
-    purpose: &'static str,
-    least: &'static str,
-    broader: &'static [&'static str],
-    for_channels: bool,
-}
-
-const PERMISSIONS: [Permission; 4] = [
-    Permission {
-        purpose: "find the app in the catalog",
-        least: "AppCatalog.Read.All",
-        broader: &["AppCatalog.ReadWrite.All"],
-        for_channels: false,
-    },
-    Permission {
-        purpose: "find people",
-        least: "User.ReadBasic.All",
-        broader: &[
-            "User.Read.All",
-            "User.ReadWrite.All",
-            "Directory.Read.All",
-            "Directory.ReadWrite.All",
-        ],
-        for_channels: false,
-    },
-    Permission {
-        purpose: "give people the app",
-        least: "TeamsAppInstallation.ReadWriteSelfForUser.All",
-        broader: &["TeamsAppInstallation.ReadWriteForUser.All"],
-        for_channels: false,
-    },
-    Permission {
-        purpose: "see whether a team has the app",
-        least: "TeamsAppInstallation.ReadWriteSelfForTeam.All",
-        broader: &[
-            "TeamsAppInstallation.ReadForTeam.All",
-            "TeamsAppInstallation.ReadWriteForTeam.All",
-        ],
-        for_channels: true,
-    },
-];
 
 /// Checks, and fails if anything did.
 pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
@@ -304,7 +261,7 @@ fn permissions(granted: Option<&[String]>, channels: bool, findings: &mut Findin
     }
     for name in granted {
         let needed = |permission: &&Permission| permission.least == name;
-        let serves = |permission: &&Permission| permission.broader.contains(&name.as_str());
+        let serves = |permission: &&Permission| permission.serves(name);
         if PERMISSIONS.iter().any(|permission| needed(&permission)) {
             continue;
         }
@@ -359,6 +316,7 @@ async fn recipient(teams: &Teams, address: &Address, message: bool) -> Result<St
         return Ok(found.to_owned());
     }
     let place = teams.find_place(address, user.as_deref()).await?;
-    post(teams, &place.conversation.id, &card::greeting()).await?;
+    let posted = post(teams, &place.conversation.id, &card::greeting()).await;
+    posted.map_err(|error| error.about(address))?;
     Ok("was told".to_owned())
 }

@@ -1,0 +1,135 @@
+//! Why an exchange brought no answer, in words that name the host and what to check.
+//!
+//! Architecture Invariant: the words are ours. Libraries' own texts may quote URLs, and help nobody who does not know
+//! them.
+
+use std::error::Error as StdError;
+use std::io;
+
+use rustls::CertificateError;
+
+use crate::msteams::trust::Untrusted;
+
+/// What is known of a failure on the path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cause {
+    pub(crate) detail: String,
+    pub(crate) hint: String,
+    /// The detail says all that is known; the library's own words would add nothing.
+    pub(crate) is_known: bool,
+}
+
+/// What to do about 407.
+pub(crate) const PROXY_LOGIN: &str =
+    "write a name and a password before the host in the URL of the proxy, in HTTPS_PROXY";
+
+/// One cause in the chain of an error.
+enum Link {
+    Name,
+    Refused,
+    Unreachable,
+    ProxyLogin,
+    ProxyRefuses,
+    Certificate(CertificateError),
+    Tls,
+}
+
+/// Finds out why a request to `host` failed; `proxy` is the one that it went through, without its password.
+pub(crate) fn of(error: &reqwest::Error, host: &str, proxy: Option<&str>) -> Cause {
+    let through = proxy.map(|proxy| format!("the proxy {proxy}"));
+    // A name or a port that fails is that of the proxy, if there is one: it looks for the host itself.
+    let next = through.as_deref().unwrap_or(host);
+    let network = format!("check that {next} can be reached: firewall, HTTPS_PROXY and NO_PROXY");
+    let link = link(error);
+    let is_known = link.is_some() || error.is_timeout();
+    let (detail, hint) = match link {
+        Some(Link::Name) => (
+            format!("the name of {next} cannot be resolved"),
+            format!("check the name service (DNS) of this machine, and the name of {next}"),
+        ),
+        Some(Link::Refused) => (format!("{next} refuses the connection"), network),
+        Some(Link::Unreachable) => (format!("there is no route to {next}"), network),
+        Some(Link::ProxyLogin) => (
+            format!(
+                "{} wants a name and a password (407)",
+                through.as_deref().unwrap_or("the proxy")
+            ),
+            PROXY_LOGIN.to_owned(),
+        ),
+        Some(Link::ProxyRefuses) => (
+            format!(
+                "{} does not connect to {host}",
+                through.as_deref().unwrap_or("the proxy")
+            ),
+            format!("let the proxy allow connections to {host}:443, or name {host} in NO_PROXY"),
+        ),
+        Some(Link::Certificate(error)) => certificate(&error, host),
+        Some(Link::Tls) => (
+            format!("TLS with {host} failed"),
+            format!("check whether a proxy or a firewall opens TLS on the path to {host}"),
+        ),
+        None if error.is_connect() && error.is_timeout() => (format!("no connection to {next} in time"), network),
+        None if error.is_connect() => (format!("no connection to {next}"), network),
+        None if error.is_timeout() => (format!("no answer from {host} in time"), network),
+        None => (format!("the connection to {host} broke"), network),
+    };
+    Cause { detail, hint, is_known }
+}
+
+fn certificate(error: &CertificateError, host: &str) -> (String, String) {
+    let trust = "if a proxy or a firewall opens TLS on this path, install its authority on this machine, or name the \
+                 file with it in SSL_CERT_FILE";
+    let detail = match error {
+        CertificateError::Other(other) if let Some(untrusted) = other.0.downcast_ref::<Untrusted>() => {
+            format!("the certificate of {host} is not trusted ({untrusted})")
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            let clock = "check the clock of this machine, and what answers on the path";
+            return (format!("the certificate of {host} has expired"), clock.to_owned());
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("the certificate that is shown for {host} is for another name")
+        }
+        _ => format!("the certificate of {host} is not trusted"),
+    };
+    (detail, trust.to_owned())
+}
+
+/// Returns the first cause that says something.
+fn link(error: &reqwest::Error) -> Option<Link> {
+    let mut next: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(error) = next {
+        if let Some(link) = known(error) {
+            return Some(link);
+        }
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            // What an I/O error carries is skipped by its own `source`.
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn known(error: &(dyn StdError + 'static)) -> Option<Link> {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return Some(match error {
+            rustls::Error::InvalidCertificate(error) => Link::Certificate(error.clone()),
+            _ => Link::Tls,
+        });
+    }
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return match error.kind() {
+            io::ErrorKind::ConnectionRefused => Some(Link::Refused),
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Some(Link::Unreachable),
+            _ => None,
+        };
+    }
+    // The connector's errors have no public types.
+    match error.to_string().as_str() {
+        "dns error" => Some(Link::Name),
+        "tunnel error: proxy authorization required" => Some(Link::ProxyLogin),
+        text if text.starts_with("tunnel error") => Some(Link::ProxyRefuses),
+        _ => None,
+    }
+}

@@ -1,0 +1,75 @@
+//! The application permissions of Microsoft Graph that the program needs, and what each is for.
+//!
+//! Architecture Invariant: the only table of permissions; hints, `validate` and the documentation follow it.
+
+use crate::msteams::error::Operation;
+
+/// What a permission is for, the least that serves, and what serves too.
+#[derive(Debug)]
+pub struct Permission {
+    /// Completes "it is needed to …".
+    pub purpose: &'static str,
+    pub least: &'static str,
+    pub broader: &'static [&'static str],
+    /// Needed only where channels are recipients.
+    pub for_channels: bool,
+    operations: &'static [Operation],
+}
+
+/// Sources: Graph's reference of each call, and `permissions.json` of its explorer (August 2026).
+pub const PERMISSIONS: [Permission; 4] = [
+    Permission {
+        purpose: "find the app in the catalog",
+        least: "AppCatalog.Read.All",
+        broader: &["AppCatalog.ReadWrite.All"],
+        for_channels: false,
+        operations: &[Operation::FindApp],
+    },
+    Permission {
+        purpose: "find people",
+        least: "User.ReadBasic.All",
+        broader: &[
+            "User.Read.All",
+            "User.ReadWrite.All",
+            "Directory.Read.All",
+            "Directory.ReadWrite.All",
+        ],
+        for_channels: false,
+        operations: &[Operation::FindUser],
+    },
+    Permission {
+        purpose: "give people the app",
+        least: "TeamsAppInstallation.ReadWriteSelfForUser.All",
+        broader: &["TeamsAppInstallation.ReadWriteForUser.All"],
+        for_channels: false,
+        operations: &[
+            Operation::FindInstallation,
+            Operation::Install,
+            Operation::Uninstall,
+            Operation::FindChat,
+        ],
+    },
+    Permission {
+        purpose: "see whether a team has the app",
+        least: "TeamsAppInstallation.ReadWriteSelfForTeam.All",
+        broader: &[
+            "TeamsAppInstallation.ReadForTeam.All",
+            "TeamsAppInstallation.ReadWriteForTeam.All",
+        ],
+        for_channels: true,
+        operations: &[Operation::FindInTeam],
+    },
+];
+
+impl Permission {
+    /// Returns the permission that allows an operation; sending cards needs none.
+    pub(crate) fn of(operation: Operation) -> Option<&'static Self> {
+        let mut all = PERMISSIONS.iter();
+        all.find(|permission| permission.operations.contains(&operation))
+    }
+
+    /// Tells whether a permission of this name allows it.
+    pub fn serves(&self, name: &str) -> bool {
+        name == self.least || self.broader.contains(&name)
+    }
+}

@@ -1,0 +1,91 @@
+//! What the documented codes of Graph and the connector mean.
+//!
+//! Architecture Invariant: pure. A code that is not in these tables is never final.
+
+use crate::msteams::envelope::{Envelope, Says};
+use crate::msteams::error::{Meaning, Operation, Retry};
+
+/// Graph's codes for something that is not there.
+const NOT_FOUND: [&str; 4] = [
+    "Request_ResourceNotFound",
+    "ResourceNotFound",
+    "NotFound",
+    "ItemNotFound",
+];
+
+/// Graph's codes for a request that it cannot read, such as one for an id that is none.
+const BAD_REQUEST: [&str; 2] = ["Request_BadRequest", "BadRequest"];
+
+/// Judges a refusal of the connector. What concerns everyone may be fixed by an administrator, so it is worth a later
+/// try; what concerns one conversation is final. A code that is not documented is never final.
+pub(crate) fn by_connector(operation: Operation, status: u16, envelope: &Envelope) -> (Meaning, Retry) {
+    let later = Retry::Later(None);
+    let blocked = ["ConversationBlockedByUser", "MessageWritesBlocked"];
+    let uninstalled = ["BotNotInConversationRoster", "ForbiddenOperationException"];
+    match status {
+        401 => (Meaning::Credentials, later),
+        403 if envelope.is_one_of(&["BotDisabledByAdmin", "InvalidBotApiHost"]) => (Meaning::Denied, later),
+        403 if envelope.is_one_of(&blocked) || envelope.number == Some(209) => (Meaning::Blocked, Retry::Never),
+        403 if envelope.is_one_of(&uninstalled) || envelope.says == Some(Says::NotInstalled) => {
+            (Meaning::BotNotInstalled, Retry::Never)
+        }
+        403 if envelope.is("NotEnoughPermissions") => (Meaning::Denied, Retry::Never),
+        // What was seen for some deleted messages, in place of the documented 404.
+        403 if operation == Operation::Update && envelope.is("ServiceError") => (Meaning::Gone, Retry::Never),
+        403 => (Meaning::Denied, later),
+        404 if operation == Operation::Update && envelope.is("ActivityNotFoundInConversation") => {
+            (Meaning::Gone, Retry::Never)
+        }
+        // Graph has named this conversation: one of the two is behind.
+        404 if envelope.is("ConversationNotFound") => (Meaning::NotFound, later),
+        409 => (Meaning::Conflict, later),
+        400 | 413 if envelope.is_one_of(&["MessageSizeTooBig", "RequestEntityTooLarge"]) => {
+            (Meaning::TooBig, Retry::Never)
+        }
+        400 if envelope.is_one_of(&["BadArgument", "BadSyntax"]) => (Meaning::Rejected, Retry::Never),
+        _ => (Meaning::Rejected, later),
+    }
+}
+
+/// Judges a refusal of Graph.
+pub(crate) fn by_graph(operation: Operation, status: u16, envelope: &Envelope) -> (Meaning, Retry) {
+    let later = Retry::Later(None);
+    match status {
+        401 => (Meaning::Credentials, later),
+        403 => match envelope.says {
+            Some(Says::AppPolicy | Says::NoLicence) => (Meaning::Denied, Retry::Never),
+            _ => (Meaning::Denied, later),
+        },
+        404 if envelope.is_one_of(&NOT_FOUND) => match operation {
+            Operation::FindUser | Operation::FindInTeam | Operation::FindInstallation | Operation::Install => {
+                (Meaning::NotFound, Retry::Never)
+            }
+            _ => (Meaning::NotFound, later),
+        },
+        409 => (Meaning::Conflict, later),
+        400 if envelope.is_one_of(&BAD_REQUEST) => match operation {
+            Operation::FindUser | Operation::FindInTeam => (Meaning::Rejected, Retry::Never),
+            // Graph is known to refuse an installation as wrong, and to accept the same one later.
+            _ => (Meaning::Rejected, later),
+        },
+        _ => (Meaning::Rejected, later),
+    }
+}
+
+/// Says in plain words what the code and the fixed words of a message mean together.
+pub(crate) fn detail(operation: Operation, meaning: Meaning, envelope: &Envelope) -> Option<&'static str> {
+    let graph = !matches!(operation, Operation::Post | Operation::Update);
+    match (operation, meaning, envelope.says) {
+        (_, Meaning::Denied, Some(Says::AppPolicy)) => Some("an app permission policy blocks the app for this person"),
+        (_, Meaning::Denied, Some(Says::NoLicence)) => Some("this person has no licence for Microsoft Teams"),
+        (_, Meaning::Denied, Some(Says::NotOurApp)) => Some("the app registration may not manage this Teams app"),
+        (_, Meaning::Denied, _) if graph && envelope.is("UnknownError") => Some("access is denied without a reason"),
+        (Operation::Install | Operation::FindInstallation, Meaning::NotFound, _) => {
+            Some("Microsoft finds no account in Teams for this person, or no such app")
+        }
+        (Operation::Post | Operation::Update, Meaning::NotFound, _) => {
+            Some("the connector does not know the conversation that Graph names")
+        }
+        _ => None,
+    }
+}

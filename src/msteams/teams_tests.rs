@@ -1,0 +1,217 @@
+//! Tests of `teams.rs`.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::config::{AppSecret, Endpoints, Proxies};
+use crate::msteams::{Meaning, Retry};
+
+/// Answers to calls of the services in turn, and what was called: method, path with query, token.
+#[derive(Clone, Default)]
+struct Script {
+    answers: Arc<Mutex<Vec<(u16, &'static str)>>>,
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+async fn answer(State(script): State<Script>, request: Request) -> (StatusCode, String) {
+    let mut calls = script.calls.lock().unwrap();
+    let token = request
+        .headers()
+        .get(AUTHORIZATION)
+        .map(|value| value.to_str().unwrap());
+    calls.push(format!(
+        "{} {} {}",
+        request.method(),
+        request.uri(),
+        token.unwrap_or("-")
+    ));
+    if request.uri().path().ends_with("/token") {
+        let grant = json!({"access_token": format!("t{}", calls.len()), "expires_in": 3599});
+        return (StatusCode::OK, grant.to_string());
+    }
+    let (status, body) = script.answers.lock().unwrap().remove(0);
+    (StatusCode::from_u16(status).unwrap(), body.to_owned())
+}
+
+/// Runs a test against a server that answers so, and returns the calls it got.
+async fn with_server(answers: &[(u16, &'static str)], test: impl AsyncFnOnce(Teams)) -> Vec<String> {
+    let script = Script::default();
+    *script.answers.lock().unwrap() = answers.to_vec();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let url = |path| format!("{base}/{path}").parse().unwrap();
+    let settings = MicrosoftSettings {
+        app_id: "app".to_owned(),
+        proxies: Proxies::default(),
+        app_secret: AppSecret {
+            value: Secret::new("s&cret"),
+            file: None,
+        },
+        tenant_id: "tenant".to_owned(),
+        teams_app_id: "manifest".to_owned(),
+        endpoints: Endpoints {
+            login: url("login"),
+            graph: url("graph"),
+            bot: url("bot/teams/"),
+            graph_scope: "graph".to_owned(),
+            bot_scope: "bot".to_owned(),
+        },
+    };
+    let limits = Limits {
+        microsoft_first_pause: Duration::from_millis(1),
+        microsoft_longest_pause: Duration::from_millis(5),
+        ..Limits::default()
+    };
+    let app = Router::new().fallback(answer).with_state(script.clone());
+    tokio::select! {
+        end = axum::serve(listener, app).into_future() => panic!("the server ended: {end:?}"),
+        () = test(Teams::new(&settings, &limits).unwrap()) => {}
+    }
+    script.calls.lock().unwrap().clone()
+}
+
+fn announcement() -> Lookup {
+    Lookup::new(Urgency::Announcement, "request")
+}
+
+const UNAUTHORIZED: &str = r#"{"message":"Authorization has been denied for this request."}"#;
+
+fn activity() -> Activity {
+    Activity::new(&json!({}), "summary")
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_once_and_a_busy_connector_asked_again() {
+    let answers = [
+        (401, UNAUTHORIZED),
+        (503, ""),
+        (201, r#"{"id":"1"}"#),
+        (200, r#"{"id":"1"}"#),
+        (202, ""),
+    ];
+    let calls = with_server(&answers, async |teams| {
+        let id = teams
+            .post(
+                "19:a@thread.tacv2",
+                &activity(),
+                Urgency::Announcement,
+                &CancellationToken::new(),
+            )
+            .await;
+        assert_eq!(id.unwrap(), "1");
+        teams
+            .update("c", "1", &activity(), Urgency::Resolution, &CancellationToken::new())
+            .await
+            .unwrap();
+        let error = teams
+            .post("c", &activity(), Urgency::Announcement, &CancellationToken::new())
+            .await
+            .unwrap_err();
+        assert_eq!((error.meaning(), error.retry()), (Meaning::Delivered, Retry::Never));
+    });
+    let post = "POST /bot/teams/v3/conversations/19%3Aa%40thread.tacv2/activities Bearer";
+    let expected = [
+        "POST /login/tenant/oauth2/v2.0/token -",
+        &format!("{post} t1"),
+        "POST /login/tenant/oauth2/v2.0/token -",
+        &format!("{post} t3"),
+        &format!("{post} t3"),
+        "PUT /bot/teams/v3/conversations/c/activities/1 Bearer t3",
+        "POST /bot/teams/v3/conversations/c/activities Bearer t3",
+    ];
+    assert_eq!(calls.await, expected);
+}
+
+#[tokio::test]
+async fn a_user_without_the_app_gets_it_and_is_looked_up_once() {
+    let answers = [
+        (200, r#"{"value":[{"id":"catalog","displayName":"App"}]}"#),
+        (200, r#"{"value":[]}"#),
+        (200, r#"{"id":"u"}"#),
+        (200, r#"{"value":[]}"#),
+        (409, r#"{"error":{"code":"Conflict"}}"#),
+        (200, r#"{"value":[{"id":"i"}]}"#),
+        (404, r#"{"error":{"code":"NotFound"}}"#),
+        (200, r#"{"id":"19:x@unq.gbl.spaces"}"#),
+    ];
+    let calls = with_server(&answers, async |teams| {
+        let address = Address::parse("o'brien@example.com").unwrap();
+        let lookup = announcement();
+        let (one, two) = tokio::join!(teams.resolve(&address, &lookup), teams.resolve(&address, &lookup));
+        assert_eq!(one.unwrap().id, "19:x@unq.gbl.spaces");
+        assert_eq!(two.unwrap().id, "19:x@unq.gbl.spaces");
+    });
+    let calls = calls.await;
+    assert_eq!(calls.len(), 1 + answers.len());
+    assert!(calls[2].contains("/users?$filter=mail%20eq%20%27o%27%27brien%40example.com%27&$select=id"));
+    assert!(calls[3].contains("/users/o%27brien%40example.com?$select=id"));
+}
+
+#[tokio::test]
+async fn refusals_are_not_repeated_and_a_shut_door_brings_no_burst_of_logins() {
+    let answers = [
+        (403, r#"{"error":{"code":"Authorization_RequestDenied"}}"#),
+        (500, ""),
+        (401, UNAUTHORIZED),
+        (401, UNAUTHORIZED),
+        (401, UNAUTHORIZED),
+        (401, UNAUTHORIZED),
+    ];
+    let calls = with_server(&answers, async |teams| {
+        let error = teams.find_app().await.unwrap_err();
+        assert!(error.hint().unwrap().contains("AppCatalog.Read.All"));
+        let activity = activity();
+        let stop = CancellationToken::new();
+        let post = || teams.post("c", &activity, Urgency::Announcement, &stop);
+        assert_eq!(post().await.unwrap_err().meaning(), Meaning::Unreachable);
+        for _ in 0..3 {
+            let error = post().await.unwrap_err();
+            assert_eq!(error.meaning(), Meaning::Credentials);
+            assert!(error.hint().unwrap().contains("Azure Bot"));
+        }
+    });
+    let calls = calls.await;
+    let logins = calls.iter().filter(|call| call.contains("/token"));
+    assert_eq!((logins.count(), calls.len()), (3, 3 + answers.len()));
+}
+
+#[tokio::test]
+async fn a_waiting_call_is_small() {
+    with_server(&[], async |teams| {
+        let (address, activity) = (Address::parse("a@b").unwrap(), activity());
+        let lookup = announcement();
+        assert!(size_of_val(&teams.resolve(&address, &lookup)) < 1_024);
+        assert!(size_of_val(&teams.post("c", &activity, Urgency::Review, &CancellationToken::new())) < 2_048);
+    })
+    .await;
+}
+
+#[test]
+fn every_call_can_be_made_from_any_thread() {
+    fn check<T: Send>(_: impl FnOnce(&'static Teams) -> T) {}
+    check(Teams::find_app);
+    check(|teams| async move {
+        let pulse = Pulse::new("test", Duration::from_secs(5));
+        teams.renew_tokens(&pulse, &pulse).await
+    });
+    check(|teams| async move {
+        let address = Address::parse("a@b").unwrap();
+        teams.resolve(&address, &announcement()).await
+    });
+    check(|teams| async move {
+        teams
+            .update("c", "1", &activity(), Urgency::Review, &CancellationToken::new())
+            .await?;
+        teams
+            .post("c", &activity(), Urgency::Review, &CancellationToken::new())
+            .await
+    });
+}
