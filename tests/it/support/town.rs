@@ -32,7 +32,7 @@ pub(crate) struct Town {
     /// The link of the channel "Approvals".
     pub(crate) channel: String,
     /// How many versions of each message the test has looked at.
-    seen: Mutex<HashMap<String, usize>>,
+    seen: Mutex<HashMap<(String, String), usize>>,
     daemons: Vec<Daemon>,
 }
 
@@ -175,6 +175,13 @@ impl Town {
         self.daemons.push(daemon);
     }
 
+    /// Starts a daemon that need not come up, and waits until it says something.
+    pub(crate) async fn start_daemon_until(&mut self, settings: Settings, text: &str) {
+        let daemon = Daemon::start(settings);
+        daemon.says(text).await;
+        self.daemons.push(daemon);
+    }
+
     /// Starts a daemon that may not come up.
     pub(crate) async fn fails_to_start(&self, settings: Settings) -> anyhow::Error {
         let mut daemon = Daemon::start(settings);
@@ -219,7 +226,7 @@ impl Town {
         assert!(waited.is_ok(), "{who} sees {:?}, not {words:?}\n{log}", shown());
         let mut seen = self.seen.lock().unwrap();
         for card in self.chat(who) {
-            seen.insert(card.id, card.history.len());
+            seen.insert((card.conversation, card.id), card.history.len());
         }
     }
 
@@ -252,7 +259,7 @@ impl Town {
         );
         let mut seen = self.seen.lock().unwrap();
         for card in self.chat(who) {
-            seen.insert(card.id, card.history.len());
+            seen.insert((card.conversation, card.id), card.history.len());
         }
     }
 
@@ -274,7 +281,7 @@ impl Town {
         }
         let seen = self.seen.lock().unwrap();
         for (chat, card) in self.tenant.cards() {
-            let known = seen.get(&card.id).copied().unwrap_or_default();
+            let known = seen.get(&(card.conversation, card.id)).copied().unwrap_or_default();
             let words: Vec<_> = card.history.iter().map(word).collect();
             assert_eq!(words.len(), known, "unread in {chat}: {words:?}");
         }

@@ -111,8 +111,14 @@ fn open(world: &World, conversation: &str) -> Result<(), Reply> {
 
 fn post(world: &mut World, conversation: &str, activity: Value) -> Reply {
     world.activities += 1;
-    let id = world.activities.to_string();
-    world.chats.entry((*conversation).to_owned()).or_default().push(Card {
+    let cards = world.chats.entry((*conversation).to_owned()).or_default();
+    let id = if world.faults.same_activity_ids {
+        (1_700_000_000_000 + cards.len()).to_string()
+    } else {
+        world.activities.to_string()
+    };
+    cards.push(Card {
+        conversation: (*conversation).to_owned(),
         id: id.clone(),
         history: vec![activity],
         times: vec![now()],

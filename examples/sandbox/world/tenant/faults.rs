@@ -21,6 +21,10 @@ pub struct TenantFaults {
     pub chat_appears_after: u32,
     /// How long new tokens live, in seconds, if not as long as usual.
     pub token_lives: Option<u64>,
+    /// What new tokens say of how long they live, in seconds, whatever is true.
+    pub token_says: Option<u64>,
+    /// The connector numbers messages within each conversation, so that ids repeat between conversations.
+    pub same_activity_ids: bool,
 }
 
 /// Spoils a share of all messages and edits, the same ones for the same seed and order of calls.
@@ -51,6 +55,11 @@ pub enum Fault {
     StatusUntil(u16, u64),
     /// A page of a proxy instead of an answer.
     Html,
+    /// This status, type of content and body instead of an answer: what proxies, filters and gateways say, or a refusal
+    /// word by word.
+    Page(u16, &'static str, &'static str),
+    /// Done, and answered by something else with this status and a page.
+    PageBehind(u16),
     /// Done, and answered with nothing.
     Empty,
     /// Done, and only half of the answer arrives.
@@ -102,6 +111,12 @@ impl Rule {
             times: None,
             ..Self::some(0, method, path, fault)
         }
+    }
+
+    /// Spoils every call that has one of these parts in its path, such as those to a crowd of recipients.
+    pub fn crowd(method: &'static str, paths: &[String], fault: &Fault) -> Vec<Self> {
+        let each = |path: &String| Self::every(method, path, fault.clone());
+        paths.iter().map(each).collect()
     }
 
     fn fits(&self, method: &str, path: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use serde_json::json;
+use teleport_msteams::msteams::{PERMISSIONS, Permission};
 use uuid::Uuid;
 
 use crate::world::tenant::call::{Asked, Reply, filter};
@@ -18,6 +19,12 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         );
     }
     let segments: Vec<_> = asked.segments.iter().map(String::as_str).collect();
+    if let Some(permission) = needed(&segments)
+        && !world.options.roles.iter().any(|role| permission.serves(role))
+    {
+        let message = "Insufficient privileges to complete the operation.";
+        return Reply::error(403, "Authorization_RequestDenied", message);
+    }
     let method = asked.method.as_str();
     match (method, &segments[..]) {
         ("GET", ["graph", "v1.0", "appCatalogs", "teamsApps"]) => catalog(world, asked),
@@ -44,6 +51,18 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         }
         _ => Reply::error(400, "BadRequest", "Resource not found for the segment"),
     }
+}
+
+/// Returns the permission that a path needs.
+fn needed(segments: &[&str]) -> Option<&'static Permission> {
+    let part = match segments {
+        [_, _, "appCatalogs", ..] => "AppCatalog.",
+        [_, _, "users", _, _, ..] => "SelfForUser.",
+        [_, _, "users", ..] => "User.",
+        [_, _, "teams", ..] => "SelfForTeam.",
+        _ => return None,
+    };
+    PERMISSIONS.iter().find(|permission| permission.least.contains(part))
 }
 
 fn catalog(world: &World, asked: &Asked) -> Reply {

@@ -181,6 +181,16 @@ impl Tenant {
         self.edit(user, |account| account.blocked = false);
     }
 
+    /// Deletes the app from the catalog and uploads it again: it has another id, and nobody has it installed.
+    pub fn replace_app(&self) {
+        self.change(|world| {
+            world.options.catalog_id = Uuid::new_v4().to_string();
+            for account in &mut world.accounts {
+                account.installation = None;
+            }
+        });
+    }
+
     /// Gives the chat with a user another id; nothing can be posted or edited under the old one any more.
     pub fn move_chat(&self, user: &User) {
         self.edit(user, |account| account.moves += 1);

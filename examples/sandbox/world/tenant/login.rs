@@ -55,9 +55,10 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
             until: Instant::now() + Duration::from_secs(life),
         },
     );
+    let said = world.faults.token_says.unwrap_or(life);
     Reply::ok(
         200,
-        json!({"token_type": "Bearer", "expires_in": life, "access_token": token}),
+        json!({"token_type": "Bearer", "expires_in": said, "access_token": token}),
     )
 }
 

@@ -86,6 +86,7 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
         Some(Fault::TokenError(code)) => Some(login::refusal(*code)),
         Some(Fault::Error(status, code)) => Some(Reply::error(*status, code, "Pretended")),
         Some(Fault::Html) => Some(Reply::empty(200)),
+        Some(Fault::Page(status, ..)) => Some(Reply::empty(*status)),
         Some(Fault::ResetBefore) => {
             tenant.note(call(&asked, 0));
             broken.cancel();
@@ -98,6 +99,7 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
         Some(
             Fault::Empty
             | Fault::HalfBody
+            | Fault::PageBehind(_)
             | Fault::ResetAfter
             | Fault::Slow(_)
             | Fault::Held(_)
@@ -114,17 +116,26 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
             _ => Reply::empty(404),
         })
     });
-    if let (Some(Fault::Empty | Fault::HalfBody | Fault::ResetAfter), Some(body)) = (&fault, &reply.body) {
+    if let (Some(Fault::Empty | Fault::HalfBody | Fault::ResetAfter | Fault::PageBehind(_)), Some(body)) =
+        (&fault, &reply.body)
+    {
         let id = body["id"].as_str().unwrap_or_default();
-        tenant.change(|world| world.keep_to_yourself(id));
+        let conversation = asked.segments.iter().rev().nth(1).map(String::as_str);
+        tenant.change(|world| world.keep_to_yourself(conversation.unwrap_or_default(), id));
     }
-    tenant.note(call(&asked, reply.status));
+    let status = match &fault {
+        Some(Fault::PageBehind(status)) => *status,
+        _ => reply.status,
+    };
+    tenant.note(call(&asked, status));
     match fault {
         Some(Fault::ResetAfter) => {
             broken.cancel();
             std::future::pending().await
         }
-        Some(Fault::Html) => html(),
+        Some(Fault::Html) => page(200, "text/html", PAGE),
+        Some(Fault::Page(status, content_type, body)) => page(status, content_type, body),
+        Some(Fault::PageBehind(status)) => page(status, "text/html", PAGE),
         Some(Fault::Empty) => response(&reply, Body::empty()),
         Some(Fault::HalfBody) => half(&reply),
         Some(Fault::HeldAnswer(gate)) => {
@@ -172,10 +183,14 @@ fn date(at: SystemTime) -> String {
     date.expect("these years can be written so")
 }
 
-fn html() -> Response<Body> {
-    let page = "<html><body>Please log in to the proxy</body></html>";
-    let response = Response::builder().header("content-type", "text/html");
-    response.body(Body::from(page)).expect("the parts are all valid")
+const PAGE: &str = "<html><body>Please log in to the proxy</body></html>";
+
+fn page(status: u16, content_type: &'static str, body: &'static str) -> Response<Body> {
+    let mut response = Response::builder().status(status);
+    if !content_type.is_empty() {
+        response = response.header("content-type", content_type);
+    }
+    response.body(Body::from(body)).expect("the parts are all valid")
 }
 
 /// Promises a whole body, and breaks off in its middle.

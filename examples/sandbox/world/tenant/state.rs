@@ -22,6 +22,8 @@ pub struct User {
 /// A message with a card.
 #[derive(Clone, Debug)]
 pub struct Card {
+    /// Ids are those of their conversation.
+    pub conversation: String,
     pub id: String,
     /// Every body, from the first post to the newest edit.
     pub history: Vec<Value>,
@@ -98,8 +100,8 @@ impl World {
     }
 
     /// Notes that nobody is told the id of a card that was posted just now.
-    pub(super) fn keep_to_yourself(&mut self, id: &str) {
-        for card in self.chats.values_mut().flatten() {
+    pub(super) fn keep_to_yourself(&mut self, conversation: &str, id: &str) {
+        for card in self.chats.get_mut(conversation).into_iter().flatten() {
             if card.id == id && card.history.len() == 1 {
                 card.confirmed = false;
             }
