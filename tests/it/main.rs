@@ -3,17 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
 mod architecture;
+mod causes;
 mod configure;
 mod deployment;
 mod diagnostics;
 mod fairness;
 mod faults;
+mod gateways;
 mod go_plugin;
 mod health;
 mod identities;
 mod independence;
 mod lifecycle;
 mod log;
+mod lookups;
 mod metrics;
 mod microsoft;
 mod model;

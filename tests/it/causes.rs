@@ -1,0 +1,216 @@
+//! Why Microsoft cannot be reached is in the first line, and comes soon.
+
+use std::time::Duration;
+
+use teleport_msteams::config;
+use teleport_msteams::config::Settings;
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::{ALICE, Town, fails};
+use crate::world::cluster::Draft;
+use crate::world::corporate::{Corporate, Speaks};
+use crate::world::port::{listen, serve};
+use crate::world::tenant::{Fault, Rule};
+use crate::world::web::WebAuthority;
+
+fn for_alice() -> Draft {
+    Draft {
+        roles: vec!["dev".to_owned()],
+        ..Draft::default()
+    }
+}
+
+/// Returns settings that find everything of Microsoft at one address.
+fn everything_at(town: &Town, url: &str) -> Settings {
+    let mut settings = town.settings(&town.config());
+    let endpoints = &mut settings.microsoft.endpoints;
+    endpoints.login = url.parse().unwrap();
+    endpoints.graph = url.parse().unwrap();
+    endpoints.bot = url.parse().unwrap();
+    settings.limits.microsoft_attempts = 2;
+    settings
+}
+
+/// Lets the settings have the proxies of this environment.
+fn with_environment(town: &Town, settings: Settings, variables: &[(&str, &str)]) -> Settings {
+    let file = town.folder.path().join("teleport-msteams.toml");
+    let environment = |name: &str| {
+        let mut all = variables.iter();
+        all.find(|(known, _)| *known == name)
+            .map(|(_, value)| (*value).to_owned())
+    };
+    let loaded = config::load(&file, &environment).unwrap();
+    let mut settings = settings;
+    settings.microsoft.proxies = loaded.settings.microsoft.proxies;
+    settings
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_told_with_its_issuer() {
+    let town = Town::build().await;
+    let authority = WebAuthority::new();
+    let acceptor = TlsAcceptor::from(authority.server_config(&["h2", "http/1.1"]));
+    let (listener, address) = listen().await;
+    serve(listener, move |stream| {
+        let acceptor = acceptor.clone();
+        async move { acceptor.accept(stream).await.map(|_| ()) }
+    });
+    let settings = everything_at(&town, &format!("https://{address}"));
+    let parts = [
+        "the certificate of 127.0.0.1 is not trusted",
+        "issued by O=Pretend Web Authority, CN=Pretend Web Authority",
+    ];
+    fails(&town, settings, &parts, "SSL_CERT_FILE").await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_wants_a_password_or_refuses_is_told() {
+    let town = Town::build().await;
+    let web = WebAuthority::new();
+    let settings = everything_at(&town, "https://login.example.net");
+    let corporate = Corporate::start(Speaks::Connect, &web, Some("me:plantedsecret"), &[]).await;
+    let proxy = format!("http://{}", corporate.address());
+    let through = with_environment(&town, settings.clone(), &[("HTTPS_PROXY", &proxy)]);
+    let wants = format!("the proxy {proxy} wants a name and a password (407)");
+    fails(&town, through, &[&wants], "in the URL of the proxy, in HTTPS_PROXY").await;
+
+    let proxy = format!("http://me:plantedsecret@{}", corporate.address());
+    let through = with_environment(&town, settings.clone(), &[("HTTPS_PROXY", &proxy)]);
+    fails(&town, through, &["does not connect to login.example.net"], "NO_PROXY").await;
+    let asked = "CONNECT login.example.net:443 HTTP/1.1 me:plantedsecret";
+    assert!(corporate.asked().iter().any(|line| line == asked));
+
+    let before = corporate.asked().len();
+    let variables = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "*.example.net")];
+    let around = with_environment(&town, settings, &variables);
+    fails(&town, around, &["login.example.net"], "login.example.net").await;
+    assert_eq!(corporate.asked().len(), before);
+}
+
+#[tokio::test]
+async fn names_and_ports_that_lead_nowhere_are_told() {
+    let town = Town::build().await;
+    let settings = everything_at(&town, "https://no-such-host.invalid");
+    let parts = ["the name of no-such-host.invalid cannot be resolved"];
+    fails(&town, settings, &parts, "DNS").await;
+    let (listener, address) = listen().await;
+    drop(listener);
+    let settings = everything_at(&town, &format!("http://{address}"));
+    fails(&town, settings, &["127.0.0.1 refuses the connection"], "firewall").await;
+}
+
+#[tokio::test]
+async fn a_login_service_that_fails_at_the_start_is_not_asked_by_retries_within_retries() {
+    let town = Town::build().await;
+    let busy = Fault::Status(503, None);
+    let rule = Rule::every("POST", "/oauth2/v2.0/token", busy.clone());
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    let parts = ["could not get a token for Graph", "503"];
+    fails(&town, town.settings(&town.config()), &parts, "").await;
+    assert_eq!(town.tenant.met(&busy), 5);
+}
+
+#[tokio::test]
+async fn a_login_service_that_is_silent_is_told_after_the_first_try() {
+    let mut town = Town::build().await;
+    let rule = Rule::every("POST", "/oauth2/v2.0/token", Fault::Hang);
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    let mut settings = town.settings(&town.config());
+    // The second try would end after the patience of this test.
+    settings.limits.microsoft_first_pause = Duration::from_mins(10);
+    settings.limits.microsoft_longest_pause = Duration::from_mins(10);
+    town.start_daemon_until(settings, "Microsoft's login service fails")
+        .await;
+    town.daemon().says("no answer from 127.0.0.1 in time").await;
+    town.kill_daemon();
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn another_cause_is_told_although_the_outage_goes_on() {
+    let town = Town::start().await;
+    let every = |fault| vec![Rule::every("POST", "/activities", fault)];
+    town.tenant
+        .faults(|faults| faults.rules = every(Fault::Status(503, None)));
+    town.cluster.create(for_alice());
+    town.daemon().says("The Bot connector fails, trying again").await;
+    let page = Fault::Page(403, "text/html", "<html>Blocked</html>");
+    town.tenant.faults(|faults| faults.rules = every(page));
+    town.daemon()
+        .until("a second line of the outage", |log| {
+            let mut lines = log.lines().filter(|line| line.contains(" WARN "));
+            lines.any(|line| line.contains("The Bot connector") && line.contains("answered in its place"))
+        })
+        .await;
+    town.tenant.faults(|faults| faults.rules.clear());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_service_is_tried_when_it_answers_again() {
+    let mut town = Town::build().await;
+    let mut settings = town.settings(&town.config());
+    settings.limits.again_first_pause = Duration::from_mins(10);
+    settings.limits.again_longest_pause = Duration::from_mins(10);
+    town.start_daemon_on(settings).await;
+    let rule = Rule::every("POST", "/activities", Fault::Status(503, None));
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    for _ in 0..3 {
+        town.cluster.create(for_alice());
+    }
+    let deferred = |log: &str| log.matches("Delivery failed for now").count() >= 3;
+    town.daemon().until("three deliveries are deferred", deferred).await;
+    town.tenant.faults(|faults| faults.rules.clear());
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"; 4]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn tokens_that_say_they_are_over_do_not_make_a_storm_of_logins() {
+    let mut town = Town::build().await;
+    town.tenant.faults(|faults| faults.token_says = Some(0));
+    town.start_daemon().await;
+    for number in 1..6 {
+        town.cluster.create(for_alice());
+        town.sees(ALICE, &vec!["PENDING"; number]).await;
+    }
+    let calls = town.tenant.calls();
+    let logins = calls.iter().filter(|call| call.path.ends_with("/token")).count();
+    assert!(logins <= 4, "{logins} logins");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_is_named_as_such() {
+    let town = Town::build().await;
+    let odd = r#"{"token_type":"Bearer","expires_in":3599,"access_token":"two\r\nlines"}"#;
+    let rule = Rule::every("POST", "/token", Fault::Page(200, "application/json", odd));
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    let parts = ["the login service answered with something that is not a token"];
+    fails(
+        &town,
+        town.settings(&town.config()),
+        &parts,
+        "what answers at 127.0.0.1",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_pause_of_years_is_cut_to_minutes() {
+    let town = Town::start().await;
+    town.daemon().says("Recipient data preloaded and cached").await;
+    let odd = Fault::Status(429, Some(315_360_000));
+    let rule = Rule::some(1, "GET", "/v1.0/users", odd.clone());
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    town.cluster.create(Draft {
+        suggested_reviewers: vec!["carol@example.com".to_owned()],
+        ..for_alice()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.daemon().says("Microsoft Graph asks to slow down pause=5m").await;
+    assert_eq!(town.tenant.met(&odd), 1);
+    town.finish().await;
+}

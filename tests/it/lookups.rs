@@ -1,0 +1,186 @@
+//! Looking people up: who is asked first, what is asked again, and why somebody cannot have the app.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::support::{ALICE, Town};
+use crate::world::cluster::Draft;
+use crate::world::tenant::{Call, Fault, Rule};
+
+const CAROL: &str = "carol@example.com";
+
+fn suggesting(reviewers: Vec<String>) -> Draft {
+    Draft {
+        roles: vec!["dev".to_owned()],
+        suggested_reviewers: reviewers,
+        ..Draft::default()
+    }
+}
+
+/// Waits until so many calls have met a fault.
+async fn meets(town: &Town, fault: &Fault, times: usize) {
+    let mut changes = town.tenant.changes();
+    let waiting = async {
+        while town.tenant.met(fault) < times {
+            changes.changed().await.unwrap();
+        }
+    };
+    let waited = timeout(Duration::from_secs(20), waiting).await;
+    assert!(
+        waited.is_ok(),
+        "{} of {times} calls met {fault:?}",
+        town.tenant.met(fault)
+    );
+}
+
+/// Refuses one call about Carol word by word, and expects these words in the log.
+async fn explains(method: &'static str, status: u16, body: &'static str, parts: &[&str]) {
+    let town = Town::start().await;
+    let fault = Fault::Page(status, "application/json", body);
+    let path = format!("{}/teamwork/installedApps", town.people["Carol"].id);
+    let rule = Rule::every(method, &path, fault.clone());
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    town.cluster.create(suggesting(vec![CAROL.to_owned()]));
+    town.sees(ALICE, &["PENDING"]).await;
+    for part in parts {
+        town.daemon().says(part).await;
+    }
+    let log = town.daemon().log();
+    assert!(!log.contains("grant the app registration"), "{log}");
+    assert!(town.tenant.met(&fault) > 0);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn an_app_permission_policy_is_no_missing_permission() {
+    let body = r#"{"error":{"code":"Forbidden","message":"The app x is blocked by app permission policy for user y.",
+        "innerError":{"code":"AccessDenied","message":"The app x is blocked by app permission policy for user y."}}}"#;
+    let parts = [
+        "an app permission policy blocks the app for this person",
+        "Permission policies",
+    ];
+    explains("POST", 403, body, &parts).await;
+}
+
+#[tokio::test]
+async fn a_missing_licence_is_no_missing_permission() {
+    let body = r#"{"error":{"code":"Forbidden","message":"No license information could be had for the user."}}"#;
+    let parts = [
+        "this person has no licence for Microsoft Teams",
+        "assign the person a licence",
+    ];
+    explains("GET", 403, body, &parts).await;
+}
+
+#[tokio::test]
+async fn a_teams_app_that_does_not_name_our_registration_is_no_missing_permission() {
+    let body = r#"{"error":{"code":"Forbidden","message":"AAD App Id x is not allowed to manage the Teams App y."}}"#;
+    let parts = ["may not manage this Teams app", "webApplicationInfo.id"];
+    explains("POST", 403, body, &parts).await;
+}
+
+#[tokio::test]
+async fn a_person_without_an_account_in_teams_is_told_with_what_to_check() {
+    let body = r#"{"error":{"code":"NotFound","message":"Not Found"}}"#;
+    let parts = [
+        "Microsoft finds no account in Teams for this person",
+        "signed in to Teams",
+    ];
+    explains("POST", 404, body, &parts).await;
+}
+
+#[tokio::test]
+async fn an_app_that_was_uploaded_again_is_found_under_its_new_id() {
+    let town = Town::start().await;
+    town.tenant.replace_app();
+    let id = town.cluster.create(suggesting(vec![CAROL.to_owned()]));
+    town.sees(CAROL, &["PENDING"]).await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    assert!(!town.cluster.plugin_data(&id).contains_key("x_skipped"));
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn made_up_reviewers_are_asked_for_once_however_many_requests_name_them() {
+    let town = Town::start().await;
+    let strangers: Vec<_> = (0..10).map(|number| format!("stranger{number}@example.com")).collect();
+    for number in 1..6 {
+        let id = town.cluster.create(suggesting(strangers.clone()));
+        town.sees(ALICE, &vec!["PENDING"; number]).await;
+        town.settled(&id).await;
+    }
+    // By mail address the path does not tell whom a call is about; by name it does.
+    let about = |call: &&Call| call.path.contains("stranger3");
+    assert_eq!(town.tenant.calls().iter().filter(about).count(), 1);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_strangers_does_not_delay_the_look_up_of_another_request() {
+    let town = Town::start().await;
+    for request in 0..4 {
+        let strangers = (0..150).map(|number| format!("stranger{request}x{number}@example.com"));
+        town.cluster.create(suggesting(strangers.collect()));
+    }
+    town.sees(ALICE, &["PENDING"; 4]).await;
+    let before = town.tenant.calls().len();
+    town.cluster.create(suggesting(vec![CAROL.to_owned()]));
+    town.sees(CAROL, &["PENDING"]).await;
+    // Four look-ups for Carol, between those of four others.
+    let between = town.tenant.calls().len() - before;
+    assert!(between < 90, "{between} calls before Carol was told");
+    town.sees(ALICE, &["PENDING"; 5]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_after_the_start_does_not_wait_for_recipients_that_are_looked_up_in_advance() {
+    let mut town = Town::build().await;
+    let people: Vec<_> = (0..45)
+        .map(|number| {
+            let mail = format!("person{number}@example.com");
+            town.tenant.add_user(&mail, Some(&mail), &mail);
+            mail
+        })
+        .collect();
+    let config = town.config_for(&format!("\"*\" = \"{ALICE}\"\nmany = {people:?}"));
+    town.start_daemon_with(&config).await;
+    town.cluster.create(suggesting(vec![CAROL.to_owned()]));
+    town.sees(CAROL, &["PENDING"]).await;
+    let calls = town.tenant.calls();
+    let looked_up = calls.iter().filter(|call| call.path.contains("installedApps")).count();
+    assert!(looked_up < 60, "{looked_up} calls came before");
+    town.sees(ALICE, &["PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn recipients_that_hang_leave_the_connector_to_others() {
+    let mut town = Town::build().await;
+    let mut crowd = Vec::new();
+    for number in 0..70 {
+        let mail = format!("person{number}@example.com");
+        crowd.push((town.tenant.add_user(&mail, Some(&mail), &mail).id, mail));
+    }
+    let mails: Vec<_> = crowd.iter().map(|(_, mail)| mail).collect();
+    let config = town.config_for(&format!("\"*\" = \"{ALICE}\"\nmany = {mails:?}"));
+    let mut settings = town.settings(&config);
+    settings.limits.microsoft_timeout = Duration::from_mins(10);
+    town.start_daemon_on(settings).await;
+    let ids: Vec<_> = crowd.iter().map(|(id, _)| format!("{id}_")).collect();
+    let rules = Rule::crowd("POST", &ids, &Fault::Hang);
+    town.tenant.faults(|faults| faults.rules = rules);
+    for _ in 0..4 {
+        town.cluster.create(Draft {
+            roles: vec!["many".to_owned()],
+            ..Draft::default()
+        });
+    }
+    meets(&town, &Fault::Hang, 64).await;
+    town.cluster.create(suggesting(Vec::new()));
+    town.sees(ALICE, &["PENDING"]).await;
+    town.kill_daemon();
+    town.finish().await;
+}
