@@ -22,6 +22,7 @@ pub(super) struct Trouble {
     /// Present while it fails.
     spell: Option<Spell>,
     last_failure: Option<Instant>,
+    last_line: Option<Instant>,
     /// No line before.
     due: Option<Instant>,
     interval: Option<Duration>,
@@ -40,6 +41,9 @@ struct Spell {
 
 /// Of a failure that has more causes than this, further ones are no news.
 const MOST_CAUSES: usize = 8;
+
+/// What breaks shows several faces at first, as when a server stops. What is still new after this long has its own line.
+const SETTLES: Duration = Duration::from_secs(2);
 
 /// What a line says of a spell of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +70,11 @@ impl Trouble {
             causes: Vec::new(),
         });
         spell.failures += 1;
-        let known = spell.causes.contains(&cause);
-        let news = spell.told && !known && spell.causes.len() < MOST_CAUSES;
-        if !known && spell.causes.len() < MOST_CAUSES {
+        let is_new = !spell.causes.contains(&cause) && spell.causes.len() < MOST_CAUSES;
+        let settled = self.last_line.is_some_and(|last| now >= last + SETTLES);
+        if spell.told && is_new && settled {
             spell.causes.push(cause);
-        }
-        if news {
-            self.example = true;
+            (self.last_line, self.example) = (Some(now), true);
             return Some(spell.report(now));
         }
         if self.due.is_some_and(|due| now < due) {
@@ -81,7 +83,10 @@ impl Trouble {
         let interval = self.interval.map_or(FIRST_INTERVAL, |last| last * 2);
         let interval = interval.min(LONGEST_INTERVAL);
         (self.due, self.interval) = (Some(now + interval), Some(interval));
-        (spell.told, self.example) = (true, true);
+        if is_new {
+            spell.causes.push(cause);
+        }
+        (spell.told, self.example, self.last_line) = (true, true, Some(now));
         Some(spell.report(now))
     }
 
