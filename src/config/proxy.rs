@@ -217,6 +217,11 @@ fn parse(text: &str) -> Result<(Url, Proxy), String> {
         user,
         password: Secret::new(password.unwrap_or_default()),
     });
+    let mut url = url;
+    if kind == ProxyKind::Socks5 {
+        // Names are looked up by the proxy, as Go's clients have it. Between two schemes like these it cannot fail.
+        url.set_scheme("socks5h").ok();
+    }
     Ok((url, Proxy { kind, address, login }))
 }
 
