@@ -17,7 +17,7 @@ use crate::config::{Limits, Proxies};
 use crate::msteams::answer::{Answer, Expects, is_page, read, request_id, retry_after};
 use crate::msteams::attempts::Attempts;
 use crate::msteams::error::{Again, Error, Meaning, Operation, Retry, Wait};
-use crate::msteams::happening::{Happening, Observer};
+use crate::msteams::happening::{Endpoint, Happening, Observer};
 use crate::msteams::{cause, trust, verdict};
 
 /// Sends requests; cheap to clone, and all clones share their connections.
@@ -55,7 +55,7 @@ pub(crate) enum Effect {
 /// Most of a dead network shows while connecting; a short bound leaves time for the other addresses of a host.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
-/// An attempt that only asks needs no longer; a message has the whole time, since its fate is unknown afterwards.
+/// A question needs no longer; a message has the whole time, since its fate is unknown afterwards.
 const LONGEST_QUESTION: Duration = Duration::from_secs(10);
 
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
@@ -128,7 +128,7 @@ impl Http {
         if let Some((content_type, body)) = &request.body {
             builder = builder.header(CONTENT_TYPE, *content_type).body(body.clone());
         }
-        if request.effect == Effect::Idempotent {
+        if request.operation.endpoint() != Endpoint::Bot {
             builder = builder.timeout(self.timeout.min(LONGEST_QUESTION));
         }
         let response = builder.send().await.map_err(|error| self.unanswered(request, error))?;

@@ -98,11 +98,12 @@ impl Service {
                 return Err(error);
             }
             let throttled = error.meaning() == Meaning::Throttled;
-            if error.is_timeout() && !key.is_empty() {
+            if key.is_empty() {
+                self.http.first_sign(&error);
+            } else if error.is_timeout() {
                 // Nobody else should wait as long for a conversation that does not answer.
                 self.pacer.pause(key, self.hanging);
             }
-            self.http.first_sign(&error);
             let pause = attempts.after(error);
             if throttled && let Some(pause) = asked_pause(&pause) {
                 // The others who want to send there need not find out for themselves.

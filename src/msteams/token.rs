@@ -266,7 +266,7 @@ impl Issued {
             value: Arc::new(Secret::new(&grant.access_token)),
             secret: Arc::new(secret),
             renew_at: asked + life - EARLY.min(life / 2),
-            ends_at: asked + (life - SAFETY.min(life / 4)).max(SHORTEST_LIFE),
+            ends_at: asked + life.saturating_sub(SAFETY.min(life / 4)).max(SHORTEST_LIFE),
         }
     }
 }
