@@ -88,6 +88,22 @@ async fn a_proxy_that_wants_a_password_or_refuses_is_told() {
 }
 
 #[tokio::test]
+async fn a_socks_proxy_leads_to_microsoft_too() {
+    let town = Town::build().await;
+    let settings = everything_at(&town, "https://login.example.net");
+    let socks = Corporate::start(Speaks::Socks5, &WebAuthority::new(), None, &[]).await;
+    let proxy = format!("socks5://{}", socks.address());
+    let through = with_environment(&town, settings, &[("HTTPS_PROXY", &proxy)]);
+    fails(&town, through, &["could not get a token"], &proxy).await;
+    assert!(
+        socks
+            .asked()
+            .iter()
+            .any(|line| line == "SOCKS5 login.example.net:443 -")
+    );
+}
+
+#[tokio::test]
 async fn names_and_ports_that_lead_nowhere_are_told() {
     let town = Town::build().await;
     let settings = everything_at(&town, "https://no-such-host.invalid");
@@ -201,7 +217,8 @@ async fn a_token_that_is_none_is_named_as_such() {
 #[tokio::test]
 async fn a_pause_of_years_is_cut_to_minutes() {
     let town = Town::start().await;
-    town.daemon().says("Recipient data preloaded and cached").await;
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
     let odd = Fault::Status(429, Some(315_360_000));
     let rule = Rule::some(1, "GET", "/v1.0/users", odd.clone());
     town.tenant.faults(|faults| faults.rules = vec![rule]);
@@ -209,8 +226,38 @@ async fn a_pause_of_years_is_cut_to_minutes() {
         suggested_reviewers: vec!["carol@example.com".to_owned()],
         ..for_alice()
     });
-    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
     town.daemon().says("Microsoft Graph asks to slow down pause=5m").await;
     assert_eq!(town.tenant.met(&odd), 1);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_page_at_the_place_of_the_login_service_is_told_at_the_start() {
+    let town = Town::build().await;
+    let page = Fault::Page(403, "text/html", "<html>Blocked</html>");
+    let rule = Rule::every("POST", "/oauth2/v2.0/token", page);
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    let parts = ["could not get a token for Graph: something between this machine and Microsoft answered in its place"];
+    let remedy = "on the path to 127.0.0.1";
+    fails(&town, town.settings(&town.config()), &parts, remedy).await;
+}
+
+#[tokio::test]
+async fn another_cause_at_teleport_is_told_although_it_was_away_before() {
+    let town = Town::start().await;
+    let refused = |log: &str| {
+        let mut lines = log.lines().filter(|line| line.contains(" WARN "));
+        lines.any(|line| line.contains("Connection problem detected") && line.contains("none of the requested kinds"))
+    };
+    town.cluster.stop().await;
+    town.daemon().says("Connection problem detected").await;
+    town.cluster
+        .faults(|faults| faults.deny_kinds = vec!["access_request", "access_monitoring_rule"]);
+    town.cluster.start_again().await;
+    town.daemon().until("a line about the role", refused).await;
+    town.cluster.faults(|faults| faults.deny_kinds.clear());
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
     town.finish().await;
 }

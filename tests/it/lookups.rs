@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::process::run;
 use crate::support::{ALICE, Town};
 use crate::world::cluster::Draft;
 use crate::world::tenant::{Call, Fault, Rule};
@@ -146,7 +147,9 @@ async fn a_request_after_the_start_does_not_wait_for_recipients_that_are_looked_
         })
         .collect();
     let config = town.config_for(&format!("\"*\" = \"{ALICE}\"\nmany = {people:?}"));
-    town.start_daemon_with(&config).await;
+    let mut settings = town.settings(&config);
+    settings.preload = true;
+    town.start_daemon_on(settings).await;
     town.cluster.create(suggesting(vec![CAROL.to_owned()]));
     town.sees(CAROL, &["PENDING"]).await;
     let calls = town.tenant.calls();
@@ -183,4 +186,16 @@ async fn recipients_that_hang_leave_the_connector_to_others() {
     town.sees(ALICE, &["PENDING"]).await;
     town.kill_daemon();
     town.finish().await;
+}
+
+#[tokio::test]
+async fn validate_names_the_person_whose_card_is_refused() {
+    let town = Town::build().await;
+    let file = town.folder.path().join("teleport-msteams.toml");
+    std::fs::write(&file, town.config()).unwrap();
+    let rule = Rule::every("POST", "/activities", Fault::Error(403, "BotDisabledByAdmin"));
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    let (_, stdout, _) = run(&["validate", "-c", file.to_str().unwrap(), ALICE]).await;
+    let expected = "could not post the card for a…@example.com: access is denied (403, BotDisabledByAdmin)";
+    assert!(stdout.contains(expected), "{stdout}");
 }

@@ -67,3 +67,14 @@ async fn a_user_for_whom_it_fails_is_told_and_the_others_are_done() {
     assert!(stdout.contains("hint: grant the app registration"), "{stdout}");
     assert!(!stdout.contains("Successfully"));
 }
+
+#[tokio::test]
+async fn a_page_of_a_proxy_does_not_pass_for_a_user_without_the_app() {
+    let town = Town::build().await;
+    let page = Fault::Page(404, "text/html", "<html>Blocked</html>");
+    let rule = Rule::some(1, "DELETE", &town.people["Alice"].id, page.clone());
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    let (status, stdout, _) = uninstall(&town, &[]).await;
+    assert_eq!((status, town.tenant.met(&page)), (Some(0), 1), "{stdout}");
+    assert_eq!(town.tenant.standing(&town.people["Alice"]), "missing");
+}
