@@ -1,6 +1,6 @@
 //! What the error codes of Microsoft's login service mean, and what to do about them.
 //!
-//! Architecture Invariant: goes by the numbers in `error_codes`, never by the description, which may change and may
+//! Architecture Invariant: goes by the numbers in `error_codes` and the word in `error`, never by the description, which may change and may
 //! quote what was sent.
 
 /// One known code.
@@ -9,6 +9,22 @@ pub(crate) struct Refusal {
     pub(crate) meaning: &'static str,
     pub(crate) remedy: &'static str,
 }
+
+/// The words of the login service in `error` (RFC 6749, and Microsoft's reference of its codes).
+pub(crate) const WORDS: [&str; 12] = [
+    "access_denied",
+    "interaction_required",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_request",
+    "invalid_resource",
+    "invalid_scope",
+    "server_error",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_response_type",
+];
 
 /// Codes with which the service speaks of itself; the same request may succeed in a moment.
 const PASSING: [u64; 6] = [90006, 90012, 90024, 90033, 90055, 90090];

@@ -181,6 +181,10 @@ impl Error {
         self.0.operation
     }
 
+    pub(crate) fn has_detail(&self) -> bool {
+        self.0.detail.is_some()
+    }
+
     pub(crate) fn has_hint(&self) -> bool {
         self.0.hint.is_some()
     }

@@ -245,8 +245,8 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
-    use crate::msteams::bot;
     use crate::msteams::line::Urgency;
+    use crate::msteams::{bot, graph};
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -328,5 +328,23 @@ mod tests {
         drop(permits);
         sleep(pause).await;
         assert!(pacer.enter(Caller::new(&name, Urgency::Review)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_a_minute_finds_out_whether_a_long_pause_is_over() {
+        let pacer = Pacer::new(graph::pace(), PATIENCE);
+        let (everything, pause) = (Key::from(""), Duration::from_mins(5));
+        let enter = || pacer.enter(Caller::new(&everything, Urgency::Announcement));
+        pacer.pause(&everything, pause);
+        assert!(enter().await.is_err());
+        sleep(Duration::from_mins(1)).await;
+        let probe = enter().await.unwrap();
+        assert!(enter().await.is_err());
+        drop(probe);
+        assert!(enter().await.is_err(), "a probe that fails ends nothing");
+        sleep(Duration::from_mins(1)).await;
+        enter().await.unwrap().answered();
+        assert!(enter().await.is_ok());
+        assert!(enter().await.is_ok());
     }
 }

@@ -19,6 +19,7 @@ use crate::msteams::line::Caller;
 use crate::msteams::pace::PaceLimits;
 use crate::msteams::pacing::Pacer;
 use crate::msteams::paths::join;
+use crate::msteams::permissions::Permission;
 use crate::msteams::token::Token;
 
 /// Graph or the Bot connector.
@@ -81,7 +82,23 @@ impl Service {
         stop: &CancellationToken,
     ) -> Result<Answer, Error> {
         let outcome = self.tries(request, caller, stop).await;
+        let outcome = outcome.map_err(|error| self.not_the_permission(error));
         self.http.observer().outcome(request.operation.endpoint(), outcome)
+    }
+
+    /// Corrects the remedy for a refusal without a known reason: a permission that the token has need not be granted.
+    fn not_the_permission(&self, error: Error) -> Error {
+        if error.meaning() != Meaning::Denied || error.has_detail() {
+            return error;
+        }
+        match Permission::of(error.operation()).filter(|permission| self.token.has(permission)) {
+            Some(permission) => error.with_hint(Some(format!(
+                "{} is granted, so something else refuses this: check the person's account, licence and app permission \
+                 policy in the Teams admin center",
+                permission.least
+            ))),
+            None => error,
+        }
     }
 
     async fn tries(&self, request: &Request, caller: Caller<'_>, stop: &CancellationToken) -> Result<Answer, Error> {

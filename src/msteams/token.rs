@@ -26,6 +26,7 @@ use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::happening::{Endpoint, Happening};
 use crate::msteams::http::{Effect, FORM, Http, Request};
 use crate::msteams::paths::join;
+use crate::msteams::permissions::Permission;
 use crate::msteams::single_flight::SingleFlight;
 use crate::pulse::Pulse;
 use crate::secret::Secret;
@@ -149,6 +150,12 @@ impl Token {
     /// Returns what the token says was granted to the app; `None` if it cannot be read.
     pub(crate) async fn roles(&self) -> Result<Option<Vec<String>>, Error> {
         Ok(roles(self.get().await?.expose()))
+    }
+
+    /// Tells whether the token at hand says that this permission was granted; it does not know of one granted since.
+    pub(crate) fn has(&self, permission: &Permission) -> bool {
+        let held = self.issued.held().and_then(|issued| roles(issued.value.expose()));
+        held.is_some_and(|roles| roles.iter().any(|role| permission.serves(role)))
     }
 
     /// Drops the token if it is still the one that a service refused.

@@ -12,22 +12,6 @@ use crate::msteams::envelope::{Envelope, Shape};
 use crate::msteams::error::{Again, Error, Meaning, Operation, Retry};
 use crate::msteams::{hint, refusal};
 
-/// The words of the login service in `error` (RFC 6749, and Microsoft's reference of its codes).
-const LOGIN_WORDS: [&str; 12] = [
-    "access_denied",
-    "interaction_required",
-    "invalid_client",
-    "invalid_grant",
-    "invalid_request",
-    "invalid_resource",
-    "invalid_scope",
-    "server_error",
-    "temporarily_unavailable",
-    "unauthorized_client",
-    "unsupported_grant_type",
-    "unsupported_response_type",
-];
-
 /// Judges an answer whose status is not a success.
 pub(crate) fn judge(operation: Operation, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
     let envelope = Envelope::read(body);
@@ -47,7 +31,7 @@ pub(crate) fn judge(operation: Operation, status: u16, retry_after: Option<Durat
 }
 
 fn judge_login(operation: Operation, status: u16, retry_after: Option<Duration>, envelope: &Envelope) -> Error {
-    let known = envelope.number.is_some() || envelope.is_one_of(&LOGIN_WORDS);
+    let known = envelope.number.is_some() || envelope.is_one_of(&aadsts::WORDS);
     if envelope.shape != Shape::Login || !known {
         return if status >= 500 {
             broken(operation, envelope)

@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use crate::process::run;
 use crate::support::{ALICE, Town};
-use crate::world::cluster::Draft;
-use crate::world::tenant::{Call, Fault, Rule};
+use crate::world::cluster::{ClusterOptions, Draft};
+use crate::world::tenant::{Call, Fault, Rule, TenantOptions};
 
 const CAROL: &str = "carol@example.com";
 
@@ -198,4 +198,25 @@ async fn validate_names_the_person_whose_card_is_refused() {
     let (_, stdout, _) = run(&["validate", "-c", file.to_str().unwrap(), ALICE]).await;
     let expected = "could not post the card for a…@example.com: access is denied (403, BotDisabledByAdmin)";
     assert!(stdout.contains(expected), "{stdout}");
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_named_and_one_that_is_granted_is_not_asked_for() {
+    let mut options = TenantOptions::default();
+    options.roles.retain(|role| !role.contains("ForUser"));
+    let mut town = Town::build_with(ClusterOptions::default(), options).await;
+    town.start_daemon().await;
+    town.cluster.create(suggesting(vec![CAROL.to_owned()]));
+    let grant = "application permission TeamsAppInstallation.ReadWriteSelfForUser.All, with admin consent";
+    town.daemon().says(grant).await;
+    town.finish().await;
+
+    let town = Town::start().await;
+    let path = format!("{}/teamwork", town.people["Carol"].id);
+    let rule = Rule::every("POST", &path, Fault::Error(403, "Forbidden"));
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    town.cluster.create(suggesting(vec![CAROL.to_owned()]));
+    town.daemon().says("is granted, so something else refuses this").await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.finish().await;
 }
