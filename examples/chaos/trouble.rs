@@ -35,6 +35,14 @@ pub(crate) enum Trouble {
     Hang,
     HalfAnswer,
     WrongContentType,
+    /// Something between answers with a page.
+    Page(u16),
+    /// The same, after everything was done.
+    PageBehind(u16),
+    /// One person's chat is throttled, for longer than anything else.
+    OneThrottled,
+    /// Half of the people's chats do not answer.
+    CrowdHangs,
     MicrosoftSlow,
     TokensRevoked,
     SecretRefused,
@@ -42,12 +50,13 @@ pub(crate) enum Trouble {
 }
 
 use Trouble::{
-    AnswersLost, AppRemoved, CallsFail, EventsMixed, EventsRepeated, EventsTwice, HalfAnswer, Hang, ListsEmpty,
-    MicrosoftSlow, PluginDataDenied, ResetAfter, ResetBefore, SecretRefused, SmallPages, Status, StreamCut, SwapsLost,
-    TeleportAway, TeleportSlow, Throttled, ThrottledSilently, ThrottledUntil, TokensRevoked, WrongContentType,
+    AnswersLost, AppRemoved, CallsFail, CrowdHangs, EventsMixed, EventsRepeated, EventsTwice, HalfAnswer, Hang,
+    ListsEmpty, MicrosoftSlow, OneThrottled, Page, PageBehind, PluginDataDenied, ResetAfter, ResetBefore,
+    SecretRefused, SmallPages, Status, StreamCut, SwapsLost, TeleportAway, TeleportSlow, Throttled, ThrottledSilently,
+    ThrottledUntil, TokensRevoked, WrongContentType,
 };
 
-const ALL: [Trouble; 29] = [
+const ALL: [Trouble; 35] = [
     StreamCut,
     EventsRepeated,
     EventsTwice,
@@ -73,6 +82,12 @@ const ALL: [Trouble; 29] = [
     Hang,
     HalfAnswer,
     WrongContentType,
+    Page(403),
+    Page(404),
+    Page(200),
+    PageBehind(504),
+    OneThrottled,
+    CrowdHangs,
     MicrosoftSlow,
     TokensRevoked,
     SecretRefused,
@@ -120,6 +135,19 @@ pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, 
         Hang => spoil_all(Fault::Hang),
         HalfAnswer => spoil(Fault::HalfBody),
         WrongContentType => spoil_all(Fault::Html),
+        Page(status) => spoil_all(Fault::Page(status, "text/html", "<html>Blocked by policy</html>")),
+        PageBehind(status) => spoil(Fault::PageBehind(status)),
+        OneThrottled => {
+            let person = &company.people[rng.usize(..company.people.len())];
+            let rule = Rule::some(1, "POST", &person.id, Fault::Status(429, Some(30)));
+            tenant.faults(|faults| faults.rules.push(rule));
+        }
+        CrowdHangs => {
+            let half = company.people.iter().step_by(2);
+            let chats: Vec<_> = half.map(|person| format!("{}_", person.id)).collect();
+            let rules = Rule::crowd("POST", &chats, &Fault::Hang);
+            tenant.faults(|faults| faults.rules.extend(rules));
+        }
         MicrosoftSlow => tenant.faults(|faults| faults.latency = Duration::from_secs(2)),
         TokensRevoked => tenant.revoke_tokens(),
         SecretRefused => {
@@ -149,7 +177,9 @@ pub(crate) async fn mend(trouble: Trouble, cluster: &Cluster, tenant: &Tenant) {
         }),
         MicrosoftSlow => tenant.faults(|faults| faults.latency = NEAR),
         Throttled | ThrottledUntil | ThrottledSilently | Status(_) | ResetBefore | ResetAfter | Hang | HalfAnswer
-        | WrongContentType | SecretRefused => tenant.faults(|faults| faults.rules.clear()),
+        | WrongContentType | Page(_) | PageBehind(_) | OneThrottled | CrowdHangs | SecretRefused => {
+            tenant.faults(|faults| faults.rules.clear());
+        }
         StreamCut | EventsRepeated | TeleportAway | TokensRevoked | AppRemoved => {}
     }
 }
