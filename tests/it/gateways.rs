@@ -163,15 +163,14 @@ async fn a_post_that_may_have_arrived_is_not_sent_again_in_place() {
         let mut town = Town::build().await;
         let mut settings = town.settings(&town.config());
         // Only what is repeated in place comes within this test.
-        settings.limits.again_first_pause = Duration::from_mins(10);
-        settings.limits.again_longest_pause = Duration::from_mins(10);
+        settings.limits.refused_first_pause = Duration::from_mins(10);
         town.start_daemon_on(settings).await;
         let fault = Fault::PageBehind(status);
         let rule = Rule::every("POST", "/activities", fault.clone());
         town.tenant.faults(|faults| faults.rules = vec![rule]);
         let id = town.cluster.create(for_alice());
         town.sees(ALICE, &["PENDING"]).await;
-        town.daemon().says("Delivery was not confirmed").await;
+        town.daemon().says("Microsoft did not confirm a card").await;
         town.settled(&id).await;
         assert_eq!(town.tenant.met(&fault), 1, "{status}");
         town.finish().await;

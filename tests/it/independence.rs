@@ -195,7 +195,7 @@ async fn a_card_that_was_deleted_is_given_up_with_a_warning() {
         .says("A card was deleted, its last update was not delivered")
         .await;
     town.settled(&id).await;
-    assert_eq!(town.tenant.met(&GONE), 2, "it was tried again before it was given up");
+    assert!(town.tenant.met(&GONE) >= 2, "it was tried again before it was given up");
     town.finish().await;
 }
 
@@ -305,5 +305,91 @@ async fn a_record_that_is_too_large_is_made_smaller_and_the_cards_stay_current()
     town.reads(ALICE, "one").await;
     town.cluster.set_state(&id, State::Denied, "no");
     town.sees(ALICE, &["DENIED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn channels_with_the_same_message_id_keep_their_cards_apart() {
+    for restart in [false, true] {
+        let mut town = Town::build().await;
+        town.tenant.faults(|faults| faults.same_activity_ids = true);
+        let channels = ["One", "Two"].map(|name| town.tenant.add_channel("Operations", name));
+        let config = town.config_for(&format!("\"*\" = {channels:?}"));
+        town.start_daemon_with(&config).await;
+        let id = town.cluster.create(Draft {
+            approvals: 2,
+            ..Draft::default()
+        });
+        for channel in &channels {
+            town.sees(channel, &["PENDING"]).await;
+        }
+        town.settled(&id).await;
+        let cards = channels.each_ref().map(|channel| town.chat(channel)[0].id.clone());
+        assert_eq!(cards[0], cards[1], "the ids are the same");
+        if restart {
+            town.kill_daemon();
+            town.start_daemon_with(&config).await;
+        }
+        town.cluster.review(&id, "bob", Verdict::Approve, "one of two");
+        for channel in &channels {
+            town.reads(channel, "one of two").await;
+        }
+        town.cluster.set_state(&id, State::Denied, "no");
+        for channel in &channels {
+            town.sees(channel, &["DENIED"]).await;
+        }
+        town.settled(&id).await;
+        town.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn everything_that_waits_for_a_service_goes_on_when_it_answers_again() {
+    let mails: Vec<_> = (0..30).map(|number| format!("person-{number}@example.com")).collect();
+    let mut town = Town::build().await;
+    for mail in &mails {
+        town.tenant.add_user(mail, Some(mail), mail);
+    }
+    // No pause of any request ends within this test, so only the recovery can wake them; Alice finds it out.
+    let config = town.config_for(&format!("\"*\" = []\nknown = {mails:?}"));
+    let mut settings = town.settings(&format!("preload = true\n{config}"));
+    settings.limits.again_first_pause = Duration::from_mins(10);
+    settings.limits.again_longest_pause = Duration::from_mins(10);
+    settings.limits.outage_pause = Duration::from_mins(10);
+    town.start_daemon_on(settings).await;
+    town.daemon().says("Recipient data preloaded and cached.").await;
+    town.tenant.faults(|faults| {
+        faults.rules = vec![Rule::every(
+            "POST",
+            "/activities",
+            Fault::Error(503, "ServiceUnavailable"),
+        )]
+    });
+    for mail in &mails {
+        let id = town.cluster.create(Draft {
+            roles: vec!["by-reviewers".to_owned()],
+            suggested_reviewers: vec![mail.clone()],
+            ..Draft::default()
+        });
+        town.cluster
+            .until("the request waits", |state| {
+                let data = state.plugin_data.get(&id).and_then(|plugins| plugins.get("msteams"));
+                data.and_then(|data| data.get("x_claim"))
+                    .is_some_and(|claim| claim.starts_with("done"))
+            })
+            .await;
+    }
+    town.tenant.faults(|faults| faults.rules.clear());
+    for _ in 0..2 {
+        town.cluster.create(Draft {
+            roles: vec!["by-reviewers".to_owned()],
+            suggested_reviewers: vec![ALICE.to_owned()],
+            ..Draft::default()
+        });
+    }
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    for mail in &mails {
+        town.sees(mail, &["PENDING"]).await;
+    }
     town.finish().await;
 }
