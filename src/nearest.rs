@@ -5,6 +5,9 @@
 /// How alike two names must be, from 0 to 1: two letters of five may differ, and swapped neighbours count once.
 const ALIKE: f64 = 0.6;
 
+/// A name of so many letters is meant by a longer one that begins with it.
+const SHORTEST_BEGINNING: usize = 4;
+
 /// Returns the known name that a wrong one is most like, whatever its case; nothing if it is like none.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
@@ -12,8 +15,12 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         let name = name.to_lowercase();
         // People forget how a long name begins more often than how it ends.
         let is_end = name.strip_suffix(&wrong).is_some_and(|head| head.ends_with('.'));
+        // Others add words to a short name.
+        let is_longer = name.len() >= SHORTEST_BEGINNING && wrong.starts_with(&name);
         if is_end {
             1.0
+        } else if is_longer {
+            strsim::normalized_damerau_levenshtein(&wrong, &name).max(ALIKE)
         } else {
             strsim::normalized_damerau_levenshtein(&wrong, &name)
         }
@@ -35,6 +42,7 @@ mod tests {
             ("roles", Some("access_request.spec.roles")),
             ("User.Triats", Some("user.traits")),
             ("app_di", Some("app_id")),
+            ("app_id_of_the_bot", Some("app_id")),
             ("weekday", None),
             ("", None),
         ] {
