@@ -1,14 +1,16 @@
 //! From the text of the file to [`Settings`], or to every problem it has.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use crate::config::file::{Notes, Root, Section, described};
+use crate::config::file::{Notes, Root, Section};
 use crate::config::microsoft::microsoft;
+use crate::config::shown::{described, quoted};
+use crate::config::source::Source;
 use crate::config::teleport::teleport;
+use crate::config::unknown::explain;
 use crate::config::{HostPort, Limits, LogFormat, LogOutput, LogSettings, Problem, Problems, Settings};
 use crate::domain::recipients::{Address, RoutingTable};
 
@@ -27,35 +29,26 @@ pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
     let fail = |problem| Problems {
         file: file.to_owned(),
         list: vec![problem],
+        unknown: Vec::new(),
     };
-    let text = fs::read_to_string(file).map_err(|error| {
-        let remedy = "name the right file with --config";
-        fail(Problem::new("", format!("it cannot be read: {error}"), remedy))
-    })?;
-    let table: Table = text
-        .parse()
-        .map_err(|error| fail(Problem::new("", syntax(&error, &text), "mend the TOML")))?;
+    let Source { table, lines } = Source::read(file).map_err(fail)?;
     let mut notes = Notes::default();
-    match check(&table, environment, &mut notes) {
+    let settings = check(&table, environment, &mut notes);
+    let unknown = explain(&notes.asked, &lines, &mut notes.problems);
+    for noted in notes.problems.iter_mut().chain(&mut notes.warnings) {
+        noted.line = lines.of(&noted.key);
+    }
+    match settings {
         Some(settings) if notes.problems.is_empty() => Ok(Loaded {
             settings,
-            warnings: notes.warnings,
+            warnings: notes.warnings.into_iter().chain(unknown).collect(),
         }),
         Some(_) | None => Err(Problems {
             file: file.to_owned(),
             list: notes.problems,
+            unknown,
         }),
     }
-}
-
-/// Says where the TOML ends to make sense, without the line itself, which may hold a secret.
-fn syntax(error: &toml::de::Error, text: &str) -> String {
-    let start = error.span().map_or(0, |span| span.start);
-    let before = text.get(..start).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    let message = error.message().replace('\n', ", ");
-    format!("it is not TOML: line {line}, column {column}: {message}")
 }
 
 /// Returns `None` only if something is noted as a problem.
@@ -99,7 +92,11 @@ fn listening(text: &str, notes: &mut Notes) -> Option<HostPort> {
         .and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let Some((host, port)) = parts else {
         let remedy = "write host:port, such as \"127.0.0.1:8081\"";
-        notes.problem("diag_addr", format!("{text:?} is not an address to listen at"), remedy);
+        notes.problem(
+            "diag_addr",
+            format!("{} is not an address to listen at", quoted(text)),
+            remedy,
+        );
         return None;
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -163,7 +160,7 @@ fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>
             Ok(address) => addresses.push(address),
             Err(reason) => {
                 let remedy = "write a mail address, a user id or the link of a channel";
-                notes.warning(key, format!("nobody can be told at {text:?}: {reason}"), remedy);
+                notes.warning(key, format!("nobody can be told at {}: {reason}", quoted(text)), remedy);
             }
         }
     }
@@ -186,7 +183,7 @@ fn log(section: &mut Section<'_>, notes: &mut Notes) -> LogSettings {
         _ => None,
     };
     if level.is_none() {
-        let message = format!("{severity:?} is not a severity");
+        let message = format!("{} is not a severity", quoted(severity));
         notes.problem(
             section.key("severity"),
             message,
@@ -199,7 +196,7 @@ fn log(section: &mut Section<'_>, notes: &mut Notes) -> LogSettings {
         other => {
             notes.problem(
                 section.key("format"),
-                format!("{other:?} is not a format"),
+                format!("{} is not a format", quoted(other)),
                 "write text or json",
             );
             LogFormat::Text
@@ -216,6 +213,8 @@ fn log(section: &mut Section<'_>, notes: &mut Notes) -> LogSettings {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const GOOD: &str = r#"

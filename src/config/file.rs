@@ -3,18 +3,21 @@
 use toml::{Table, Value};
 
 use crate::config::Problem;
-use crate::nearest::nearest;
+use crate::config::shown::described;
+use crate::config::unknown::Asked;
 
 /// What was noticed while reading; problems end the program, warnings do not.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
+    /// What was asked of each table, and what else is written there.
+    pub(super) asked: Vec<Asked>,
 }
 
 /// One table of the file, and the keys that were asked for.
 pub(super) struct Section<'a> {
-    name: &'a str,
+    name: &'static str,
     table: Option<&'a Table>,
     known: Vec<&'static str>,
 }
@@ -40,7 +43,7 @@ impl<'a> Section<'a> {
     }
 
     /// A table inside this one, such as `[msapi.endpoints]`; `path` is its whole name.
-    pub(super) fn inner(&mut self, key: &'static str, path: &'a str, notes: &mut Notes) -> Self {
+    pub(super) fn inner(&mut self, key: &'static str, path: &'static str, notes: &mut Notes) -> Self {
         let table = match self.value(key) {
             Some(Value::Table(table)) => Some(table),
             Some(other) => {
@@ -77,13 +80,15 @@ impl<'a> Section<'a> {
         notes.boolean(&self.key(key), value)
     }
 
-    /// Warns of every key that nobody asked for.
+    /// Notes every key that is written and not read.
     pub(super) fn finish(self, notes: &mut Notes) {
-        for key in self.table.into_iter().flat_map(Table::keys) {
-            if !self.known.contains(&key.as_str()) {
-                notes.unknown(&format!("{}.{key}", self.name), key, &self.known);
-            }
-        }
+        let keys = self.table.into_iter().flat_map(Table::keys);
+        let unknown = keys.filter(|key| !self.known.contains(&key.as_str())).cloned();
+        notes.asked.push(Asked {
+            table: self.name,
+            unknown: unknown.collect(),
+            known: self.known,
+        });
     }
 }
 
@@ -112,14 +117,15 @@ impl<'a> Root<'a> {
         notes.text(key, self.table.get(key)?)
     }
 
-    /// Warns of every top-level key that nobody asked for.
+    /// Notes every top-level key that is written and not read.
     pub(super) fn finish(self, notes: &mut Notes) {
-        for key in self.table.keys() {
-            let known = self.known.iter().any(|known| *known == key || same_section(known, key));
-            if !known {
-                notes.unknown(key, key, &self.known);
-            }
-        }
+        let is_known = |key: &str| self.known.iter().any(|known| *known == key || same_section(known, key));
+        let unknown = self.table.keys().filter(|key| !is_known(key)).cloned();
+        notes.asked.push(Asked {
+            table: "",
+            unknown: unknown.collect(),
+            known: self.known,
+        });
     }
 
     fn entry(&self, name: &str) -> Option<&'a Value> {
@@ -169,27 +175,5 @@ impl Notes {
         let message = format!("expected true or false, got {}", described(value));
         self.problem(key, message, "write true or false without quotes");
         None
-    }
-
-    /// Names the known key that the unknown one was probably meant to be.
-    fn unknown(&mut self, path: &str, key: &str, known: &[&str]) {
-        let remedy = match nearest(key, known.iter().copied()) {
-            Some(nearest) => format!("did you mean {nearest}?"),
-            None => "nothing reads it".to_owned(),
-        };
-        self.warning(path, "unknown key, ignored", remedy);
-    }
-}
-
-/// Says what a value is, with the value where it is short and can be no secret.
-pub(super) fn described(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("the string {text:?}"),
-        Value::Integer(number) => format!("the number {number}"),
-        Value::Float(number) => format!("the number {number}"),
-        Value::Boolean(value) => format!("{value}"),
-        Value::Datetime(time) => format!("the time {time}"),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Table(_) => "a table".to_owned(),
     }
 }

@@ -9,6 +9,7 @@ use url::{Host, Url};
 use crate::config::cloud::CLOUDS;
 use crate::config::file::{Notes, Section};
 use crate::config::proxy::proxies;
+use crate::config::shown::{quoted, quoted_id};
 use crate::config::{AppSecret, Endpoints, MicrosoftSettings};
 use crate::secret::Secret;
 
@@ -53,7 +54,7 @@ fn id(section: &mut Section<'_>, key: &'static str, what: &str, notes: &mut Note
     if !text.bytes().all(clean) {
         notes.problem(
             section.key(key),
-            format!("{text:?} is not an id"),
+            format!("{} is not an id", quoted_id(text)),
             format!("write {what}"),
         );
         return None;
@@ -138,7 +139,7 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
         let names = CLOUDS.map(|cloud| cloud.name).join(", ");
         notes.problem(
             section.key("cloud"),
-            format!("{name:?} is not a cloud"),
+            format!("{} is not a cloud", quoted(name)),
             format!("write one of {names}"),
         );
     }
@@ -149,7 +150,7 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
         Some(region) => {
             notes.problem(
                 section.key("region"),
-                format!("{region:?} is not a region"),
+                format!("{} is not a region", quoted(region)),
                 "write for example \"emea\"",
             );
             None
@@ -184,7 +185,7 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
 }
 
 fn base_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| format!("{} is not a URL: {error}", quoted(text)))?;
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -194,6 +195,6 @@ fn base_url(text: &str) -> Result<Url, String> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback => Ok(url),
-        scheme => Err(format!("{text:?} would send secrets over {scheme}")),
+        scheme => Err(format!("{} would send secrets over {scheme}", quoted(text))),
     }
 }

@@ -6,13 +6,17 @@
 mod changes;
 mod check;
 mod cloud;
+mod excerpt;
 mod file;
 mod microsoft;
 mod problem;
 mod proxy;
 mod settings;
+mod shown;
+mod source;
 mod teleport;
 mod template;
+mod unknown;
 mod upgrade;
 
 pub use changes::Changes;

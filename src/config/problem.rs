@@ -10,6 +10,10 @@ pub struct Problem {
     pub key: String,
     pub message: String,
     pub remedy: String,
+    /// The line of the key, if it is written in the file.
+    pub line: Option<usize>,
+    /// The line itself with a mark under the place, as two lines; nothing in it is secret.
+    pub excerpt: Option<String>,
 }
 
 /// Every fault of one file.
@@ -17,6 +21,8 @@ pub struct Problem {
 pub struct Problems {
     pub file: PathBuf,
     pub list: Vec<Problem>,
+    /// Keys that nothing reads and that explain none of the problems.
+    pub unknown: Vec<Problem>,
 }
 
 impl Problem {
@@ -25,16 +31,34 @@ impl Problem {
             key: key.into(),
             message: message.into(),
             remedy: remedy.into(),
+            line: None,
+            excerpt: None,
+        }
+    }
+
+    /// Says what is wrong and where, without the remedy.
+    pub fn what(&self) -> String {
+        let line = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        match self.key.as_str() {
+            "" => format!("{line}{}", self.message),
+            key => format!("{line}{key}: {}", self.message),
+        }
+    }
+
+    /// Says everything, with the line of the file under it.
+    pub fn in_full(&self) -> String {
+        match &self.excerpt {
+            Some(excerpt) => format!("{self}\n{excerpt}"),
+            None => self.to_string(),
         }
     }
 }
 
+/// One line.
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        f.write_str(&self.message)?;
+        f.write_str(&self.what())?;
         if self.remedy.is_empty() {
             Ok(())
         } else {
@@ -46,8 +70,8 @@ impl fmt::Display for Problem {
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the configuration {} is wrong", self.file.display())?;
-        for problem in &self.list {
-            write!(f, "\n  {problem}")?;
+        for problem in self.list.iter().chain(&self.unknown) {
+            write!(f, "\n  {}", problem.in_full())?;
         }
         Ok(())
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use toml::Value;
 use url::Url;
 
-use crate::config::file::{Notes, Section, described};
+use crate::config::file::{Notes, Section};
 use crate::config::proxy::proxy;
+use crate::config::shown::{described, quoted};
 use crate::config::upgrade;
 use crate::config::upgrade::upgrade;
 use crate::config::{Credentials, HostPort, TeleportSettings};
@@ -37,7 +38,7 @@ pub(super) fn teleport(
         Ok(address) => Some(address),
         Err(reason) => {
             let remedy = "write host:port of the Auth Service or the Proxy Service";
-            notes.problem(section.key(key), format!("{text:?}: {reason}"), remedy);
+            notes.problem(section.key(key), format!("{}: {reason}", quoted(text)), remedy);
             None
         }
     };
@@ -109,7 +110,7 @@ fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: 
         Some(Value::Integer(nanoseconds)) => u64::try_from(*nanoseconds)
             .map(Duration::from_nanos)
             .map_err(|_| format!("{nanoseconds} is negative")),
-        Some(Value::String(text)) => duration(text).ok_or_else(|| format!("{text:?} is not a duration")),
+        Some(Value::String(text)) => duration(text).ok_or_else(|| format!("{} is not a duration", quoted(text))),
         Some(other) => Err(format!("{} is not a duration", described(other))),
     };
     let interval = interval.unwrap_or_else(|problem| {

@@ -103,7 +103,7 @@ fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, task
 
 /// Says what is wrong, a line for each problem, as at the start.
 fn refuse(error: &anyhow::Error) {
-    if let Some(Problems { file, list }) = error.downcast_ref() {
+    if let Some(Problems { file, list, .. }) = error.downcast_ref() {
         for problem in list {
             error!(file = %file.display(), "{problem}");
         }

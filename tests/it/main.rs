@@ -19,6 +19,7 @@ mod log;
 mod lookups;
 mod metrics;
 mod microsoft;
+mod mistakes;
 mod model;
 mod outages;
 mod process;

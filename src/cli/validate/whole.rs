@@ -67,18 +67,16 @@ fn configuration(file: &Path, findings: &mut Findings) -> anyhow::Result<Setting
         Ok(loaded) => {
             findings.ok(check, format!("{} can be used", file.display()));
             for warning in loaded.warnings {
-                let what = format!("{}: {}", warning.key, warning.message);
-                findings.warning(check, what, Some(&warning.remedy));
+                findings.warning(check, warning.what(), Some(&warning.remedy));
             }
             Ok(loaded.settings)
         }
         Err(problems) => {
             for problem in &problems.list {
-                let what = match problem.key.as_str() {
-                    "" => problem.message.clone(),
-                    key => format!("{key}: {}", problem.message),
-                };
-                findings.failed(check, what, Some(&problem.remedy));
+                findings.failed(check, problem.what(), Some(&problem.remedy));
+            }
+            for unknown in &problems.unknown {
+                findings.warning(check, unknown.what(), Some(&unknown.remedy));
             }
             Err(problems.into())
         }

@@ -1,0 +1,110 @@
+//! A line of the file with a mark under one place, without anything that may be secret.
+
+use crate::config::shown::{may_be_secret, without_controls};
+
+/// Tables whose values are shown: what they hold is no secret.
+const OPEN_TABLES: [&str; 3] = ["teleport", "role_to_recipients", "log"];
+
+/// Keys outside of these tables whose values are shown.
+const OPEN_KEYS: [&str; 4] = ["preload", "diag_addr", "cloud", "region"];
+
+/// Shows a line and a mark as compilers do. Lines and columns count from 1, columns in characters.
+///
+/// The value is left out where it may be a secret: everywhere but in tables and keys that are known to hold none.
+pub(super) fn excerpt(text: &str, line: usize, column: usize, length: usize) -> String {
+    let index = line.saturating_sub(1);
+    let before: Vec<&str> = text.lines().take(index).collect();
+    let written = text.lines().nth(index).unwrap_or_default();
+    let (shown, start) = match value_of(written) {
+        Some(value) if !is_open(&before, written, value) => {
+            (format!("{}…", &written[..value]), written[..value].chars().count())
+        }
+        _ => (written.to_owned(), usize::MAX),
+    };
+    let shown = without_controls(&shown);
+    let start = start.min(column.saturating_sub(1));
+    // Tabs are as wide in the line of the mark as in the line above it.
+    let lead: String = shown
+        .chars()
+        .chain(std::iter::repeat(' '))
+        .take(start)
+        .map(|letter| if letter == '\t' { '\t' } else { ' ' })
+        .collect();
+    let room = shown.chars().count().saturating_sub(start).max(1);
+    let mark = "^".repeat(length.clamp(1, room));
+    let number = line.to_string();
+    let margin = " ".repeat(number.len());
+    format!("    {number} | {shown}\n    {margin} | {lead}{mark}")
+}
+
+/// Returns where the value of a line begins; in a line without a key it is all of the line, in a header nothing.
+fn value_of(line: &str) -> Option<usize> {
+    let trimmed = line.trim_start();
+    if trimmed.starts_with('[') && !trimmed.contains(['"', '\'', '=']) {
+        return None;
+    }
+    let sign = line.find(['=', ':']).map_or(0, |sign| sign + 1);
+    let blanks = line[sign..].len() - line[sign..].trim_start().len();
+    Some(sign + blanks)
+}
+
+/// Tells whether the value of a line is none that could be secret.
+fn is_open(before: &[&str], line: &str, value: usize) -> bool {
+    let key = |line: &str| {
+        let (key, _) = line.split_once(['=', ':'])?;
+        Some(key.trim().trim_matches(['"', '\'']).to_lowercase())
+    };
+    let header = |line: &&&str| line.trim_start().starts_with('[') && value_of(line).is_none();
+    let table = before
+        .iter()
+        .rev()
+        .find(header)
+        .map_or("", |line| line.trim().trim_matches(['[', ']', ' ', '\t']));
+    // A line without a key goes on with the value of the last one above it that has one.
+    let key = key(line)
+        .or_else(|| before.iter().rev().find_map(|line| key(line)))
+        .unwrap_or_default();
+    let open = OPEN_TABLES.contains(&table.to_lowercase().as_str()) || OPEN_KEYS.contains(&key.as_str());
+    let words = line[value..].split(['"', '\'', ',', ' ', '[', ']']);
+    open && !key.contains("sec") && !key.contains("pass") && !words.into_iter().any(may_be_secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_part_of_a_line_that_is_shown() {
+        for text in [
+            "[msapi]\napp_secret = \"planted",
+            "[msapi]\napp_id = planted\"",
+            "[msap]\napp_secert: planted",
+            "app_secret = planted",
+            "[teleport]\napp_secret = planted",
+            "[teleport]\naddr = plan~ted",
+            "[msapi]\napp_secret = \"\"\"\nplanted",
+            "[msapi]\nplanted",
+            "planted",
+            "[msapi]\napp_secret = [\n \"planted\"",
+            "[msapi]\napp_secret = \"x=planted",
+            "[msapi]\n[planted~\"",
+        ] {
+            let line = text.lines().count();
+            let shown = excerpt(text, line, 99, 1);
+            assert!(!shown.contains("planted") && !shown.contains("plan~ted"), "{shown}");
+            assert!(shown.contains('…'), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_mark_of_a_value_that_is_left_out_stands_under_its_beginning() {
+        let shown = excerpt("[msapi]\napp_secret = \"planted", 2, 22, 1);
+        assert_eq!(shown, "    2 | app_secret = …\n      |              ^");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        let shown = excerpt("[teleport]\naddr = \u{1b}[31m\u{202e}x\r", 2, 8, 1);
+        assert!(shown.contains("addr = \u{fffd}[31m\u{fffd}x"), "{shown:?}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Which of a file's texts a message may show.
+
+use toml::Value;
+
+/// Texts shorter than this are no secrets of Microsoft's.
+const SHORTEST_SECRET: usize = 20;
+
+/// Shows a text in quotes, or only its length where it may be a secret that stands at the wrong key.
+pub(super) fn quoted(text: &str) -> String {
+    if may_be_secret(text) {
+        hidden(text)
+    } else {
+        format!("{text:?}")
+    }
+}
+
+/// As [`quoted`] for a key beside the secret: only what can be an id, or a part of one, is shown.
+pub(super) fn quoted_id(text: &str) -> String {
+    let is_id = |letter: char| letter.is_ascii_hexdigit() || "-/{} xX".contains(letter);
+    if text.chars().all(is_id) && text.contains('-') {
+        format!("{text:?}")
+    } else {
+        hidden(text)
+    }
+}
+
+/// Shows a key as it may be written in TOML.
+pub(super) fn key(key: &str) -> String {
+    let is_bare = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    if !key.is_empty() && key.chars().all(is_bare) && !may_be_secret(key) {
+        key.to_owned()
+    } else {
+        quoted(key)
+    }
+}
+
+/// Says what a value is, with the value where it can be no secret.
+pub(super) fn described(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("the string {}", quoted(text)),
+        Value::Integer(number) => format!("the number {number}"),
+        Value::Float(number) => format!("the number {number}"),
+        Value::Boolean(value) => format!("{value}"),
+        Value::Datetime(time) => format!("the time {time}"),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// Tells whether a text may be a secret of Microsoft's: those of today hold a `~`, older ones mix all kinds of letters.
+pub(super) fn may_be_secret(text: &str) -> bool {
+    let text = text.trim();
+    let is_path = text.starts_with("~/") || text.starts_with('/') || text.contains("://");
+    let has = |kind: fn(&char) -> bool| text.chars().any(|letter| kind(&letter));
+    let is_mixed = has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase) && has(char::is_ascii_digit);
+    let is_word = text.len() >= SHORTEST_SECRET && is_mixed && !text.contains(char::is_whitespace);
+    !is_path && (text.contains('~') || is_word)
+}
+
+/// Replaces what could move the cursor of a terminal or turn a text around; tabs stay.
+pub(super) fn without_controls(text: &str) -> String {
+    let moves = |letter: char| {
+        let turns = ('\u{202a}'..='\u{202e}').contains(&letter) || ('\u{2066}'..='\u{2069}').contains(&letter);
+        turns || letter.is_control() && letter != '\t'
+    };
+    text.trim_end_matches('\r')
+        .chars()
+        .map(|letter| if moves(letter) { '\u{fffd}' } else { letter })
+        .collect()
+}
+
+fn hidden(text: &str) -> String {
+    format!("a text of {} characters", text.chars().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown_and_the_rest_is() {
+        for secret in [
+            "planted~four",
+            "abC8Q~xYz.0123456789_abcdefghijklmnopqrs",
+            "q7Hs/9+kLmN0pQrStUvWx==",
+        ] {
+            assert!(!quoted(secret).contains(secret), "{secret}");
+            assert!(!quoted_id(secret).contains(secret), "{secret}");
+        }
+        assert!(!quoted_id("hush").contains("hush"));
+        for harmless in [
+            "yes",
+            "devs-msteams-channel-of-the-company",
+            "~/identity",
+            "https://Login.example.com/a1",
+        ] {
+            assert_eq!(quoted(harmless), format!("{harmless:?}"));
+        }
+        assert_eq!(quoted_id("{1111-22}"), "\"{1111-22}\"");
+        assert_eq!(key("app_di"), "app_di");
+        assert_eq!(key("a\u{1b}b"), "\"a\\u{1b}b\"");
+    }
+}

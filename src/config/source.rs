@@ -1,0 +1,248 @@
+//! The text of the file, what TOML makes of it, and where each key is written.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use toml::Table;
+use toml::de::{DeTable, DeValue};
+
+use crate::config::Problem;
+use crate::config::excerpt::excerpt;
+
+/// A file that is TOML.
+pub(super) struct Source {
+    pub(super) table: Table,
+    pub(super) lines: Lines,
+}
+
+/// The line of every key, by its path in lower case.
+#[derive(Debug, Default)]
+pub(super) struct Lines(HashMap<String, usize>);
+
+impl Source {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Why it cannot be read, or the first place where it is not TOML.
+    pub(super) fn read(file: &Path) -> Result<Self, Problem> {
+        let bytes = fs::read(file).map_err(|error| unreadable(&error))?;
+        Self::parse(&decoded(&bytes)?)
+    }
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let table = text.parse().map_err(|error| syntax(&error, text))?;
+        let mut lines = HashMap::new();
+        if let Ok(places) = DeTable::parse(text) {
+            collect(places.get_ref(), "", text, &mut lines);
+        }
+        Ok(Self {
+            table,
+            lines: Lines(lines),
+        })
+    }
+}
+
+impl Lines {
+    /// Returns the line of a key such as `msapi.app_id`.
+    pub(super) fn of(&self, path: &str) -> Option<usize> {
+        self.0.get(&path.to_lowercase()).copied()
+    }
+}
+
+fn collect(table: &DeTable<'_>, path: &str, text: &str, lines: &mut HashMap<String, usize>) {
+    for (key, value) in table {
+        let path = if path.is_empty() {
+            key.get_ref().to_lowercase()
+        } else {
+            format!("{path}.{}", key.get_ref().to_lowercase())
+        };
+        if let DeValue::Table(inner) = value.get_ref() {
+            collect(inner, &path, text, lines);
+        }
+        lines.insert(path, line_at(text, key.span().start));
+    }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    let before = text.get(..offset).unwrap_or_default();
+    before.matches('\n').count() + 1
+}
+
+fn unreadable(error: &std::io::Error) -> Problem {
+    let remedy = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "run as a user who can read it, such as teleport-msteams, or give that user the right to read it"
+        }
+        ErrorKind::IsADirectory => "name the file inside this folder with --config",
+        _ => "name the right file with --config",
+    };
+    Problem::new("", format!("it cannot be read: {error}"), remedy)
+}
+
+/// Takes UTF-8 as it is, and names every other encoding that editors write.
+fn decoded(bytes: &[u8]) -> Result<String, Problem> {
+    let save = "save the file as UTF-8";
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(Problem::new("", "it is not TOML: the text is UTF-16", save));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let message = format!("it is not TOML: line {line} holds a letter that is not UTF-8, perhaps Latin-1");
+        Problem::new("", message, save)
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // UTF-16 without a mark is valid UTF-8 as long as every letter is ASCII.
+    if text.contains('\0') {
+        let message = "it is not TOML: the text holds zero bytes, as in UTF-16";
+        return Err(Problem::new("", message, save));
+    }
+    Ok(text.to_owned())
+}
+
+/// Says where the TOML ends to make sense, and what to write there.
+fn syntax(error: &toml::de::Error, text: &str) -> Problem {
+    let span = error.span().unwrap_or_default();
+    let message = error.message().replace('\n', ", ");
+    let mut start = span.start;
+    // The comma is missing behind the element before, which is often a line above.
+    if message.starts_with("missing comma") {
+        start = text.get(..start).unwrap_or_default().trim_end().len();
+    }
+    let before = text.get(..start).unwrap_or_default();
+    let line = line_at(text, start);
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let remedy = remedy(&message, before, text.get(start..).unwrap_or_default());
+    let length = text
+        .get(span.start..span.end)
+        .map_or(1, |marked| marked.chars().count().max(1));
+    let message = format!("it is not TOML: line {line}, column {column}: {message}");
+    Problem {
+        excerpt: Some(excerpt(text, line, column, length)),
+        ..Problem::new("", message, remedy)
+    }
+}
+
+fn remedy(message: &str, before: &str, after: &str) -> &'static str {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let is_escape = ["escape", "unicode"].iter().any(|word| message.contains(word));
+    if is_escape && line.contains('\\') {
+        return "a backslash in \"…\" begins an escape: write '…' instead, or each \\ twice";
+    }
+    if after.starts_with(['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}']) {
+        return "use straight quotes (\")";
+    }
+    if message.starts_with("invalid basic string") || message.starts_with("missing opening quote") {
+        return "put a \" at both ends of the value";
+    }
+    if message.starts_with("invalid literal string") {
+        return "put a ' at both ends of the value";
+    }
+    if message.starts_with("string values must be quoted") {
+        return "put the value in double quotes";
+    }
+    if message.starts_with("invalid unquoted key") && after.starts_with('*') {
+        return "write \"*\" in double quotes";
+    }
+    if message.starts_with("missing comma") {
+        return "write a comma between two recipients, and ] after the last one";
+    }
+    if message.starts_with("duplicate key") {
+        return "keep one of the two";
+    }
+    if message.starts_with("key with no value") {
+        return "write key = value";
+    }
+    "fix the TOML"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, line: usize, parts: &[&str]) {
+        let Err(problem) = Source::parse(text) else {
+            panic!("{text:?} is TOML");
+        };
+        let shown = problem.in_full();
+        assert!(shown.contains(&format!("line {line},")), "{shown}");
+        for part in parts {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_shows_its_line_a_mark_and_what_to_write() {
+        check(
+            "[teleport]\naddr = \"x\nidentity = \"y\"\n",
+            2,
+            &["\n    2 | addr = \"x\n      |          ^", "put a \" at both ends"],
+        );
+        check(
+            "[role_to_recipients]\n\"*\" = [\n  \"a\"\n  \"b\"\n]\n",
+            3,
+            &["\n    3 |   \"a\"\n", "comma"],
+        );
+        check(
+            "[role_to_recipients]\n* = \"a\"\n",
+            2,
+            &["write \"*\" in double quotes"],
+        );
+        check(
+            "[teleport]\naddr = yes\n",
+            2,
+            &["addr = yes\n      |        ^^^", "in double quotes"],
+        );
+        check("[teleport]\naddr = \u{201c}x\u{201d}\n", 2, &["straight quotes"]);
+        check(
+            "[log]\n\toutput: \"x\"\n",
+            2,
+            &["    2 | \toutput: \"x\"\n      | \t        ^", "key = value"],
+        );
+        check("[log]\n[log]\n", 2, &["keep one of the two"]);
+        check("[msapi\nx = 1\n", 1, &["[msapi\n"]);
+    }
+
+    #[test]
+    fn a_path_of_windows_in_double_quotes_is_named() {
+        for path in [r"C:\Users\bot\identity", r"C:\tele\wort", r"C:\xyz"] {
+            check(
+                &format!("[teleport]\nidentity = \"{path}\"\n"),
+                2,
+                &["begins an escape: write '…' instead", path],
+            );
+        }
+    }
+
+    #[test]
+    fn other_encodings_are_named() {
+        let utf_16: Vec<u8> = "[log]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let marked = [b"\xff\xfe".as_slice(), &utf_16].concat();
+        for (bytes, part) in [
+            (marked.as_slice(), "UTF-16"),
+            (&utf_16, "UTF-16"),
+            (b"[log]\noutput = \"\xfc\"\n", "line 2 holds a letter that is not UTF-8"),
+        ] {
+            let problem = decoded(bytes).unwrap_err();
+            assert!(problem.message.contains(part), "{problem}");
+            assert_eq!(problem.remedy, "save the file as UTF-8");
+        }
+        assert_eq!(decoded(b"\xef\xbb\xbfx = 1").unwrap(), "x = 1");
+    }
+
+    #[test]
+    fn the_line_of_a_key_is_known_in_every_way_to_write_tables() {
+        let source = Source::parse("preload = true\n[MSApi]\napp_id = \"a\"\nendpoints.login = \"x\"\n").unwrap();
+        for (path, line) in [
+            ("preload", Some(1)),
+            ("msapi.app_id", Some(3)),
+            ("msapi.endpoints.login", Some(4)),
+            ("msapi.tenant_id", None),
+        ] {
+            assert_eq!(source.lines.of(path), line, "{path}");
+        }
+    }
+}

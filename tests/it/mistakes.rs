@@ -1,0 +1,194 @@
+//! Mistakes in the configuration's file: each is named with its line, and what it was meant to be.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use teleport_msteams::config;
+use teleport_msteams::config::Problem;
+
+use crate::process::run;
+use crate::support::Town;
+
+const IDS: &str = "app_id = \"11111111-1111-4111-8111-111111111111\"
+tenant_id = \"22222222-2222-4222-8222-222222222222\"
+teams_app_id = \"33333333-3333-4333-8333-333333333333\"
+";
+
+/// Loads a text, and returns its problems and the other lines that are shown with them.
+fn wrong(text: &str) -> (Vec<String>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("teleport-msteams.toml");
+    fs::write(&file, text).unwrap();
+    let problems = config::load(&file, &|_| None).unwrap_err();
+    let lines = |list: &[Problem]| list.iter().map(ToString::to_string).collect();
+    (lines(&problems.list), lines(&problems.unknown))
+}
+
+/// Expects that one of the lines has all of the parts.
+#[track_caller]
+fn has(lines: &[String], parts: &[&str]) {
+    let found = lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(found, "{parts:?}: {lines:#?}");
+}
+
+#[test]
+fn a_misspelt_key_that_is_needed_stands_beside_the_one_that_is_missing() {
+    let text = format!(
+        "[teleport]\naddress = \"teleport.example.com:443\"\nidentity_file = \"/identity\"\n[msapi]\n{}app_secert = \
+         \"x\"\n[role_to_recipients]\n\"*\" = []\n",
+        IDS.replace("app_id =", "appid =")
+            .replacen("teams_appid", "teams_app_id", 1)
+    );
+    let (problems, unknown) = wrong(&text);
+    has(
+        &problems,
+        &[
+            "teleport.identity:",
+            "(line 3 has identity_file: did you mean identity?)",
+        ],
+    );
+    has(
+        &problems,
+        &["msapi.app_id: is missing (line 5 has appid: did you mean app_id?)"],
+    );
+    has(
+        &problems,
+        &["msapi.app_secret: is missing (line 8 has app_secert: did you mean app_secret?)"],
+    );
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert_eq!(
+        unknown,
+        ["line 2: teleport.address: unknown key, ignored; did you mean addr?"]
+    );
+}
+
+#[test]
+fn dashes_other_names_and_keys_of_another_table_are_explained() {
+    let text = format!(
+        "[teleport]\nauth-server = \"t:443\"\nclient-key = \"/k\"\nclient-crt = \"/c\"\nroot-cas = \"/r\"\ntenant_id = \
+         \"22222222-2222-4222-8222-222222222222\"\n[msapi]\nclient_secret = \
+         \"x\"\n{}[role_to_recipients]\n\"*\" = []\n[http]\nlisten = \":8081\"\n",
+        IDS.replace("tenant_id", "directory_id")
+    );
+    let (problems, unknown) = wrong(&text);
+    has(&problems, &["teleport.identity: there are no credentials"]);
+    has(&problems, &["msapi.app_secret: is missing (line 8 has client_secret"]);
+    has(
+        &problems,
+        &["msapi.tenant_id: is missing (line 6 has tenant_id: it belongs under [msapi])"],
+    );
+    for (key, meant) in [
+        ("client-key", "client_key"),
+        ("client-crt", "client_crt"),
+        ("auth-server", "addr"),
+    ] {
+        has(
+            &unknown,
+            &[
+                &format!("teleport.{key}: unknown key"),
+                &format!("did you mean {meant}?"),
+            ],
+        );
+    }
+    has(&unknown, &["line 14: http: unknown key, ignored; nothing reads it"]);
+}
+
+#[test]
+fn a_misspelt_table_is_named_once() {
+    let text =
+        format!("[teleport]\nidentity = \"/i\"\n[msap]\n{IDS}app_secret = \"x\"\n[roles_to_recipients]\n\"*\" = []\n");
+    let (problems, unknown) = wrong(&text);
+    has(
+        &problems,
+        &["msapi.app_id: is missing (line 3 has [msap]: did you mean [msapi]?)"],
+    );
+    has(
+        &problems,
+        &["role_to_recipients: is missing (line 8 has [roles_to_recipients]: did you mean [role_to_recipients]?)"],
+    );
+    assert_eq!(unknown, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_syntax_error_is_shown_as_rules_check_shows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    fs::write(&file, "[teleport]\naddr = \"x\nidentity = \"/i\"\n").unwrap();
+    let (status, _, stderr) = run(&["start", "-c", file.to_str().unwrap()]).await;
+    assert_eq!(status, Some(78));
+    assert!(
+        stderr.ends_with(
+            "\n  it is not TOML: line 2, column 10: invalid basic string, expected `\"`; put a \" at both ends of the \
+             value\n    2 | addr = \"x\n      |          ^\n"
+        ),
+        "{stderr}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_told_with_what_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = async |path: &Path| run(&["start", "-c", path.to_str().unwrap()]).await.2;
+    let stderr = told(folder.path()).await;
+    assert!(
+        stderr.contains("Is a directory") && stderr.contains("name the file inside this folder"),
+        "{stderr}"
+    );
+    let stderr = told(&folder.path().join("none")).await;
+    assert!(stderr.contains("name the right file with --config"), "{stderr}");
+    let file = folder.path().join("latin.toml");
+    fs::write(&file, b"[log]\noutput = \"/var/log/\xfcber\"\n").unwrap();
+    let stderr = told(&file).await;
+    assert!(
+        stderr.contains("line 2 holds a letter that is not UTF-8") && stderr.contains("save the file as UTF-8"),
+        "{stderr}"
+    );
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    // The superuser reads every file.
+    if fs::read(&file).is_err() {
+        let stderr = told(&file).await;
+        assert!(stderr.contains("run as a user who can read it"), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_at_the_wrong_place_is_never_shown() {
+    let town = Town::build().await;
+    let secret = town.tenant.options().app_secret.clone();
+    let file = town.folder.path().join("teleport-msteams.toml");
+    let good = town.config();
+    let line = |key: &str| {
+        good.lines()
+            .find(|line| line.trim().starts_with(key))
+            .unwrap()
+            .to_owned()
+    };
+    let places = [
+        (line("app_id"), format!("app_id = \"{secret}\"")),
+        (line("tenant_id"), format!("tenant_id = \"{secret}\"")),
+        (line("teams_app_id"), format!("teams_app_id = \"{secret}")),
+        (line("app_secret"), format!("app_secret = {secret}")),
+        (line("app_secret"), format!("\"{secret}\" = 1")),
+        (line("app_secret"), format!("cloud = \"{secret}\"")),
+        (line("addr"), format!("addr = \"{secret}\"")),
+        (line("identity"), format!("refresh_identity = \"{secret}\"")),
+        ("[msapi]".to_owned(), format!("msapi = \"{secret}\"\n[other]")),
+        ("\"*\"".to_owned(), format!("\"*\" = \"{secret}\"\nother")),
+    ];
+    for (from, to) in places {
+        assert!(good.contains(&from), "{from}");
+        fs::write(&file, good.replacen(&from, &to, 1)).unwrap();
+        let validate = ["validate", "--all", "--offline", "-c", file.to_str().unwrap()];
+        let (status, stdout, stderr) = run(&validate).await;
+        assert!(
+            !stdout.contains(&secret) && !stderr.contains(&secret),
+            "{to}: {stdout}{stderr}"
+        );
+        assert!(status == Some(78) || stdout.contains("warning"), "{to}: {stdout}");
+        if status == Some(78) {
+            let (_, _, stderr) = run(&["start", "-c", file.to_str().unwrap()]).await;
+            assert!(!stderr.contains(&secret), "{to}: {stderr}");
+        }
+    }
+}
