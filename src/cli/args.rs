@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::report::report;
-use crate::cli::{configure, papers, rules, start, uninstall, validate, version};
+use crate::cli::{configure, output, papers, rules, start, uninstall, validate, version};
 use crate::telemetry;
 
 /// Shows Teleport Access Requests in Microsoft Teams and keeps every card true.
 #[derive(Debug, Parser)]
 #[command(
     name = "teleport-msteams",
-    disable_version_flag = true,
+    version = version::facts(),
     after_help = "\
 Examples:
   teleport-msteams configure assets --appID ID --tenantID ID
@@ -61,11 +61,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let Arguments { debug, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // If nobody can be told, there is nothing left to do.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return output::finish(print(&error)),
     };
     let done = match command {
         Command::Configure(options) => options.run(),
@@ -77,7 +73,10 @@ pub fn run() -> ExitCode {
             version::run();
             Ok(())
         }
-        Command::Completions(options) => options.run(Arguments::command()),
+        Command::Completions(options) => {
+            options.run(Arguments::command());
+            Ok(())
+        }
         Command::Man(options) => options.run(Arguments::command()),
     };
     let status = match done {
@@ -89,7 +88,17 @@ pub fn run() -> ExitCode {
         }
     };
     telemetry::flush();
-    status
+    output::finish(status)
+}
+
+/// Prints the help or the version that was asked for, or what is wrong with the command line.
+fn print(error: &clap::Error) -> ExitCode {
+    let written = error.print();
+    // Where stderr cannot be written, there is no place left to report it.
+    if !error.use_stderr() {
+        output::remember(written);
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use uuid::Uuid;
 
 use crate::cli::environment;
+use crate::cli::output::say;
 use crate::config::Template;
 use crate::msteams::Package;
 
@@ -144,22 +145,22 @@ impl Options {
         let Self { app_id, tenant_id, .. } = self;
         let dir = self.dir.display();
         if existed {
-            println!("[1] Using directory: {dir}");
+            say!("[1] Using directory: {dir}");
         } else {
-            println!("[1] Created target directory: {dir}");
+            say!("[1] Created target directory: {dir}");
         }
         if kept {
-            println!("[2] Kept {CONFIGURATION} as it is");
+            say!("[2] Kept {CONFIGURATION} as it is");
         } else {
-            println!("[2] Generated configuration files");
+            say!("[2] Generated configuration files");
         }
-        println!("[3] Copied assets");
-        println!("[4] Created {ARCHIVE}");
-        println!();
-        println!("TeamsAppID: {teams_app_id}");
-        println!();
-        println!("What is left to do:");
-        println!();
+        say!("[3] Copied assets");
+        say!("[4] Created {ARCHIVE}");
+        say!("");
+        say!("TeamsAppID: {teams_app_id}");
+        say!("");
+        say!("What is left to do:");
+        say!("");
         let consent = format!("https://login.microsoftonline.com/{tenant_id}/adminconsent?client_id={app_id}");
         let steps = [
             format!("In Azure, let an administrator grant the permissions of the app:\n     {consent}"),
@@ -179,7 +180,7 @@ impl Options {
             "Start it: teleport-msteams start".to_owned(),
         ];
         for (number, step) in steps.iter().enumerate() {
-            println!("  {}. {step}", number + 1);
+            say!("  {}. {step}", number + 1);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::environment;
+use crate::cli::output::{complain, say};
 use crate::config;
 use crate::config::{Loaded, Problems, Settings};
 use crate::msteams::{Error, Teams};
@@ -29,7 +30,7 @@ impl ConfigFile {
     pub(super) fn settings(&self) -> Result<Settings, Problems> {
         let Loaded { settings, warnings } = self.load()?;
         for warning in warnings {
-            eprintln!("WARNING: {warning}");
+            complain!("WARNING: {warning}");
         }
         Ok(settings)
     }
@@ -37,9 +38,9 @@ impl ConfigFile {
 
 /// Finds the app in the catalog, and says so in the words of Teleport's guide.
 pub(super) async fn find_app(settings: &Settings) -> Result<Teams, Error> {
-    println!(" - Checking application {} status...", settings.microsoft.teams_app_id);
+    say!(" - Checking application {} status...", settings.microsoft.teams_app_id);
     let teams = Teams::new(&settings.microsoft, &settings.limits)?;
     let app = teams.find_app().await?;
-    println!(" - Application found in the team app store (internal ID: {})", app.id);
+    say!(" - Application found in the team app store (internal ID: {})", app.id);
     Ok(teams)
 }

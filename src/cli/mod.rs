@@ -2,17 +2,12 @@
 //!
 //! Architecture Invariant: the only module that prints, and that reads arguments and the environment.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is where the program speaks"
-)]
-
 mod args;
 mod configure;
 mod configured;
 mod environment;
 mod open_files;
+mod output;
 mod papers;
 mod report;
 mod rules;

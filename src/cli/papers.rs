@@ -1,13 +1,14 @@
 //! `completions` and `man`: what shells and manuals want to know, from the same definitions as the help.
 
 use std::fs;
-use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Command;
 use clap_complete::Shell;
 use clap_complete::aot::generate;
+
+use crate::cli::output;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -40,7 +41,7 @@ pub(super) struct Man {
 }
 
 impl Completions {
-    pub(super) fn run(self, mut command: Command) -> anyhow::Result<()> {
+    pub(super) fn run(self, mut command: Command) {
         let shell = match self.shell {
             Known::Bash => Shell::Bash,
             Known::Zsh => Shell::Zsh,
@@ -49,7 +50,7 @@ impl Completions {
         let mut script = Vec::new();
         let name = command.get_name().to_owned();
         generate(shell, &mut command, name, &mut script);
-        stdout().write_all(&script).context("could not write the script")
+        output::bytes(&script);
     }
 }
 
@@ -65,6 +66,7 @@ impl Man {
         clap_mangen::Man::new(command)
             .render(&mut page)
             .context("could not write the page")?;
-        stdout().write_all(&page).context("could not write the page")
+        output::bytes(&page);
+        Ok(())
     }
 }

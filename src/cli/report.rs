@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::cli::output::complain;
 use crate::config::Problems;
 use crate::msteams;
 use crate::telemetry;
@@ -26,13 +27,13 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     } else {
         visible::line(&text)
     };
-    eprintln!("ERROR: {text}");
+    complain!("ERROR: {text}");
     let ways = error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<teleport::Error>())
         .flat_map(teleport::Error::tried);
     for way in ways {
-        eprintln!("tried: {}", visible::line(way));
+        complain!("tried: {}", visible::line(way));
     }
     let hint = error.chain().find_map(|cause| {
         let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
@@ -41,7 +42,7 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
         teleport.or_else(microsoft).or_else(machine)
     });
     if let Some(hint) = hint {
-        eprintln!("hint: {}", visible::line(hint));
+        complain!("hint: {}", visible::line(hint));
     }
     if wrong {
         return ExitCode::from(WRONG_CONFIGURATION);

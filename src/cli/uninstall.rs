@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use indicatif::ProgressBar;
 
 use crate::cli::configured::{ConfigFile, find_app};
+use crate::cli::output::say;
 use crate::cli::report::Failed;
 use crate::config::Settings;
 use crate::domain::recipients::Address;
@@ -66,9 +67,9 @@ async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
             Ok(false) => format!(" - {address} does not have the app"),
             Err(error) => format!(" - Not uninstalled for {address}: {error}"),
         };
-        bar.suspend(|| println!("{line}"));
+        bar.suspend(|| say!("{line}"));
         if let Some(hint) = outcome.as_ref().err().and_then(msteams::Error::hint) {
-            bar.suspend(|| println!("   hint: {hint}"));
+            bar.suspend(|| say!("   hint: {hint}"));
         }
         removed += usize::from(matches!(outcome, Ok(true)));
         failed += usize::from(outcome.is_err());
@@ -81,9 +82,9 @@ async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
         )));
     }
     if dry_run {
-        println!("{removed} of {all} users have the app; nothing was changed");
+        say!("{removed} of {all} users have the app; nothing was changed");
     } else {
-        println!("Successfully uninstalled app for all recipients ({removed} of {all} had it)");
+        say!("Successfully uninstalled app for all recipients ({removed} of {all} had it)");
     }
     Ok(())
 }

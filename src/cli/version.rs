@@ -1,16 +1,30 @@
 //! `version`: one line about this build.
 
-/// Prints the version.
-pub(super) fn run() {
-    println!("{}", line());
-}
+use std::sync::LazyLock;
 
-/// Names the version, the commit it was built from if that is known, and the compiler.
-pub(super) fn line() -> String {
+use crate::cli::output::say;
+
+/// What follows the program's name.
+static FACTS: LazyLock<String> = LazyLock::new(|| {
     let version = env!("CARGO_PKG_VERSION");
     let commit = match env!("BUILD_COMMIT") {
         "" => String::new(),
         commit => format!(" git:teleport-msteams-v{version}-{commit}"),
     };
-    format!("teleport-msteams v{version}{commit} {}", env!("BUILD_RUSTC"))
+    format!("v{version}{commit} {}", env!("BUILD_RUSTC"))
+});
+
+/// Prints the version.
+pub(super) fn run() {
+    say!("{}", line());
+}
+
+/// Names the version, the commit it was built from if that is known, and the compiler.
+pub(super) fn line() -> String {
+    format!("teleport-msteams {}", facts())
+}
+
+/// Returns the line without the program's name.
+pub(super) fn facts() -> &'static str {
+    &FACTS
 }

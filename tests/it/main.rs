@@ -22,6 +22,7 @@ mod microsoft;
 mod mistakes;
 mod model;
 mod outages;
+mod output;
 mod process;
 mod recipients;
 mod reconnect;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
+use crate::cli::output::say;
 use crate::cli::report::Failed;
 use crate::cli::rules::document;
 use crate::cli::rules::finding::Finding;
@@ -52,7 +53,7 @@ impl Options {
             }
             findings.sort_by_key(|finding| (finding.place.line, finding.place.column));
             for finding in &findings {
-                println!("{}", finding.shown(&name, &source));
+                say!("{}", finding.shown(&name, &source));
             }
             warnings += findings.iter().filter(|finding| finding.is_warning).count();
             mistakes += findings.iter().filter(|finding| !finding.is_warning).count();
@@ -71,7 +72,7 @@ impl Options {
         if mistakes > 0 {
             bail!(Failed(summary));
         }
-        println!("{summary}");
+        say!("{summary}");
         Ok(())
     }
 }

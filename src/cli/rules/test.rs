@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use crate::cli::environment;
+use crate::cli::output::{complain, say};
 use crate::cli::report::Failed;
 use crate::cli::rules::inputs::Labelled;
 use crate::cli::rules::{document, inputs, yaml};
@@ -86,7 +87,7 @@ impl Options {
             .map(|tested| tested.rule);
         let route = Route::new(matching, &table, &request);
         if self.json {
-            println!("{:#}", as_json(&tested, &route));
+            say!("{:#}", as_json(&tested, &route));
         } else {
             print(&request, &subject, &tested, &route);
         }
@@ -102,7 +103,7 @@ impl Options {
             let documents = match yaml::documents(&source) {
                 Ok(documents) => documents,
                 Err(finding) => {
-                    eprintln!("{}", finding.shown(&name, &source));
+                    complain!("{}", finding.shown(&name, &source));
                     bail!(Failed(format!("{name} cannot be read")));
                 }
             };
@@ -176,7 +177,7 @@ fn print(request: &AccessRequest, subject: &Subject, tested: &[Tested<'_>], rout
         .created
         .map(|created| format!(", made at {created}"))
         .unwrap_or_default();
-    println!(
+    say!(
         "Access request of {} for {}{made}\n",
         request.user,
         request.roles.join(", ")
@@ -202,12 +203,12 @@ fn print(request: &AccessRequest, subject: &Subject, tested: &[Tested<'_>], rout
             };
             (word, each.rule.why_not(subject, &each.verdict).unwrap_or_default())
         };
-        println!("  {word:8}  {:wide$}  {why}", rule.name);
+        say!("  {word:8}  {:wide$}  {why}", rule.name);
     }
     let told = told(route).join(", ");
     match route.source {
-        Source::Rules => println!("\nTold, as rules say: {told}"),
-        Source::Static => println!("\nTold, as role_to_recipients and suggested reviewers say: {told}"),
-        Source::None => println!("\nNobody is told"),
+        Source::Rules => say!("\nTold, as rules say: {told}"),
+        Source::Static => say!("\nTold, as role_to_recipients and suggested reviewers say: {told}"),
+        Source::None => say!("\nNobody is told"),
     }
 }

@@ -1,5 +1,6 @@
 //! What a check found, and how it is told.
 
+use crate::cli::output::say;
 use serde::Serialize;
 
 /// One line: what was looked at, whether it is right, what was seen, and what to do about it.
@@ -70,7 +71,7 @@ impl Findings {
             remedy: remedy.map(str::to_owned),
         };
         if self.json {
-            println!(
+            say!(
                 "{}",
                 serde_json::to_string(&finding).expect("texts can be written as JSON")
             );
@@ -84,12 +85,12 @@ impl Findings {
         };
         let Finding { check, detail, .. } = &finding;
         if self.colours {
-            println!("\u{1b}[{colour}m{word:>8}\u{1b}[0m  {check}: {detail}");
+            say!("\u{1b}[{colour}m{word:>8}\u{1b}[0m  {check}: {detail}");
         } else {
-            println!("{word:>8}  {check}: {detail}");
+            say!("{word:>8}  {check}: {detail}");
         }
         if let Some(remedy) = &finding.remedy {
-            println!("{:>8}  remedy: {remedy}", "");
+            say!("{:>8}  remedy: {remedy}", "");
         }
     }
 }

@@ -7,6 +7,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::cli::configured::find_app;
+use crate::cli::output;
+use crate::cli::output::say;
 use crate::cli::version;
 use crate::clock;
 use crate::config::Settings;
@@ -21,8 +23,8 @@ const AT_ONCE: usize = 16;
 
 /// Tells each recipient, and returns how many could not be.
 pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow::Result<usize> {
-    println!("{}", version::line());
-    println!();
+    say!("{}", version::line());
+    say!("");
     let teams = find_app(settings).await?;
     // One recipient is told of step by step; of many, each in one piece, in the order in which they were named.
     let live = recipients.len() == 1;
@@ -39,18 +41,18 @@ pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow:
         .buffered(AT_ONCE);
     let mut failed = 0;
     while let Some((recipient, text, told)) = checked.next().await {
-        print!("{text}");
+        output::bytes(text.as_bytes());
         if let Err(Trouble { what, hint }) = told {
             failed += 1;
-            println!(" - {recipient} cannot be told: {what}");
+            say!(" - {recipient} cannot be told: {what}");
             if let Some(hint) = hint {
-                println!("   hint: {hint}");
+                say!("   hint: {hint}");
             }
         }
     }
-    println!();
+    say!("");
     if failed < recipients.len() {
-        println!("Check your MS Teams!");
+        say!("Check your MS Teams!");
     }
     Ok(failed)
 }
@@ -67,7 +69,7 @@ struct Lines {
 impl Lines {
     fn say(&mut self, line: &str) {
         if self.live {
-            println!(" - {line}");
+            say!(" - {line}");
         } else {
             writeln!(self.text, " - {line}").expect("writing to a string never fails");
         }

@@ -7,6 +7,7 @@ use anyhow::bail;
 use futures_util::{StreamExt as _, stream};
 
 use crate::cli::environment;
+use crate::cli::output::say;
 use crate::cli::report::Failed;
 use crate::cli::validate::findings::Findings;
 use crate::cli::validate::recipients::{RECIPIENTS, post};
@@ -54,8 +55,8 @@ pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
     }
     if !wanted.json {
         match warnings {
-            0 => println!("Everything is as it should be."),
-            warnings => println!("It works; {warnings} things could be better."),
+            0 => say!("Everything is as it should be."),
+            warnings => say!("It works; {warnings} things could be better."),
         }
     }
     Ok(())

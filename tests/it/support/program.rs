@@ -61,10 +61,19 @@ impl Program {
         self
     }
 
+    /// Sends stdout there, where it cannot be checked for secrets.
+    pub(crate) fn stdout_to(mut self, target: impl Into<Stdio>) -> Self {
+        self.0.stdout(target);
+        self
+    }
+
     pub(crate) fn start(mut self) -> Running {
         let mut child = self.0.spawn().unwrap();
         let (stdout, stderr) = (Log::new(), Log::new());
-        let mut readers = vec![beside(read(child.stdout.take().unwrap(), stdout.clone()))];
+        let mut readers = Vec::new();
+        if let Some(pipe) = child.stdout.take() {
+            readers.push(beside(read(pipe, stdout.clone())));
+        }
         if let Some(pipe) = child.stderr.take() {
             readers.push(beside(read(pipe, stderr.clone())));
         }
