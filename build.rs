@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     Ok(())
 }
 
-/// Hands the commit and the compiler's version to `cli::version`.
+/// Hands the commit, its date and the compiler's version to `cli`.
 fn build_facts() {
     if Path::new(".git/HEAD").exists() {
         println!("cargo::rerun-if-changed=.git/HEAD");
@@ -38,6 +38,8 @@ fn build_facts() {
     }
     let commit = output_of("git", &["rev-parse", "--short=9", "HEAD"]).unwrap_or_default();
     println!("cargo::rustc-env=BUILD_COMMIT={commit}");
+    let date = output_of("git", &["log", "-1", "--format=%cs"]).unwrap_or_default();
+    println!("cargo::rustc-env=BUILD_DATE={date}");
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     // "rustc 1.95.0 (59807616e 2026-04-14)" becomes "rustc1.95.0".
     let version = output_of(&rustc, &["--version"]).unwrap_or_default();

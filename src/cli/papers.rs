@@ -1,7 +1,8 @@
 //! `completions` and `man`: what shells and manuals want to know, from the same definitions as the help.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Command;
@@ -55,18 +56,36 @@ impl Completions {
 }
 
 impl Man {
-    pub(super) fn run(self, mut command: Command) -> anyhow::Result<()> {
+    pub(super) fn run(self, command: Command) -> anyhow::Result<()> {
+        // Pages about `help` itself would only repeat the others.
+        let mut command = command.disable_help_subcommand(true);
         command.build();
-        if let Some(dir) = self.dir {
-            fs::create_dir_all(&dir).with_context(|| format!("could not make {}", dir.display()))?;
-            return clap_mangen::generate_to(command, &dir)
-                .with_context(|| format!("could not write the pages to {}", dir.display()));
-        }
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command)
-            .render(&mut page)
-            .context("could not write the page")?;
-        output::bytes(&page);
-        Ok(())
+        let Some(dir) = self.dir else {
+            output::bytes(&page(&command).context("could not make the page")?.1);
+            return Ok(());
+        };
+        fs::create_dir_all(&dir).with_context(|| format!("could not make {}", dir.display()))?;
+        write_all(&command, &dir).with_context(|| format!("could not write the pages to {}", dir.display()))
     }
+}
+
+/// Writes the page of a command and those of its subcommands.
+fn write_all(command: &Command, dir: &Path) -> io::Result<()> {
+    for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+        write_all(subcommand, dir)?;
+    }
+    let (name, text) = page(command)?;
+    fs::write(dir.join(name), text)
+}
+
+/// Returns the name of a page's file, and the page.
+fn page(command: &Command) -> io::Result<(String, Vec<u8>)> {
+    let page = clap_mangen::Man::new(command.clone())
+        .date(env!("BUILD_DATE"))
+        .source(concat!("teleport-msteams ", env!("CARGO_PKG_VERSION")))
+        .manual("User Commands");
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    let text = String::from_utf8_lossy(&text).replace(".SH EXTRA", ".SH NOTES AND EXAMPLES");
+    Ok((page.get_filename(), text.into_bytes()))
 }

@@ -198,10 +198,26 @@ async fn shells_and_manuals_are_served_from_the_same_definitions() {
     }
     let (status, stdout, _) = run(&["man"]).await;
     assert_eq!(status, Some(0));
-    assert!(stdout.contains(".TH teleport-msteams 1"), "{stdout}");
+    let title = stdout.lines().find(|line| line.starts_with(".TH")).unwrap();
+    assert!(title.starts_with(".TH teleport-msteams 1 "), "{title}");
+    let source = concat!("teleport-msteams ", env!("CARGO_PKG_VERSION"));
+    assert!(title.contains(source) && title.contains("User Commands"), "{title}");
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("man1");
     assert_eq!(run(&["man", "--dir", dir.to_str().unwrap()]).await.0, Some(0));
     let page = fs::read_to_string(dir.join("teleport-msteams-configure.1")).unwrap();
-    assert!(page.contains("appSecretFile"), "{page}");
+    assert!(
+        page.contains("appSecretFile") && page.contains(".SH NOTES AND EXAMPLES"),
+        "{page}"
+    );
+    let mut names: Vec<_> = fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(names.iter().all(|name| !name.contains("-help")), "{names:?}");
+    assert!(
+        names.contains(&"teleport-msteams-rules-check.1".to_owned()),
+        "{names:?}"
+    );
 }
