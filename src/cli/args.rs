@@ -1,11 +1,13 @@
 //! What may be written behind the program's name.
 
+use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::cli::output::complain;
 use crate::cli::report::report;
-use crate::cli::{configure, output, papers, rules, start, uninstall, validate, version};
+use crate::cli::{configure, environment, output, papers, rules, start, uninstall, validate, version};
 use crate::telemetry;
 
 /// Shows Teleport Access Requests in Microsoft Teams and keeps every card true.
@@ -91,12 +93,19 @@ pub fn run() -> ExitCode {
     output::finish(status)
 }
 
-/// Prints the help or the version that was asked for, or what is wrong with the command line.
+/// Prints the help or the version that was asked for, or what is wrong with the command line in the words of other errors.
 fn print(error: &clap::Error) -> ExitCode {
-    let written = error.print();
-    // Where stderr cannot be written, there is no place left to report it.
-    if !error.use_stderr() {
-        output::remember(written);
+    if error.use_stderr() {
+        let text = error.render();
+        let text = if stderr().is_terminal() && environment::wants_colours() {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        };
+        let text = text.replacen("error:", "ERROR:", 1).replace("tip:", "hint:");
+        complain!("{}", text.trim_end());
+    } else {
+        output::remember(error.print());
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

@@ -6,6 +6,11 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Tells whether a terminal may show colours (<https://no-color.org>).
+pub(super) fn wants_colours() -> bool {
+    variable("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Reads a flag as Go's `strconv.ParseBool` does.
 pub(super) fn flag(name: &str) -> anyhow::Result<bool> {
     match variable(name).as_deref() {

@@ -36,7 +36,10 @@ async fn version_is_one_line_of_the_guides_form() {
 async fn a_wrong_command_line_or_configuration_has_its_own_status() {
     let (status, _, stderr) = run(&["begin"]).await;
     assert_eq!(status, Some(2));
-    assert!(stderr.contains("unrecognized subcommand 'begin'"), "{stderr}");
+    assert!(stderr.starts_with("ERROR: unrecognized subcommand 'begin'"), "{stderr}");
+    let (status, _, stderr) = run(&["validate", "--al"]).await;
+    assert_eq!(status, Some(2));
+    assert!(stderr.starts_with("ERROR: ") && stderr.contains("  hint: "), "{stderr}");
     let (status, stdout, _) = run(&["--help"]).await;
     assert_eq!(status, Some(0));
     insta::assert_snapshot!("help", stdout);

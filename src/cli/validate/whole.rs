@@ -35,7 +35,7 @@ pub(super) struct Wanted {
 
 /// Checks, and fails if anything did.
 pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
-    let colours = stdout().is_terminal() && environment::variable("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours = stdout().is_terminal() && environment::wants_colours();
     let mut findings = Findings::new(wanted.json, colours);
     let settings = configuration(file, &mut findings)?;
     let client = identity(&settings, &mut findings).await;
