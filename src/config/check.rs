@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use crate::config::channels::foreign;
 use crate::config::file::{Notes, Root, Section};
 use crate::config::microsoft::microsoft;
 use crate::config::shown::{described, quoted};
@@ -67,6 +68,9 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
 
     let section = Section::take(&mut root, "role_to_recipients", notes);
     let routing = routing(section, table, notes);
+    if let (Some(routing), Some(microsoft)) = (&routing, &microsoft) {
+        foreign(routing, &microsoft.tenant_id, notes);
+    }
 
     let mut section = Section::take(&mut root, "log", notes);
     let log = log(&mut section, notes);

@@ -1,6 +1,7 @@
 //! The `[msapi]` table: the app in Microsoft's cloud.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use toml::Value;
@@ -9,8 +10,9 @@ use url::{Host, Url};
 use crate::config::cloud::CLOUDS;
 use crate::config::file::{Notes, Section};
 use crate::config::proxy::proxies;
+use crate::config::shown;
 use crate::config::shown::{quoted, quoted_id};
-use crate::config::{AppSecret, Endpoints, MicrosoftSettings};
+use crate::config::{AppSecret, Endpoints, MicrosoftSettings, Problem};
 use crate::secret::Secret;
 
 /// Longest secret that is read from a file, in bytes; the Go plugin's bound.
@@ -27,6 +29,15 @@ pub(super) fn microsoft(
     let teams_app_id = id(section, "teams_app_id", remedy, notes);
     let app_secret = secret(section, environment, notes);
     let endpoints = endpoints(section, notes);
+    different(
+        section,
+        [
+            ("app_id", &app_id),
+            ("tenant_id", &tenant_id),
+            ("teams_app_id", &teams_app_id),
+        ],
+        notes,
+    );
     Some(MicrosoftSettings {
         app_id: app_id?,
         app_secret: app_secret?,
@@ -47,7 +58,7 @@ fn id(section: &mut Section<'_>, key: &'static str, what: &str, notes: &mut Note
         return None;
     };
     let clean = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    if text.starts_with("xxxxxxxx") {
+    if is_placeholder(text) {
         notes.problem(section.key(key), "is still the example's", format!("write {what}"));
         return None;
     }
@@ -60,6 +71,17 @@ fn id(section: &mut Section<'_>, key: &'static str, what: &str, notes: &mut Note
         return None;
     }
     Some(text.to_owned())
+}
+
+/// Warns of a tenant that has the id of the app; an app of Azure and of Teams may share theirs.
+fn different(section: &Section<'_>, ids: [(&str, &Option<String>); 3], notes: &mut Notes) {
+    let [app, (key, tenant), teams_app] = ids;
+    for (other, id) in [app, teams_app] {
+        if tenant.is_some() && tenant == id {
+            let remedy = "write the directory (tenant) id, which the overview of the app registration shows";
+            notes.warning(section.key(key), format!("is the same as {other}"), remedy);
+        }
+    }
 }
 
 /// Reads the secret: a value, a file (`/…`) or a variable (`env:NAME`). It is never part of a message.
@@ -78,22 +100,66 @@ fn secret(
         }
         None => "",
     };
+    if looks_like_a_path(text) {
+        let message = "looks like the path of a file; such a path begins with /";
+        notes.problem(key, message, "write the whole path, or the value of the client secret");
+        return None;
+    }
     let file = text.starts_with('/').then(|| PathBuf::from(text));
     let found = if text.is_empty() {
-        Err("is missing".to_owned())
+        Err(Unusable::written("is missing"))
+    } else if is_placeholder(text) {
+        Err(Unusable::written("is still the example's"))
     } else if let Some(name) = text.strip_prefix("env:") {
-        let found = environment(name).ok_or_else(|| format!("the variable {name} is not set"));
-        found.and_then(|text| usable(&text))
+        match environment(name) {
+            Some(text) => usable(&text).map_err(Unusable::written),
+            None => Err(Unusable::written(format!(
+                "the variable {} is not set",
+                shown::key(name)
+            ))),
+        }
     } else if let Some(file) = &file {
         secret_in(file)
     } else {
-        usable(text)
+        usable(text).map_err(Unusable::written)
     };
     match found {
         Ok(value) => Some(AppSecret { value, file }),
-        Err(problem) => {
-            notes.problem(key, problem, remedy);
+        Err(Unusable { message, may_pass }) => {
+            notes.problems.push(Problem {
+                may_pass,
+                ..Problem::new(key, message, remedy)
+            });
             None
+        }
+    }
+}
+
+/// Tells whether a value is what guides and examples write where one has to be filled in.
+fn is_placeholder(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let in_brackets = text.starts_with('<') && text.ends_with('>');
+    in_brackets || text.starts_with("xxxxxxxx") || text.chars().all(|letter| "x*.…".contains(letter))
+}
+
+/// Tells whether a value that does not begin with `/` is meant as the path of a file.
+fn looks_like_a_path(text: &str) -> bool {
+    let begins = ["./", "../", "~/"].iter().any(|start| text.starts_with(start));
+    begins || !text.starts_with('/') && text.contains('/') && Path::new(text).is_file()
+}
+
+/// Why there is no secret.
+struct Unusable {
+    message: String,
+    /// The file may be there, or hold something, in a moment.
+    may_pass: bool,
+}
+
+impl Unusable {
+    fn written(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            may_pass: false,
         }
     }
 }
@@ -107,7 +173,7 @@ impl AppSecret {
         let Some(file) = &self.file else {
             return Ok(None);
         };
-        let value = secret_in(file)?;
+        let value = secret_in(file).map_err(|unusable| unusable.message)?;
         let renewed = Self {
             value,
             file: Some(file.clone()),
@@ -116,10 +182,17 @@ impl AppSecret {
     }
 }
 
-fn secret_in(file: &Path) -> Result<Secret, String> {
+fn secret_in(file: &Path) -> Result<Secret, Unusable> {
     let shown = file.display();
-    let bytes = fs::read(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    usable(&String::from_utf8(bytes).map_err(|_| format!("{shown} is not text"))?)
+    let bytes = fs::read(file).map_err(|error| Unusable {
+        message: format!("{shown} cannot be read: {error}"),
+        may_pass: error.kind() != ErrorKind::IsADirectory,
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| Unusable::written(format!("{shown} is not text")))?;
+    usable(&text).map_err(|message| Unusable {
+        may_pass: text.trim().is_empty(),
+        message,
+    })
 }
 
 fn usable(text: &str) -> Result<Secret, String> {

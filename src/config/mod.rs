@@ -1,9 +1,10 @@
 //! The configuration: from a TOML file to settings that are whole and valid.
 //!
-//! Architecture Invariant: opens the configuration and the files of secrets, nothing else; never the network. Either
-//! there are valid [`Settings`], or every [`Problem`] of the file at once.
+//! Architecture Invariant: opens the configuration and the files of secrets, nothing else, and checks whether other files are
+//! there; never the network. Either there are valid [`Settings`], or every [`Problem`] of the file at once.
 
 mod changes;
+mod channels;
 mod check;
 mod cloud;
 mod excerpt;

@@ -12,6 +12,8 @@ pub struct Problem {
     pub remedy: String,
     /// The line of the key, if it is written in the file.
     pub line: Option<usize>,
+    /// It may be over without a change of the file: a file that it names is not there yet.
+    pub may_pass: bool,
     /// The line itself with a mark under the place, as two lines; nothing in it is secret.
     pub excerpt: Option<String>,
 }
@@ -32,6 +34,7 @@ impl Problem {
             message: message.into(),
             remedy: remedy.into(),
             line: None,
+            may_pass: false,
             excerpt: None,
         }
     }
@@ -64,6 +67,13 @@ impl fmt::Display for Problem {
         } else {
             write!(f, "; {}", self.remedy)
         }
+    }
+}
+
+impl Problems {
+    /// Tells whether every problem may be over at the next try.
+    pub fn may_pass(&self) -> bool {
+        self.list.iter().all(|problem| problem.may_pass)
     }
 }
 

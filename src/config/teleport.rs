@@ -1,6 +1,7 @@
 //! The `[teleport]` table: where the cluster is and who we are there.
 
-use std::path::PathBuf;
+use std::env::current_dir;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Value;
@@ -15,6 +16,9 @@ use crate::config::{Credentials, HostPort, TeleportSettings};
 
 /// How often the files are looked at if nobody says (the Go plugin's default).
 const REFRESH_EVERY: Duration = Duration::from_mins(1);
+
+/// Where an Auth Service listens on this machine; the Go plugin's default, too.
+const DEFAULT_ADDRESS: &str = "localhost:3025";
 
 /// OpenSSL's name for a file of authorities, which other programs read too.
 const AUTHORITIES: &str = "SSL_CERT_FILE";
@@ -32,7 +36,12 @@ pub(super) fn teleport(
     let (key, text) = match (addr, auth_server) {
         (None, Some(text)) => ("auth_server", text),
         (Some(text), _) => ("addr", text),
-        (None, None) => ("addr", "localhost:3025"),
+        (None, None) => {
+            let message = format!("is not set: {DEFAULT_ADDRESS} is used");
+            let remedy = "write host:port of the Auth Service or the Proxy Service";
+            notes.warning(section.key("addr"), message, remedy);
+            ("addr", DEFAULT_ADDRESS)
+        }
     };
     let address = match host_and_port(text) {
         Ok(address) => Some(address),
@@ -59,8 +68,13 @@ pub(super) fn teleport(
 }
 
 fn credentials(section: &mut Section<'_>, notes: &mut Notes) -> Option<Credentials> {
-    let identity = section.string("identity", notes).map(PathBuf::from);
-    let trio = ["client_key", "client_crt", "root_cas"].map(|key| (key, section.string(key, notes).map(PathBuf::from)));
+    let mut path = |key| {
+        let path = PathBuf::from(section.string(key, notes)?);
+        examine(&section.key(key), &path, notes);
+        Some(path)
+    };
+    let identity = path("identity");
+    let trio = ["client_key", "client_crt", "root_cas"].map(|key| (key, path(key)));
     let missing: Vec<_> = trio
         .iter()
         .filter(|(_, path)| path.is_none())
@@ -90,6 +104,27 @@ fn credentials(section: &mut Section<'_>, notes: &mut Notes) -> Option<Credentia
             notes.problem("teleport", message, remedy);
             None
         }
+    }
+}
+
+/// Notes a path that cannot be what is meant. That a file is not there (yet) is for those to report who open it.
+fn examine(key: &str, path: &Path, notes: &mut Notes) {
+    let shown = path.display();
+    if path.is_dir() {
+        let remedy = format!(
+            "write the path of the file, such as {}",
+            path.join("identity").display()
+        );
+        notes.problem(key, format!("{shown} is a folder"), remedy);
+    } else if path.starts_with("~") && !path.exists() {
+        notes.problem(key, format!("{shown}: ~ is not expanded"), "write the whole path");
+    } else if path.is_relative() && !path.exists() {
+        let folder = current_dir().unwrap_or_default();
+        let message = format!(
+            "{shown} is not in {}, the folder that this program runs in",
+            folder.display()
+        );
+        notes.warning(key, message, "write the whole path, beginning with /");
     }
 }
 

@@ -47,11 +47,13 @@ pub(crate) fn refusal(code: u64) -> Option<Refusal> {
         ),
         700_016 => (
             "the tenant does not know the app",
-            "check `[msapi] app_id` (the application (client) id) and `[msapi] tenant_id` (the directory id)",
+            "check `[msapi] app_id` (the application (client) id; is it swapped with teams_app_id?) and `[msapi] \
+             tenant_id` (the directory id)",
         ),
         90002 => (
             "there is no such tenant",
-            "check `[msapi] tenant_id`, and that the tenant is in the cloud that `[msapi] cloud` names",
+            "check `[msapi] tenant_id` (is it swapped with app_id?), and that the tenant is in the cloud that `[msapi] \
+             cloud` names",
         ),
         900_023 => (
             "the tenant is neither a GUID nor a domain name",

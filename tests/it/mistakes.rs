@@ -192,3 +192,128 @@ async fn a_secret_at_the_wrong_place_is_never_shown() {
         }
     }
 }
+
+/// Loads the town's configuration with one line replaced, and returns every problem or warning.
+fn notes(town: &Town, key: &str, line: &str) -> Vec<String> {
+    let config = town.config();
+    let old = config.lines().find(|line| line.trim().starts_with(key)).unwrap();
+    let file = town.folder.path().join("teleport-msteams.toml");
+    fs::write(&file, config.replacen(old, line, 1)).unwrap();
+    let notes = match config::load(&file, &|_| None) {
+        Ok(loaded) => loaded.warnings,
+        Err(problems) => problems.list,
+    };
+    notes.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn values_that_cannot_be_meant_are_named_with_what_to_write() {
+    let town = Town::build().await;
+    assert_eq!(notes(&town, "addr", "addr = \"localhost\""), Vec::<String>::new());
+    let folder = town.folder.path().display();
+    let tenant = town.tenant.options().tenant_id.clone();
+    for (key, line, expected) in [
+        (
+            "app_secret",
+            "app_secret = \"./secret.txt\"",
+            "looks like the path of a file; such a path begins with /",
+        ),
+        (
+            "app_secret",
+            "app_secret = \"~/secret\"",
+            "looks like the path of a file",
+        ),
+        (
+            "app_secret",
+            "app_secret = \"src/lib.rs\"",
+            "looks like the path of a file",
+        ),
+        (
+            "app_secret",
+            "app_secret = \"XXXXXXXXXXXXXXXXXXXXXX\"",
+            "app_secret: is still the example's",
+        ),
+        (
+            "app_secret",
+            "app_secret = \"<client secret>\"",
+            "app_secret: is still the example's",
+        ),
+        (
+            "app_id",
+            "app_id = \"XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX\"",
+            "app_id: is still the example's",
+        ),
+        (
+            "app_id",
+            &format!("app_id = \"{tenant}\""),
+            "tenant_id: is the same as app_id",
+        ),
+        ("addr", "", "teleport.addr: is not set: localhost:3025 is used"),
+        (
+            "addr",
+            "addr = \"\"",
+            "teleport.addr: is not set: localhost:3025 is used",
+        ),
+        (
+            "identity",
+            &format!("identity = \"{folder}\""),
+            "is a folder; write the path of the file, such as",
+        ),
+        (
+            "identity",
+            "identity = \"~/identity\"",
+            "~ is not expanded; write the whole path",
+        ),
+        (
+            "identity",
+            "identity = \"identity\"",
+            "the folder that this program runs in; write the whole path",
+        ),
+        (
+            "identity",
+            "identity = 'C:\\identity'",
+            "the folder that this program runs in; write the whole path",
+        ),
+    ] {
+        has(&notes(&town, key, line), &[expected]);
+    }
+    let bare = town.channel.split("&tenantId=").next().unwrap();
+    let all = |tenant: &str| notes(&town, "\"*\"", &format!("\"*\" = [\"{bare}&tenantId={tenant}\"]"));
+    let other = "99999999-2222-4222-8222-222222222222";
+    has(&all(other), &[&format!("is a channel of the tenant \"{other}\"")]);
+    assert_eq!(all(&tenant.to_uppercase()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_there_yet_is_worth_another_start_and_a_wrong_text_is_not() {
+    let town = Town::build().await;
+    let file = town.folder.path().join("teleport-msteams.toml");
+    let secret = town.folder.path().join("secret");
+    let old = format!("\"{}\"", town.tenant.options().app_secret);
+    let status = async |value: &str| {
+        fs::write(&file, town.config().replace(&old, &format!("\"{value}\""))).unwrap();
+        let mut statuses = Vec::new();
+        for arguments in [&["start"][..], &["validate", "--all", "--offline"]] {
+            statuses.push(run(&[arguments, &["-c", file.to_str().unwrap()]].concat()).await.0);
+        }
+        assert_eq!(statuses[0], statuses[1], "{value}");
+        statuses[0]
+    };
+    let path = secret.to_str().unwrap();
+    assert_eq!(status(path).await, Some(1), "there is no such file");
+    fs::write(&secret, "\n").unwrap();
+    assert_eq!(status(path).await, Some(1), "it is still empty");
+    fs::write(&secret, [0xff, 0xfe]).unwrap();
+    assert_eq!(status(path).await, Some(78), "it is no text");
+    assert_eq!(status("env:NOT_SET").await, Some(78));
+    assert_eq!(status("./secret").await, Some(78));
+    fs::write(
+        &file,
+        town.config()
+            .replace(&old, &format!("\"{path}.not\""))
+            .replace("app_id", "app_di"),
+    )
+    .unwrap();
+    let (status, ..) = run(&["start", "-c", file.to_str().unwrap()]).await;
+    assert_eq!(status, Some(78), "something else is wrong as well");
+}
