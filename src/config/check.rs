@@ -1,19 +1,17 @@
 //! From the text of the file to [`Settings`], or to every problem it has.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use toml::{Table, Value};
+use toml::Table;
 
-use crate::config::channels::foreign;
 use crate::config::file::{Notes, Root, Section};
 use crate::config::microsoft::microsoft;
-use crate::config::shown::{described, quoted};
+use crate::config::recipients::{foreign, routing};
+use crate::config::shown::quoted;
 use crate::config::source::Source;
 use crate::config::teleport::teleport;
 use crate::config::unknown::explain;
 use crate::config::{HostPort, Limits, LogFormat, LogOutput, LogSettings, Problem, Problems, Settings};
-use crate::domain::recipients::{Address, RoutingTable};
 
 /// Valid settings, and what is odd about their file.
 #[derive(Debug)]
@@ -109,66 +107,6 @@ fn listening(text: &str, notes: &mut Notes) -> Option<HostPort> {
         host: host.to_owned(),
         port,
     })
-}
-
-fn routing(mut section: Section<'_>, table: &Table, notes: &mut Notes) -> Option<RoutingTable> {
-    let others = section.value("*");
-    let name = "role_to_recipients";
-    let Some(Value::Table(entries)) = table.get(name) else {
-        if table.get(name).is_none() {
-            notes.problem(name, "is missing", "write [role_to_recipients] with an entry \"*\"");
-        }
-        return None;
-    };
-    if others.is_none() {
-        let remedy = "say who hears of roles without an entry of their own, or \"*\" = [] for nobody";
-        notes.problem(format!("{name}.\"*\""), "is missing", remedy);
-    }
-    let mut roles = BTreeMap::new();
-    for (role, value) in entries {
-        let key = format!("{name}.{role:?}");
-        if let Some(addresses) = addresses(&key, value, notes) {
-            roles.insert(role.clone(), addresses);
-        }
-    }
-    let others = roles.remove("*")?;
-    if others.is_empty() {
-        let message = "nobody hears of requests for roles without an entry of their own, but suggested reviewers";
-        notes.warning(
-            format!("{name}.\"*\""),
-            message,
-            "list recipients there if that is not meant",
-        );
-    }
-    Some(RoutingTable::new(roles, others))
-}
-
-/// Reads a string or a list of strings. Recipients that cannot be anybody are warned of and left out: the Go plugin
-/// accepts them, so a file that worked goes on working for the others.
-fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>> {
-    let values = match value {
-        Value::Array(values) => values.as_slice(),
-        one => std::slice::from_ref(one),
-    };
-    let mut addresses = Vec::new();
-    for value in values {
-        let Value::String(text) = value else {
-            let message = format!("expected recipients, got {}", described(value));
-            notes.problem(key, message, "write a string or a list of strings");
-            return None;
-        };
-        if text.trim().is_empty() {
-            continue;
-        }
-        match Address::parse(text) {
-            Ok(address) => addresses.push(address),
-            Err(reason) => {
-                let remedy = "write a mail address, a user id or the link of a channel";
-                notes.warning(key, format!("nobody can be told at {}: {reason}", quoted(text)), remedy);
-            }
-        }
-    }
-    Some(addresses)
 }
 
 fn log(section: &mut Section<'_>, notes: &mut Notes) -> LogSettings {

@@ -4,7 +4,6 @@
 //! there; never the network. Either there are valid [`Settings`], or every [`Problem`] of the file at once.
 
 mod changes;
-mod channels;
 mod check;
 mod cloud;
 mod excerpt;
@@ -12,6 +11,7 @@ mod file;
 mod microsoft;
 mod problem;
 mod proxy;
+mod recipients;
 mod settings;
 mod shown;
 mod source;
