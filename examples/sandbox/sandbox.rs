@@ -1,5 +1,7 @@
 //! The pretend world with the real daemon in it.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -50,7 +52,10 @@ impl Sandbox {
         let cluster = Cluster::start(ClusterOptions::default()).await;
         let tenant = Tenant::start(TenantOptions::default()).await;
         let company = Company::found(&tenant);
-        let folder = tempfile::Builder::new().prefix("teleport-msteams-sandbox-").tempdir();
+        let folder = tempfile::Builder::new()
+            .prefix("teleport-msteams-sandbox-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir();
         let folder = folder.context("could not make a temporary folder")?;
         let config = files::write(folder.path(), &cluster, &tenant, &company)?;
         Ok(Self {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
+use crate::config::exposure;
 use crate::config::file::{Notes, Root, Section};
 use crate::config::microsoft::microsoft;
 use crate::config::recipients::{foreign, routing};
@@ -33,6 +34,9 @@ pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
     let Source { table, lines } = Source::read(file).map_err(fail)?;
     let mut notes = Notes::default();
     let settings = check(&table, environment, &mut notes);
+    if let Some(settings) = &settings {
+        exposure::examine(file, settings, &mut notes);
+    }
     let unknown = explain(&notes.asked, &lines, &mut notes.problems);
     for noted in notes.problems.iter_mut().chain(&mut notes.warnings) {
         noted.line = lines.of(&noted.key);

@@ -124,7 +124,11 @@ fn secret(
         usable(text).map_err(Unusable::written)
     };
     match found {
-        Ok(value) => Some(AppSecret { value, file }),
+        Ok(value) => Some(AppSecret {
+            value,
+            inline: file.is_none() && !text.starts_with("env:"),
+            file,
+        }),
         Err(Unusable { message, may_pass }) => {
             notes.problems.push(Problem {
                 may_pass,
@@ -177,6 +181,7 @@ impl AppSecret {
         let renewed = Self {
             value,
             file: Some(file.clone()),
+            inline: false,
         };
         Ok(Some(renewed).filter(|renewed| renewed != self))
     }

@@ -7,6 +7,7 @@ mod changes;
 mod check;
 mod cloud;
 mod excerpt;
+mod exposure;
 mod file;
 mod microsoft;
 mod problem;

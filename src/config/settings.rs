@@ -111,6 +111,8 @@ pub struct MicrosoftSettings {
 pub struct AppSecret {
     pub value: Secret,
     pub file: Option<PathBuf>,
+    /// The configuration itself holds the secret.
+    pub inline: bool,
 }
 
 /// Where Microsoft's services are, and what tokens for them are asked with.

@@ -54,6 +54,7 @@ async fn with_server(answers: &[(u16, &'static str)], test: impl AsyncFnOnce(Tea
         app_secret: AppSecret {
             value: Secret::new("s&cret"),
             file: None,
+            inline: true,
         },
         tenant_id: "tenant".to_owned(),
         teams_app_id: "manifest".to_owned(),

@@ -8,7 +8,7 @@ use regex::Regex;
 use teleport_msteams::config;
 
 use crate::health;
-use crate::support::Town;
+use crate::support::{Town, private_folder};
 
 /// Where the chart mounts what the configuration names.
 const MOUNTS: &str = "/var/lib/teleport/plugins/msteams";
@@ -31,7 +31,7 @@ fn configuration(rendered: &str) -> String {
 
 #[test]
 fn the_program_takes_every_configuration_that_the_chart_renders() {
-    let mounts = tempfile::tempdir().unwrap();
+    let mounts = private_folder();
     fs::create_dir(mounts.path().join("appSecret")).unwrap();
     for key in ["appSecret", "client-secret", "password"] {
         fs::write(mounts.path().join("appSecret").join(key), "secret").unwrap();

@@ -8,7 +8,7 @@ use teleport_msteams::config;
 use teleport_msteams::config::Problem;
 
 use crate::process::run;
-use crate::support::Town;
+use crate::support::{Program, Town};
 
 const IDS: &str = "app_id = \"11111111-1111-4111-8111-111111111111\"
 tenant_id = \"22222222-2222-4222-8222-222222222222\"
@@ -316,4 +316,69 @@ async fn a_secret_that_is_not_there_yet_is_worth_another_start_and_a_wrong_text_
     .unwrap();
     let (status, ..) = run(&["start", "-c", file.to_str().unwrap()]).await;
     assert_eq!(status, Some(78), "something else is wrong as well");
+}
+
+#[tokio::test]
+async fn a_secret_that_every_user_can_read_is_warned_of_at_the_start_and_by_validate() {
+    let town = Town::build().await;
+    let path = |name: &str| town.folder.path().join(name);
+    let mode = |name: &str, mode: u32| fs::set_permissions(path(name), fs::Permissions::from_mode(mode)).unwrap();
+    let secret = town.tenant.options().app_secret.clone();
+    fs::write(path("secret"), &secret).unwrap();
+    fs::write(path("inline.toml"), town.config()).unwrap();
+    let by_file = town.config().replace(&secret, path("secret").to_str().unwrap());
+    fs::write(path("file.toml"), by_file).unwrap();
+    let warnings = |name: &str| {
+        let loaded = config::load(&path(name), &|_| None).unwrap();
+        loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for name in ["secret", "identity", "inline.toml", "file.toml"] {
+        mode(name, 0o644);
+    }
+    // A folder that other users cannot enter protects what is in it.
+    assert_eq!(warnings("inline.toml"), Vec::<String>::new());
+    fs::set_permissions(town.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for (configuration, file, what) in [
+        ("inline.toml", "inline.toml", "which holds the client secret"),
+        ("inline.toml", "identity", "which holds the private key"),
+        ("file.toml", "secret", "which holds the client secret"),
+    ] {
+        let shown = path(file).display().to_string();
+        has(
+            &warnings(configuration),
+            &[
+                "every user of this machine can read",
+                &shown,
+                what,
+                &format!("chmod 640 {shown}"),
+            ],
+        );
+    }
+    assert_eq!(
+        warnings("file.toml").len(),
+        2,
+        "a configuration without a secret may be read"
+    );
+    mode("file.toml", 0o646);
+    has(
+        &warnings("file.toml"),
+        &["can write to", "file.toml", "which decides who is notified"],
+    );
+    for name in ["secret", "identity", "inline.toml", "file.toml"] {
+        mode(name, 0o640);
+    }
+    assert_eq!(warnings("inline.toml"), Vec::<String>::new());
+
+    mode("identity", 0o604);
+    let arguments = ["-c", path("inline.toml").to_str().unwrap()].map(str::to_owned);
+    let [flag, file] = arguments.each_ref().map(String::as_str);
+    let (_, stdout, _) = run(&["validate", "--all", "--offline", flag, file]).await;
+    assert!(
+        stdout.contains(" warning  configuration: ") && stdout.contains("identity, which holds"),
+        "{stdout}"
+    );
+    let running = Program::new(&["start", flag, file]).start();
+    running
+        .says("identity, which holds the private key; run chmod 640")
+        .await;
 }

@@ -1,6 +1,6 @@
 //! The program itself, as a service manager and a person at a terminal see it.
 
-use crate::support::{ALICE, BOB, Ended, Program, Running, Town};
+use crate::support::{ALICE, BOB, Ended, Program, Running, Town, private_folder};
 use crate::world::cluster::Draft;
 use crate::world::tenant::{Fault, Rule};
 
@@ -258,7 +258,7 @@ async fn rust_log_chooses_more_closely_what_d_logs_and_a_mistake_in_it_is_told()
 async fn the_example_configuration_is_valid() {
     let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/teleport-msteams.toml");
     let text = std::fs::read_to_string(example).unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = private_folder();
     let file = folder.path().join("example.toml");
     // The secret is a file that is not there; every key that is only a comment is tried as well.
     let text = text.replace("/var/lib/teleport/plugins/msteams/app-secret", "secret");

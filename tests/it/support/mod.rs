@@ -7,4 +7,4 @@ mod town;
 
 pub(crate) use daemon::Daemon;
 pub(crate) use program::{Ended, Program, Running};
-pub(crate) use town::{ALICE, BOB, Town, fails, newest};
+pub(crate) use town::{ALICE, BOB, Town, fails, newest, private_folder};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -48,6 +49,12 @@ const PEOPLE: [(&str, &str, bool); 5] = [
 pub(crate) const ALICE: &str = "alice@example.com";
 pub(crate) const BOB: &str = "bob@example.com";
 
+/// Makes a folder that other users cannot enter, so that its files cause no warning.
+pub(crate) fn private_folder() -> tempfile::TempDir {
+    let mode = fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().permissions(mode).tempdir().unwrap()
+}
+
 impl Town {
     /// Builds everything but the daemon.
     pub(crate) async fn build() -> Self {
@@ -65,7 +72,7 @@ impl Town {
             }
             people.insert(name, user);
         }
-        let folder = tempfile::tempdir().unwrap();
+        let folder = private_folder();
         let authority = cluster.authority();
         let user = authority.user("teleport-msteams", &["access-plugin"], Validity::ONE_DAY);
         fs::write(folder.path().join("identity"), authority.identity_file(&user)).unwrap();

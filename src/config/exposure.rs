@@ -1,0 +1,63 @@
+//! Secrets in files that other users of the machine can read or replace.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::config::file::Notes;
+use crate::config::{Credentials, Settings};
+
+const READ_BY_OTHERS: u32 = 0o004;
+const WRITE_BY_OTHERS: u32 = 0o002;
+const SEARCH_BY_OTHERS: u32 = 0o001;
+
+/// Warns of every file with a secret that every user of this machine can open, and of a configuration they can change.
+pub(super) fn examine(configuration: &Path, settings: &Settings, notes: &mut Notes) {
+    let secret = &settings.microsoft.app_secret;
+    let mut warn = |key: &str, what: &str, path: &Path, is_secret: bool| {
+        let Some(verb) = exposed(path, is_secret) else {
+            return;
+        };
+        let shown = path.display();
+        let message = format!("every user of this machine can {verb} {shown}, {what}");
+        notes.warning(
+            key,
+            message,
+            format!("run chmod 640 {shown}, and give it the group of the daemon's user"),
+        );
+    };
+    let what = if secret.inline {
+        "which holds the client secret"
+    } else {
+        "which decides who is notified"
+    };
+    warn("", what, configuration, secret.inline);
+    if let Some(file) = &secret.file {
+        warn("msapi.app_secret", "which holds the client secret", file, true);
+    }
+    let (key, file) = match &settings.teleport.credentials {
+        Credentials::Identity(file) => ("teleport.identity", file),
+        Credentials::Tls { key, .. } => ("teleport.client_key", key),
+    };
+    warn(key, "which holds the private key", file, true);
+}
+
+/// Says what others may do with a file, if all folders above it let them in.
+fn exposed(path: &Path, is_secret: bool) -> Option<&'static str> {
+    let path = fs::canonicalize(path).ok()?;
+    let mode = |path: &Path| fs::metadata(path).map_or(0, |facts| facts.permissions().mode());
+    let is_reachable = path
+        .ancestors()
+        .skip(1)
+        .all(|folder| mode(folder) & SEARCH_BY_OTHERS != 0);
+    let mode = mode(&path);
+    if !is_reachable {
+        None
+    } else if mode & WRITE_BY_OTHERS != 0 {
+        Some("write to")
+    } else if is_secret && mode & READ_BY_OTHERS != 0 {
+        Some("read")
+    } else {
+        None
+    }
+}
