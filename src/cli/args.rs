@@ -19,8 +19,8 @@ use crate::telemetry;
 Examples:
   teleport-msteams configure assets --appID ID --tenantID ID
       makes the configuration and the package of the Teams app
-  teleport-msteams validate --all --no-message
-      checks everything, and tells nobody
+  teleport-msteams validate --all
+      checks everything, and sends nothing
   teleport-msteams start
       runs with /etc/teleport-msteams.toml
 

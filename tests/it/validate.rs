@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::process::run;
 use crate::support::{ALICE, BOB, Town};
-use crate::world::cluster::{ClusterOptions, rule};
+use crate::world::cluster::{ClusterOptions, Draft, rule};
 use crate::world::identity::Validity;
 use crate::world::tenant::{Fault, Rule, TenantOptions};
 
@@ -131,7 +131,7 @@ async fn everything_is_checked_line_by_line() {
     let town = Town::build().await;
     let recipients = format!("\"*\" = [\"{ALICE}\", \"carol@example.com\", \"{}\"]", town.channel);
     let config = town.config_for(&recipients);
-    let (status, stdout, stderr) = validate_with(&town, &config, &["--all", "--no-message"]).await;
+    let (status, stdout, stderr) = validate_with(&town, &config, &["--all"]).await;
     assert_eq!((status, stderr.as_str()), (Some(0), ""));
     insta::assert_snapshot!("validate_all", tidy(&town, &stdout));
     for who in [ALICE, "carol@example.com", town.channel.as_str()] {
@@ -144,9 +144,17 @@ async fn everything_is_checked_line_by_line() {
         .filter(|call| call.method == "POST" && call.path.contains("installedApps"));
     assert_eq!(installs.count(), 0, "nobody got the app");
 
-    let (status, stdout, _) = validate_with(&town, &config, &["--all"]).await;
+    // What older scripts say is still understood, and means the same.
+    let (old_status, old, _) = validate_with(&town, &config, &["--all", "--no-message"]).await;
+    assert_eq!((old_status, tidy(&town, &old)), (status, tidy(&town, &stdout)));
+    assert_eq!(cards(&town, ALICE), 0);
+    let (status, ..) = validate_with(&town, &config, &["--all", "--no-message", "--send"]).await;
+    assert_eq!(status, Some(2));
+
+    let (status, stdout, _) = validate_with(&town, &config, &["--all", "--send"]).await;
     assert_eq!(status, Some(0));
-    assert!(stdout.contains("carol@example.com: was told"), "{stdout}");
+    assert!(stdout.contains("carol@example.com: received a message"), "{stdout}");
+    assert!(stdout.ends_with("\nNo errors, 1 warning.\n"), "{stdout}");
     for who in [ALICE, "carol@example.com", town.channel.as_str()] {
         assert_eq!(cards(&town, who), 1, "{who}");
     }
@@ -165,7 +173,7 @@ async fn what_is_wrong_is_named_with_its_remedy_and_does_not_hide_the_rest() {
         faults.deny_plugin_data = true;
     });
     let config = town.config_for("\"*\" = [\"nobody@example.com\"]\nodd = \"devs\"");
-    let (status, stdout, stderr) = validate_with(&town, &config, &["--all", "--no-message"]).await;
+    let (status, stdout, stderr) = validate_with(&town, &config, &["--all"]).await;
     assert_eq!(status, Some(1));
     assert_eq!(stderr, "ERROR: 4 checks failed\n");
     insta::assert_snapshot!("validate_all_wrong", tidy(&town, &stdout));
@@ -183,7 +191,16 @@ async fn machines_read_one_object_for_each_line() {
         .collect();
     assert_eq!(
         statuses,
-        [("configuration", "ok"), ("identity", "ok"), ("network", "skipped")]
+        [
+            ("configuration", "ok"),
+            ("identity", "ok"),
+            ("network", "skipped"),
+            ("summary", "ok")
+        ]
+    );
+    assert_eq!(
+        (&found[3]["ok"], &found[3]["skipped"]),
+        (&Value::from(2), &Value::from(1))
     );
     assert!(town.cluster.state().hellos.is_empty() && town.tenant.calls().is_empty());
 
@@ -198,10 +215,19 @@ async fn machines_read_one_object_for_each_line() {
     let failed: Value = serde_json::from_str(stdout.lines().nth(1).unwrap()).unwrap();
     assert_eq!(failed["status"], "failed");
     assert!(failed["detail"].as_str().unwrap().contains("expired at"), "{failed}");
-    assert!(
-        failed["remedy"].as_str().unwrap().contains("tctl auth sign"),
-        "{failed}"
+    assert!(failed["hint"].as_str().unwrap().contains("tctl auth sign"), "{failed}");
+
+    let (_, stdout, _) = validate(&town, &["--all", "--json", "eve@example.com"]).await;
+    let found: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for found in &found {
+        assert!(!found["check"].as_str().unwrap().contains(' '), "{found}");
+    }
+    let eve = found.iter().find(|found| found["target"] == "eve@example.com").unwrap();
+    assert_eq!(
+        (&eve["check"], &eve["detail"]),
+        (&Value::from("recipient"), &Value::from("has the app"))
     );
+    assert_eq!(found.last().unwrap()["status"], "failed");
 
     let (status, stdout, _) = validate_with(&town, "[msapi]\n", &["--all", "--json"]).await;
     assert_eq!(status, Some(78));
@@ -238,7 +264,7 @@ async fn rules_are_read_and_their_recipients_looked_up_too() {
         .put_rule(rule("good", "true", &["eve@example.com", "nobody@example.com"]));
     town.cluster
         .put_rule(rule("broken", "user.trait.team", &["devs-channel"]));
-    let (status, stdout, _) = validate(&town, &["--all", "--no-message"]).await;
+    let (status, stdout, _) = validate(&town, &["--all"]).await;
     assert_eq!(status, Some(1));
     for part in [
         "access monitoring rules: 2 rules for msteams",
@@ -248,5 +274,61 @@ async fn rules_are_read_and_their_recipients_looked_up_too() {
         "nobody@example.com: could not find",
     ] {
         assert!(stdout.contains(part), "{part} is not in {stdout}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_line_claims_no_more_than_was_checked() {
+    let town = Town::build().await;
+    let (status, stdout, _) = validate(&town, &["--all", "--offline"]).await;
+    assert_eq!(status, Some(0));
+    assert!(
+        stdout.ends_with("\nNo errors, no warnings, 1 check skipped.\n"),
+        "{stdout}"
+    );
+
+    // A request that is visible proves that requests can be listed.
+    town.cluster.create(Draft::default());
+    let (status, stdout, _) = validate(&town, &["--all"]).await;
+    assert_eq!(status, Some(0));
+    assert!(
+        stdout.contains("      ok  permission to list requests: 1 request visible\n"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.ends_with("\nNo errors, no warnings, 1 check skipped.\n"),
+        "{stdout}"
+    );
+
+    let blocked = Rule::every("POST", "/activities", Fault::Error(403, "BotDisabledByAdmin"));
+    town.tenant.faults(|faults| faults.rules = vec![blocked]);
+    let (status, stdout, stderr) = validate_with(
+        &town,
+        &town.config_for("\"*\" = \"alice@example.com\""),
+        &["--all", "--send"],
+    )
+    .await;
+    assert_eq!((status, stderr.as_str()), (Some(1), "ERROR: 1 check failed\n"));
+    assert!(
+        stdout.contains("could not post the card for alice@example.com"),
+        "{stdout}"
+    );
+    assert!(!stdout.contains("No errors"), "{stdout}");
+}
+
+#[tokio::test]
+async fn a_login_that_fails_names_the_ids_it_was_tried_with() {
+    let town = Town::build().await;
+    let options = town.tenant.options();
+    for (code, swapped) in [
+        (90002, "is it swapped with app_id?"),
+        (700_016, "is it swapped with teams_app_id?"),
+    ] {
+        town.tenant
+            .faults(|faults| faults.rules = vec![Rule::every("POST", "/token", Fault::TokenError(code))]);
+        let (status, stdout, _) = validate(&town, &["--all"]).await;
+        assert_eq!(status, Some(1));
+        let ids = format!("app_id is {}, tenant_id is {}", options.app_id, options.tenant_id);
+        assert!(stdout.contains(&ids) && stdout.contains(swapped), "{stdout}");
     }
 }

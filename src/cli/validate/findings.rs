@@ -1,16 +1,29 @@
-//! What a check found, and how it is told.
+//! What a check found, and how it is printed.
 
 use crate::cli::output::say;
 use serde::Serialize;
 
-/// One line: what was looked at, whether it is right, what was seen, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
-    pub(super) check: String,
-    pub(super) status: Status,
-    pub(super) detail: String,
+/// One line: what was checked, for whom, whether it is right, what was seen, and what to do about it.
+#[derive(Serialize)]
+struct Finding<'a> {
+    check: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) remedy: Option<String>,
+    target: Option<&'a str>,
+    status: Status,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+/// The last line for machines.
+#[derive(Serialize)]
+struct Summary {
+    check: &'static str,
+    status: Status,
+    ok: usize,
+    warnings: usize,
+    failed: usize,
+    skipped: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -28,8 +41,10 @@ pub(super) enum Status {
 pub(super) struct Findings {
     json: bool,
     colours: bool,
+    ok: usize,
+    skipped: usize,
     pub(super) failed: usize,
-    pub(super) warnings: usize,
+    warnings: usize,
 }
 
 impl Findings {
@@ -37,45 +52,86 @@ impl Findings {
         Self {
             json,
             colours,
+            ok: 0,
+            skipped: 0,
             failed: 0,
             warnings: 0,
         }
     }
 
-    pub(super) fn ok(&mut self, check: &str, detail: impl Into<String>) {
-        self.tell(Status::Ok, check, detail.into(), None);
+    pub(super) fn ok(&mut self, check: &str, detail: impl AsRef<str>) {
+        self.tell(Status::Ok, check, None, detail.as_ref(), None);
     }
 
-    pub(super) fn warning(&mut self, check: &str, detail: impl Into<String>, remedy: Option<&str>) {
-        self.tell(Status::Warning, check, detail.into(), remedy);
+    pub(super) fn warning(&mut self, check: &str, detail: impl AsRef<str>, hint: Option<&str>) {
+        self.tell(Status::Warning, check, None, detail.as_ref(), hint);
     }
 
-    pub(super) fn failed(&mut self, check: &str, detail: impl Into<String>, remedy: Option<&str>) {
-        self.tell(Status::Failed, check, detail.into(), remedy);
+    pub(super) fn failed(&mut self, check: &str, detail: impl AsRef<str>, hint: Option<&str>) {
+        self.tell(Status::Failed, check, None, detail.as_ref(), hint);
     }
 
-    pub(super) fn skipped(&mut self, check: &str, detail: impl Into<String>) {
-        self.tell(Status::Skipped, check, detail.into(), None);
+    pub(super) fn skipped(&mut self, check: &str, detail: impl AsRef<str>) {
+        self.tell(Status::Skipped, check, None, detail.as_ref(), None);
     }
 
-    fn tell(&mut self, status: Status, check: &str, detail: String, remedy: Option<&str>) {
+    /// Prints what was found for one recipient.
+    pub(super) fn recipient(&mut self, target: &str, found: Result<&str, (&str, Option<&str>)>) {
+        let check = "recipient";
+        match found {
+            Ok(detail) => self.tell(Status::Ok, check, Some(target), detail, None),
+            Err((detail, hint)) => self.tell(Status::Failed, check, Some(target), detail, hint),
+        }
+    }
+
+    /// Prints the counts: for machines always, for people where nothing failed, since a failure has its own last line.
+    pub(super) fn finish(&self) {
+        let Self {
+            json,
+            colours: _,
+            ok,
+            skipped,
+            failed,
+            warnings,
+        } = *self;
+        if json {
+            let status = match (failed, warnings) {
+                (0, 0) => Status::Ok,
+                (0, _) => Status::Warning,
+                _ => Status::Failed,
+            };
+            print(&Summary {
+                check: "summary",
+                status,
+                ok,
+                warnings,
+                failed,
+                skipped,
+            });
+        } else if failed == 0 {
+            let skipped = match skipped {
+                0 => String::new(),
+                skipped => format!(", {} skipped", counted(skipped, "check")),
+            };
+            say!("No errors, {}{skipped}.", counted(warnings, "warning"));
+        }
+    }
+
+    fn tell(&mut self, status: Status, check: &str, target: Option<&str>, detail: &str, hint: Option<&str>) {
         match status {
+            Status::Ok => self.ok += 1,
             Status::Failed => self.failed += 1,
             Status::Warning => self.warnings += 1,
-            Status::Ok | Status::Skipped => {}
+            Status::Skipped => self.skipped += 1,
         }
-        let finding = Finding {
-            check: check.to_owned(),
-            status,
-            detail,
-            remedy: remedy.map(str::to_owned),
-        };
         if self.json {
-            say!(
-                "{}",
-                serde_json::to_string(&finding).expect("texts can be written as JSON")
-            );
-            return;
+            return print(&Finding {
+                check: &check.to_lowercase().replace(' ', "-"),
+                target,
+                status,
+                detail,
+                hint,
+            });
         }
         let (word, colour) = match status {
             Status::Ok => ("ok", "32"),
@@ -83,14 +139,27 @@ impl Findings {
             Status::Failed => ("FAILED", "31"),
             Status::Skipped => ("skipped", "2"),
         };
-        let Finding { check, detail, .. } = &finding;
+        let target = target.map(|target| format!("{target}: ")).unwrap_or_default();
         if self.colours {
-            say!("\u{1b}[{colour}m{word:>8}\u{1b}[0m  {check}: {detail}");
+            say!("\u{1b}[{colour}m{word:>8}\u{1b}[0m  {check}: {target}{detail}");
         } else {
-            say!("{word:>8}  {check}: {detail}");
+            say!("{word:>8}  {check}: {target}{detail}");
         }
-        if let Some(remedy) = &finding.remedy {
-            say!("{:>8}  remedy: {remedy}", "");
+        if let Some(hint) = hint {
+            say!("{:>8}  hint: {hint}", "");
         }
     }
+}
+
+/// Says how many there are: `no warnings`, `1 warning`, `2 warnings`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+fn print(line: &impl Serialize) {
+    say!("{}", serde_json::to_string(line).expect("texts can be written as JSON"));
 }

@@ -13,9 +13,11 @@ Examples:
   teleport-msteams validate alice@example.com
       sends Alice two messages, and says on the way what was found
   teleport-msteams validate --all
-      checks the file, the identity, Teleport, Microsoft and every recipient, and greets everybody
-  teleport-msteams validate --all --no-message --json
-      the same without a message to anyone, for machines")]
+      checks the file, the identity, Teleport, Microsoft and every recipient, and sends nothing
+  teleport-msteams validate --all --send
+      the same, with a message to every recipient
+  teleport-msteams validate --all --json
+      one JSON object for each line, and a summary at the end")]
 pub(in crate::cli) struct Options {
     /// Mail addresses, user ids and links to channels
     #[arg(required_unless_present = "all")]
@@ -25,8 +27,11 @@ pub(in crate::cli) struct Options {
     /// Check everything, line by line, and every recipient of the configuration
     #[arg(long)]
     all: bool,
-    /// Send nothing to anyone, and install the app for nobody
-    #[arg(long, requires = "all")]
+    /// Send a message to each of these recipients, and install the app for those who lack it
+    #[arg(long, requires = "all", conflicts_with_all = ["offline", "no_message"])]
+    send: bool,
+    /// What --all does anyway; scripts may still say so
+    #[arg(long, requires = "all", hide = true)]
     no_message: bool,
     /// Stop before the network: only the file and the identity
     #[arg(long, requires = "all")]
@@ -43,13 +48,14 @@ impl Options {
             recipients,
             config,
             all,
-            no_message,
+            send,
+            no_message: _,
             offline,
             json,
         } = self;
         if all {
             let wanted = whole::Wanted {
-                message: !no_message,
+                send,
                 offline,
                 json,
                 recipients,

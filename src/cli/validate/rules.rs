@@ -8,8 +8,8 @@ use crate::teleport::{Client, Meaning};
 
 const CHECK: &str = "access monitoring rules";
 
-/// Looks at the rules that are addressed to us, and returns their recipients.
-pub(super) async fn rules(client: &Client, findings: &mut Findings) -> Vec<Address> {
+/// Checks the rules that are addressed to us, and returns their recipients. `granted` tells whether they can be watched.
+pub(super) async fn rules(client: &Client, granted: bool, findings: &mut Findings) -> Vec<Address> {
     let rules = match client.list_rules(PLUGIN).await {
         Ok(rules) => rules,
         Err(error) if error.meaning() == Meaning::Unsupported => {
@@ -23,6 +23,10 @@ pub(super) async fn rules(client: &Client, findings: &mut Findings) -> Vec<Addre
             return Vec::new();
         }
     };
+    if rules.is_empty() && !granted {
+        findings.skipped(CHECK, "none is visible without the permission to watch them");
+        return Vec::new();
+    }
     findings.ok(CHECK, format!("{} rules for {PLUGIN}", rules.len()));
     let mut addresses = Vec::new();
     for rule in rules {

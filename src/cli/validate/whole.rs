@@ -7,13 +7,12 @@ use anyhow::bail;
 use futures_util::{StreamExt as _, stream};
 
 use crate::cli::environment;
-use crate::cli::output::say;
 use crate::cli::report::Failed;
-use crate::cli::validate::findings::Findings;
+use crate::cli::validate::findings::{Findings, counted};
 use crate::cli::validate::recipients::{RECIPIENTS, post};
 use crate::cli::validate::rules::rules;
 use crate::config;
-use crate::config::Settings;
+use crate::config::{MicrosoftSettings, Settings};
 use crate::domain::card;
 use crate::domain::recipients::Address;
 use crate::msteams;
@@ -26,7 +25,7 @@ const AT_ONCE: usize = 16;
 
 /// What is to be checked, and how it is told.
 pub(super) struct Wanted {
-    pub(super) message: bool,
+    pub(super) send: bool,
     pub(super) offline: bool,
     pub(super) json: bool,
     /// Beside those of the configuration.
@@ -49,17 +48,11 @@ pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
         }
         microsoft(&settings, &wanted, &by_rules, &mut findings).await;
     }
-    let Findings { failed, warnings, .. } = findings;
-    if failed > 0 {
-        bail!(Failed(format!("{failed} checks failed")));
+    findings.finish();
+    match findings.failed {
+        0 => Ok(()),
+        failed => bail!(Failed(format!("{} failed", counted(failed, "check")))),
     }
-    if !wanted.json {
-        match warnings {
-            0 => say!("Everything is as it should be."),
-            warnings => say!("It works; {warnings} things could be better."),
-        }
-    }
-    Ok(())
 }
 
 fn configuration(file: &Path, findings: &mut Findings) -> anyhow::Result<Settings> {
@@ -79,6 +72,7 @@ fn configuration(file: &Path, findings: &mut Findings) -> anyhow::Result<Setting
             for unknown in &problems.unknown {
                 findings.warning(check, unknown.what(), Some(&unknown.remedy));
             }
+            findings.finish();
             Err(problems.into())
         }
     }
@@ -116,9 +110,24 @@ async fn identity(settings: &Settings, findings: &mut Findings) -> Option<Client
 }
 
 fn failed(findings: &mut Findings, check: &str, error: &teleport::Error) {
-    findings.failed(check, error.to_string(), error.hint());
+    failed_for(findings, check, error, "the role");
+}
+
+/// As [`failed`], with the roles by name where the hint speaks of the role.
+fn failed_for(findings: &mut Findings, check: &str, error: &teleport::Error, role: &str) {
+    let hint = error.hint().map(|hint| hint.replacen("the role", role, 1));
+    findings.failed(check, error.to_string(), hint.as_deref());
     for way in error.tried() {
         findings.skipped(check, format!("tried {way}"));
+    }
+}
+
+/// Names the roles of the identity, as a hint about permissions should.
+fn role(client: &Client) -> String {
+    match client.keyring().newest().roles.as_slice() {
+        [] => "the role".to_owned(),
+        [one] => format!("the role {one}"),
+        several => format!("one of the roles {}", several.join(", ")),
     }
 }
 
@@ -145,35 +154,47 @@ async fn cluster(client: &Client, findings: &mut Findings) -> Vec<Address> {
             return Vec::new();
         }
     }
+    let role = role(client);
     let check = "permission to watch requests";
+    let mut has_rules = true;
     match Watch::open(client).await {
         Ok(watch) => {
             findings.ok(check, "granted");
+            has_rules = watch.denied().is_empty();
             for kind in watch.denied() {
-                let remedy = format!("add list and read on {kind} to the role");
-                findings.warning(check, format!("{kind} is not granted"), Some(&remedy));
+                let hint = format!("add list and read on {kind} to {role}");
+                findings.warning(check, format!("{kind} is not granted"), Some(&hint));
             }
         }
-        Err(error) => failed(findings, check, &error),
+        Err(error) => failed_for(findings, check, &error, &role),
     }
     let check = "permission to list requests";
     let mut requests = 0_usize;
     match client.list_requests(|_| requests += 1).await {
-        // A missing permission makes the list empty, so a full one says more.
-        Ok(()) => findings.ok(check, format!("{requests} requests are to be seen")),
-        Err(error) => failed(findings, check, &error),
+        // A missing permission makes the list empty, so only a request proves something.
+        Ok(()) if requests == 0 => {
+            let hint =
+                format!("check that {role} has list and read on access_request, or create a request and try again");
+            findings.warning(
+                check,
+                "not proven: no request is visible, perhaps there is none",
+                Some(&hint),
+            );
+        }
+        Ok(()) => findings.ok(check, format!("{} visible", counted(requests, "request"))),
+        Err(error) => failed_for(findings, check, &error, &role),
     }
     let check = "permission to read plugin data";
     match client.all_plugin_data().await {
         Ok(data) => findings.ok(check, format!("granted; {} requests have cards", data.len())),
-        Err(error) => failed(findings, check, &error),
+        Err(error) => failed_for(findings, check, &error, &role),
     }
     let check = "permission to write plugin data";
     match client.check_write_permission().await {
         Ok(()) => findings.ok(check, "granted"),
-        Err(error) => failed(findings, check, &error),
+        Err(error) => failed_for(findings, check, &error, &role),
     }
-    rules(client, findings).await
+    rules(client, has_rules, findings).await
 }
 
 async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], findings: &mut Findings) {
@@ -191,7 +212,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], f
         match Address::parse(recipient) {
             Ok(address) => addresses.push(address),
             Err(reason) => {
-                findings.failed("recipient", format!("{recipient}: {reason}"), Some(RECIPIENTS));
+                findings.recipient(recipient, Err((&reason, Some(RECIPIENTS))));
             }
         }
     }
@@ -203,7 +224,9 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], f
             permissions(granted.as_deref(), channels, findings);
         }
         Err(error) => {
-            findings.failed(check, error.to_string(), error.hint());
+            let MicrosoftSettings { app_id, tenant_id, .. } = &settings.microsoft;
+            let detail = format!("{error}; app_id is {app_id}, tenant_id is {tenant_id}");
+            findings.failed(check, detail, error.hint());
             findings.skipped("recipients", "they cannot be looked up without a token");
             return;
         }
@@ -218,16 +241,17 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], f
             published(&teams, findings).await;
         }
         Err(error) => {
-            findings.failed("app in the catalog", error.to_string(), error.hint());
+            let detail = format!("{error}; teams_app_id is {}", settings.microsoft.teams_app_id);
+            findings.failed("app in the catalog", detail, error.hint());
             findings.skipped("recipients", "they cannot be told without the app");
             return;
         }
     }
-    recipients(&teams, &addresses, wanted.message, findings).await;
-    if !wanted.message {
+    recipients(&teams, &addresses, wanted.send, findings).await;
+    if !wanted.send {
         findings.skipped(
             "Teams channel of the bot",
-            "only a message shows whether it is there: leave --no-message out",
+            "only a message shows whether it is there: add --send",
         );
     }
 }
@@ -288,14 +312,14 @@ async fn published(teams: &Teams, findings: &mut Findings) {
     }
 }
 
-async fn recipients(teams: &Teams, addresses: &[Address], message: bool, findings: &mut Findings) {
+async fn recipients(teams: &Teams, addresses: &[Address], send: bool, findings: &mut Findings) {
     let mut checked = stream::iter(addresses)
-        .map(|address| async move { (address, recipient(teams, address, message).await) })
+        .map(|address| async move { (address, recipient(teams, address, send).await) })
         .buffered(AT_ONCE);
     while let Some((address, found)) = checked.next().await {
         match found {
-            Ok(detail) => findings.ok("recipient", format!("{}: {detail}", address.as_str())),
-            Err(error) => findings.failed("recipient", format!("{}: {error}", address.as_str()), error.hint()),
+            Ok(detail) => findings.recipient(address.as_str(), Ok(&detail)),
+            Err(error) => findings.recipient(address.as_str(), Err((&error.to_string(), error.hint()))),
         }
     }
     if addresses.is_empty() {
@@ -304,9 +328,9 @@ async fn recipients(teams: &Teams, addresses: &[Address], message: bool, finding
     }
 }
 
-async fn recipient(teams: &Teams, address: &Address, message: bool) -> Result<String, msteams::Error> {
+async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<String, msteams::Error> {
     let user = teams.find_user(address).await?;
-    if !message {
+    if !send {
         let found = if teams.has_app(address, user.as_deref()).await? {
             "has the app"
         } else {
@@ -317,5 +341,5 @@ async fn recipient(teams: &Teams, address: &Address, message: bool) -> Result<St
     let place = teams.find_place(address, user.as_deref()).await?;
     let posted = post(teams, &place.conversation.id, &card::greeting()).await;
     posted.map_err(|error| error.about(address))?;
-    Ok("was told".to_owned())
+    Ok("received a message".to_owned())
 }
