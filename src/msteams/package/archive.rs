@@ -118,4 +118,22 @@ mod tests {
             assert_eq!(picture[24..26], [8, kind], "{name}");
         }
     }
+
+    #[test]
+    fn every_dot_of_the_outline_is_white_or_transparent() {
+        // The picture is stored, not compressed: a head of 2 bytes, one of 5 for the only block, then a byte before each line.
+        let at = OUTLINE.windows(4).position(|name| name == b"IDAT").unwrap();
+        let (head, rest) = OUTLINE[at + 4..].split_at(7);
+        assert_eq!(head[..3], [0x78, 0x01, 0x01], "one stored block");
+        let lines = &rest[..32 * (1 + 32 * 4)];
+        let mut white = 0;
+        for line in lines.chunks(1 + 32 * 4) {
+            assert_eq!(line[0], 0, "no filter");
+            for dot in line[1..].chunks(4) {
+                assert!(dot == [255; 4] || dot == [255, 255, 255, 0], "{dot:?}");
+                white += usize::from(dot[3] == 255);
+            }
+        }
+        assert!((100..500).contains(&white), "{white}");
+    }
 }
