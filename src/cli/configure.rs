@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::fs::{DirBuilder, OpenOptions};
+use std::io;
 use std::io::{IsTerminal as _, Write as _, stdin};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context as _, bail};
 use uuid::Uuid;
 
 use crate::cli::environment;
-use crate::cli::output::say;
+use crate::cli::output::{complain, say};
 use crate::config::Template;
 use crate::msteams::Package;
 
@@ -23,6 +24,12 @@ const SECRET_VARIABLE: &str = "AZURE_APPSECRET";
 /// Only who made them may read the files: one of them may hold the secret.
 const PRIVATE_FOLDER: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
+
+const WRITE_BY_GROUP: u32 = 0o020;
+const WRITE_BY_OTHERS: u32 = 0o002;
+
+/// The user who may write everywhere anyway.
+const SUPERUSER: u32 = 0;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -37,10 +44,10 @@ pub(super) struct Options {
     /// Folder to make
     dir: PathBuf,
     /// Application (client) id of the Azure bot
-    #[arg(long = "appID", value_name = "ID")]
+    #[arg(long = "appID", value_name = "ID", value_parser = id)]
     app_id: Uuid,
     /// Directory (tenant) id
-    #[arg(long = "tenantID", value_name = "ID")]
+    #[arg(long = "tenantID", value_name = "ID", value_parser = tenant)]
     tenant_id: Uuid,
     #[arg(
         long = "appSecret",
@@ -54,7 +61,7 @@ pub(super) struct Options {
     #[arg(long = "appSecretFile", value_name = "FILE")]
     app_secret_file: Option<PathBuf>,
     /// Id of a Teams app that exists, to update its package; without it a new one is made
-    #[arg(long = "teamsAppID", value_name = "ID")]
+    #[arg(long = "teamsAppID", value_name = "ID", value_parser = id)]
     teams_app_id: Option<Uuid>,
     /// Use a folder that exists: the package is made anew, a configuration that is there stays as it is
     #[arg(long)]
@@ -71,6 +78,9 @@ impl Options {
                 "could not configure: {} exists; name a new folder, or use --force to make its package anew",
                 dir.display()
             );
+        }
+        if existed {
+            check_folder(dir)?;
         }
         let kept = Kept::read(&dir.join(CONFIGURATION))?;
         let teams_app_id = match (self.teams_app_id, &kept) {
@@ -97,6 +107,7 @@ impl Options {
         files.extend(package.files().map(|(name, bytes)| (name, bytes.to_vec())));
         files.push((ROLE, include_bytes!("role.yaml").to_vec()));
         files.push((ARCHIVE, package.archive()));
+        check_links(dir, &files)?;
         let written = write(dir, &files);
         if written.is_err() && !existed {
             // Half a folder would be in the way of the next try; that it cannot be removed is told by that one.
@@ -185,6 +196,26 @@ impl Options {
     }
 }
 
+/// Reads an id of Azure or Teams.
+fn id(text: &str) -> Result<Uuid, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty; is the variable that it was taken from set?".to_owned());
+    }
+    let expected = "expected an id such as 11111111-2222-4333-8444-555555555555";
+    text.trim().parse().map_err(|_| expected.to_owned())
+}
+
+/// Reads the id of a tenant, for which people also know a domain.
+fn tenant(text: &str) -> Result<Uuid, String> {
+    id(text).map_err(|expected| {
+        if text.contains('.') {
+            format!("it is a domain; {expected}, which the overview of Microsoft Entra ID shows as tenant ID")
+        } else {
+            expected
+        }
+    })
+}
+
 /// What a configuration that is there says.
 struct Kept {
     teams_app_id: Uuid,
@@ -211,6 +242,8 @@ impl Kept {
     }
 }
 
+/// Writes the files. Each one appears under its name when it is complete, and replaces what has that name, never what a link of
+/// that name leads to.
 fn write(dir: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(PRIVATE_FOLDER);
@@ -219,17 +252,60 @@ fn write(dir: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
         .with_context(|| format!("could not make the folder {}", dir.display()))?;
     for (name, bytes) in files {
         let path = dir.join(name);
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(PRIVATE_FILE)
-                .open(&path)?;
-            file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE))?;
-            file.write_all(bytes)
-        };
-        write().with_context(|| format!("could not write {}", path.display()))?;
+        let new = dir.join(format!(".{name}.{}", Uuid::new_v4()));
+        let written = write_new(&new, bytes).and_then(|()| fs::rename(&new, &path));
+        if written.is_err() {
+            // It may not even be there; what went wrong is reported below.
+            let _ = fs::remove_file(&new);
+        }
+        written.with_context(|| format!("could not write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Makes a file that was not there, and that a link cannot stand for.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE_FILE)
+        .open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE))?;
+    file.write_all(bytes)
+}
+
+/// Refuses a folder in which other users of the machine could put another secret, or read ours.
+fn check_folder(dir: &Path) -> anyhow::Result<()> {
+    let facts = fs::metadata(dir).with_context(|| format!("could not read {}", dir.display()))?;
+    let shown = dir.display();
+    // The folder of a process belongs to the user it runs as.
+    let own = fs::metadata("/proc/self").map_or(facts.uid(), |process| process.uid());
+    let mode = facts.mode() & 0o7777;
+    if ![own, SUPERUSER].contains(&facts.uid()) {
+        bail!("could not configure: {shown} belongs to another user; name a new folder");
+    }
+    if mode & WRITE_BY_OTHERS != 0 {
+        bail!(
+            "could not configure: every user of this machine can write to {shown} (mode {mode:o}); run chmod 700 {shown}, or \
+             name a new folder"
+        );
+    }
+    if mode & WRITE_BY_GROUP != 0 {
+        complain!("WARNING: the group of {shown} can write to it (mode {mode:o}); run chmod 700 {shown}");
+    }
+    Ok(())
+}
+
+/// Refuses links that have the name of a file to write: where they lead to may not be private.
+fn check_links(dir: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
+    for (name, _) in files {
+        let path = dir.join(name);
+        if path.symlink_metadata().is_ok_and(|facts| facts.is_symlink()) {
+            bail!(
+                "could not configure: {} is a link; remove it, or name another folder",
+                path.display()
+            );
+        }
     }
     Ok(())
 }

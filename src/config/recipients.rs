@@ -9,6 +9,9 @@ use crate::config::file::{Notes, Section};
 use crate::config::shown::{described, quoted};
 use crate::domain::recipients::{Address, RoutingTable};
 
+/// The recipient that `configure` writes, and that set-up scripts for the Go plugin replace.
+const PLACEHOLDER: &str = "foo@example.com";
+
 pub(super) fn routing(mut section: Section<'_>, table: &Table, notes: &mut Notes) -> Option<RoutingTable> {
     let others = section.value("*");
     let name = "role_to_recipients";
@@ -59,7 +62,14 @@ fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>
             continue;
         }
         match Address::parse(text) {
-            Ok(address) => addresses.push(address),
+            Ok(address) => {
+                if address.as_str() == PLACEHOLDER {
+                    let remedy =
+                        "write the mail address of a reviewer, or \"*\" = [] to notify only suggested reviewers";
+                    notes.warning(key, format!("{PLACEHOLDER} is still the example's"), remedy);
+                }
+                addresses.push(address);
+            }
             Err(reason) => {
                 let remedy = "write a mail address, a user id or the link of a channel";
                 notes.warning(key, format!("nobody can be told at {}: {reason}", quoted(text)), remedy);

@@ -1,7 +1,7 @@
 //! `configure`: what it writes, and what it refuses.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use teleport_msteams::config;
@@ -91,10 +91,10 @@ async fn the_configuration_it_writes_starts() {
         town.tenant.bot()
     );
     let text = text
-        .replace("teleport.example.com:443", &town.cluster.address())
-        .replace("/var/lib/teleport/plugins/msteams/identity", identity.to_str().unwrap())
+        .replace("localhost:3025", &town.cluster.address())
+        .replace("identity = \"identity\"", &format!("identity = {identity:?}"))
         .replace("[role_to_recipients]", &endpoints)
-        .replace("\"*\" = []", &format!("\"*\" = \"{ALICE}\""));
+        .replace("foo@example.com", ALICE);
     town.start_daemon_with(&text).await;
     town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"]).await;
@@ -173,13 +173,100 @@ async fn the_secret_comes_from_a_file_or_is_missed() {
 async fn wrong_ids_and_places_are_told() {
     let (status, _, stderr) = run(&["configure", "x", "--appID", "no", "--tenantID", TENANT]).await;
     assert_eq!(status, Some(2));
-    assert!(stderr.contains("invalid value 'no' for '--appID <ID>'"), "{stderr}");
+    assert!(
+        stderr.contains("invalid value 'no' for '--appID <ID>': expected an id such as"),
+        "{stderr}"
+    );
+    let (status, _, stderr) = run(&["configure", "x", "--appID", "", "--tenantID", TENANT]).await;
+    assert_eq!(status, Some(2));
+    assert!(
+        stderr.contains("it is empty; is the variable that it was taken from set?"),
+        "{stderr}"
+    );
+    let (status, _, stderr) = run(&["configure", "x", "--appID", APP, "--tenantID", "contoso.com"]).await;
+    assert_eq!(status, Some(2));
+    assert!(
+        stderr.contains("it is a domain; expected an id") && stderr.contains("tenant ID"),
+        "{stderr}"
+    );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let (status, _, stderr) = configure(&file.join("below"), &[]).await;
     assert_eq!(status, Some(1));
     assert!(stderr.contains("could not make the folder"), "{stderr}");
+}
+
+#[tokio::test]
+async fn scripts_for_the_go_plugin_find_the_texts_that_they_replace() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("assets");
+    assert_eq!(configure(&dir, &[]).await.0, Some(0));
+    let text = fs::read_to_string(dir.join("teleport-msteams.toml")).unwrap();
+    for part in [
+        "addr = \"localhost:3025\"",
+        "identity = \"identity\"",
+        "\"*\" = [\"foo@example.com\"]",
+    ] {
+        assert_eq!(text.matches(part).count(), 1, "{part}: {text}");
+    }
+    let loaded = config::load(&dir.join("teleport-msteams.toml"), &|_| None).unwrap();
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let placeholder = warnings
+        .iter()
+        .any(|warning| warning.contains("foo@example.com is still the example's"));
+    assert!(placeholder, "{warnings:?}");
+}
+
+#[tokio::test]
+async fn links_are_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["teleport-msteams.toml", "app.zip", "manifest.json"] {
+        for exists in [false, true] {
+            let dir = folder.path().join(format!("{name}-{exists}"));
+            fs::create_dir(&dir).unwrap();
+            let elsewhere = folder.path().join(format!("elsewhere-{name}-{exists}"));
+            if exists {
+                fs::write(&elsewhere, "theirs").unwrap();
+            }
+            symlink(&elsewhere, dir.join(name)).unwrap();
+            let (status, _, stderr) = configure(&dir, &["--force"]).await;
+            assert_eq!(status, Some(1), "{stderr}");
+            let is_kept = exists && name == "teleport-msteams.toml";
+            let part = if is_kept {
+                "no msapi.teams_app_id"
+            } else {
+                "is a link; remove it"
+            };
+            assert!(stderr.contains(part), "{stderr}");
+            let now = fs::read_to_string(&elsewhere).ok();
+            assert_eq!(now.as_deref(), exists.then_some("theirs"), "{name}");
+            assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "nothing half made is left");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_others_can_write_to_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("assets");
+    fs::create_dir(&dir).unwrap();
+    let set = |mode| fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [0o777, 0o1777, 0o702] {
+        set(mode);
+        let (status, _, stderr) = configure(&dir, &["--force"]).await;
+        assert_eq!(status, Some(1));
+        assert!(
+            stderr.contains("every user of this machine can write to") && stderr.contains("chmod 700"),
+            "{stderr}"
+        );
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    }
+    set(0o770);
+    let (status, _, stderr) = configure(&dir, &[]).await;
+    assert_eq!(status, Some(0));
+    assert!(stderr.starts_with("WARNING: the group of "), "{stderr}");
+    assert_eq!(mode(&dir.join("app.zip")), 0o600);
 }
 
 #[tokio::test]
