@@ -10,7 +10,7 @@ use crate::cli::output::say;
 use crate::cli::report::Failed;
 use crate::cli::rules::document;
 use crate::cli::rules::finding::Finding;
-use crate::cli::rules::yaml;
+use crate::cli::rules::{inputs, yaml};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -33,6 +33,11 @@ impl Options {
         for file in &self.files {
             let name = file.display().to_string();
             let source = fs::read_to_string(file).with_context(|| format!("could not read {name}"))?;
+            if inputs::is_terraform(&source) {
+                say!("{name}: {}", inputs::TERRAFORM);
+                mistakes += 1;
+                continue;
+            }
             let mut findings = Vec::new();
             match yaml::documents(&source) {
                 Err(finding) => findings.push(finding),

@@ -68,6 +68,31 @@ pub(super) struct Labelled {
     pub(super) labels: BTreeMap<String, String>,
 }
 
+/// What is said of a file of Terraform.
+pub(super) const TERRAFORM: &str =
+    "this is Terraform; rules are read in YAML and JSON, as tctl get access_monitoring_rule prints them";
+
+/// Tells whether a text is Terraform: its first line that is no comment begins a block.
+pub(super) fn is_terraform(source: &str) -> bool {
+    let is_comment = |line: &&str| line.is_empty() || line.starts_with('#') || line.starts_with("//");
+    let first = source.lines().map(str::trim).find(|line| !is_comment(line));
+    let blocks = [
+        "resource",
+        "data",
+        "terraform",
+        "provider",
+        "variable",
+        "locals",
+        "module",
+        "output",
+    ];
+    first.is_some_and(|line| {
+        let (word, rest) = line.split_once([' ', '{']).unwrap_or((line, ""));
+        let rest = rest.trim_start();
+        blocks.contains(&word) && (rest.is_empty() || rest.starts_with(['"', '{']))
+    })
+}
+
 /// Reads a request, also one that `tctl` put in a list.
 pub(super) fn request(path: &Path) -> anyhow::Result<AccessRequest> {
     let shown = path.display();

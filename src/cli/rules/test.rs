@@ -100,6 +100,9 @@ impl Options {
         for file in &self.files {
             let name = file.display().to_string();
             let source = fs::read_to_string(file).with_context(|| format!("could not read {name}"))?;
+            if inputs::is_terraform(&source) {
+                bail!("could not read {name}: {}", inputs::TERRAFORM);
+            }
             let documents = match yaml::documents(&source) {
                 Ok(documents) => documents,
                 Err(finding) => {

@@ -267,3 +267,26 @@ async fn inputs_that_cannot_be_used_are_named() {
     assert_eq!(status, Some(1));
     assert!(stderr.contains("--at: \"now\" is not a time such as"), "{stderr}");
 }
+
+#[tokio::test]
+async fn terraform_is_named_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "resource \"teleport_access_monitoring_rule\" \"night\" {\n  version = \"v1\"\n}\n";
+    for text in [
+        rule.to_owned(),
+        format!("# rules of the night\n\n{rule}"),
+        format!("terraform {{\n}}\n{rule}"),
+    ] {
+        let file = write(&folder, "rule.tf", &text);
+        let (status, stdout, stderr) = rules(&["check", &file]).await;
+        assert_eq!(status, Some(1));
+        let expected =
+            "this is Terraform; rules are read in YAML and JSON, as tctl get access_monitoring_rule prints them";
+        assert_eq!(stdout, format!("{file}: {expected}\n"));
+        assert_eq!(stderr, "ERROR: no rules: 1 mistake, no warnings\n");
+        let request = here("examples/rules/request.json");
+        let (status, _, stderr) = rules(&["test", &file, "--request", &request]).await;
+        assert_eq!(status, Some(1));
+        assert_eq!(stderr, format!("ERROR: could not read {file}: {expected}\n"));
+    }
+}
