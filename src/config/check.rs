@@ -160,6 +160,7 @@ fn log(section: &mut Section<'_>, notes: &mut Notes) -> LogSettings {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -181,7 +182,8 @@ mod tests {
 
     /// Loads a text and returns what is wrong and what is odd, each as one line.
     fn check(text: &str) -> (Vec<String>, Vec<String>) {
-        let folder = tempfile::tempdir().unwrap();
+        let private = fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().permissions(private).tempdir().unwrap();
         let file = folder.path().join("teleport-msteams.toml");
         fs::write(&file, text).unwrap();
         let environment = |name: &str| (name == "SECRET").then(|| "from the environment".to_owned());
