@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::cli::output::complain;
 use crate::cli::report::report;
 use crate::cli::{configure, environment, output, papers, rules, start, uninstall, validate, version};
 use crate::telemetry;
@@ -103,7 +102,7 @@ fn print(error: &clap::Error) -> ExitCode {
             text.to_string()
         };
         let text = text.replacen("error:", "ERROR:", 1).replace("tip:", "hint:");
-        complain!("{}", text.trim_end());
+        output::raw_complaint(text.trim_end());
     } else {
         output::remember(error.print());
     }

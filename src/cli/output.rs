@@ -7,6 +7,8 @@ use std::io::{self, ErrorKind, Write as _, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
+use crate::visible;
+
 /// The first failure of stdout; nothing is written there after it.
 static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 
@@ -27,7 +29,13 @@ macro_rules! complain {
 pub(super) use {complain, say};
 
 pub(super) fn line(text: fmt::Arguments<'_>) {
-    bytes(format!("{text}\n").as_bytes());
+    bytes(format!("{}\n", safe(&text.to_string())).as_bytes());
+}
+
+/// Escapes what a terminal would act on: texts of files and of services are part of many lines.
+fn safe(text: &str) -> String {
+    let parts: Vec<_> = text.split('\t').map(visible::lines).collect();
+    parts.join("\t")
 }
 
 /// Prints bytes to stdout.
@@ -40,6 +48,11 @@ pub(super) fn bytes(bytes: &[u8]) {
 
 /// Prints a line to stderr. There is no place to report that it could not be written.
 pub(super) fn complaint(text: fmt::Arguments<'_>) {
+    raw_complaint(&safe(&text.to_string()));
+}
+
+/// Prints lines to stderr that have colours.
+pub(super) fn raw_complaint(text: &str) {
     let _ = stderr().write_all(format!("{text}\n").as_bytes());
 }
 

@@ -2,6 +2,8 @@
 
 use toml::Value;
 
+use crate::visible;
+
 /// Texts shorter than this are no secrets of Microsoft's.
 const SHORTEST_SECRET: usize = 20;
 
@@ -57,15 +59,11 @@ pub(super) fn may_be_secret(text: &str) -> bool {
     !is_path && (text.contains('~') || is_word)
 }
 
-/// Replaces what could move the cursor of a terminal or turn a text around; tabs stay.
+/// Replaces, one for one, what a terminal would act on; tabs stay.
 pub(super) fn without_controls(text: &str) -> String {
-    let moves = |letter: char| {
-        let turns = ('\u{202a}'..='\u{202e}').contains(&letter) || ('\u{2066}'..='\u{2069}').contains(&letter);
-        turns || letter.is_control() && letter != '\t'
-    };
-    text.trim_end_matches('\r')
-        .chars()
-        .map(|letter| if moves(letter) { '\u{fffd}' } else { letter })
+    let is_hidden = |letter: char| letter != '\t' && visible::is_hidden(letter);
+    let text = text.trim_end_matches('\r').chars();
+    text.map(|letter| if is_hidden(letter) { '\u{fffd}' } else { letter })
         .collect()
 }
 

@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "domain::lifecycle",
         &["domain::request", "domain::recipients", "domain::card"],
     ),
-    ("config", &["domain::recipients", "nearest", "secret"]),
+    ("config", &["domain::recipients", "nearest", "secret", "visible"]),
     ("telemetry", &["config", "clock", "pulse", "visible"]),
     (
         "teleport",

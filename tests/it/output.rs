@@ -90,3 +90,34 @@ async fn the_version_is_the_same_line_in_every_way_to_ask_for_it() {
         assert_eq!(run(&[flag]).await, (Some(0), line.clone(), String::new()), "{flag}");
     }
 }
+
+#[tokio::test]
+async fn control_characters_of_files_do_not_reach_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("odd");
+    let odd = "\u{1b}[31m\u{9b}2J\u{7}\u{202e}";
+    let in_toml = r"\u001b[31m\u009b2J\u0007\u202e";
+    for (arguments, text) in [
+        (&["start", "-c"][..], format!("[teleport]\naddr = {odd}\n")),
+        (&["start", "-c"], format!("[teleport]\n\"{in_toml}\" = 1\n")),
+        (
+            &["validate", "--all", "--offline", "-c"],
+            format!("[log]\nseverity = \"{in_toml}\"\n"),
+        ),
+        (
+            &["rules", "check"],
+            format!("kind: access_monitoring_rule\nmetadata:\n\tname: {odd}\n"),
+        ),
+        (&["rules", "check"], format!("kind: \"{odd}\"\n")),
+    ] {
+        fs::write(&file, text).unwrap();
+        let (status, stdout, stderr) = run(&[arguments, &[file.to_str().unwrap()]].concat()).await;
+        assert_ne!(status, Some(0));
+        for letter in odd.chars().filter(|letter| !letter.is_ascii_graphic()) {
+            assert!(
+                !stdout.contains(letter) && !stderr.contains(letter),
+                "{arguments:?}: {stdout:?}{stderr:?}"
+            );
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What a check found, and how it is printed.
 
+use crate::cli::output;
 use crate::cli::output::say;
 use serde::Serialize;
 
@@ -141,7 +142,8 @@ impl Findings {
         };
         let target = target.map(|target| format!("{target}: ")).unwrap_or_default();
         if self.colours {
-            say!("\u{1b}[{colour}m{word:>8}\u{1b}[0m  {check}: {target}{detail}");
+            output::bytes(format!("\u{1b}[{colour}m{word:>8}\u{1b}[0m").as_bytes());
+            say!("  {check}: {target}{detail}");
         } else {
             say!("{word:>8}  {check}: {target}{detail}");
         }

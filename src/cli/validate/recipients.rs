@@ -41,7 +41,9 @@ pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow:
         .buffered(AT_ONCE);
     let mut failed = 0;
     while let Some((recipient, text, told)) = checked.next().await {
-        output::bytes(text.as_bytes());
+        for line in text.lines() {
+            say!("{line}");
+        }
         if let Err(Trouble { what, hint }) = told {
             failed += 1;
             say!(" - {recipient} cannot be told: {what}");
