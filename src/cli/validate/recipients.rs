@@ -7,7 +7,6 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::cli::configured::find_app;
-use crate::cli::output;
 use crate::cli::output::say;
 use crate::cli::version;
 use crate::clock;
