@@ -85,7 +85,12 @@ fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, task
     for warning in warnings {
         warn!("{warning}");
     }
-    info!(changed = taken_up.join(", "), "Configuration read again");
+    if taken_up.is_empty() && after_restart.is_empty() {
+        info!("Configuration reloaded, no changes");
+    } else {
+        let changed = Some(taken_up.join(", ")).filter(|keys| !keys.is_empty());
+        info!(changed, "Configuration reloaded");
+    }
     for key in after_restart {
         warn!(key, "{key} has changed; this takes effect after a restart");
     }
@@ -101,14 +106,19 @@ fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, task
     context.look_again.notify_one();
 }
 
-/// Says what is wrong, a line for each problem, as at the start.
+/// Logs that nothing was changed, and then every problem of the file.
 fn refuse(error: &anyhow::Error) {
-    if let Some(Problems { file, list, .. }) = error.downcast_ref() {
-        for problem in list {
-            error!(file = %file.display(), "{problem}");
-        }
-    } else {
-        error!("{error:#}");
+    let message = "Configuration not reloaded, keeping the previous one";
+    let Some(Problems { file, list, unknown }) = error.downcast_ref() else {
+        error!(error = format!("{error:#}"), "{message}");
+        return;
+    };
+    let file = file.display().to_string();
+    error!(file, problems = list.len(), "{message}");
+    for problem in list {
+        error!(file, "{problem}");
     }
-    warn!("The configuration could not be read again; nothing was changed");
+    for key in unknown {
+        warn!(file, "{key}");
+    }
 }

@@ -68,8 +68,8 @@ impl Daemon {
     /// Lets it read its configuration again, as SIGHUP does, and waits until it has.
     pub(crate) async fn reload(&self, found: Result<Loaded, Problems>) {
         let (good, said) = match &found {
-            Ok(_) => (true, "Configuration read again"),
-            Err(_) => (false, "The configuration could not be read again"),
+            Ok(_) => (true, "Configuration reloaded"),
+            Err(_) => (false, "Configuration not reloaded"),
         };
         let times = || self.log().matches(said).count();
         let before = times();
