@@ -1,44 +1,106 @@
 //! How a failure is told.
 
+use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
+use tracing::error;
+
 use crate::cli::output::complain;
-use crate::config::Problems;
+use crate::config::{LogFormat, LogOutput, LogSettings, Problems};
 use crate::msteams;
 use crate::teleport;
 
 /// `EX_CONFIG` of `sysexits.h`; a service manager does not restart after it.
 const WRONG_CONFIGURATION: u8 = 78;
 
+/// The status of every other failure.
+const FAILED: u8 = 1;
+
 /// Only that something failed: what it was stands on stdout already, or in lines of its own on stderr.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Failed(pub(super) String);
 
+/// What ended the program is in its log already, and stderr is no place for more.
+#[derive(Debug, thiserror::Error)]
+#[error("see the log")]
+pub(super) struct Logged {
+    status: u8,
+}
+
+/// What is said of an error that ends the program.
+struct Report {
+    error: String,
+    tried: Vec<String>,
+    hint: Option<String>,
+    status: u8,
+}
+
+impl Report {
+    fn of(error: &anyhow::Error) -> Self {
+        let tried = error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<teleport::Error>())
+            .flat_map(teleport::Error::tried);
+        let hint = error.chain().find_map(|cause| {
+            let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
+            teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))
+        });
+        let is_written_wrong = |cause: &(dyn std::error::Error + 'static)| {
+            cause
+                .downcast_ref::<Problems>()
+                .is_some_and(|problems| !problems.may_pass())
+        };
+        let wrong = error.chain().any(is_written_wrong);
+        Self {
+            error: format!("{error:#}"),
+            tried: tried.map(ToString::to_string).collect(),
+            hint: hint.map(str::to_owned),
+            status: if wrong { WRONG_CONFIGURATION } else { FAILED },
+        }
+    }
+}
+
 /// Prints `ERROR: what: why` and, where something helps, `hint: what to do`.
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
-    complain!("ERROR: {error:#}");
-    let ways = error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<teleport::Error>())
-        .flat_map(teleport::Error::tried);
-    for way in ways {
+    if let Some(Logged { status }) = error.downcast_ref() {
+        return ExitCode::from(*status);
+    }
+    let Report {
+        error,
+        tried,
+        hint,
+        status,
+    } = Report::of(error);
+    complain!("ERROR: {error}");
+    for way in tried {
         complain!("tried: {way}");
     }
-    let hint = error.chain().find_map(|cause| {
-        let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
-        teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))
-    });
     if let Some(hint) = hint {
         complain!("hint: {hint}");
     }
-    let written_wrong = |cause: &(dyn std::error::Error + 'static)| {
-        cause
-            .downcast_ref::<Problems>()
-            .is_some_and(|problems| !problems.may_pass())
-    };
-    if error.chain().any(written_wrong) {
-        return ExitCode::from(WRONG_CONFIGURATION);
+    ExitCode::from(status)
+}
+
+/// Logs what ends the program, unless the log is text on stderr, where [`report`] prints the same; and keeps `report` from
+/// printing text where a machine reads JSON.
+pub(super) fn log(error: anyhow::Error, log: &LogSettings) -> anyhow::Error {
+    if (&log.output, log.format) == (&LogOutput::Stderr, LogFormat::Text) {
+        return error;
     }
-    ExitCode::FAILURE
+    let Report {
+        error: text,
+        tried,
+        hint,
+        status,
+    } = Report::of(&error);
+    let tried = Some(tried.join("; ")).filter(|tried| !tried.is_empty());
+    error!(error = text, tried, hint, exit = status, "Exiting because of an error");
+    let beside_json = match log.output {
+        LogOutput::Stderr => true,
+        // Many collectors merge the two streams.
+        LogOutput::Stdout => log.format == LogFormat::Json && !stderr().is_terminal(),
+        LogOutput::File(_) => false,
+    };
+    if beside_json { Logged { status }.into() } else { error }
 }

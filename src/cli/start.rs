@@ -1,16 +1,21 @@
 //! `start`: run until told to stop.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
+use tracing::info;
 use tracing::warn;
 
 use crate::cli::configured::ConfigFile;
 use crate::cli::environment;
 use crate::cli::open_files;
-use crate::config::{Loaded, Settings};
+use crate::cli::report;
+use crate::cli::version;
+use crate::config::{Loaded, LogSettings, Problem, Settings};
 use crate::daemon;
 use crate::daemon::Reloads;
 use crate::telemetry;
@@ -30,15 +35,39 @@ impl Options {
     pub(super) fn run(self, debug: bool) -> anyhow::Result<()> {
         let Loaded { settings, warnings } = self.load(debug)?;
         let log = telemetry::start(&settings.log)?;
+        let logged = Arc::new(Mutex::new(settings.log.clone()));
+        let ended = self.run_logged(debug, settings, warnings, log, Arc::clone(&logged));
+        let logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.map_err(|error| report::log(error, &logged))
+    }
+
+    /// Runs while there is a log; `logged` says where it goes.
+    fn run_logged(
+        self,
+        debug: bool,
+        settings: Settings,
+        warnings: Vec<Problem>,
+        log: Log,
+        logged: Arc<Mutex<LogSettings>>,
+    ) -> anyhow::Result<()> {
+        let file = self.config.path.display().to_string();
+        open_files::check()?;
+        info!(file, version = version::facts(), "Configuration loaded");
         for warning in warnings {
-            warn!(file = %self.config.path.display(), "{warning}");
+            warn!(file, "{warning}");
         }
         #[cfg(debug_assertions)]
         if let Some(file) = environment::variable("TELEPORT_MSTEAMS_HANG") {
             crate::pulse::hang::as_told_in(file.into());
         }
-        open_files::check()?;
-        let (reload, reloads) = Reloads::new(move || self.load_again(debug, &log));
+        let (reload, reloads) = Reloads::new(move || {
+            let loaded = self.load_again(debug, &log)?;
+            logged
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone_from(&loaded.settings.log);
+            Ok(loaded)
+        });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -85,10 +114,11 @@ async fn until_told(settings: Settings, reload: mpsc::Sender<()>, reloads: Reloa
     let daemon = daemon::run(settings, reloads, stop.clone());
     tokio::pin!(daemon);
     loop {
+        let signal;
         tokio::select! {
             ended = &mut daemon => return ended,
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = terminate.recv() => signal = "SIGTERM",
+            _ = interrupt.recv() => signal = "SIGINT",
             _ = hang_up.recv() => {
                 // One that waits already is the same wish.
                 let _ = reload.try_send(());
@@ -98,6 +128,7 @@ async fn until_told(settings: Settings, reload: mpsc::Sender<()>, reloads: Reloa
         if stop.is_cancelled() {
             anyhow::bail!("stopped by a second signal; deliveries in flight are taken up again after the next start");
         }
+        info!(signal, "Signal received");
         stop.cancel();
     }
 }

@@ -71,10 +71,12 @@ async fn a_failed_start_is_one_error_and_one_hint() {
 #[tokio::test]
 async fn the_first_signal_finishes_what_is_on_its_way() {
     let town = Town::build().await;
-    for name in ["-TERM", "-INT"] {
+    for name in ["TERM", "INT"] {
         let running = start(&town, &town.config()).await;
-        running.signal(name).await;
-        assert_eq!(running.status().await, Some(0), "{name}");
+        running.signal(&format!("-{name}")).await;
+        let (status, _, log) = running.ended().await;
+        assert_eq!(status, Some(0), "{name}");
+        assert!(log.contains(&format!("Signal received signal=\"SIG{name}\"")), "{log}");
     }
 
     let running = start(&town, &town.config()).await;
@@ -101,7 +103,7 @@ async fn the_first_signal_finishes_what_is_on_its_way() {
         .get("messages")
         .map_or(0, |messages| messages.split(',').count());
     assert_eq!(noted, town.tenant.cards().len());
-    assert!(log.contains("Configuration read again"), "{log}");
+    assert!(log.contains("Configuration reloaded"), "{log}");
     assert!(log.contains("Successfully shut down"), "{log}");
 
     let running = start(&town, &town.config()).await;
@@ -197,7 +199,7 @@ async fn a_log_file_that_was_moved_away_is_opened_again() {
     assert_eq!(running.status().await, Some(0));
     let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
     assert!(text("log.1").contains("Plugin is ready"), "{}", text("log.1"));
-    assert!(text("log").contains("Configuration read again"), "{}", text("log"));
+    assert!(text("log").contains("Configuration reloaded"), "{}", text("log"));
     assert!(text("log").contains("Successfully shut down"), "{}", text("log"));
     assert!(!text("log").contains("Plugin is ready"));
 }

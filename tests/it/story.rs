@@ -75,6 +75,8 @@ fn masked(log: &str) -> String {
         ),
         (r"127\.0\.0\.1:\d+", "<address>"),
         (r"\b[\d.]+ms\b", "<pause>"),
+        (r#"/[^" ]*/[a-z-]+\.toml"#, "<file>"),
+        (r"\bv[\d.]+( git:\S+)? rustc[\d.]+", "<build>"),
         (env!("CARGO_PKG_VERSION"), "<version>"),
     ];
     let mut log = log.to_owned();

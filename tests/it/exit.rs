@@ -1,0 +1,115 @@
+//! How the daemon ends after an error: what the log says of it, and what stderr does.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Program, Running, Town};
+
+/// Starts the daemon with a secret that Microsoft refuses, and with these lines at the end of its configuration.
+fn start(town: &Town, more: &str) -> Running {
+    let file = town.folder.path().join("teleport-msteams.toml");
+    let wrong = town.config().replace(&town.tenant.options().app_secret, "wrong");
+    fs::write(&file, format!("{wrong}\n{more}\n")).unwrap();
+    Program::new(&["start", "-c", file.to_str().unwrap()]).start()
+}
+
+#[tokio::test]
+async fn an_error_that_ends_the_daemon_is_the_last_line_of_a_log_file() {
+    let town = Town::build().await;
+    let path = town.folder.path().join("log");
+    let running = start(&town, &format!("[log]\noutput = \"{}\"", path.display()));
+    let (status, _, stderr) = running.ended().await;
+    assert_eq!(status, Some(1));
+    let log = fs::read_to_string(path).unwrap();
+    let last = log.lines().last().unwrap();
+    for part in [
+        "ERROR",
+        "Exiting because of an error",
+        "error=",
+        "AADSTS7000215",
+        "hint=",
+        "app_secret",
+        "exit=1",
+    ] {
+        assert!(last.contains(part), "{part}: {log}");
+    }
+    assert!(
+        stderr.starts_with("ERROR: could not get a token"),
+        "a person may be there: {stderr}"
+    );
+    assert!(stderr.contains("\nhint: "), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_log_in_json_holds_the_error_and_no_line_of_text() {
+    let town = Town::build().await;
+    for output in ["stderr", "stdout"] {
+        let (status, stdout, stderr) = start(&town, &format!("[log]\nformat = \"json\"\noutput = \"{output}\""))
+            .ended()
+            .await;
+        assert_eq!(status, Some(1));
+        let (log, other) = if output == "stderr" {
+            (stderr, stdout)
+        } else {
+            (stdout, stderr)
+        };
+        assert_eq!(other, "", "{output}");
+        let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let last = lines.last().unwrap();
+        assert_eq!(last["level"], "ERROR", "{log}");
+        assert_eq!(last["message"], "Exiting because of an error");
+        assert_eq!(last["exit"], 1);
+        assert!(last["error"].as_str().unwrap().contains("AADSTS7000215"), "{last}");
+        assert!(last["hint"].as_str().unwrap().contains("app_secret"), "{last}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_on_stderr_says_it_once() {
+    let town = Town::build().await;
+    let (status, _, stderr) = start(&town, "").ended().await;
+    assert_eq!(status, Some(1));
+    assert_eq!(stderr.matches("ERROR").count(), 1, "{stderr}");
+    assert!(!stderr.contains("Exiting because of an error"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_reload_is_told_by_what_it_changed_and_a_refusal_begins_with_its_result() {
+    let town = Town::build().await;
+    let file = town.folder.path().join("teleport-msteams.toml");
+    fs::write(&file, town.config()).unwrap();
+    let running = Program::new(&["start", "-c", file.to_str().unwrap()]).start();
+    running.says("Plugin is ready").await;
+    running.says("Configuration loaded").await;
+    running.signal("-HUP").await;
+    running.says("Configuration reloaded, no changes").await;
+    assert!(!running.stderr().contains("changed="), "{}", running.stderr());
+
+    let wrong = town
+        .config()
+        .replace("app_id", "app_di")
+        .replace("identity =", "identiy =");
+    fs::write(&file, wrong).unwrap();
+    running.signal("-HUP").await;
+    running.says("teleport.identity: there are no credentials").await;
+    running.says("msapi.app_id: is missing").await;
+    let log = running.stderr();
+    let result = log
+        .find("ERROR Configuration not reloaded, keeping the previous one")
+        .unwrap();
+    let first = log.find("there are no credentials").unwrap();
+    assert!(result < first, "{log}");
+    assert!(log.contains("problems=3"), "{log}");
+
+    fs::write(
+        &file,
+        town.config()
+            .replace("\"*\" =", "other = \"alice@example.com\"\n\"*\" ="),
+    )
+    .unwrap();
+    running.signal("-HUP").await;
+    running
+        .says("Configuration reloaded changed=\"role_to_recipients\"")
+        .await;
+}
