@@ -94,8 +94,9 @@ pub(super) fn log(error: anyhow::Error, log: &LogSettings) -> anyhow::Error {
         hint,
         status,
     } = Report::of(&error);
+    // The Go plugin ends with the same words.
     let tried = Some(tried.join("; ")).filter(|tried| !tried.is_empty());
-    error!(error = text, tried, hint, exit = status, "Exiting because of an error");
+    error!(error = text, tried, hint, exit = status, "Terminating with fatal error");
     let beside_json = match log.output {
         LogOutput::Stderr => true,
         // Many collectors merge the two streams.

@@ -10,6 +10,7 @@ mod deliver;
 mod lanes;
 mod live;
 mod memory;
+mod permissions;
 mod preload;
 mod reconcile;
 mod reload;

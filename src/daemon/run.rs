@@ -21,6 +21,7 @@ use crate::daemon::context::Context;
 use crate::daemon::credentials;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::live::Live;
+use crate::daemon::permissions;
 use crate::daemon::preload::preload;
 use crate::daemon::reload;
 use crate::daemon::reload::Reloads;
@@ -113,6 +114,8 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
             health.watch_over("credentials"),
         ),
     );
+    let probed = client.clone();
+    tasks.errand("permissions", async move { permissions::probe(&probed).await });
     let pulse = health.watch_over("watch");
     tasks.service("watch", watch.run(client, limits.clone(), sender, pulse));
     if preloading {

@@ -25,7 +25,7 @@ async fn an_error_that_ends_the_daemon_is_the_last_line_of_a_log_file() {
     let last = log.lines().last().unwrap();
     for part in [
         "ERROR",
-        "Exiting because of an error",
+        "Terminating with fatal error",
         "error=",
         "AADSTS7000215",
         "hint=",
@@ -58,7 +58,7 @@ async fn a_log_in_json_holds_the_error_and_no_line_of_text() {
         let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let last = lines.last().unwrap();
         assert_eq!(last["level"], "ERROR", "{log}");
-        assert_eq!(last["message"], "Exiting because of an error");
+        assert_eq!(last["message"], "Terminating with fatal error");
         assert_eq!(last["exit"], 1);
         assert!(last["error"].as_str().unwrap().contains("AADSTS7000215"), "{last}");
         assert!(last["hint"].as_str().unwrap().contains("app_secret"), "{last}");
@@ -71,7 +71,7 @@ async fn a_log_on_stderr_says_it_once() {
     let (status, _, stderr) = start(&town, "").ended().await;
     assert_eq!(status, Some(1));
     assert_eq!(stderr.matches("ERROR").count(), 1, "{stderr}");
-    assert!(!stderr.contains("Exiting because of an error"), "{stderr}");
+    assert!(!stderr.contains("Terminating with fatal error"), "{stderr}");
 }
 
 #[tokio::test]
@@ -112,4 +112,21 @@ async fn a_reload_is_told_by_what_it_changed_and_a_refusal_begins_with_its_resul
     running
         .says("Configuration reloaded changed=\"role_to_recipients\"")
         .await;
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_write_plugin_data_is_warned_of_at_the_start() {
+    let town = Town::build().await;
+    town.cluster.faults(|faults| faults.deny_plugin_data = true);
+    let file = town.folder.path().join("teleport-msteams.toml");
+    fs::write(&file, town.config()).unwrap();
+    let running = Program::new(&["start", "-c", file.to_str().unwrap()]).start();
+    let said = "The role lacks a permission, access requests cannot be announced";
+    running.says(said).await;
+    let log = running.stderr();
+    let line = log.lines().find(|line| line.contains(said)).unwrap();
+    assert!(
+        line.contains("WARN") && line.contains("the role needs update on access_plugin_data"),
+        "{line}"
+    );
 }
