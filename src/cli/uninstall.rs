@@ -20,7 +20,8 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Channels are left alone: remove the app from their teams in Teams. People who got the app as \
-suggested reviewers are not in the configuration and keep it.
+suggested reviewers are not in the configuration and keep it. A running daemon installs the app \
+again: stop it first.
 
 Examples:
   teleport-msteams uninstall --dry-run
@@ -43,6 +44,9 @@ impl Options {
 
 async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
     let teams = find_app(settings).await?;
+    if !dry_run {
+        say!(" - A running daemon installs the app again: stop it first");
+    }
     let mut users = settings.routing.addresses();
     users.retain(|address| address.channel().is_none());
     let all = users.len();
