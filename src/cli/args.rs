@@ -33,6 +33,9 @@ struct Arguments {
         help = "Log everything that helps to find a fault; RUST_LOG chooses more closely"
     )]
     debug: bool,
+    /// What is so anyway; the Go plugin's parser has it
+    #[arg(long, global = true, hide = true, overrides_with = "debug")]
+    no_debug: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -60,7 +63,7 @@ enum Command {
 /// Runs the program. Returns 0 if it did what it was asked, 1 if it failed, 2 for a wrong command line, and 78 for a wrong
 /// configuration.
 pub fn run() -> ExitCode {
-    let Arguments { debug, command } = match Arguments::try_parse() {
+    let Arguments { debug, command, .. } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return output::finish(print(&error)),
     };
@@ -111,10 +114,45 @@ fn print(error: &clap::Error) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use clap::error::ErrorKind;
+
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// Scripts for the Go plugin, whose parser takes flags before and after arguments, and values in three ways.
+    #[test]
+    fn what_scripts_type_is_understood() {
+        for line in [
+            "version",
+            "help",
+            "help validate",
+            "configure assets --appID 11111111-1111-4111-8111-111111111111 --tenantID \
+             22222222-2222-4222-8222-222222222222 --appSecret=secret",
+            "configure --appID=11111111-1111-4111-8111-111111111111 --appSecret secret \
+             --tenantID=22222222-2222-4222-8222-222222222222 assets",
+            "validate --config=/etc/x.toml alice@example.com",
+            "validate alice@example.com -c /etc/x.toml",
+            "validate -c/etc/x.toml alice@example.com",
+            "validate --all --no-message",
+            "validate --all --no-message --offline --json",
+            "uninstall -c /etc/x.toml",
+            "uninstall --config /etc/x.toml --dry-run",
+            "start",
+            "start -d --config=/etc/x.toml",
+            "start --config /etc/x.toml --debug",
+            "start --no-debug",
+            "rules check a.yaml b.yaml",
+            "rules test a.yaml --request request.json --json",
+            "completions bash",
+            "man --dir here",
+        ] {
+            let words = ["teleport-msteams"].into_iter().chain(line.split_whitespace());
+            let kind = Arguments::try_parse_from(words).err().map(|error| error.kind());
+            assert!(matches!(kind, None | Some(ErrorKind::DisplayHelp)), "{line}: {kind:?}");
+        }
     }
 }
