@@ -117,7 +117,13 @@ fn log(section: &mut Section<'_>, notes: &mut Notes) -> LogSettings {
     let output = match section.string("output", notes) {
         None | Some("stderr" | "error" | "2") => LogOutput::Stderr,
         Some("stdout" | "out" | "1") => LogOutput::Stdout,
-        Some(path) => LogOutput::File(PathBuf::from(path)),
+        Some(path) => {
+            if path.starts_with("~/") {
+                let message = format!("{path}: ~ is not expanded");
+                notes.problem(section.key("output"), message, "write the whole path");
+            }
+            LogOutput::File(PathBuf::from(path))
+        }
     };
     let severity = section.string("severity", notes).unwrap_or("info");
     let level = match severity.to_lowercase().as_str() {

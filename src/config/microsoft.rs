@@ -130,6 +130,11 @@ fn secret(
             file,
         }),
         Err(Unusable { message, may_pass }) => {
+            let remedy = if may_pass {
+                "write the value of a client secret into this file, and let the daemon's user read it"
+            } else {
+                remedy
+            };
             notes.problems.push(Problem {
                 may_pass,
                 ..Problem::new(key, message, remedy)

@@ -58,7 +58,6 @@ impl Problem {
 }
 
 /// One line.
-
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what())?;

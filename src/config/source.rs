@@ -89,7 +89,7 @@ fn decoded(bytes: &[u8]) -> Result<String, Problem> {
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         let message = format!("it is not TOML: line {line} holds a letter that is not UTF-8, perhaps Latin-1");
         Problem::new("", message, save)
     })?;

@@ -277,6 +277,11 @@ async fn values_that_cannot_be_meant_are_named_with_what_to_write() {
     ] {
         has(&notes(&town, key, line), &[expected]);
     }
+    let log = format!("{}\n[log]\noutput = \"~/log\"\n", town.config());
+    has(
+        &wrong(&log).0,
+        &["log.output: ~/log: ~ is not expanded; write the whole path"],
+    );
     let bare = town.channel.split("&tenantId=").next().unwrap();
     let all = |tenant: &str| notes(&town, "\"*\"", &format!("\"*\" = [\"{bare}&tenantId={tenant}\"]"));
     let other = "99999999-2222-4222-8222-222222222222";
