@@ -68,10 +68,11 @@ impl Daemon {
     /// Lets it read its configuration again, as SIGHUP does, and waits until it has.
     pub(crate) async fn reload(&self, found: Result<Loaded, Problems>) {
         let (good, said) = match &found {
-            Ok(_) => (true, "Configuration reloaded"),
-            Err(_) => (false, "Configuration not reloaded"),
+            Ok(_) => (true, "Configuration reloaded".to_owned()),
+            // The result comes first, then every problem.
+            Err(problems) => (false, problems.list.last().unwrap().to_string()),
         };
-        let times = || self.log().matches(said).count();
+        let times = || self.log().matches(&said).count();
         let before = times();
         *self.next.lock().unwrap() = Some(found.map_err(Into::into));
         self.reload.send(()).await.unwrap();
