@@ -2,6 +2,9 @@
 
 use crate::config::shown::{may_be_secret, without_controls};
 
+/// The longest part of a line that is shown, in characters.
+const LONGEST: usize = 120;
+
 /// Tables whose values are shown: what they hold is no secret.
 const OPEN_TABLES: [&str; 3] = ["teleport", "role_to_recipients", "log"];
 
@@ -23,6 +26,7 @@ pub(super) fn excerpt(text: &str, line: usize, column: usize, length: usize) -> 
     };
     let shown = without_controls(&shown);
     let start = start.min(column.saturating_sub(1));
+    let (shown, start) = part(shown, start);
     // Tabs are as wide in the line of the mark as in the line above it.
     let lead: String = shown
         .chars()
@@ -35,6 +39,20 @@ pub(super) fn excerpt(text: &str, line: usize, column: usize, length: usize) -> 
     let number = line.to_string();
     let margin = " ".repeat(number.len());
     format!("    {number} | {shown}\n    {margin} | {lead}{mark}")
+}
+
+/// Cuts a long line to what is around a place.
+fn part(line: String, start: usize) -> (String, usize) {
+    let length = line.chars().count();
+    if length <= LONGEST {
+        return (line, start);
+    }
+    let skipped = start.saturating_sub(LONGEST / 2).min(length - LONGEST);
+    let kept: String = line.chars().skip(skipped).take(LONGEST).collect();
+    let (before, after) = (skipped > 0, skipped + LONGEST < length);
+    let mark = |cut: bool| if cut { "…" } else { "" };
+    let start = start - skipped + usize::from(before);
+    (format!("{}{kept}{}", mark(before), mark(after)), start)
 }
 
 /// Returns where the value of a line begins; in a line without a key it is all of the line, in a header nothing.
@@ -100,6 +118,16 @@ mod tests {
     fn the_mark_of_a_value_that_is_left_out_stands_under_its_beginning() {
         let shown = excerpt("[msapi]\napp_secret = \"planted", 2, 22, 1);
         assert_eq!(shown, "    2 | app_secret = …\n      |              ^");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_mark_is_shown() {
+        let text = format!("[teleport]\naddr = \"{}!{}", "a".repeat(5_000), "b".repeat(5_000));
+        let shown = excerpt(&text, 2, 5_009, 1);
+        let lines: Vec<_> = shown.lines().collect();
+        assert!(lines[0].chars().count() < 140, "{shown}");
+        let place = |line: &str, letter: char| line.chars().position(|found| found == letter);
+        assert_eq!(place(lines[0], '!'), place(lines[1], '^'), "{shown}");
     }
 
     #[test]
