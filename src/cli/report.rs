@@ -3,11 +3,12 @@
 use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::cli::output::complain;
 use crate::config::{LogFormat, LogOutput, LogSettings, Problems};
 use crate::msteams;
+use crate::telemetry;
 use crate::teleport;
 
 /// `EX_CONFIG` of `sysexits.h`; a service manager does not restart after it.
@@ -96,6 +97,8 @@ pub(super) fn log(error: anyhow::Error, log: &LogSettings) -> anyhow::Error {
     } = Report::of(&error);
     // The Go plugin ends with the same words.
     let tried = Some(tried.join("; ")).filter(|tried| !tried.is_empty());
+    // The problems of a configuration have lines before this one.
+    let text = text.lines().next().unwrap_or_default();
     error!(error = text, tried, hint, exit = status, "Terminating with fatal error");
     let beside_json = match log.output {
         LogOutput::Stderr => true,
@@ -104,4 +107,31 @@ pub(super) fn log(error: anyhow::Error, log: &LogSettings) -> anyhow::Error {
         LogOutput::File(_) => false,
     };
     if beside_json { Logged { status }.into() } else { error }
+}
+
+/// Logs what is wrong with a configuration to where it sends the log, if that much of it is right.
+pub(super) fn log_refusal(error: anyhow::Error) -> anyhow::Error {
+    let Some(Problems {
+        file,
+        list,
+        unknown,
+        log: Some(settings),
+    }) = error.downcast_ref()
+    else {
+        return error;
+    };
+    let on_stderr = (&settings.output, settings.format) == (&LogOutput::Stderr, LogFormat::Text);
+    // Where the log cannot be opened, stderr is left.
+    if on_stderr || telemetry::start(settings).is_err() {
+        return error;
+    }
+    let file = file.display().to_string();
+    for problem in list {
+        error!(file, "{problem}");
+    }
+    for key in unknown {
+        warn!(file, "{key}");
+    }
+    let settings = settings.clone();
+    self::log(error, &settings)
 }

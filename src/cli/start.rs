@@ -33,7 +33,7 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn run(self, debug: bool) -> anyhow::Result<()> {
-        let Loaded { settings, warnings } = self.load(debug)?;
+        let Loaded { settings, warnings } = self.load(debug).map_err(report::log_refusal)?;
         let log = telemetry::start(&settings.log)?;
         let logged = Arc::new(Mutex::new(settings.log.clone()));
         let ended = self.run_logged(debug, settings, warnings, log, Arc::clone(&logged));

@@ -30,6 +30,7 @@ pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
         file: file.to_owned(),
         list: vec![problem],
         unknown: Vec::new(),
+        log: None,
     };
     let Source { table, lines } = Source::read(file).map_err(fail)?;
     let mut notes = Notes::default();
@@ -39,7 +40,7 @@ pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
     }
     let unknown = explain(&notes.asked, &lines, &mut notes.problems);
     for noted in notes.problems.iter_mut().chain(&mut notes.warnings) {
-        noted.line = lines.of(&noted.key);
+        noted.line = lines.of(&noted.key.replace('"', ""));
     }
     match settings {
         Some(settings) if notes.problems.is_empty() => Ok(Loaded {
@@ -50,6 +51,7 @@ pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
             file: file.to_owned(),
             list: notes.problems,
             unknown,
+            log: notes.log,
         }),
     }
 }
@@ -75,8 +77,12 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
     }
 
     let mut section = Section::take(&mut root, "log", notes);
+    let before = notes.problems.len();
     let log = log(&mut section, notes);
     section.finish(notes);
+    if notes.problems.len() == before {
+        notes.log = Some(log.clone());
+    }
 
     root.finish(notes);
     Some(Settings {

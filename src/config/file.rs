@@ -2,9 +2,9 @@
 
 use toml::{Table, Value};
 
-use crate::config::Problem;
 use crate::config::shown::described;
 use crate::config::unknown::Asked;
+use crate::config::{LogSettings, Problem};
 
 /// What was noticed while reading; problems end the program, warnings do not.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub(super) struct Notes {
     pub(super) warnings: Vec<Problem>,
     /// What was asked of each table, and what else is written there.
     pub(super) asked: Vec<Asked>,
+    /// Where the log goes, if no mistake is in the way.
+    pub(super) log: Option<LogSettings>,
 }
 
 /// One table of the file, and the keys that were asked for.

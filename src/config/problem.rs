@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::config::LogSettings;
+
 /// One fault: where it is, what it is, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -25,6 +27,8 @@ pub struct Problems {
     pub list: Vec<Problem>,
     /// Keys that nothing reads and that explain none of the problems.
     pub unknown: Vec<Problem>,
+    /// Where the log goes, if the file says so without a mistake.
+    pub log: Option<LogSettings>,
 }
 
 impl Problem {

@@ -109,7 +109,10 @@ fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, task
 /// Logs that nothing was changed, and then every problem of the file.
 fn refuse(error: &anyhow::Error) {
     let message = "Configuration not reloaded, keeping the previous one";
-    let Some(Problems { file, list, unknown }) = error.downcast_ref() else {
+    let Some(Problems {
+        file, list, unknown, ..
+    }) = error.downcast_ref()
+    else {
         error!(error = format!("{error:#}"), "{message}");
         return;
     };

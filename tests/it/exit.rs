@@ -66,6 +66,42 @@ async fn a_log_in_json_holds_the_error_and_no_line_of_text() {
 }
 
 #[tokio::test]
+async fn a_wrong_configuration_is_logged_where_it_sends_the_log() {
+    let town = Town::build().await;
+    let file = town.folder.path().join("teleport-msteams.toml");
+    let wrong = town
+        .config()
+        .replace(" app_id", " app_di")
+        .replace("identity =", "identiy =");
+    fs::write(&file, format!("{wrong}\n[log]\nformat = \"json\"\n")).unwrap();
+    let (status, stdout, stderr) = Program::new(&["start", "-c", file.to_str().unwrap()]).run().await;
+    assert_eq!((status, stdout.as_str()), (Some(78), ""));
+    let lines: Vec<Value> = stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(messages.len(), 3, "{stderr}");
+    assert!(
+        messages[0].starts_with("teleport.identity: there are no credentials"),
+        "{stderr}"
+    );
+    assert!(messages[1].starts_with("msapi.app_id: is missing"), "{stderr}");
+    assert_eq!(
+        (messages[2], &lines[2]["exit"]),
+        ("Terminating with fatal error", &Value::from(78))
+    );
+    assert!(
+        lines[2]["error"]
+            .as_str()
+            .unwrap()
+            .ends_with("teleport-msteams.toml is wrong"),
+        "{stderr}"
+    );
+    // A mistake about the log itself leaves stderr.
+    fs::write(&file, format!("{wrong}\n[log]\nformat = \"jsn\"\n")).unwrap();
+    let (_, _, stderr) = Program::new(&["start", "-c", file.to_str().unwrap()]).run().await;
+    assert!(stderr.starts_with("ERROR: the configuration "), "{stderr}");
+}
+
+#[tokio::test]
 async fn a_log_on_stderr_says_it_once() {
     let town = Town::build().await;
     let (status, _, stderr) = start(&town, "").ended().await;
