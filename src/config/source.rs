@@ -245,4 +245,19 @@ mod tests {
             assert_eq!(source.lines.of(path), line, "{path}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in r#"(\[?[a-z_."*]{0,8}\]?[ \t]?[=:]?[ "'\[{\\é\u{2028}\r\u{1b}]{0,4}[a-zA-Z0-9~/\\]{0,40}["'\]}]?\n?){0,6}"#) {
+            if let Err(problem) = Source::parse(&text) {
+                let shown = problem.in_full();
+                proptest::prop_assert!(!shown.contains('\u{1b}'), "{}", shown);
+            }
+        }
+
+        #[test]
+        fn no_bytes_break_the_reader(bytes: Vec<u8>) {
+            let _ = decoded(&bytes).map(|text| Source::parse(&text).map(|_| ()));
+        }
+    }
 }
