@@ -51,7 +51,7 @@ pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
             file: file.to_owned(),
             list: notes.problems,
             unknown,
-            log: notes.log,
+            log: notes.log.map(Box::new),
         }),
     }
 }

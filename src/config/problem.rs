@@ -28,7 +28,7 @@ pub struct Problems {
     /// Keys that nothing reads and that explain none of the problems.
     pub unknown: Vec<Problem>,
     /// Where the log goes, if the file says so without a mistake.
-    pub log: Option<LogSettings>,
+    pub log: Option<Box<LogSettings>>,
 }
 
 impl Problem {
