@@ -190,6 +190,8 @@ pub struct Limits {
     pub refused_longest_pause: Duration,
     /// How often the file of the app's secret is looked at.
     pub secret_look_every: Duration,
+    /// The least time between two reloads; signals that come earlier are one reload.
+    pub reload_every: Duration,
     /// How often everything is listed and compared, beside after every connect.
     pub resync_every: Duration,
     /// How long deliveries in flight may take after the first signal to stop.
@@ -256,6 +258,7 @@ impl Default for Limits {
             refused_first_pause: Duration::from_mins(1),
             refused_longest_pause: Duration::from_hours(1),
             secret_look_every: Duration::from_secs(10),
+            reload_every: Duration::from_secs(1),
             resync_every: Duration::from_mins(10),
             drain: Duration::from_secs(15),
         }

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::config::{Changes, Loaded, Problems, Settings};
@@ -50,7 +51,13 @@ pub(super) async fn serve(
     health: Health,
 ) -> Infallible {
     let pulse = health.watch_over("reload");
+    let mut next = Instant::now();
     while pulse.rest(reloads.asked.recv()).await.is_some() {
+        // However many signals come, reading and comparing everything takes only so much of the time.
+        pulse.rest(sleep_until(next)).await;
+        next = Instant::now() + context.limits.reload_every;
+        // What was asked for meanwhile is this reload.
+        while reloads.asked.try_recv().is_ok() {}
         // Before, the manager waits for the start itself.
         let tell = health.has_started();
         if tell {

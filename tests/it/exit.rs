@@ -166,3 +166,48 @@ async fn a_role_that_may_not_write_plugin_data_is_warned_of_at_the_start() {
         "{line}"
     );
 }
+
+#[tokio::test]
+async fn a_thousand_signals_to_reload_are_a_handful_of_reloads_and_the_last_change_counts() {
+    let town = Town::build().await;
+    let file = town.folder.path().join("teleport-msteams.toml");
+    fs::write(&file, town.config()).unwrap();
+    let running = Program::new(&["start", "-c", file.to_str().unwrap()]).start();
+    running.says("Plugin is ready").await;
+    let begun = std::time::Instant::now();
+    let storm = format!(
+        "i=0; while [ $i -lt 1000 ]; do kill -HUP {}; i=$((i+1)); done",
+        running.id()
+    );
+    let status = tokio::process::Command::new("sh")
+        .args(["-c", &storm])
+        .status()
+        .await
+        .unwrap();
+    assert!(status.success());
+    let changed = town
+        .config()
+        .replace("\"*\" =", "other = \"alice@example.com\"\n\"*\" =");
+    fs::write(&file, changed).unwrap();
+    running.signal("-HUP").await;
+    running
+        .says("Configuration reloaded changed=\"role_to_recipients\"")
+        .await;
+    let reloads = running.stderr().matches("Configuration reloaded").count();
+    let most = usize::try_from(begun.elapsed().as_secs()).unwrap() + 2;
+    assert!(reloads <= most, "{reloads} reloads, {most} expected");
+}
+
+#[test]
+fn the_unit_waits_longer_after_each_failure_and_gives_up_on_what_is_written_wrong() {
+    let unit = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/teleport-msteams.service");
+    let unit = fs::read_to_string(unit).unwrap();
+    for line in [
+        "Restart=on-failure",
+        "RestartSteps=10",
+        "RestartMaxDelaySec=5min",
+        "RestartPreventExitStatus=2 78",
+    ] {
+        assert!(unit.lines().any(|found| found == line), "{line}");
+    }
+}

@@ -158,6 +158,7 @@ impl Town {
                 outage_pause: milliseconds(200),
                 refused_first_pause: milliseconds(50),
                 secret_look_every: milliseconds(20),
+                reload_every: milliseconds(10),
                 drain: milliseconds(5_000),
                 ..Limits::default()
             },
