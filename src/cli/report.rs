@@ -10,6 +10,7 @@ use crate::config::{LogFormat, LogOutput, LogSettings, Problems};
 use crate::msteams;
 use crate::telemetry;
 use crate::teleport;
+use crate::visible;
 
 /// `EX_CONFIG` of `sysexits.h`; a service manager does not restart after it.
 const WRONG_CONFIGURATION: u8 = 78;
@@ -45,7 +46,9 @@ impl Report {
             .flat_map(teleport::Error::tried);
         let hint = error.chain().find_map(|cause| {
             let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
-            teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))
+            let microsoft = || cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint);
+            let machine = || cause.downcast_ref::<telemetry::Error>().map(telemetry::Error::hint);
+            teleport.or_else(microsoft).or_else(machine)
         });
         let is_written_wrong = |cause: &(dyn std::error::Error + 'static)| {
             cause
@@ -53,10 +56,14 @@ impl Report {
                 .is_some_and(|problems| !problems.may_pass())
         };
         let wrong = error.chain().any(is_written_wrong);
+        let one_line = |text: &str| visible::line(text).into_owned();
+        let text = format!("{error:#}");
+        // Only the list of a configuration's problems has several lines; in other errors a line feed comes from outside.
+        let listed = error.chain().any(<dyn std::error::Error>::is::<Problems>);
         Self {
-            error: format!("{error:#}"),
-            tried: tried.map(ToString::to_string).collect(),
-            hint: hint.map(str::to_owned),
+            error: if listed { text } else { one_line(&text) },
+            tried: tried.map(|way| one_line(way)).collect(),
+            hint: hint.map(one_line),
             status: if wrong { WRONG_CONFIGURATION } else { FAILED },
         }
     }
