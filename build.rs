@@ -1,13 +1,20 @@
 //! Compiles `proto/` without `protoc`, and records the facts that `version` prints.
+//!
+//! What the program reads is compiled loosely: texts and embedded messages become bytes, which are decoded one by one. A
+//! text that is not UTF-8, or a broken part, then spoils nothing around it. What it sends is compiled as it is written.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "cargo speaks to a build script through the environment"
 )]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, error, fs};
+
+use protox::prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
+use protox::prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo::rerun-if-changed=proto");
@@ -16,18 +23,88 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         ["auth.proto", "rules.proto", "userloginstate.proto", "users.proto"],
         ["proto"],
     )?;
-    for (folder, client, server) in [("client", true, false), ("server", false, true)] {
-        let out = out.join(folder);
-        fs::create_dir_all(&out)?;
-        tonic_prost_build::configure()
-            .build_client(client)
-            .build_server(server)
-            .build_transport(false)
-            .out_dir(out)
-            .compile_fds(descriptors.clone())?;
-    }
+    compile(read_loosely(descriptors.clone()), &out.join("client"), |builder| {
+        builder.build_server(false).bytes(".")
+    })?;
+    compile(descriptors, &out.join("server"), |builder| {
+        builder.build_server(true).codec_path("crate::world::cluster::Codec")
+    })?;
     build_facts();
     Ok(())
+}
+
+fn compile(
+    descriptors: FileDescriptorSet,
+    out: &Path,
+    choose: impl FnOnce(tonic_prost_build::Builder) -> tonic_prost_build::Builder,
+) -> Result<(), Box<dyn error::Error>> {
+    fs::create_dir_all(out)?;
+    // The client makes its calls without generated code, which would decode every answer as a whole.
+    let builder = tonic_prost_build::configure()
+        .build_client(false)
+        .build_transport(false);
+    choose(builder).out_dir(out).compile_fds(descriptors)?;
+    Ok(())
+}
+
+/// Makes bytes of the texts and the embedded messages of everything that is not sent. The wire is the same.
+fn read_loosely(mut descriptors: FileDescriptorSet) -> FileDescriptorSet {
+    let sent = sent(&descriptors);
+    for file in &mut descriptors.file {
+        let package = file.package().to_owned();
+        if package == "google.protobuf" {
+            continue;
+        }
+        // Entries of maps have no place in the text.
+        file.source_code_info = None;
+        for message in &mut file.message_type {
+            if !sent.contains(&format!(".{package}.{}", message.name())) {
+                loosen(message);
+            }
+        }
+    }
+    descriptors
+}
+
+fn loosen(message: &mut DescriptorProto) {
+    for field in &mut message.field {
+        if field.r#type() == Type::Message {
+            // Whether a message is there can be asked, as before.
+            let alone = field.label() != Label::Repeated && field.oneof_index.is_none();
+            field.proto3_optional = Some(alone);
+        }
+        if matches!(field.r#type(), Type::String | Type::Message) {
+            field.set_type(Type::Bytes);
+            field.type_name = None;
+        }
+    }
+    // A map is a list of entries, each of which is a message.
+    for entry in &mut message.nested_type {
+        entry.options = None;
+        loosen(entry);
+    }
+}
+
+/// Names the messages that calls take, with all that is in them.
+fn sent(descriptors: &FileDescriptorSet) -> BTreeSet<String> {
+    let services = descriptors.file.iter().flat_map(|file| &file.service);
+    let methods = services.flat_map(|service| &service.method);
+    let mut waiting: Vec<String> = methods.map(|method| method.input_type().to_owned()).collect();
+    let mut sent = BTreeSet::new();
+    while let Some(name) = waiting.pop() {
+        let is_it = |file: &str, message: &&DescriptorProto| name == format!(".{file}.{}", message.name());
+        let mut messages = descriptors.file.iter().flat_map(|file| {
+            let package = file.package();
+            file.message_type.iter().filter(move |message| is_it(package, message))
+        });
+        let parts: Vec<&FieldDescriptorProto> = messages
+            .next()
+            .map(|found| found.field.iter().collect())
+            .unwrap_or_default();
+        waiting.extend(parts.iter().filter_map(|field| field.type_name.clone()));
+        sent.insert(name);
+    }
+    sent
 }
 
 /// Hands the commit, its date and the compiler's version to `cli`.

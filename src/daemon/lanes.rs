@@ -155,8 +155,9 @@ impl Lanes {
         self.offer(lane, id, Observed::Gone(last));
     }
 
-    /// Takes a request and its record from a list; what an event said since the listing began is newer and wins.
-    pub(super) fn listed(&self, request: AccessRequest, record: BTreeMap<String, String>, listing: Listing) {
+    /// Takes a request and its record from a list; what an event said since the listing began is newer and wins. A record
+    /// that is not known is read when it is needed.
+    pub(super) fn listed(&self, request: AccessRequest, record: Option<BTreeMap<String, String>>, listing: Listing) {
         let request = Arc::new(request);
         let id = request.id.clone();
         let mut table = self.table();
@@ -165,7 +166,9 @@ impl Lanes {
             return;
         }
         lane.last = Some(Arc::clone(&request));
-        lane.learn(record);
+        if let Some(record) = record {
+            lane.learn(record);
+        }
         self.offer(lane, &id, Observed::Request(request));
     }
 

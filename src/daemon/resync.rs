@@ -1,6 +1,6 @@
 //! Lists everything and feeds it to the lanes: on every connect, and on a timer. There is no other way to recover.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use tracing::debug;
@@ -24,7 +24,8 @@ pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<Option<Ti
     let mut listed = HashSet::new();
     let each = |request: AccessRequest| {
         listed.insert(request.id.clone());
-        let record = records.remove(&request.id).unwrap_or_default();
+        // Absent if it cannot be decoded; the lane reads it then, and waits until it can.
+        let record = records.remove(&request.id).unwrap_or_else(|| Some(BTreeMap::new()));
         lanes.listed(request, record, listing);
     };
     context.client.list_requests(each).await?;
@@ -35,7 +36,7 @@ pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<Option<Ti
     let mut hidden = 0_usize;
     let mut next_end: Option<Timestamp> = None;
     for (id, map) in records {
-        let Some(record) = Record::decode(&map) else {
+        let Some((map, record)) = map.and_then(|map| Record::decode(&map).map(|record| (map, record))) else {
             continue;
         };
         let is_open = |shown: Shown| shown.stage == Stage::Pending;

@@ -4,20 +4,22 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use prost::Message;
+use prost::bytes::Bytes;
 use tokio::time::timeout;
-use tonic::Request;
-use tonic::Response;
-use tonic::Status;
 use tonic::transport::Channel;
 use tonic::transport::Endpoint;
+use tonic::{Status, Streaming};
 use tower::service_fn;
 
 use crate::clock;
 use crate::config::{Limits, TeleportSettings};
-use crate::domain::request::AccessRequest;
+use crate::domain::request::{AccessRequest, RequestId};
+use crate::teleport::call;
 use crate::teleport::connect::{Connector, Road, Roads};
+use crate::teleport::damaged::{Damaged, Kind, Read};
 use crate::teleport::identity::credentials_error;
-use crate::teleport::wire::proto::auth_service_client::AuthServiceClient;
+use crate::teleport::lossy::{Reading, text};
 use crate::teleport::wire::{proto, types};
 use crate::teleport::{Error, Keyring, Meaning, convert};
 
@@ -48,6 +50,7 @@ pub struct Client {
     connector: Connector,
     patience: Duration,
     ping_every: Duration,
+    damaged: Damaged,
 }
 
 /// What a ping tells of the cluster.
@@ -59,6 +62,17 @@ pub struct Cluster {
     pub proxy_public_addr: String,
     /// Requests can be reviewed in the Web UI.
     pub advanced_workflows: bool,
+}
+
+/// What a list of requests was like, beside the requests themselves.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// How many requests it had, readable or not.
+    pub requests: usize,
+    /// Requests that are there and could not be decoded.
+    pub unreadable: Vec<RequestId>,
+    /// Those among them of which not even the id could be read.
+    pub nameless: usize,
 }
 
 impl Client {
@@ -76,6 +90,7 @@ impl Client {
             connector,
             patience: limits.teleport_timeout,
             ping_every: limits.teleport_ping_every,
+            damaged: Damaged::default(),
         })
     }
 
@@ -111,95 +126,155 @@ impl Client {
     /// Opens another connection and, once it is proved to work, gives it to everybody; calls on the old one go on.
     pub(super) async fn move_on(&self) -> Result<(), Error> {
         let successor = channel(&self.connector, self.ping_every);
-        self.ping_with(auth(successor.clone())).await?;
+        self.ping_with(successor.clone()).await?;
         *self.channel.write().unwrap_or_else(PoisonError::into_inner) = successor;
         Ok(())
     }
 
     /// Asks for the cluster's facts, and refuses a server that is too old.
     pub async fn ping(&self) -> Result<Cluster, Error> {
-        self.ping_with(self.service()).await
+        self.ping_with(self.channel()).await
     }
 
-    async fn ping_with(&self, mut service: AuthServiceClient<Channel>) -> Result<Cluster, Error> {
+    async fn ping_with(&self, channel: Channel) -> Result<Cluster, Error> {
         let doing = "ping Teleport";
         let too_old = |version: &str| {
             let (major, minor) = OLDEST_SERVER;
             let detail = format!("the server's version {version} is older than {major}.{minor}.0");
             Error::new(Meaning::Unsupported, doing, detail).with_hint("update the cluster")
         };
-        let answer = self.call(doing, service.ping(proto::PingRequest {})).await;
-        let answer = match answer {
+        let call = call::unary(channel, "/proto.AuthService/Ping", proto::PingRequest {});
+        let bytes = match self.within(doing, call).await {
             Err(error) if error.meaning() == Meaning::Unsupported => return Err(too_old("(unknown)")),
             answer => answer?,
         };
-        if is_too_old(&answer.server_version) {
-            return Err(too_old(&answer.server_version));
-        }
-        let features = answer.server_features.unwrap_or_default();
-        Ok(Cluster {
-            name: answer.cluster_name,
-            version: answer.server_version,
-            proxy_public_addr: answer.proxy_public_addr,
+        let mut reading = Reading::default();
+        let answer: proto::PingResponse = reading.message(bytes.clone());
+        let features: proto::Features = reading.or_default(answer.server_features);
+        let cluster = Cluster {
+            name: text(&answer.cluster_name),
+            version: text(&answer.server_version),
+            proxy_public_addr: text(&answer.proxy_public_addr),
             advanced_workflows: features.advanced_access_workflows,
-        })
+        };
+        if is_too_old(&cluster.version) {
+            return Err(too_old(&cluster.version));
+        }
+        let read = Read {
+            id: Some(cluster.name.clone()),
+            item: Some(cluster.clone()),
+            flaw: reading.flaw().map(str::to_owned),
+        };
+        self.damaged.take(Kind::Cluster, &bytes, read);
+        Ok(cluster)
     }
 
     /// Lists every access request that our role lets us see, and hands each over.
     ///
     /// A missing permission makes the list shorter, not an error, so an absence proves nothing.
-    pub async fn list_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<(), Error> {
+    pub async fn list_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<Listed, Error> {
         let doing = "list access requests";
-        let mut start_key = String::new();
+        let (mut listed, mut start_key) = (Listed::default(), String::new());
         loop {
             let query = proto::ListAccessRequestsRequest {
                 limit: PAGE,
                 start_key,
                 ..proto::ListAccessRequestsRequest::default()
             };
-            let mut service = self.service();
-            let page = match self.call(doing, service.list_access_requests(query)).await {
+            let page = self.ask(doing, "/proto.AuthService/ListAccessRequests", query).await;
+            let page: proto::ListAccessRequestsResponse = match page {
                 Err(error) if error.meaning() == Meaning::Unsupported => return self.stream_requests(each).await,
                 page => page?,
             };
-            page.access_requests
-                .into_iter()
-                .filter_map(convert::access_request)
-                .for_each(&mut each);
-            if page.next_key.is_empty() {
-                return Ok(());
+            for bytes in &page.access_requests {
+                self.take_request(bytes, &mut listed).map(&mut each);
             }
-            start_key = page.next_key;
+            if page.next_key.is_empty() {
+                return Ok(listed);
+            }
+            start_key = text(&page.next_key);
         }
     }
 
     /// Does the same with the call of older servers.
-    async fn stream_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<(), Error> {
+    async fn stream_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<Listed, Error> {
         let doing = "list access requests";
-        let mut service = self.service();
+        let mut listed = Listed::default();
         let filter = types::AccessRequestFilter::default();
-        let mut stream = self.call(doing, service.get_access_requests_v2(filter)).await?;
-        while let Some(message) = self.within(doing, stream.message()).await? {
-            convert::access_request(message).map(&mut each);
+        let mut stream = self
+            .stream(doing, "/proto.AuthService/GetAccessRequestsV2", filter)
+            .await?;
+        while let Some(bytes) = self.within(doing, stream.message()).await? {
+            self.take_request(&bytes, &mut listed).map(&mut each);
         }
-        Ok(())
+        Ok(listed)
     }
 
-    pub(super) fn service(&self) -> AuthServiceClient<Channel> {
-        auth(self.channel())
+    fn take_request(&self, bytes: &Bytes, listed: &mut Listed) -> Option<AccessRequest> {
+        let read = convert::access_request(bytes);
+        listed.requests += 1;
+        if read.item.is_none() {
+            match &read.id {
+                Some(id) => listed.unreadable.push(RequestId::new(id)),
+                None => listed.nameless += 1,
+            }
+        }
+        self.damaged.take(Kind::Request, bytes, read)
     }
 
-    /// Returns the connection, for the services beside the large one.
+    pub(super) fn damaged(&self) -> &Damaged {
+        &self.damaged
+    }
+
+    /// Returns the connection that new calls use.
     pub(super) fn channel(&self) -> Channel {
         self.channel.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) async fn call<T>(
+    /// Makes a call, and reads what is around the items of its answer; the items are still to be read.
+    ///
+    /// # Errors
+    /// Also if the answer has no end: items, or the key of the next page, may be missing then.
+    pub(super) async fn ask<A: Message + Default>(
         &self,
         doing: &'static str,
-        call: impl Future<Output = Result<Response<T>, Status>>,
-    ) -> Result<T, Error> {
-        self.within(doing, call).await.map(Response::into_inner)
+        method: &'static str,
+        query: impl Message + 'static,
+    ) -> Result<A, Error> {
+        let bytes = self.ask_raw(doing, method, query).await?;
+        let mut reading = Reading::default();
+        let answer = reading.message(bytes);
+        match reading.flaw() {
+            Some(flaw) if reading.is_cut() => {
+                let detail = format!("the answer could not be decoded: {flaw}");
+                Err(Error::new(Meaning::Protocol, doing, detail))
+            }
+            flaw => {
+                if let Some(flaw) = flaw {
+                    tracing::debug!(error = flaw, "Part of an answer left out: could not {doing} completely");
+                }
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Makes a call whose whole answer is one item.
+    pub(super) async fn ask_raw(
+        &self,
+        doing: &'static str,
+        method: &'static str,
+        query: impl Message + 'static,
+    ) -> Result<Bytes, Error> {
+        self.within(doing, call::unary(self.channel(), method, query)).await
+    }
+
+    pub(super) async fn stream(
+        &self,
+        doing: &'static str,
+        method: &'static str,
+        query: impl Message + 'static,
+    ) -> Result<Streaming<Bytes>, Error> {
+        self.within(doing, call::streaming(self.channel(), method, query)).await
     }
 
     /// Gives a call the time that every call to Teleport has.
@@ -222,17 +297,6 @@ impl Client {
             None => Error::of_status(doing, status),
         }
     }
-
-    pub(super) fn watch_request(kinds: &[&str]) -> Request<proto::Watch> {
-        let kinds = kinds.iter().map(|kind| types::WatchKind {
-            kind: (*kind).to_owned(),
-            ..types::WatchKind::default()
-        });
-        Request::new(proto::Watch {
-            kinds: kinds.collect(),
-            allow_partial_success: true,
-        })
-    }
 }
 
 fn channel(connector: &Connector, ping_every: Duration) -> Channel {
@@ -246,10 +310,6 @@ fn channel(connector: &Connector, ping_every: Duration) -> Channel {
         .keep_alive_timeout(PING_PATIENCE)
         .keep_alive_while_idle(true)
         .connect_with_connector_lazy(service_fn(move |_uri| connector.open()))
-}
-
-fn auth(channel: Channel) -> AuthServiceClient<Channel> {
-    AuthServiceClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE)
 }
 
 /// Compares the first two numbers of a version such as `18.2.0-dev`; one that cannot be read is taken as new.

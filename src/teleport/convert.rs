@@ -3,69 +3,145 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use prost::bytes::Bytes;
 
 use crate::domain::request::{AccessList, AccessRequest, RequestId, Resource, Review, Stage, Verdict};
 use crate::domain::rules::{Rule, Schedule, Shift};
+use crate::teleport::damaged::Read;
+use crate::teleport::lossy::{Reading, id, text, texts};
 use crate::teleport::wire::{proto, types};
 
 /// Go's zero time, 0001-01-01T00:00:00Z, which stands for "not set" in fields that are always sent.
 const GO_ZERO_SECONDS: i64 = -62_135_596_800;
 
-/// Reads a request; `None` if it has no name or no content.
-pub(super) fn access_request(message: types::AccessRequestV3) -> Option<AccessRequest> {
-    let metadata = message.metadata?;
-    let spec = message.spec?;
-    if metadata.name.is_empty() {
-        return None;
+/// Reads a request, as far as it can be read; without an id there is nothing that could be done with it.
+pub(super) fn access_request(bytes: &Bytes) -> Read<AccessRequest> {
+    let mut reading = Reading::default();
+    let message: types::AccessRequestV3 = reading.message(bytes.clone());
+    let metadata: types::Metadata = reading.or_default(message.metadata);
+    let id = id(&metadata.name);
+    if id.is_none() {
+        reading.blame("it has no readable id");
     }
-    let stage = stage(spec.state());
-    let access_until = time(spec.max_duration).or_else(|| time(spec.expires));
-    let resources = resources(&spec);
-    Some(AccessRequest {
-        id: RequestId::new(metadata.name),
-        user: spec.user,
-        roles: spec.roles,
-        stage,
-        reason: spec.request_reason,
-        resolve_reason: spec.resolve_reason,
-        reviews: spec.reviews.into_iter().map(review).collect(),
-        suggested_reviewers: spec.suggested_reviewers,
-        resources,
-        system_annotations: lists(spec.system_annotations),
-        created: time(spec.created),
-        access_until,
-        access_from: time(spec.assume_start_time),
-        expires: time(spec.resource_expiry).or_else(|| time(metadata.expires)),
-        promoted_to: spec.access_list.map(|list| AccessList {
-            name: list.name,
-            title: list.title,
-        }),
-    })
+    let spec: Option<types::AccessRequestSpecV3> = reading.optional(message.spec);
+    if spec.is_none() {
+        reading.blame("it has no content");
+    }
+    let item = id.clone().zip(spec).map(|(id, spec)| {
+        let access_until = time(&mut reading, spec.max_duration.clone());
+        let access_until = access_until.or_else(|| time(&mut reading, spec.expires.clone()));
+        let expires = time(&mut reading, spec.resource_expiry.clone());
+        AccessRequest {
+            id: RequestId::new(id),
+            user: text(&spec.user),
+            roles: texts(&spec.roles),
+            stage: stage(spec.state()),
+            reason: text(&spec.request_reason),
+            resolve_reason: text(&spec.resolve_reason),
+            resources: resources(&mut reading, &spec),
+            reviews: reading
+                .list(spec.reviews)
+                .into_iter()
+                .map(|each| review(&mut reading, each))
+                .collect(),
+            suggested_reviewers: texts(&spec.suggested_reviewers),
+            system_annotations: lists(&mut reading, spec.system_annotations),
+            created: time(&mut reading, spec.created),
+            access_until,
+            access_from: time(&mut reading, spec.assume_start_time),
+            expires: expires.or_else(|| time(&mut reading, metadata.expires)),
+            promoted_to: reading.optional(spec.access_list).map(access_list),
+        }
+    });
+    let flaw = reading.flaw().map(str::to_owned);
+    Read { item, id, flaw }
+}
+
+fn access_list(message: types::PromotedAccessList) -> AccessList {
+    AccessList {
+        name: text(&message.name),
+        title: text(&message.title),
+    }
 }
 
 /// Reads lists of texts by key, such as annotations or traits.
-pub(super) fn lists(message: Option<types::LabelValues>) -> BTreeMap<String, Vec<String>> {
-    let lists = message.unwrap_or_default().values.into_iter();
-    lists.map(|(key, list)| (key, list.values)).collect()
+fn lists(reading: &mut Reading, message: Option<Bytes>) -> BTreeMap<String, Vec<String>> {
+    let message: types::LabelValues = reading.or_default(message);
+    let entries: Vec<types::label_values::ValuesEntry> = reading.list(message.values);
+    let list = |entry: types::label_values::ValuesEntry| {
+        let list: types::StringValues = reading.or_default(entry.value);
+        (text(&entry.key), texts(&list.values))
+    };
+    entries.into_iter().map(list).collect()
+}
+
+/// Reads the traits that a user has at the last login.
+pub(super) fn login_state(user: &str, bytes: Bytes) -> Read<BTreeMap<String, Vec<String>>> {
+    let mut reading = Reading::default();
+    let message: types::UserLoginState = reading.message(bytes);
+    let spec: types::UserLoginStateSpec = reading.or_default(message.spec);
+    let traits: Vec<types::Trait> = reading.list(spec.traits);
+    let traits = traits.iter().map(|each| (text(&each.key), texts(&each.values)));
+    Read {
+        item: Some(traits.collect()),
+        id: Some(user.to_owned()),
+        flaw: reading.flaw().map(str::to_owned),
+    }
+}
+
+/// Reads a user's own traits.
+pub(super) fn user(name: &str, bytes: Bytes) -> Read<BTreeMap<String, Vec<String>>> {
+    let mut reading = Reading::default();
+    let message: types::GetUserResponse = reading.message(bytes);
+    let user: types::UserV2 = reading.or_default(message.user);
+    let spec: types::UserSpecV2 = reading.or_default(user.spec);
+    let traits = lists(&mut reading, spec.traits);
+    Read {
+        item: Some(traits),
+        id: Some(name.to_owned()),
+        flaw: reading.flaw().map(str::to_owned),
+    }
+}
+
+/// Reads the data of one plugin for one request. What is broken in the data of other plugins does not matter; a part of
+/// our own alone is of no use, since what is missing in it would be done again.
+pub(super) fn plugin_data(bytes: &Bytes, plugin: &str) -> Read<Option<BTreeMap<String, String>>> {
+    let mut reading = Reading::default();
+    let message: types::PluginDataV3 = reading.message(bytes.clone());
+    let metadata: types::Metadata = reading.or_default(message.metadata);
+    let id = id(&metadata.name);
+    let spec: types::PluginDataSpecV3 = reading.or_default(message.spec);
+    let mut others = Reading::default();
+    let entries: Vec<types::plugin_data_spec_v3::EntriesEntry> = others.list(spec.entries);
+    if others.is_cut() {
+        reading.blame("an entry of a plugin has no end");
+    }
+    let ours = entries.into_iter().rfind(|entry| entry.key == plugin.as_bytes());
+    let data = ours.map(|entry| {
+        let entry: types::PluginDataEntry = reading.or_default(entry.value);
+        let data: Vec<types::plugin_data_entry::DataEntry> = reading.list(entry.data);
+        data.iter().map(|each| (text(&each.key), text(&each.value))).collect()
+    });
+    let flaw = reading.flaw().map(str::to_owned);
+    let item = flaw.is_none().then_some(data);
+    Read { item, id, flaw }
 }
 
 /// Reads the newer list of resources, which wins where it is not empty, or the older one.
-fn resources(spec: &types::AccessRequestSpecV3) -> Vec<Resource> {
-    let newer = spec
-        .requested_resource_access_ids
-        .iter()
-        .filter_map(|access| access.id.as_ref());
-    let resource = |id: &types::ResourceId| Resource {
-        cluster: id.cluster_name.clone(),
-        kind: id.kind.clone(),
-        name: id.name.clone(),
-        sub_resource: id.sub_resource_name.clone(),
-    };
-    if spec.requested_resource_access_ids.is_empty() {
-        spec.requested_resource_ids.iter().map(resource).collect()
+fn resources(reading: &mut Reading, spec: &types::AccessRequestSpecV3) -> Vec<Resource> {
+    let newer: Vec<types::ResourceAccessId> = reading.list(spec.requested_resource_access_ids.clone());
+    let ids: Vec<Bytes> = if newer.is_empty() {
+        spec.requested_resource_ids.clone()
     } else {
-        newer.map(resource).collect()
-    }
+        newer.into_iter().filter_map(|access| access.id).collect()
+    };
+    let resource = |id: &types::ResourceId| Resource {
+        cluster: text(&id.cluster_name),
+        kind: text(&id.kind),
+        name: text(&id.name),
+        sub_resource: text(&id.sub_resource_name),
+    };
+    reading.list(ids).iter().map(resource).collect()
 }
 
 fn stage(state: types::RequestState) -> Stage {
@@ -78,7 +154,7 @@ fn stage(state: types::RequestState) -> Stage {
     }
 }
 
-fn review(message: types::AccessReview) -> Review {
+fn review(reading: &mut Reading, message: types::AccessReview) -> Review {
     let verdict = match message.proposed_state() {
         types::RequestState::Approved => Verdict::Approve,
         types::RequestState::Denied => Verdict::Deny,
@@ -86,70 +162,143 @@ fn review(message: types::AccessReview) -> Review {
         types::RequestState::None | types::RequestState::Pending => Verdict::Other,
     };
     Review {
-        author: message.author,
+        author: text(&message.author),
         verdict,
-        reason: message.reason,
-        created: time(message.created),
+        reason: text(&message.reason),
+        created: time(reading, message.created),
     }
 }
 
-/// Reads a rule; `None` if it has no name.
-pub(super) fn rule(message: types::AccessMonitoringRule) -> Option<Rule> {
-    let name = message.metadata?.name;
-    let spec = message.spec.unwrap_or_default();
-    let notification = spec.notification.unwrap_or_default();
-    let schedules = spec.schedules.into_iter();
-    (!name.is_empty()).then(|| Rule {
+/// Reads a rule. A part of it would name other people than the whole, so one that cannot be read completely names nobody.
+pub(super) fn rule(bytes: &Bytes) -> Read<Rule> {
+    let mut reading = Reading::default();
+    let message: types::AccessMonitoringRule = reading.message(bytes.clone());
+    let metadata: types::HeaderMetadata = reading.or_default(message.metadata);
+    let id = id(&metadata.name);
+    if id.is_none() {
+        reading.blame("it has no readable name");
+    }
+    let spec: types::AccessMonitoringRuleSpec = reading.or_default(message.spec);
+    let notification: types::RuleNotification = reading.or_default(spec.notification);
+    let schedules: Vec<types::access_monitoring_rule_spec::SchedulesEntry> = reading.list(spec.schedules);
+    let schedules = schedules
+        .into_iter()
+        .map(|entry| (text(&entry.key), schedule(&mut reading, entry.value)))
+        .collect();
+    let flaw = reading.flaw().map(str::to_owned);
+    let item = id.clone().filter(|_| flaw.is_none()).map(|name| Rule {
         name,
-        subjects: spec.subjects,
-        condition: spec.condition,
-        plugin: notification.name,
-        recipients: notification.recipients,
-        schedules: schedules.map(|(name, written)| (name, schedule(written))).collect(),
-    })
+        subjects: texts(&spec.subjects),
+        condition: text(&spec.condition),
+        plugin: text(&notification.name),
+        recipients: texts(&notification.recipients),
+        schedules,
+    });
+    Read { item, id, flaw }
 }
 
-fn schedule(message: types::RuleSchedule) -> Schedule {
-    let time = message.time.unwrap_or_default();
-    let shifts = time.shifts.into_iter().map(|shift| Shift {
-        weekday: shift.weekday,
-        start: shift.start,
-        end: shift.end,
+fn schedule(reading: &mut Reading, bytes: Option<Bytes>) -> Schedule {
+    let message: types::RuleSchedule = reading.or_default(bytes);
+    let time: types::TimeSchedule = reading.or_default(message.time);
+    let shifts: Vec<types::Shift> = reading.list(time.shifts);
+    let shifts = shifts.iter().map(|shift| Shift {
+        weekday: text(&shift.weekday),
+        start: text(&shift.start),
+        end: text(&shift.end),
     });
     Schedule {
-        timezone: time.timezone,
+        timezone: text(&time.timezone),
         shifts: shifts.collect(),
     }
 }
 
+/// Reads the kind and the name of a deleted resource.
+pub(super) fn deleted(bytes: &Bytes) -> Read<(String, String)> {
+    let mut reading = Reading::default();
+    let message: types::ResourceHeader = reading.message(bytes.clone());
+    let metadata: types::Metadata = reading.or_default(message.metadata);
+    let id = id(&metadata.name);
+    if id.is_none() {
+        reading.blame("it has no readable name");
+    }
+    Read {
+        item: id.clone().map(|name| (text(&message.kind), name)),
+        id,
+        flaw: reading.flaw().map(str::to_owned),
+    }
+}
+
+/// Reads which kinds a watch was granted.
+pub(super) fn granted(bytes: Bytes) -> Vec<String> {
+    let mut reading = Reading::default();
+    let message: types::WatchStatusV1 = reading.message(bytes);
+    let spec: types::WatchStatusSpecV1 = reading.or_default(message.spec);
+    let kinds: Vec<types::WatchKind> = reading.list(spec.kinds);
+    kinds.into_iter().map(|kind| kind.kind).collect()
+}
+
+/// A resource's name and all its labels.
+pub(super) type Labelled = (String, BTreeMap<String, String>);
+
 /// Reads the name of a resource and all its labels; what a command prints wins over what is written.
-pub(super) fn labels(message: proto::PaginatedResource) -> Option<(String, BTreeMap<String, String>)> {
+pub(super) fn labels(bytes: &Bytes) -> Read<Labelled> {
     use proto::paginated_resource::Resource;
 
+    let mut reading = Reading::default();
+    let message: proto::PaginatedResource = reading.message(bytes.clone());
     let mut printed = Vec::new();
-    let metadata = match message.resource? {
-        Resource::Node(node) => {
-            let commands = node.spec.unwrap_or_default().cmd_labels;
-            printed.extend(commands.into_iter().map(|(key, command)| (key, command.result)));
+    let metadata = match message.resource {
+        None => None,
+        Some(Resource::Node(node)) => {
+            let node: types::ServerV2 = reading.message(node);
+            let spec: types::ServerSpecV2 = reading.or_default(node.spec);
+            let commands: Vec<types::server_spec_v2::CmdLabelsEntry> = reading.list(spec.cmd_labels);
+            for entry in commands {
+                let command: types::CommandLabelV2 = reading.or_default(entry.value);
+                printed.push((text(&entry.key), text(&command.result)));
+            }
             node.metadata
         }
         // Labels belong to what is served; the server has its own.
-        Resource::AppServer(server) => server.spec?.app?.metadata,
-        Resource::DatabaseServer(server) => server.spec?.database?.metadata,
-        Resource::KubernetesServer(server) => server.spec?.cluster?.metadata,
-        Resource::WindowsDesktop(other)
-        | Resource::KubeCluster(other)
-        | Resource::UserGroup(other)
-        | Resource::SamlIdpServiceProvider(other) => other.metadata,
+        Some(Resource::AppServer(server)) => {
+            let server: types::AppServerV3 = reading.message(server);
+            let spec: types::AppServerSpecV3 = reading.or_default(server.spec);
+            reading.or_default::<types::Labelled>(spec.app).metadata
+        }
+        Some(Resource::DatabaseServer(server)) => {
+            let server: types::DatabaseServerV3 = reading.message(server);
+            let spec: types::DatabaseServerSpecV3 = reading.or_default(server.spec);
+            reading.or_default::<types::Labelled>(spec.database).metadata
+        }
+        Some(Resource::KubernetesServer(server)) => {
+            let server: types::KubernetesServerV3 = reading.message(server);
+            let spec: types::KubernetesServerSpecV3 = reading.or_default(server.spec);
+            reading.or_default::<types::Labelled>(spec.cluster).metadata
+        }
+        Some(
+            Resource::WindowsDesktop(other)
+            | Resource::KubeCluster(other)
+            | Resource::UserGroup(other)
+            | Resource::SamlIdpServiceProvider(other),
+        ) => reading.message::<types::Labelled>(other).metadata,
     };
-    let metadata = metadata?;
-    let labels = metadata.labels.into_iter().chain(printed);
-    Some((metadata.name, labels.collect()))
+    let metadata: Option<types::Metadata> = reading.optional(metadata);
+    let name = metadata.as_ref().and_then(|metadata| id(&metadata.name));
+    let item = name.clone().zip(metadata).map(|(name, metadata)| {
+        let labels: Vec<types::metadata::LabelsEntry> = reading.list(metadata.labels);
+        let written = labels.iter().map(|label| (text(&label.key), text(&label.value)));
+        (name, written.chain(printed).collect())
+    });
+    Read {
+        item,
+        id: name,
+        flaw: reading.flaw().map(str::to_owned),
+    }
 }
 
 /// Reads a time; absent, year 1 and times that cannot be are all "not set".
-fn time(timestamp: Option<prost_types::Timestamp>) -> Option<Timestamp> {
-    let timestamp = timestamp?;
+fn time(reading: &mut Reading, timestamp: Option<Bytes>) -> Option<Timestamp> {
+    let timestamp: prost_types::Timestamp = reading.optional(timestamp)?;
     if timestamp.seconds <= GO_ZERO_SECONDS {
         return None;
     }

@@ -140,7 +140,7 @@ fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
 }
 
 /// Shortens the mail addresses in a text of Teleport's, which may name a user: `b…@example.com`.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     let mut short = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('@') {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::request::Resource;
-use crate::teleport::client::LARGEST_MESSAGE;
+use crate::teleport::convert::Labelled;
+use crate::teleport::damaged::Kind;
+use crate::teleport::lossy::text;
 use crate::teleport::wire::proto;
-use crate::teleport::wire::teleport::userloginstate::v1::user_login_state_service_client::UserLoginStateServiceClient;
-use crate::teleport::wire::teleport::users::v1::users_service_client::UsersServiceClient;
 use crate::teleport::wire::types;
 use crate::teleport::{Client, Error, Meaning, convert};
 
@@ -25,21 +25,21 @@ impl Client {
             _ => error,
         };
         let query = types::GetUserLoginStateRequest { name: user.to_owned() };
-        let mut states = UserLoginStateServiceClient::new(self.channel());
-        match self.call(doing, states.get_user_login_state(query)).await {
-            Ok(state) => {
-                let traits = state.spec.unwrap_or_default().traits.into_iter();
-                return Ok(traits.map(|each| (each.key, each.values)).collect());
+        let method = "/teleport.userloginstate.v1.UserLoginStateService/GetUserLoginState";
+        match self.ask_raw(doing, method, query).await {
+            Ok(bytes) => {
+                let read = convert::login_state(user, bytes.clone());
+                return Ok(self.damaged().take(Kind::User, &bytes, read).unwrap_or_default());
             }
             // Nobody has logged in yet, or the server is older than login states.
             Err(error) if matches!(error.meaning(), Meaning::NotFound | Meaning::Unsupported) => {}
             Err(error) => return Err(hint(error)),
         }
         let query = types::GetUserRequest { name: user.to_owned() };
-        let mut users = UsersServiceClient::new(self.channel());
-        let answer = self.call(doing, users.get_user(query)).await.map_err(hint)?;
-        let spec = answer.user.unwrap_or_default().spec.unwrap_or_default();
-        Ok(convert::lists(spec.traits))
+        let method = "/teleport.users.v1.UsersService/GetUser";
+        let bytes = self.ask_raw(doing, method, query).await.map_err(hint)?;
+        let read = convert::user(user, bytes.clone());
+        Ok(self.damaged().take(Kind::User, &bytes, read).unwrap_or_default())
     }
 
     /// Reads the labels of resources of our own cluster, each resource once. Those that our role cannot see, even as a
@@ -65,7 +65,7 @@ impl Client {
         Ok(found.into_values().collect())
     }
 
-    async fn list_labels(&self, kind: &str, names: &[&str]) -> Result<Vec<(String, BTreeMap<String, String>)>, Error> {
+    async fn list_labels(&self, kind: &str, names: &[&str]) -> Result<Vec<Labelled>, Error> {
         let doing = "read the labels of resources";
         let is_name = |name: &&str| format!("resource.metadata.name == {}", quoted(name));
         let expression = names.iter().map(is_name).collect::<Vec<_>>().join(" || ");
@@ -80,20 +80,20 @@ impl Client {
                 use_search_as_roles: true,
                 use_preview_as_roles: true,
             };
-            let mut service = self.service().max_decoding_message_size(LARGEST_MESSAGE);
-            let page = self.call(doing, service.list_resources(query)).await;
-            let page = page.map_err(|error| match error.meaning() {
+            let page = self.ask(doing, "/proto.AuthService/ListResources", query).await;
+            let page: proto::ListResourcesResponse = page.map_err(|error| match error.meaning() {
                 Meaning::Denied => error.with_hint(format!(
                     "the role needs list and read on {kind} and labels that match, or review_requests.preview_as_roles"
                 )),
                 _ => error,
             })?;
-            found.extend(page.resources.into_iter().filter_map(convert::labels));
+            let read = |bytes| self.damaged().take(Kind::Resource, bytes, convert::labels(bytes));
+            found.extend(page.resources.iter().filter_map(read));
             if page.next_key.is_empty() {
                 found.retain(|(name, _)| names.contains(&name.as_str()));
                 return Ok(found);
             }
-            start_key = page.next_key;
+            start_key = text(&page.next_key);
         }
     }
 }

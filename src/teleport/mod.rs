@@ -3,20 +3,23 @@
 //! Architecture Invariant: the only folder that names tonic or prost. Wire types stop in `convert`; nothing here knows
 //! Microsoft.
 
+mod call;
 mod client;
 mod connect;
 mod convert;
+mod damaged;
 mod error;
 mod identity;
 mod lookups;
+mod lossy;
 mod plugin_data;
 mod rules;
 mod watch;
 mod wire;
 
-pub use client::{Client, Cluster};
+pub use client::{Client, Cluster, Listed};
 pub use connect::Road;
 pub use error::{Error, Meaning};
 pub use identity::{Identity, IdentityEvent, Keyring};
-pub use plugin_data::Swap;
+pub use plugin_data::{Records, Swap};
 pub use watch::{Watch, WatchEvent};

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use crate::domain::request::RequestId;
-use crate::teleport::wire::types;
-use crate::teleport::{Client, Error, Meaning};
+use crate::teleport::damaged::Kind;
+use crate::teleport::wire::{proto, types};
+use crate::teleport::{Client, Error, Meaning, convert};
 
 const KIND: &str = "access_request";
 
 /// The entry of the Go plugin, which we share.
 const PLUGIN: &str = "msteams";
+
+const READ: &str = "read plugin data";
 
 /// How a compare-and-swap ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,36 +27,50 @@ pub enum Swap {
     TooLarge,
 }
 
+/// The data of many requests; those that could not be decoded are absent in it.
+pub type Records = HashMap<RequestId, Option<BTreeMap<String, String>>>;
+
 impl Client {
     /// Reads the data of one request; an empty map if there are none.
+    ///
+    /// # Errors
+    /// Also if they cannot be decoded: what was done is not known then, and nothing may be done.
     pub async fn plugin_data(&self, id: &RequestId) -> Result<BTreeMap<String, String>, Error> {
         let mut all = self.read(id.as_str()).await?;
-        Ok(all.remove(id).unwrap_or_default())
+        let record = all.remove(id).unwrap_or_else(|| Some(BTreeMap::new()));
+        record.ok_or_else(|| Error::new(Meaning::Protocol, READ, "they cannot be decoded"))
     }
 
     /// Reads the data of every request that has some.
-    pub async fn all_plugin_data(&self) -> Result<HashMap<RequestId, BTreeMap<String, String>>, Error> {
+    pub async fn all_plugin_data(&self) -> Result<Records, Error> {
         self.read("").await
     }
 
-    async fn read(&self, resource: &str) -> Result<HashMap<RequestId, BTreeMap<String, String>>, Error> {
+    async fn read(&self, resource: &str) -> Result<Records, Error> {
         let filter = types::PluginDataFilter {
             kind: KIND.to_owned(),
             resource: resource.to_owned(),
             plugin: PLUGIN.to_owned(),
         };
-        let mut service = self.service();
-        let call = self.call("read plugin data", service.get_plugin_data(filter)).await;
-        let answer = call.map_err(|error| match error.meaning() {
+        let answer = self.ask(READ, "/proto.AuthService/GetPluginData", filter).await;
+        let answer: proto::PluginDataSeq = answer.map_err(|error| match error.meaning() {
             Meaning::Denied => error.with_hint("the role needs list and read on access_plugin_data or access_request"),
             _ => error,
         })?;
-        let entries = answer.plugin_data.into_iter().filter_map(|data| {
-            let id = RequestId::new(data.metadata?.name);
-            let entry = data.spec?.entries.remove(PLUGIN)?;
-            Some((id, entry.data.into_iter().collect()))
-        });
-        Ok(entries.collect())
+        let mut records = Records::new();
+        for bytes in &answer.plugin_data {
+            let read = convert::plugin_data(bytes, PLUGIN);
+            let id = read.id.as_ref().map(RequestId::new);
+            let data = self.damaged().take(Kind::Record, bytes, read);
+            match (id, data) {
+                // Other plugins have data of it, and we have none.
+                (_, Some(None)) | (None, _) => {}
+                (Some(id), data) => {
+                    records.insert(id, data.flatten());
+                }
+            }
+        }
+        Ok(records)
     }
 
     /// Writes `set` if every key of `expect` still has its value. In `set` an empty value deletes the key; in `expect` it
@@ -71,9 +88,9 @@ impl Client {
             set: set.into_iter().collect(),
             expect: expect.into_iter().collect(),
         };
-        let mut service = self.service();
-        match self.call("write plugin data", service.update_plugin_data(update)).await {
-            Ok(()) => Ok(Swap::Written),
+        let method = "/proto.AuthService/UpdatePluginData";
+        match self.ask_raw("write plugin data", method, update).await {
+            Ok(_) => Ok(Swap::Written),
             Err(error) => match error.meaning() {
                 Meaning::Conflict => Ok(Swap::Lost),
                 Meaning::NotFound => Ok(Swap::Gone),

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
+use prost::bytes::Bytes;
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -14,11 +15,15 @@ use crate::config::Limits;
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::domain::rules::{KIND as RULES, Rule};
 use crate::pulse::Pulse;
-use crate::teleport::wire::proto;
+use crate::teleport::damaged::{Kind, Read};
+use crate::teleport::lossy::Reading;
+use crate::teleport::wire::proto::Operation;
 use crate::teleport::wire::proto::event::Resource;
+use crate::teleport::wire::{proto, types};
 use crate::teleport::{Client, Error, Meaning, Road, convert};
 
 const REQUESTS: &str = "access_request";
+const WATCH: &str = "/proto.AuthService/WatchEvents";
 
 /// What the stream tells. Events of one connection come in the order in which the server sent them.
 #[derive(Debug)]
@@ -47,7 +52,7 @@ pub enum WatchEvent {
 /// One open stream.
 #[derive(Debug)]
 pub struct Watch {
-    stream: Streaming<proto::Event>,
+    stream: Streaming<Bytes>,
     denied: Vec<&'static str>,
 }
 
@@ -60,10 +65,8 @@ impl Watch {
             Meaning::Denied | Meaning::Invalid => error.with_hint("the role needs list and read on access_request"),
             _ => error,
         };
-        let mut service = client.service();
-        let request = Client::watch_request(&[REQUESTS, RULES]);
         let mut stream = client
-            .call(doing, service.watch_events(request))
+            .stream(doing, WATCH, wanted(&[REQUESTS, RULES]))
             .await
             .map_err(refused)?;
         let first = client.within(doing, stream.message()).await.map_err(refused)?;
@@ -74,16 +77,18 @@ impl Watch {
                 "the stream ended before it began",
             ));
         };
-        if first.r#type() != proto::Operation::Init {
+        let mut reading = Reading::default();
+        let first: proto::Event = reading.message(first);
+        if first.r#type() != Operation::Init {
             return Err(Error::new(Meaning::Protocol, doing, "the first event is not INIT"));
         }
         // Very old servers send INIT without saying what they granted.
         let granted = match first.resource {
-            Some(Resource::WatchStatus(status)) => status.spec.map(|spec| spec.kinds),
+            Some(Resource::WatchStatus(status)) => Some(convert::granted(status)),
             _ => None,
         };
         let is_denied = |kind: &&str| match &granted {
-            Some(granted) => !granted.iter().any(|granted| granted.kind == *kind),
+            Some(granted) => !granted.iter().any(|granted| granted == *kind),
             None => false,
         };
         let denied: Vec<_> = [REQUESTS, RULES].into_iter().filter(is_denied).collect();
@@ -109,38 +114,11 @@ impl Watch {
                 .message()
                 .await
                 .map_err(|status| client.failed(doing, &status))?;
-            let Some(event) = message else {
+            let Some(bytes) = message else {
                 return Err(Error::new(Meaning::Unreachable, doing, "the server ended the stream"));
             };
-            let operation = event.r#type;
-            match event.resource {
-                Some(Resource::AccessRequest(request)) if operation == i32::from(proto::Operation::Put) => {
-                    if let Some(request) = convert::access_request(request) {
-                        return Ok(WatchEvent::Request(Box::new(request)));
-                    }
-                }
-                Some(Resource::ResourceHeader(header))
-                    if operation == i32::from(proto::Operation::Delete) && header.kind == REQUESTS =>
-                {
-                    let name = header.metadata.map(|metadata| metadata.name).unwrap_or_default();
-                    if !name.is_empty() {
-                        return Ok(WatchEvent::Gone(RequestId::new(name)));
-                    }
-                }
-                Some(Resource::AccessMonitoringRule(rule)) if operation == i32::from(proto::Operation::Put) => {
-                    if let Some(rule) = convert::rule(rule) {
-                        return Ok(WatchEvent::Rule(Box::new(rule)));
-                    }
-                }
-                Some(Resource::ResourceHeader(header))
-                    if operation == i32::from(proto::Operation::Delete) && header.kind == RULES =>
-                {
-                    if let Some(metadata) = header.metadata {
-                        return Ok(WatchEvent::RuleGone(metadata.name));
-                    }
-                }
-                // Kinds, operations and resources of other versions do no harm.
-                _ => tracing::debug!(event.operation = operation, "Event ignored"),
+            if let Some(event) = event(client, bytes) {
+                return Ok(event);
             }
         }
     }
@@ -245,6 +223,57 @@ impl Watch {
                     sleep(pause).await;
                 }
             }
+        }
+    }
+}
+
+fn wanted(kinds: &[&str]) -> proto::Watch {
+    let kinds = kinds.iter().map(|kind| types::WatchKind {
+        kind: (*kind).to_owned(),
+        ..types::WatchKind::default()
+    });
+    proto::Watch {
+        kinds: kinds.collect(),
+        allow_partial_success: true,
+    }
+}
+
+/// Reads an event, if it means something to us. One that cannot be decoded is reported, and the stream goes on.
+fn event(client: &Client, bytes: Bytes) -> Option<WatchEvent> {
+    let damaged = client.damaged();
+    let mut reading = Reading::default();
+    let event: proto::Event = reading.message(bytes.clone());
+    let read = Read {
+        item: Some(()),
+        id: None,
+        flaw: reading.flaw().map(str::to_owned),
+    };
+    damaged.take(Kind::Event, &bytes, read);
+    match (event.resource, Operation::try_from(event.r#type)) {
+        (Some(Resource::AccessRequest(request)), Ok(Operation::Put)) => {
+            let request = damaged.take(Kind::Request, &request, convert::access_request(&request));
+            request.map(|request| WatchEvent::Request(Box::new(request)))
+        }
+        (Some(Resource::AccessMonitoringRule(rule)), Ok(Operation::Put)) => {
+            let read = convert::rule(&rule);
+            // What it said before does not hold any more, whatever it says now.
+            let name = read.id.clone();
+            let rule = damaged.take(Kind::Rule, &rule, read);
+            let broken = name.map(WatchEvent::RuleGone);
+            rule.map(|rule| WatchEvent::Rule(Box::new(rule))).or(broken)
+        }
+        (Some(Resource::ResourceHeader(header)), Ok(Operation::Delete)) => {
+            let (kind, name) = damaged.take(Kind::Event, &header, convert::deleted(&header))?;
+            match kind.as_str() {
+                REQUESTS => Some(WatchEvent::Gone(RequestId::new(name))),
+                RULES => Some(WatchEvent::RuleGone(name)),
+                _ => None,
+            }
+        }
+        // Kinds, operations and resources of other versions do no harm.
+        _ => {
+            tracing::debug!(event.operation = event.r#type, "Event ignored");
+            None
         }
     }
 }

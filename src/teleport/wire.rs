@@ -1,4 +1,4 @@
-//! The generated client and messages of `proto/`.
+//! The generated messages of `proto/`, as `build.rs` makes them for reading.
 
 #![expect(clippy::all, clippy::pedantic, unreachable_pub, reason = "generated code")]
 
@@ -8,25 +8,4 @@ pub(super) mod proto {
 
 pub(super) mod types {
     include!(concat!(env!("OUT_DIR"), "/client/types.rs"));
-}
-
-/// The small services, in modules as deep as their packages.
-pub(super) mod teleport {
-    pub mod accessmonitoringrules {
-        pub mod v1 {
-            include!(concat!(env!("OUT_DIR"), "/client/teleport.accessmonitoringrules.v1.rs"));
-        }
-    }
-
-    pub mod userloginstate {
-        pub mod v1 {
-            include!(concat!(env!("OUT_DIR"), "/client/teleport.userloginstate.v1.rs"));
-        }
-    }
-
-    pub mod users {
-        pub mod v1 {
-            include!(concat!(env!("OUT_DIR"), "/client/teleport.users.v1.rs"));
-        }
-    }
 }

@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "pulse",
             "secret",
+            "visible",
         ],
     ),
     (
@@ -60,6 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "backoff",
             "clock",
             "pulse",
+            "visible",
         ],
     ),
     (

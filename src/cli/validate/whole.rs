@@ -172,7 +172,7 @@ async fn cluster(client: &Client, findings: &mut Findings) -> Vec<Address> {
     let mut requests = 0_usize;
     match client.list_requests(|_| requests += 1).await {
         // A missing permission makes the list empty, so only a request proves something.
-        Ok(()) if requests == 0 => {
+        Ok(_) if requests == 0 => {
             let hint =
                 format!("check that {role} has list and read on access_request, or create a request and try again");
             findings.warning(
@@ -181,7 +181,7 @@ async fn cluster(client: &Client, findings: &mut Findings) -> Vec<Address> {
                 Some(&hint),
             );
         }
-        Ok(()) => findings.ok(check, format!("{} visible", counted(requests, "request"))),
+        Ok(_) => findings.ok(check, format!("{} visible", counted(requests, "request"))),
         Err(error) => failed_for(findings, check, &error, &role),
     }
     let check = "permission to read plugin data";

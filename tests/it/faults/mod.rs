@@ -8,6 +8,7 @@ mod microsoft;
 mod process;
 mod replicas;
 mod teleport;
+mod undecodable;
 
 use crate::world::cluster::Draft;
 

@@ -1,6 +1,7 @@
 //! A pretend Teleport Auth Service: real gRPC over mutual TLS, with one state behind it.
 
 mod access_requests;
+mod codec;
 mod frames;
 mod handle;
 mod listener;
@@ -9,6 +10,7 @@ mod service;
 mod state;
 
 pub use access_requests::{Draft, State, Verdict};
+pub use codec::{CUT_SHORT, Codec, NOT_UTF8, WRONG_TYPE};
 pub use handle::{Cluster, ClusterOptions};
 pub use listener::Hello;
 pub use rules::{Lists, rule};

@@ -1,0 +1,89 @@
+//! Reports what could not be decoded: each item once, however often it is listed.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prost::bytes::Bytes;
+use tracing::{debug, warn};
+
+use crate::teleport::error::shortened;
+use crate::visible;
+
+/// Items that are remembered as reported. Beyond them, more are not reported, as that could go on without an end.
+const MOST: usize = 1_000;
+
+/// What an item is.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+pub(super) enum Kind {
+    Event,
+    Request,
+    Record,
+    Rule,
+    User,
+    Resource,
+    Cluster,
+}
+
+/// The items that were reported; clones are the same ones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Damaged(Arc<Mutex<HashSet<u64>>>);
+
+/// What was read of an item.
+#[derive(Debug)]
+pub(super) struct Read<T> {
+    /// Absent if too little of it is left to be of use.
+    pub(super) item: Option<T>,
+    /// Absent if even that could not be read.
+    pub(super) id: Option<String>,
+    /// Why it, or a part of it, could not be read.
+    pub(super) flaw: Option<String>,
+}
+
+impl Damaged {
+    /// Returns what could be read of an item, and reports what could not.
+    pub(super) fn take<T>(&self, kind: Kind, bytes: &Bytes, read: Read<T>) -> Option<T> {
+        let Read { item, id, flaw } = read;
+        let Some(flaw) = flaw else {
+            return item;
+        };
+        let what = match (kind, item.is_some()) {
+            (Kind::Event, _) => "Event of Teleport could not be decoded",
+            (Kind::Request, true) => "Parts of an access request could not be decoded and are left out",
+            (Kind::Request, false) => "Access request could not be decoded and is left out",
+            (Kind::Record, _) => "Plugin data of an access request could not be decoded; its cards are left alone",
+            (Kind::Rule, _) => "Access monitoring rule could not be decoded and is left out",
+            (Kind::User, _) => "Parts of a user could not be decoded and are left out",
+            (Kind::Resource, _) => "Labels of a resource could not be decoded and are left out",
+            (Kind::Cluster, _) => "Parts of the cluster's description could not be decoded and are left out",
+        };
+        let (id, error) = (
+            id.map(|id| visible::line(&shortened(&id)).into_owned()),
+            visible::line(&flaw).into_owned(),
+        );
+        let (request, name) = match kind {
+            Kind::Request | Kind::Record => (id, None),
+            _ => (None, id),
+        };
+        if self.is_new(kind, request.as_deref().or(name.as_deref()), bytes) {
+            warn!(request.id = request, name, error, "{what}");
+        } else {
+            debug!(request.id = request, name, error, "{what}");
+        }
+        item
+    }
+
+    fn is_new(&self, kind: Kind, id: Option<&str>, bytes: &Bytes) -> bool {
+        let mut hasher = DefaultHasher::new();
+        kind.hash(&mut hasher);
+        match id {
+            Some(id) => id.hash(&mut hasher),
+            None => bytes.hash(&mut hasher),
+        }
+        let mut reported = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.len() < MOST {
+            return reported.insert(hasher.finish());
+        }
+        false
+    }
+}
