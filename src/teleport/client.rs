@@ -20,6 +20,7 @@ use crate::teleport::connect::{Connector, Road, Roads};
 use crate::teleport::damaged::{Damaged, Kind, Read};
 use crate::teleport::identity::credentials_error;
 use crate::teleport::lossy::{Reading, text};
+use crate::teleport::pages::Pages;
 use crate::teleport::wire::{proto, types};
 use crate::teleport::{Error, Keyring, Meaning, convert};
 
@@ -174,11 +175,11 @@ impl Client {
     /// A missing permission makes the list shorter, not an error, so an absence proves nothing.
     pub async fn list_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<Listed, Error> {
         let doing = "list access requests";
-        let (mut listed, mut start_key) = (Listed::default(), String::new());
+        let (mut listed, mut pages) = (Listed::default(), Pages::new(doing));
         loop {
             let query = proto::ListAccessRequestsRequest {
                 limit: PAGE,
-                start_key,
+                start_key: pages.key(),
                 ..proto::ListAccessRequestsRequest::default()
             };
             let page = self.ask(doing, "/proto.AuthService/ListAccessRequests", query).await;
@@ -189,22 +190,22 @@ impl Client {
             for bytes in &page.access_requests {
                 self.take_request(bytes, &mut listed).map(&mut each);
             }
-            if page.next_key.is_empty() {
+            if !pages.turn(page.encoded_len(), page.next_key)? {
                 return Ok(listed);
             }
-            start_key = text(&page.next_key);
         }
     }
 
     /// Does the same with the call of older servers.
     async fn stream_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<Listed, Error> {
         let doing = "list access requests";
-        let mut listed = Listed::default();
+        let (mut listed, mut items) = (Listed::default(), Pages::of_items(doing));
         let filter = types::AccessRequestFilter::default();
         let mut stream = self
             .stream(doing, "/proto.AuthService/GetAccessRequestsV2", filter)
             .await?;
         while let Some(bytes) = self.within(doing, stream.message()).await? {
+            items.take(bytes.len())?;
             self.take_request(&bytes, &mut listed).map(&mut each);
         }
         Ok(listed)

@@ -169,7 +169,7 @@ fn review(reading: &mut Reading, message: types::AccessReview) -> Review {
     }
 }
 
-/// Reads a rule. A part of it would name other people than the whole, so one that cannot be read completely names nobody.
+/// Reads a rule. A part of it would name other people than the whole, so one that cannot be read completely names no recipient.
 pub(super) fn rule(bytes: &Bytes) -> Read<Rule> {
     let mut reading = Reading::default();
     let message: types::AccessMonitoringRule = reading.message(bytes.clone());

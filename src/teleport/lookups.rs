@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use prost::Message as _;
+
 use crate::domain::request::Resource;
 use crate::teleport::convert::Labelled;
 use crate::teleport::damaged::Kind;
-use crate::teleport::lossy::text;
+use crate::teleport::pages::Pages;
 use crate::teleport::wire::proto;
 use crate::teleport::wire::types;
 use crate::teleport::{Client, Error, Meaning, convert};
@@ -69,13 +71,13 @@ impl Client {
         let doing = "read the labels of resources";
         let is_name = |name: &&str| format!("resource.metadata.name == {}", quoted(name));
         let expression = names.iter().map(is_name).collect::<Vec<_>>().join(" || ");
-        let (mut found, mut start_key) = (Vec::new(), String::new());
+        let (mut found, mut pages) = (Vec::new(), Pages::new(doing));
         loop {
             let query = proto::ListResourcesRequest {
                 resource_type: kind.to_owned(),
                 namespace: "default".to_owned(),
                 limit: i32::try_from(NAMES).unwrap_or(i32::MAX),
-                start_key,
+                start_key: pages.key(),
                 predicate_expression: expression.clone(),
                 use_search_as_roles: true,
                 use_preview_as_roles: true,
@@ -89,11 +91,10 @@ impl Client {
             })?;
             let read = |bytes| self.damaged().take(Kind::Resource, bytes, convert::labels(bytes));
             found.extend(page.resources.iter().filter_map(read));
-            if page.next_key.is_empty() {
+            if !pages.turn(page.encoded_len(), page.next_key)? {
                 found.retain(|(name, _)| names.contains(&name.as_str()));
                 return Ok(found);
             }
-            start_key = text(&page.next_key);
         }
     }
 }

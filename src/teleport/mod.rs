@@ -12,6 +12,7 @@ mod error;
 mod identity;
 mod lookups;
 mod lossy;
+mod pages;
 mod plugin_data;
 mod rules;
 mod watch;

@@ -1,8 +1,10 @@
 //! The Access Monitoring Rules of the cluster.
 
+use prost::Message as _;
+
 use crate::domain::rules::{Rule, SUBJECT};
 use crate::teleport::damaged::Kind;
-use crate::teleport::lossy::text;
+use crate::teleport::pages::Pages;
 use crate::teleport::wire::types;
 use crate::teleport::{Client, Error, Meaning, convert};
 
@@ -20,12 +22,12 @@ impl Client {
     /// `Denied` if the role may not read them, `Unsupported` if the server knows no rules.
     pub async fn list_rules(&self, plugin: &str) -> Result<Vec<Rule>, Error> {
         let doing = "list access monitoring rules";
-        let (mut rules, mut page_token, mut filtered) = (Vec::new(), String::new(), true);
+        let (mut rules, mut pages, mut filtered) = (Vec::new(), Pages::new(doing), true);
         loop {
             let page = if filtered {
                 let query = types::ListRulesWithFilterRequest {
                     page_size: PAGE,
-                    page_token: page_token.clone(),
+                    page_token: pages.key(),
                     subjects: vec![SUBJECT.to_owned()],
                     notification_name: plugin.to_owned(),
                 };
@@ -33,7 +35,7 @@ impl Client {
             } else {
                 let query = types::ListRulesRequest {
                     page_size: PAGE,
-                    page_token: page_token.clone(),
+                    page_token: pages.key(),
                 };
                 self.ask(doing, ALL, query).await
             };
@@ -47,10 +49,9 @@ impl Client {
             let read = |bytes| self.damaged().take(Kind::Rule, bytes, convert::rule(bytes));
             let listed = page.rules.iter().filter_map(read);
             rules.extend(listed.filter(|rule| rule.belongs_to(plugin)));
-            if page.next_page_token.is_empty() {
+            if !pages.turn(page.encoded_len(), page.next_page_token)? {
                 return Ok(rules);
             }
-            page_token = text(&page.next_page_token);
         }
     }
 }

@@ -157,7 +157,7 @@ async fn a_record_that_is_broken_leaves_its_cards_alone_and_others_are_read() {
 }
 
 #[tokio::test]
-async fn a_rule_that_is_broken_names_nobody_and_other_rules_go_on() {
+async fn a_rule_that_is_broken_names_no_recipient_and_other_rules_go_on() {
     let mut town = Town::build().await;
     let condition = "access_request.spec.roles.contains(\"dev\")";
     town.cluster.put_rule(rule("a-broken", CUT_SHORT, &[BOB]));

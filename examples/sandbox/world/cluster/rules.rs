@@ -135,6 +135,7 @@ impl AuthService {
         token: &str,
         fits: impl Fn(&types::AccessMonitoringRuleSpec) -> bool,
     ) -> Result<Response<types::ListRulesResponse>, Status> {
+        let endless = self.endless("ListAccessMonitoringRules");
         let mut state = self.cluster().state();
         if state.faults.fail_rules > 0 {
             state.faults.fail_rules -= 1;
@@ -153,7 +154,8 @@ impl AuthService {
             .iter()
             .filter(|(name, rule)| name.as_str() >= token && rule.spec.as_ref().is_some_and(&fits));
         let rules = rest.by_ref().take(most).map(|(_, rule)| rule.clone()).collect();
-        let next_page_token = rest.next().map(|(name, _)| name.clone()).unwrap_or_default();
+        let next = rest.next().map(|(name, _)| name.clone()).unwrap_or_default();
+        let next_page_token = if endless { "again".to_owned() } else { next };
         Ok(Response::new(types::ListRulesResponse { rules, next_page_token }))
     }
 
@@ -162,6 +164,7 @@ impl AuthService {
         &self,
         query: &proto::ListResourcesRequest,
     ) -> Result<proto::ListResourcesResponse, Status> {
+        let endless = self.endless("ListResources");
         let state = self.cluster().state();
         if state.faults.deny_resources {
             return Err(denied(&format!("\"list\" on \"{}\"", query.resource_type)));
@@ -180,7 +183,7 @@ impl AuthService {
         let resources = found.map(|((kind, name), labels)| resource(kind, name, labels));
         Ok(proto::ListResourcesResponse {
             resources: resources.collect(),
-            next_key: String::new(),
+            next_key: if endless { "again".to_owned() } else { String::new() },
         })
     }
 }

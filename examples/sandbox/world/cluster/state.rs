@@ -120,6 +120,8 @@ pub struct ClusterFaults {
     pub ping_minimum: Duration,
     /// Requests in one page.
     pub page: Option<usize>,
+    /// Every page of every list names itself as the next one.
+    pub endless_lists: bool,
     /// Every event is sent twice.
     pub events_twice: bool,
     /// Events wait until they are released.
