@@ -68,9 +68,13 @@ async fn a_cluster_that_cannot_be_reached_or_trusted_is_told() {
         &town,
         &unknown,
         &["not from an authority of sandbox.example.com"],
-        "addr",
+        "sign a new identity first, as the host authority",
     )
     .await;
+    let other = Authority::new("other.example.com");
+    let other = other.identity_file(&other.user("bot", &[], Validity::ONE_DAY));
+    let clusters = ["the server belongs to the cluster sandbox.example.com, the identity to other.example.com"];
+    fails_with_identity(&town, &other, &clusters, "sign an identity for the cluster").await;
 
     // The server is ours, but our certificate is somebody else's.
     let authority = town.cluster.authority();

@@ -14,12 +14,14 @@ use crate::config::HostPort;
 use crate::teleport::connect::road::{Failure, Next};
 use crate::teleport::connect::stream::{BoxStream, tls_error};
 use crate::teleport::connect::tls;
-use crate::teleport::connect::tls::{OtherCluster, is_strangers};
+use crate::teleport::connect::tls::{NewAuthority, OtherCluster, is_strangers};
 use crate::teleport::identity::Identity;
 
 const NOT_TELEPORT: &str = "check that addr is the Auth Service or the Proxy of this cluster";
 const CLOSED: &str = "check that addr is the Proxy of that cluster, and that its Auth Service is up";
 const OTHER_CLUSTER: &str = "sign an identity for the cluster that addr leads to";
+const ROTATED: &str = "sign a new identity first, as the host authority of the cluster was most likely rotated; or check that addr \
+                       leads to the cluster that you mean";
 const REFUSED: &str = "sign a new identity for this cluster; its user authority may have been rotated";
 
 /// Opens the session inside a stream that leads to `address`.
@@ -70,6 +72,9 @@ fn classify(error: &io::Error, address: &HostPort, identity: &Identity) -> Failu
         ),
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.is::<OtherCluster>() => {
             failed(other.0.to_string(), OTHER_CLUSTER, Next::Report)
+        }
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.is::<NewAuthority>() => {
+            failed(other.0.to_string(), ROTATED, Next::Report)
         }
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
             let reason = format!("its certificate cannot be used: {}", other.0);

@@ -95,17 +95,17 @@ impl ServerCertVerifier for OurCluster {
     ) -> Result<ServerCertVerified, Error> {
         let verified = self
             .chain
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let failed = |error| Error::InvalidCertificate(CertificateError::Other(OtherError(error)));
+        let is_strange = matches!(&verified, Err(Error::InvalidCertificate(error)) if is_strangers(error));
         match cluster_of(end_entity) {
-            Some(theirs) if theirs != self.cluster => {
-                let error = OtherCluster {
-                    ours: self.cluster.clone(),
-                    theirs,
-                };
-                let error = CertificateError::Other(OtherError(Arc::new(error)));
-                Err(Error::InvalidCertificate(error))
+            // What a stranger's certificate says is not proved, but says what is wrong.
+            Some(theirs) if theirs != self.cluster && (is_strange || verified.is_ok()) => {
+                let ours = self.cluster.clone();
+                Err(failed(Arc::new(OtherCluster { ours, theirs })))
             }
-            Some(_) | None => Ok(verified),
+            Some(cluster) if is_strange => Err(failed(Arc::new(NewAuthority { cluster }))),
+            Some(_) | None => verified,
         }
     }
 
@@ -132,12 +132,19 @@ impl ServerCertVerifier for OurCluster {
     }
 }
 
-/// The server's certificate is good, but for another cluster.
+/// The server's certificate is of another cluster, whether or not it is good.
 #[derive(Debug, thiserror::Error)]
 #[error("the server belongs to the cluster {theirs}, the identity to {ours}")]
 pub(super) struct OtherCluster {
     ours: String,
     theirs: String,
+}
+
+/// The server says that it is of our cluster, and no authority signed that which the identity knows.
+#[derive(Debug, thiserror::Error)]
+#[error("its certificate is not from an authority of {cluster} that the identity knows")]
+pub(super) struct NewAuthority {
+    cluster: String,
 }
 
 /// Sends our certificate whatever authorities the server asks for, as Teleport's own client does.
