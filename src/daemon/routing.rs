@@ -188,7 +188,7 @@ async fn traits(context: &Context, request: &AccessRequest, failures: u32) -> Re
             }
             Ok(Some(Arc::default()))
         }
-        Meaning::Unreachable | Meaning::Credentials if failures < PATIENCE => Err(error),
+        Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted if failures < PATIENCE => Err(error),
         _ => {
             if lookups.traits_told.swap(true, Ordering::Relaxed) {
                 debug!(request.id = %request.id, %error, hint, "The traits of the requester are not known");
@@ -217,7 +217,11 @@ async fn labels(context: &Context, request: &AccessRequest, failures: u32) -> Re
         }
         Err(error) => error,
     };
-    if matches!(error.meaning(), Meaning::Unreachable | Meaning::Credentials) && failures < PATIENCE {
+    let passes = matches!(
+        error.meaning(),
+        Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted
+    );
+    if passes && failures < PATIENCE {
         return Err(error);
     }
     let hint = error.hint();

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::{Limits, TeleportSettings};
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::teleport::call;
+use crate::teleport::caller::Caller;
 use crate::teleport::connect::{Connector, Road, Roads};
 use crate::teleport::damaged::{Damaged, Kind, Read};
 use crate::teleport::identity::credentials_error;
@@ -41,6 +42,9 @@ const EARLIEST_MOVE: Duration = Duration::from_mins(5);
 
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
+pub(super) const REFUSED_SILENTLY: &str = "if this goes on, Teleport most likely refuses the identity (it has expired, is of another \
+                                cluster, or older than the user authority): sign a new one";
+
 /// The oldest server that the Go plugin works with.
 const OLDEST_SERVER: (u64, u64) = (8, 0);
 
@@ -52,6 +56,7 @@ pub struct Client {
     patience: Duration,
     ping_every: Duration,
     damaged: Damaged,
+    caller: Caller,
 }
 
 /// What a ping tells of the cluster.
@@ -92,6 +97,7 @@ impl Client {
             patience: limits.teleport_timeout,
             ping_every: limits.teleport_ping_every,
             damaged: Damaged::default(),
+            caller: Caller::default(),
         })
     }
 
@@ -147,7 +153,8 @@ impl Client {
         let call = call::unary(channel, "/proto.AuthService/Ping", proto::PingRequest {});
         let bytes = match self.within(doing, call).await {
             Err(error) if error.meaning() == Meaning::Unsupported => return Err(too_old("(unknown)")),
-            answer => answer?,
+            Err(error) if error.is_cut() => return Err(error.with_hint(REFUSED_SILENTLY)),
+            answer => answer.map_err(|error| self.of_us(error))?,
         };
         let mut reading = Reading::default();
         let answer: proto::PingResponse = reading.message(bytes.clone());
@@ -223,6 +230,10 @@ impl Client {
         self.damaged.take(Kind::Request, bytes, read)
     }
 
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     pub(super) fn damaged(&self) -> &Damaged {
         &self.damaged
     }
@@ -266,7 +277,10 @@ impl Client {
         method: &'static str,
         query: impl Message + 'static,
     ) -> Result<Bytes, Error> {
-        self.within(doing, call::unary(self.channel(), method, query)).await
+        match self.within(doing, call::unary(self.channel(), method, query)).await {
+            Err(error) => Err(self.judge(error).await),
+            answer => answer,
+        }
     }
 
     pub(super) async fn stream(
@@ -275,7 +289,10 @@ impl Client {
         method: &'static str,
         query: impl Message + 'static,
     ) -> Result<Streaming<Bytes>, Error> {
-        self.within(doing, call::streaming(self.channel(), method, query)).await
+        match self.within(doing, call::streaming(self.channel(), method, query)).await {
+            Err(error) => Err(self.judge(error).await),
+            stream => stream,
+        }
     }
 
     /// Gives a call the time that every call to Teleport has.

@@ -9,10 +9,20 @@ use rustls::AlertDescription;
 use tonic::Code;
 use tonic::Status;
 
+use crate::teleport::call::NotGrpc;
 use crate::teleport::connect::ConnectError;
+use crate::visible;
+
+const CUT: &str = "the connection was cut";
+
+const NO_ROUTE: &str = "let [teleport] addr lead to the Auth Service or the Proxy without a gateway that does not forward gRPC \
+                        over HTTP/2";
+
+/// Teleport puts the reason of a refusal into the second line of its text; below that come stacks of debug servers.
+const LINES: usize = 2;
 
 /// A failure of a call to Teleport.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     meaning: Meaning,
     doing: &'static str,
@@ -26,7 +36,7 @@ pub struct Error {
 pub enum Meaning {
     /// There is no such thing (any more).
     NotFound,
-    /// Our role does not allow it.
+    /// Our role does not allow it, or our user may do nothing at all; the text says which.
     Denied,
     /// Somebody else wrote first.
     Conflict,
@@ -38,6 +48,8 @@ pub enum Meaning {
     Unreachable,
     /// Teleport refuses what it was asked for as invalid.
     Invalid,
+    /// The answer is too large for us or for the server, or the server is asked too often.
+    Exhausted,
     /// An answer that cannot be right.
     Protocol,
 }
@@ -53,6 +65,14 @@ impl Error {
         }
     }
 
+    /// Says what to do about it, if nothing was said before by those who know better.
+    pub(super) fn or_hint(self, hint: impl Into<String>) -> Self {
+        match self.hint {
+            None => self.with_hint(hint),
+            Some(_) => self,
+        }
+    }
+
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -63,20 +83,23 @@ impl Error {
         if let Some(error) = cause::<ConnectError>(status) {
             return Self::of_connect(doing, error);
         }
-        let text = shortened(status.message().lines().next().unwrap_or_default());
+        if let Some(error) = cause::<NotGrpc>(status) {
+            return Self::new(Meaning::Unreachable, doing, error.to_string()).with_hint(NO_ROUTE);
+        }
+        let text = said(status.message());
         let meaning = match status.code() {
             Code::NotFound => Meaning::NotFound,
             Code::PermissionDenied | Code::Unauthenticated => Meaning::Denied,
             Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted => Meaning::Conflict,
             Code::Unimplemented => Meaning::Unsupported,
-            Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled | Code::ResourceExhausted => {
-                Meaning::Unreachable
-            }
+            Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled => Meaning::Unreachable,
+            // Ours, and the server's own, for a message above its limit.
+            Code::OutOfRange | Code::ResourceExhausted => Meaning::Exhausted,
             Code::InvalidArgument => Meaning::Invalid,
-            Code::Ok | Code::OutOfRange | Code::Internal | Code::DataLoss => Meaning::Protocol,
+            Code::Ok | Code::Internal | Code::DataLoss => Meaning::Protocol,
         };
         let detail = match chain(status) {
-            _ if ended(status) => "the connection was cut".to_owned(),
+            _ if ended(status) => CUT.to_owned(),
             causes if causes.is_empty() => text,
             causes => format!("{text}: {causes}"),
         };
@@ -99,9 +122,32 @@ impl Error {
             },
             doing,
             detail: error.to_string(),
-            hint: error.hint(),
-            tried: error.tried(),
+            hint: error.hint().map(|hint| visible::line(&hint).into_owned()),
+            tried: error
+                .tried()
+                .iter()
+                .map(|way| visible::line(way).into_owned())
+                .collect(),
         }
+    }
+
+    /// Tells that the connection broke and nothing else is known. After a handshake that went well, servers that send no
+    /// alert refuse our certificate like this.
+    pub(super) fn is_cut(&self) -> bool {
+        self.detail == CUT
+    }
+
+    pub(super) fn while_doing(self, doing: &'static str) -> Self {
+        Self { doing, ..self }
+    }
+
+    pub(super) fn doing(&self) -> &'static str {
+        self.doing
+    }
+
+    /// Returns the text without what was being done.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
     }
 
     pub fn meaning(&self) -> Meaning {
@@ -121,7 +167,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "could not {}: {}", self.doing, self.detail)
+        write!(f, "could not {}: {}", self.doing, visible::line(&self.detail))
     }
 }
 
@@ -137,6 +183,13 @@ fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
         next = error.source();
     }
     None
+}
+
+/// Returns what a person needs of a text of Teleport's, in one line.
+fn said(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<_> = lines.take(LINES).map(shortened).collect();
+    lines.join(": ")
 }
 
 /// Shortens the mail addresses in a text of Teleport's, which may name a user: `b…@example.com`.
@@ -188,6 +241,15 @@ fn chain(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_of_teleport_are_one_line_whatever_is_in_them() {
+        let text = "[10] access denied\n\tuser \"b\x1b[31m\u{9b}2J\" is not found\r2026-01-01 ERROR forged\nstack";
+        let error = Error::of_status("read", &Status::not_found(text));
+        let expected =
+            "could not read: [10] access denied: user \"b\\u{1b}[31m\\u{9b}2J\" is not found 2026-01-01 ERROR forged";
+        assert_eq!(error.to_string(), expected);
+    }
 
     #[test]
     fn texts_of_teleport_tell_no_whole_mail_address() {

@@ -4,6 +4,7 @@
 //! Microsoft.
 
 mod call;
+mod caller;
 mod client;
 mod connect;
 mod convert;

@@ -54,7 +54,7 @@ impl Client {
         };
         let answer = self.ask(READ, "/proto.AuthService/GetPluginData", filter).await;
         let answer: proto::PluginDataSeq = answer.map_err(|error| match error.meaning() {
-            Meaning::Denied => error.with_hint("the role needs list and read on access_plugin_data or access_request"),
+            Meaning::Denied => error.or_hint("the role needs list and read on access_plugin_data or access_request"),
             _ => error,
         })?;
         let mut records = Records::new();
@@ -96,7 +96,7 @@ impl Client {
                 Meaning::NotFound => Ok(Swap::Gone),
                 // Of what Teleport checks, only the size is not ours to get right.
                 Meaning::Invalid => Ok(Swap::TooLarge),
-                Meaning::Denied => Err(error.with_hint("the role needs update on access_plugin_data")),
+                Meaning::Denied => Err(error.or_hint("the role needs update on access_plugin_data")),
                 _ => Err(error),
             },
         }

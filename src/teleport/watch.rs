@@ -15,6 +15,7 @@ use crate::config::Limits;
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::domain::rules::{KIND as RULES, Rule};
 use crate::pulse::Pulse;
+use crate::teleport::client::REFUSED_SILENTLY;
 use crate::teleport::damaged::{Kind, Read};
 use crate::teleport::lossy::Reading;
 use crate::teleport::wire::proto::Operation;
@@ -59,17 +60,29 @@ pub struct Watch {
 impl Watch {
     /// Opens a stream and waits until the server says which kinds it grants.
     pub async fn open(client: &Client) -> Result<Self, Error> {
+        match Self::begin(client, &[REQUESTS, RULES]).await {
+            // A server that does not know rules, or cannot grant one kind of two, refuses both for that.
+            Err(error) if error.meaning() == Meaning::Invalid => {
+                let watch = Self::begin(client, &[REQUESTS]).await?;
+                tracing::debug!(%error, "Access monitoring rules cannot be watched on this cluster");
+                Ok(watch)
+            }
+            begun => begun,
+        }
+    }
+
+    async fn begin(client: &Client, kinds: &[&'static str]) -> Result<Self, Error> {
         let doing = "watch access requests";
         let refused = |error: Error| match error.meaning() {
-            // "None of the kinds can be watched" comes as an invalid argument.
-            Meaning::Denied | Meaning::Invalid => error.with_hint("the role needs list and read on access_request"),
+            Meaning::Denied => error.or_hint("the role needs list and read on access_request"),
+            _ if error.is_cut() => error.or_hint(REFUSED_SILENTLY),
             _ => error,
         };
-        let mut stream = client
-            .stream(doing, WATCH, wanted(&[REQUESTS, RULES]))
-            .await
-            .map_err(refused)?;
-        let first = client.within(doing, stream.message()).await.map_err(refused)?;
+        let mut stream = client.stream(doing, WATCH, wanted(kinds)).await.map_err(refused)?;
+        let first = match client.within(doing, stream.message()).await {
+            Err(error) => return Err(refused(client.judge(error).await)),
+            Ok(first) => first,
+        };
         let Some(first) = first else {
             return Err(Error::new(
                 Meaning::Unreachable,
@@ -91,7 +104,7 @@ impl Watch {
             Some(granted) => !granted.iter().any(|granted| granted == *kind),
             None => false,
         };
-        let denied: Vec<_> = [REQUESTS, RULES].into_iter().filter(is_denied).collect();
+        let denied: Vec<_> = kinds.iter().copied().filter(is_denied).collect();
         if denied.contains(&REQUESTS) {
             let error = Error::new(Meaning::Denied, doing, "our role may not watch access_request");
             return Err(refused(error));
@@ -109,11 +122,10 @@ impl Watch {
     async fn next(&mut self, client: &Client) -> Result<WatchEvent, Error> {
         let doing = "watch access requests";
         loop {
-            let message = self
-                .stream
-                .message()
-                .await
-                .map_err(|status| client.failed(doing, &status))?;
+            let message = match self.stream.message().await {
+                Err(status) => return Err(client.judge(client.failed(doing, &status)).await),
+                Ok(message) => message,
+            };
             let Some(bytes) = message else {
                 return Err(Error::new(Meaning::Unreachable, doing, "the server ended the stream"));
             };
@@ -233,8 +245,8 @@ fn wanted(kinds: &[&str]) -> proto::Watch {
         ..types::WatchKind::default()
     });
     proto::Watch {
+        allow_partial_success: kinds.len() > 1,
         kinds: kinds.collect(),
-        allow_partial_success: true,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Faults are brought about by switches of the pretend servers, never by timing, and each test shows that its fault did
 //! happen.
 
+mod caller;
 mod daemon;
 mod microsoft;
 mod process;

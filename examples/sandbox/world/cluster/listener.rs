@@ -28,6 +28,7 @@ use tonic::transport::server::Connected;
 use crate::world;
 use crate::world::cluster::Cluster;
 use crate::world::cluster::frames::Pings;
+use crate::world::cluster::gateway::Gateway;
 use crate::world::cluster::service::AuthService;
 use crate::world::proto::auth_service_server::AuthServiceServer;
 use crate::world::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_server::AccessMonitoringRulesServiceServer;
@@ -67,10 +68,11 @@ pub(super) fn bind(port: u16) -> io::Result<TcpListener> {
 pub(super) fn serve(cluster: Cluster, listener: TcpListener, running: CancellationToken) {
     let (sender, connections) = mpsc::channel(WAITING);
     let service = AuthService::new(cluster.clone());
-    let stopped = running.clone().cancelled_owned();
+    let (gateway, stopped) = (Gateway(cluster.clone()), running.clone().cancelled_owned());
     world::spawn(async move {
         let incoming = ReceiverStream::new(connections);
         let server = Server::builder()
+            .layer(gateway)
             .add_service(AccessMonitoringRulesServiceServer::new(service.clone()))
             .add_service(UserLoginStateServiceServer::new(service.clone()))
             .add_service(UsersServiceServer::new(service.clone()))
@@ -126,9 +128,13 @@ async fn handshake(cluster: Cluster, stream: TcpStream, running: CancellationTok
         said.resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
     }
     let certificates = said.certificates;
-    let life = match (&said.certificate, cluster.state().faults.cut_at_expiry) {
-        (Some(certificate), true) => life(certificate),
-        _ => Duration::MAX,
+    let (cut_at_expiry, cut_after) = {
+        let faults = &cluster.state().faults;
+        (faults.cut_at_expiry, faults.cut_after)
+    };
+    let life = match &said.certificate {
+        Some(certificate) if cut_at_expiry => life(certificate),
+        _ => cut_after.unwrap_or(Duration::MAX),
     };
     cluster.change(|state| state.hellos.push(said));
     let watched = cluster.clone();

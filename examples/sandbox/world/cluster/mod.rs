@@ -3,6 +3,7 @@
 mod access_requests;
 mod codec;
 mod frames;
+mod gateway;
 mod handle;
 mod listener;
 mod rules;

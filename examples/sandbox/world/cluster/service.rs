@@ -56,6 +56,20 @@ impl AuthService {
         if failing {
             return Err(Status::unavailable("pretended trouble"));
         }
+        let (deleted, locked) = {
+            let faults = &self.cluster.state().faults;
+            (faults.user_deleted, faults.user_locked)
+        };
+        if deleted {
+            return Err(Status::not_found(
+                "[10] access denied\n\tuser \"teleport-msteams\" is not found",
+            ));
+        }
+        if locked {
+            return Err(Status::permission_denied(
+                "[10] access denied\n\tlock targeting User is in force",
+            ));
+        }
         // Teleport turns clients away whose version it does not like; ours must not name one.
         if request.metadata().contains_key("version") {
             return Err(Status::permission_denied("client version is unsupported"));
@@ -116,11 +130,21 @@ impl auth_service_server::AuthService for AuthService {
         let watch = self.begin("WatchEvents", request).await?;
         let opened = self.cluster.change(|state| {
             let (sender, receiver) = mpsc::channel(state.buffer());
+            if state.faults.old_watch {
+                state.meet("old_watch");
+                if let Some(kind) = watch.kinds.iter().find(|kind| kind.kind != KINDS[0]) {
+                    let text = format!("cache \"auth\" does not support watching resource {:?}", kind.kind);
+                    return Err(Status::invalid_argument(text));
+                }
+                let _ = sender.try_send(Ok(proto::Event::default()));
+                state.watchers.push(sender);
+                return Ok(receiver);
+            }
             let denied = &state.faults.deny_kinds;
             let granted =
                 |kind: &types::WatchKind| KINDS.contains(&kind.kind.as_str()) && !denied.contains(&kind.kind.as_str());
             let (granted, refused): (Vec<_>, Vec<_>) = watch.kinds.into_iter().partition(granted);
-            if granted.is_empty() {
+            if granted.is_empty() && watch.allow_partial_success {
                 state.meet("deny_kinds");
                 return Err(Status::invalid_argument("none of the requested kinds can be watched"));
             }

@@ -110,10 +110,20 @@ pub struct ClusterFaults {
     /// Older servers do not know rules at all, or cannot list some of them.
     pub no_rules: bool,
     pub no_rule_filter: bool,
+    /// Older servers cannot watch rules, and refuse the whole watch for them.
+    pub old_watch: bool,
+    /// Our user was deleted: nothing can be found any more, not even ourselves.
+    pub user_deleted: bool,
+    /// Our user is locked: nothing is allowed any more.
+    pub user_locked: bool,
+    /// A gateway stands in front that does not know gRPC, and answers with this status.
+    pub gateway: Option<u16>,
     /// The first event of a watch never comes.
     pub hold_init: bool,
     /// Older servers do not know `ListAccessRequests`.
     pub no_list_call: bool,
+    /// Connections are cut so long after the handshake.
+    pub cut_after: Option<Duration>,
     /// Connections are cut when the certificate of the client ends.
     pub cut_at_expiry: bool,
     /// Connections are cut whose pings come faster than this.

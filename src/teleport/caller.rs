@@ -1,0 +1,64 @@
+//! Tells a refusal of a call from a refusal of the caller.
+//!
+//! Teleport answers every call of a user that was deleted with NOT_FOUND, as if the thing asked for did not exist, and every
+//! call of a locked user with PERMISSION_DENIED, as if the role allowed too little. `Ping` needs no permission and looks for
+//! nothing, so it shows which of the two it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::teleport::error::shortened;
+use crate::teleport::{Client, Error, Meaning};
+
+/// How long the answer about the caller is taken for the present one, so that a burst of refusals asks once.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
+
+/// What is known of our own user; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Caller(Arc<Mutex<Option<(Instant, Result<(), Error>)>>>);
+
+impl Client {
+    /// Returns what a refusal really means: itself if Teleport knows us, or else that it does not.
+    pub(super) async fn judge(&self, error: Error) -> Error {
+        if !matches!(error.meaning(), Meaning::NotFound | Meaning::Denied) {
+            return error;
+        }
+        let mut known = self.caller().0.lock().await;
+        let answer = match &*known {
+            Some((since, answer)) if since.elapsed() < KNOWN_FOR => answer.clone(),
+            _ => {
+                let answer = self.ping().await.map(|_| ());
+                *known = Some((Instant::now(), answer.clone()));
+                answer
+            }
+        };
+        match answer {
+            Ok(()) => error,
+            Err(of_us) if of_us.meaning() == Meaning::Denied => of_us.while_doing(error.doing()),
+            // Whether the thing is there stays unknown.
+            Err(unknown) if error.meaning() == Meaning::NotFound => unknown.while_doing(error.doing()),
+            Err(_) => error,
+        }
+    }
+
+    /// Says of a refused `Ping` that we are meant.
+    pub(super) fn of_us(&self, error: Error) -> Error {
+        let user = shortened(&self.keyring().newest().user);
+        let (what, hint) = match error.meaning() {
+            Meaning::NotFound => (
+                format!("Teleport has no user {user} any more"),
+                "create the user or the bot again, or sign an identity for a user that exists; the role is not the cause",
+            ),
+            Meaning::Denied => (
+                format!("Teleport refuses every call of the user {user}"),
+                "the user is locked or its session has ended: see tctl get locks; the role is not the cause",
+            ),
+            _ => return error,
+        };
+        let detail = format!("{what}: {}", error.detail());
+        Error::new(Meaning::Denied, error.doing(), detail).with_hint(hint)
+    }
+}

@@ -1,0 +1,178 @@
+//! Teleport refuses everything: our user is gone or locked, or something else answers.
+
+use std::time::Duration;
+
+use crate::faults::for_alice;
+use crate::support::{ALICE, BOB, Town, fails};
+use crate::world::cluster::{ClusterFaults, Draft, State, Verdict};
+
+#[tokio::test]
+async fn a_user_that_was_deleted_is_named_and_the_work_is_kept_until_it_is_back() {
+    let town = Town::start().await;
+    let open = town.cluster.create(Draft::default());
+    town.both_see(&["PENDING"]).await;
+    town.settled(&open).await;
+    // The stream goes on, as with a real Teleport.
+    town.cluster.faults(|faults| faults.user_deleted = true);
+    town.cluster.create(for_alice());
+    town.cluster.review(&open, "alice", Verdict::Approve, "ok");
+    let what =
+        "Teleport has no user teleport-msteams any more: [10] access denied: user \"teleport-msteams\" is not found";
+    town.daemon().says(what).await;
+    town.daemon().says("create the user or the bot again").await;
+    let log = town.daemon().log();
+    let told = log.lines().find(|line| line.contains(what)).unwrap();
+    assert!(told.contains("WARN") && !log.contains("The request is gone"), "{log}");
+    town.cluster.faults(|faults| faults.user_deleted = false);
+    town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+    town.sees(BOB, &["APPROVED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_gone_is_told_from_a_user_that_is_gone_with_one_more_call() {
+    let town = Town::start().await;
+    let before = town.cluster.calls()["Ping"];
+    let claims = town
+        .cluster
+        .hold("UpdatePluginData", crate::world::cluster::Moment::Before, 0);
+    let ids: Vec<_> = (0..20).map(|_| town.cluster.create(for_alice())).collect();
+    claims.reached(20).await;
+    town.cluster.faults(|faults| faults.hold_events = true);
+    for id in &ids {
+        town.cluster.delete(id);
+    }
+    claims.open();
+    let all_gone = |log: &str| log.matches("The request is gone").count() == 20;
+    town.daemon().until("20 times that a request is gone", all_gone).await;
+    let asked = town.cluster.calls()["Ping"] - before;
+    assert!((1..=3).contains(&asked), "{asked}");
+    assert!(!town.daemon().log().contains("WARN"), "{}", town.daemon().log());
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_locked_user_is_named_and_no_role_is_blamed() {
+    let town = Town::start().await;
+    let open = town.cluster.create(Draft::default());
+    town.both_see(&["PENDING"]).await;
+    town.settled(&open).await;
+    town.cluster.faults(|faults| faults.user_locked = true);
+    town.cluster.set_state(&open, State::Denied, "no");
+    town.daemon()
+        .says("Teleport refuses every call of the user teleport-msteams: [10] access denied: lock targeting")
+        .await;
+    town.daemon().says("tctl get locks").await;
+    town.cluster.cut_streams();
+    town.daemon()
+        .says("could not watch access requests: Teleport refuses every call")
+        .await;
+    assert!(
+        !town.daemon().log().contains("the role needs"),
+        "{}",
+        town.daemon().log()
+    );
+    town.cluster.faults(|faults| faults.user_locked = false);
+    town.both_see(&["DENIED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_start_with_a_user_that_is_gone_or_locked_fails_with_the_reason() {
+    let cases: [(fn(&mut ClusterFaults), &str, &str); 2] = [
+        (
+            |faults| faults.user_deleted = true,
+            "Teleport has no user",
+            "create the user",
+        ),
+        (
+            |faults| faults.user_locked = true,
+            "Teleport refuses every call",
+            "locked",
+        ),
+    ];
+    for (switch, part, remedy) in cases {
+        let town = Town::build().await;
+        town.cluster.faults(switch);
+        fails(&town, town.settings(&town.config()), &[part], remedy).await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_without_a_route_for_grpc_is_named_whatever_its_status() {
+    for status in [200, 302, 401, 403, 404, 415, 502, 503] {
+        let town = Town::build().await;
+        town.cluster.faults(|faults| faults.gateway = Some(status));
+        let parts = [
+            "something in front of Teleport answered in its place",
+            &format!("HTTP status {status}, content type \"text/html; charset=utf-8\""),
+        ];
+        fails(&town, town.settings(&town.config()), &parts, "gRPC").await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_comes_between_delays_and_takes_nothing_for_gone() {
+    let town = Town::start().await;
+    let open = town.cluster.create(Draft::default());
+    town.both_see(&["PENDING"]).await;
+    town.settled(&open).await;
+    for status in [403, 404] {
+        town.cluster.faults(|faults| faults.gateway = Some(status));
+        town.cluster.cut_streams();
+        let what = format!("HTTP status {status}");
+        town.daemon().says(&what).await;
+    }
+    town.cluster.review(&open, "alice", Verdict::Approve, "ok");
+    town.cluster.create(for_alice());
+    town.cluster.faults(|faults| faults.gateway = None);
+    town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+    town.sees(BOB, &["APPROVED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_watch_rules_is_watched_for_requests_alone() {
+    let mut town = Town::build().await;
+    town.cluster.faults(|faults| {
+        faults.old_watch = true;
+        faults.no_rules = true;
+        faults.no_list_call = true;
+    });
+    town.start_daemon().await;
+    let id = town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.cluster.delete(&id);
+    town.sees(ALICE, &["EXPIRED"]).await;
+    assert!(!town.daemon().log().contains("WARN"), "{}", town.daemon().log());
+    // Once for both kinds, once for requests alone.
+    assert_eq!(town.cluster.met("old_watch"), 2);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_role_that_may_watch_nothing_is_named_as_the_cause() {
+    let town = Town::build().await;
+    town.cluster
+        .faults(|faults| faults.deny_kinds = vec!["access_request", "access_monitoring_rule"]);
+    fails(
+        &town,
+        town.settings(&town.config()),
+        &["access denied"],
+        "list and read on access_request",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_after_the_handshake_hints_at_the_identity() {
+    let town = Town::build().await;
+    town.cluster.faults(|faults| faults.cut_after = Some(Duration::ZERO));
+    fails(
+        &town,
+        town.settings(&town.config()),
+        &["the connection was cut"],
+        "refuses the identity",
+    )
+    .await;
+}
