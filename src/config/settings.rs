@@ -194,6 +194,12 @@ pub struct Limits {
     pub reload_every: Duration,
     /// How often everything is listed and compared, beside after every connect.
     pub resync_every: Duration,
+    /// The pause after a listing that failed; it doubles up to `teleport_longest_pause`.
+    pub resync_first_pause: Duration,
+    /// How long a request with open cards has to be absent from lists until it counts as over.
+    pub absent_for: Duration,
+    /// How long after the start requests wait for the rules, if those cannot be listed.
+    pub rules_wait: Duration,
     /// How long deliveries in flight may take after the first signal to stop.
     pub drain: Duration,
 }
@@ -260,6 +266,9 @@ impl Default for Limits {
             secret_look_every: Duration::from_secs(10),
             reload_every: Duration::from_secs(1),
             resync_every: Duration::from_mins(10),
+            resync_first_pause: Duration::from_secs(1),
+            absent_for: Duration::from_mins(5),
+            rules_wait: Duration::from_secs(30),
             drain: Duration::from_secs(15),
         }
     }

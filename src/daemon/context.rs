@@ -50,6 +50,8 @@ pub(super) struct Context {
     pub(super) probes: Arc<Semaphore>,
     /// Everything has to be listed and looked at again.
     pub(super) look_again: Notify,
+    /// Counts the streams of events that were opened.
+    pub(super) connections: watch::Sender<u64>,
 }
 
 impl Context {
@@ -67,7 +69,7 @@ impl Context {
             client,
             teams,
             live,
-            rules: RuleBook::new(metrics.clone()),
+            rules: RuleBook::new(metrics.clone(), limits.rules_wait),
             lookups: Lookups::new(),
             cluster,
             limits,
@@ -82,6 +84,7 @@ impl Context {
             retry_now: watch::Sender::new(()),
             probes: Arc::new(Semaphore::new(PROBES)),
             look_again: Notify::new(),
+            connections: watch::Sender::new(0),
         }
     }
 

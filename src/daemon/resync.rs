@@ -1,64 +1,189 @@
-//! Lists everything and feeds it to the lanes: on every connect, and on a timer. There is no other way to recover.
+//! Lists everything after each connect, on request, and on a timer: one listing at a time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use tracing::debug;
-use tracing::warn;
+use tokio::select;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
 
+use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::lanes::Lanes;
-use crate::domain::lifecycle::{Record, Shown};
-use crate::domain::request::{AccessRequest, Stage};
-use crate::teleport::Error;
+use crate::daemon::listing::{Past, Round, list};
+use crate::daemon::trouble::Trouble;
+use crate::pulse::Pulse;
+use crate::telemetry::{Health, systemd};
+use crate::teleport::{Error, Meaning, Watch};
 
-/// Lists rules, then requests and records.
-///
-/// A request that is not listed may be over, or hidden from our role. Its cards are closed only if its recorded end has
-/// passed; others are left alone, and told of once. The first of their ends is returned: then it is time to look again.
-pub(super) async fn resync(context: &Context, lanes: &Lanes) -> Result<Option<Timestamp>, Error> {
-    context.rules.load(&context.client).await?;
-    let listing = lanes.begin_listing();
-    let mut records = context.client.all_plugin_data().await?;
-    let mut listed = HashSet::new();
-    let each = |request: AccessRequest| {
-        listed.insert(request.id.clone());
-        // Absent if it cannot be decoded; the lane reads it then, and waits until it can.
-        let record = records.remove(&request.id).unwrap_or_else(|| Some(BTreeMap::new()));
-        lanes.listed(request, record, listing);
-    };
-    context.client.list_requests(each).await?;
-    debug!(requests = listed.len(), "Access requests listed");
+/// Wishes that come faster are one: a thousand reloads are few listings.
+const APART: Duration = Duration::from_millis(500);
 
-    let now = clock::now();
-    lanes.forget_ended(&listed, listing, now);
-    let mut hidden = 0_usize;
-    let mut next_end: Option<Timestamp> = None;
-    for (id, map) in records {
-        let Some((map, record)) = map.and_then(|map| Record::decode(&map).map(|record| (map, record))) else {
-            continue;
-        };
-        let is_open = |shown: Shown| shown.stage == Stage::Pending;
-        if lanes.heard(&id, listing) || !record.cards.iter().any(|card| is_open(record.shown(card))) {
-            continue;
-        }
-        // The Go plugin does not note when a request ends; it is over at the latest when its access would be.
-        let end = record.expires.or(record.access_until);
-        if end.is_some_and(|end| end <= now) {
-            lanes.listed_gone(&id, map, listing);
-        } else {
-            hidden += 1;
-            next_end = next_end.into_iter().chain(end).min();
+/// The record of an end counts whole seconds, and the two clocks are never quite the same.
+const AFTER_AN_END: Duration = Duration::from_secs(1);
+
+/// The service that lists.
+pub(super) struct Resync {
+    context: Arc<Context>,
+    lanes: Lanes,
+    health: Health,
+    /// Changes when a stream was opened.
+    connections: watch::Receiver<u64>,
+    /// Takes what the daemon cannot start with.
+    failed: mpsc::Sender<Error>,
+    past: Past,
+    backoff: Backoff,
+    troubles: Troubles,
+}
+
+/// What fails for itself, while the rest of Teleport answers.
+#[derive(Debug, Default)]
+struct Troubles {
+    rules: Trouble,
+    records: Trouble,
+    requests: Trouble,
+}
+
+impl Resync {
+    pub(super) fn new(context: Arc<Context>, lanes: Lanes, health: Health, failed: mpsc::Sender<Error>) -> Self {
+        let limits = &context.limits;
+        let backoff = Backoff::new(limits.resync_first_pause, limits.teleport_longest_pause);
+        Self {
+            connections: context.connections.subscribe(),
+            context,
+            lanes,
+            health,
+            failed,
+            past: Past::default(),
+            backoff,
+            troubles: Troubles::default(),
         }
     }
-    if context.hide(hidden) && hidden > 0 {
-        warn!(
-            cards.hidden = hidden,
-            hint = "the role needs list and read on access_request; requests that were deleted meanwhile are closed at \
-                    their recorded end",
-            "{hidden} requests with open cards are not in the list"
-        );
+
+    /// Lists for as long as the daemon runs.
+    pub(super) async fn run(mut self, pulse: Pulse) -> Option<Infallible> {
+        let mut connections = self.connections.clone();
+        // Before the first connection there is nothing that a list could be compared with.
+        pulse.rest(connections.changed()).await.ok()?;
+        loop {
+            // What was listed on an older connection is worthless, so the next one does not wait for it.
+            connections.mark_unchanged();
+            self.past.reconnected();
+            self.backoff.reset();
+            select! {
+                changed = connections.changed() => changed.ok()?,
+                () = self.keep(&pulse) => {}
+            }
+        }
     }
-    Ok(next_end)
+
+    /// Lists at once, and then whenever it is due, on one connection.
+    async fn keep(&mut self, pulse: &Pulse) {
+        // The watch was opened just now.
+        let mut fresh = true;
+        let mut some_missing = false;
+        loop {
+            let begun = Instant::now();
+            if some_missing && !fresh {
+                // Without it, an absence would prove nothing.
+                fresh = pulse.rest(Watch::open(&self.context.client)).await.is_ok();
+            }
+            let round = pulse
+                .rest(list(&self.context, &self.lanes, &mut self.past, fresh))
+                .await;
+            (fresh, some_missing) = (false, round.some_missing);
+            let due = Instant::now() + self.take(&round).await;
+            pulse.rest(self.until(begun + APART, due)).await;
+        }
+    }
+
+    /// Waits until a listing is due, or is wished for and not too soon after the last one.
+    async fn until(&self, soonest: Instant, due: Instant) {
+        select! {
+            () = sleep_until(due) => {}
+            () = self.context.look_again.notified() => sleep_until(soonest).await,
+        }
+    }
+
+    /// Reports what became of a listing; returns the pause until the next one.
+    async fn take(&mut self, round: &Round) -> Duration {
+        let failures = [&round.rules, &round.records, &round.requests].map(|result| result.as_ref().err());
+        if let [_, records, requests] = failures
+            && !self.health.has_started()
+            && let Some(denied) = [records, requests]
+                .into_iter()
+                .flatten()
+                .find(|error| error.meaning() == Meaning::Denied)
+        {
+            // The daemon ends for it, and this service with the daemon.
+            let _ = self.failed.send(denied.clone()).await;
+            std::future::pending::<()>().await;
+        }
+        self.report(failures);
+        if round.requests.is_ok() {
+            self.ready();
+        }
+        if failures.iter().any(Option::is_some) {
+            return self.backoff.pause();
+        }
+        self.backoff.reset();
+        self.context.metrics.resynced(clock::now());
+        let every = self.context.limits.resync_every;
+        // What ends unseen is closed then, and not only when the timer would look the next time.
+        let end = round.next_end.map(|end| {
+            let left = Duration::try_from(end.duration_since(clock::now())).unwrap_or_default();
+            left + AFTER_AN_END
+        });
+        let judged = round.some_missing.then_some(self.context.limits.absent_for);
+        every.min(end.unwrap_or(every)).min(judged.unwrap_or(every))
+    }
+
+    fn report(&mut self, failures: [Option<&Error>; 3]) {
+        let troubles = &self.context.troubles;
+        if let [Some(_), Some(_), Some(error)] = failures {
+            // Teleport as a whole does not answer, which has a line of its own.
+            troubles.teleport_failed(error);
+            debug!(%error, hint = error.hint(), "Nothing could be listed; trying again");
+            return;
+        }
+        troubles.teleport_works();
+        let Troubles {
+            rules,
+            records,
+            requests,
+        } = &mut self.troubles;
+        for (what, trouble, failure) in [
+            ("Access monitoring rules", rules, failures[0]),
+            ("Plugin data", records, failures[1]),
+            ("Access requests", requests, failures[2]),
+        ] {
+            let now = Instant::now();
+            match failure {
+                None if trouble.works(now).is_some() => info!("{what} can be listed again"),
+                None => {}
+                Some(error) => {
+                    let hint = error.hint();
+                    match trouble.fails(now, &error.to_string()) {
+                        Some(report) => {
+                            warn!(%error, hint, failures = report.failures, "{what} could not be listed, retrying")
+                        }
+                        None => debug!(%error, hint, "{what} could not be listed, retrying"),
+                    }
+                }
+            }
+        }
+    }
+
+    fn ready(&self) {
+        if self.health.has_started() {
+            debug!("Everything compared");
+            return;
+        }
+        self.health.resynced();
+        info!("Plugin is ready");
+        systemd::ready();
+    }
 }

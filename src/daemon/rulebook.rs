@@ -6,8 +6,10 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 use tracing::info;
 use tracing::warn;
@@ -26,6 +28,10 @@ pub(super) struct RuleBook {
     watched: AtomicBool,
     /// It was told that rules cannot be read.
     told: AtomicBool,
+    /// From then on, requests wait for rules no longer.
+    patience: Instant,
+    /// Why they could not be listed, the last time that they could not.
+    failure: Mutex<String>,
     metrics: Metrics,
 }
 
@@ -46,25 +52,39 @@ struct Changes {
 }
 
 impl RuleBook {
-    pub(super) fn new(metrics: Metrics) -> Self {
+    /// Requests wait for the rules so long from now on.
+    pub(super) fn new(metrics: Metrics, wait: Duration) -> Self {
         Self {
             current: watch::Sender::new(Current::default()),
             changes: Mutex::default(),
             watched: AtomicBool::new(true),
             told: AtomicBool::new(false),
+            patience: Instant::now() + wait,
+            failure: Mutex::default(),
             metrics,
         }
     }
 
-    /// Waits until the rules are known. They come before the requests of a resync; as long as they do not, Teleport does
-    /// not answer, and nobody could be told anyway.
+    /// Waits until the rules are known, but not for long: a request that the table routes is better than one that no
+    /// recipient hears of.
     pub(super) async fn known(&self) -> Arc<RuleSet> {
         let mut current = self.current.subscribe();
-        match current.wait_for(|current| current.known).await {
-            Ok(current) => Arc::clone(&current.rules),
-            // The sender lives as long as `self`.
-            Err(_) => Arc::default(),
+        let known = timeout_at(self.patience, current.wait_for(|current| current.known)).await;
+        if known.is_err() {
+            self.do_without();
         }
+        self.current()
+    }
+
+    fn do_without(&self) {
+        if !self.current.borrow().known && !self.told.swap(true, Ordering::Relaxed) {
+            let error = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            warn!(
+                error,
+                "Access monitoring rules are still not known; role_to_recipients routes until they can be listed"
+            );
+        }
+        self.change(true, |_| ());
     }
 
     /// Returns the rules as they are, known or not.
@@ -104,7 +124,10 @@ impl RuleBook {
                 self.change(true, |rules| *rules = RuleSet::default());
                 Ok(())
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
+                Err(error)
+            }
         }
     }
 

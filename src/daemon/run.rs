@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use anyhow::bail;
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
@@ -15,7 +13,6 @@ use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
-use crate::clock;
 use crate::config::{HostPort, Settings};
 use crate::daemon::context::Context;
 use crate::daemon::credentials;
@@ -25,7 +22,7 @@ use crate::daemon::permissions;
 use crate::daemon::preload::preload;
 use crate::daemon::reload;
 use crate::daemon::reload::Reloads;
-use crate::daemon::resync::resync;
+use crate::daemon::resync::Resync;
 use crate::daemon::secret;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::troubles::Troubles;
@@ -36,7 +33,7 @@ use crate::msteams::{Endpoint, Teams};
 use crate::pulse::Pulse;
 use crate::telemetry::systemd;
 use crate::telemetry::{Connection, Diagnostics, Health, Metrics, Readings};
-use crate::teleport::{Client, Error, Meaning, Watch, WatchEvent};
+use crate::teleport::{Client, Watch, WatchEvent};
 
 /// Events that may wait for the dispatcher, which only sorts them into lanes. The server keeps another thousand for us
 /// and cuts us off only after most of a minute.
@@ -44,12 +41,6 @@ const WAITING_EVENTS: usize = 256;
 
 /// How often the dispatcher shows that it lives, even if nothing happens.
 const PULSE: Duration = Duration::from_secs(1);
-
-/// The record of an end counts whole seconds, and the two clocks are never quite the same.
-const AFTER_AN_END: Duration = Duration::from_secs(1);
-
-/// What became of listing everything.
-type Listed = Result<Option<Timestamp>, Error>;
 
 /// Runs the daemon until `stop` is cancelled; then finishes what is on its way. Meanwhile takes up new settings.
 ///
@@ -127,21 +118,22 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     tasks.service("reload", reload);
     let pulse = health.watch_over("dispatcher");
     tasks.service("watchdog", watchdog::watch_over(health.clone()));
+    let (failed, mut cannot_start) = mpsc::channel(1);
+    let resync = Resync::new(Arc::clone(&context), lanes.clone(), health.clone(), failed);
+    tasks.service("resync", resync.run(health.watch_over("resync")));
     let dispatcher = Dispatcher {
         context,
         lanes,
-        tasks: tasks.clone(),
         health,
         pulse,
         events,
         fail_fast,
-        connection: 0,
-        ready: false,
         rules_changed: false,
     };
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
         ended = dispatcher.run() => ended,
+        Some(error) = cannot_start.recv() => Err(error.into()),
         name = tasks.failed() => Err(anyhow::anyhow!("the task {name} ended although it must not")),
     };
     info!("Attempting graceful shutdown...");
@@ -213,29 +205,20 @@ async fn start_microsoft(teams: &Teams) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sorts events into lanes, and lists everything when that is due.
+/// Sorts events into lanes, and has everything listed when that is due.
 struct Dispatcher {
     context: Arc<Context>,
     lanes: Lanes,
-    tasks: Tasks,
     health: Health,
     pulse: Pulse,
     events: mpsc::Receiver<WatchEvent>,
     fail_fast: bool,
-    /// Counts connections: what was listed on an older one is worthless.
-    connection: u64,
-    ready: bool,
     /// Requests that nobody was told of may have recipients now.
     rules_changed: bool,
 }
 
 impl Dispatcher {
     async fn run(mut self) -> anyhow::Result<()> {
-        // One result at a time; whoever lists waits until the last one was looked at.
-        let (sender, mut resynced) = mpsc::channel::<(u64, Listed)>(1);
-        let mut timer = interval(self.context.limits.resync_every);
-        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        timer.reset();
         let mut pulse = interval(PULSE);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -245,47 +228,29 @@ impl Dispatcher {
                     self.health.tokens(self.context.teams.holds_tokens());
                     // A pulse apart, since rules often change many at a time.
                     if std::mem::take(&mut self.rules_changed) && self.context.untold() {
-                        self.list(&sender, Duration::ZERO);
+                        self.context.look_again.notify_one();
                     }
                 }
                 event = self.events.recv() => match event {
                     // The watch has ended; `tasks` says so.
                     None => return std::future::pending().await,
-                    Some(event) => {
-                        if self.sort(event)? {
-                            self.list(&sender, Duration::ZERO);
-                            timer.reset();
-                        }
-                    }
-                },
-                Some((connection, result)) = resynced.recv() => {
-                    if connection == self.connection
-                        && let Some(end) = self.take_resync(result, &sender)?
-                    {
-                        // What ends unseen is closed then, and not only when the timer would look the next time.
-                        let left = Duration::try_from(end.duration_since(clock::now())).unwrap_or_default();
-                        timer.reset_after((left + AFTER_AN_END).min(self.context.limits.resync_every));
-                    }
+                    Some(event) => self.sort(event)?,
                 }
-                _ = timer.tick() => self.list(&sender, Duration::ZERO),
-                () = self.context.look_again.notified() => self.list(&sender, Duration::ZERO),
             }
         }
     }
 
-    /// Takes one event; says whether everything has to be listed now.
-    fn sort(&mut self, event: WatchEvent) -> anyhow::Result<bool> {
+    fn sort(&mut self, event: WatchEvent) -> anyhow::Result<()> {
         match event {
             WatchEvent::Connected { denied, road } => {
-                self.connection += 1;
                 self.health.watching(true);
-                if self.ready {
+                if self.health.has_started() {
                     systemd::status("Watching access requests");
                 }
                 self.context.metrics.connected();
                 self.context.troubles.watch_works(road);
                 self.context.rules.watched(!denied.contains(&rules::KIND));
-                return Ok(true);
+                self.context.connections.send_modify(|opened| *opened += 1);
             }
             WatchEvent::Request(request) => {
                 self.context.metrics.request_seen(request.stage.as_str());
@@ -310,47 +275,6 @@ impl Dispatcher {
                 self.context.troubles.watch_broke(&error, pause);
             }
         }
-        Ok(false)
-    }
-
-    fn list(&self, sender: &mpsc::Sender<(u64, Listed)>, pause: Duration) {
-        let (context, lanes) = (Arc::clone(&self.context), self.lanes.clone());
-        let (sender, connection) = (sender.clone(), self.connection);
-        self.tasks.errand("resync", async move {
-            tokio::time::sleep(pause).await;
-            let result = resync(&context, &lanes).await;
-            // The dispatcher is gone only when the daemon stops.
-            let _ = sender.send((connection, result)).await;
-        });
-    }
-
-    fn take_resync(
-        &mut self,
-        result: Listed,
-        sender: &mpsc::Sender<(u64, Listed)>,
-    ) -> anyhow::Result<Option<Timestamp>> {
-        match result {
-            Ok(next_end) => {
-                self.context.troubles.teleport_works();
-                self.health.resynced();
-                self.context.metrics.resynced(clock::now());
-                if self.ready {
-                    debug!("Everything compared");
-                } else {
-                    self.ready = true;
-                    info!("Plugin is ready");
-                    systemd::ready();
-                }
-                return Ok(next_end);
-            }
-            Err(error) if !self.ready && error.meaning() == Meaning::Denied => bail!(error),
-            Err(error) => {
-                self.context.troubles.teleport_failed(&error);
-                let hint = error.hint();
-                debug!(%error, hint, "Requests could not be listed; trying again");
-                self.list(sender, self.context.limits.teleport_longest_pause);
-            }
-        }
-        Ok(None)
+        Ok(())
     }
 }

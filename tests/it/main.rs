@@ -30,6 +30,7 @@ mod reconnect;
 mod reload;
 mod renewal;
 mod requests;
+mod resync;
 mod roads;
 mod rules;
 mod startup;

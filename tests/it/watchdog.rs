@@ -10,9 +10,10 @@ use crate::support::{ALICE, BOB, Program, Town};
 use crate::world::cluster::Draft;
 
 /// Every loop that must turn.
-const LOOPS: [&str; 8] = [
+const LOOPS: [&str; 9] = [
     "dispatcher",
     "watch",
+    "resync",
     "graph-token",
     "bot-token",
     "credentials",

@@ -201,7 +201,9 @@ async fn requests_wait_for_rules_that_cannot_be_listed_yet() {
     town.start_daemon().await;
     town.sees(EVE, &["PENDING"]).await;
     town.settled(&id).await;
-    town.daemon().says("Requests could not be listed; trying again").await;
+    town.daemon()
+        .says("Access monitoring rules could not be listed, retrying")
+        .await;
     town.finish().await;
 }
 

@@ -159,6 +159,7 @@ impl Town {
                 refused_first_pause: milliseconds(50),
                 secret_look_every: milliseconds(20),
                 reload_every: milliseconds(10),
+                resync_first_pause: milliseconds(10),
                 drain: milliseconds(5_000),
                 ..Limits::default()
             },

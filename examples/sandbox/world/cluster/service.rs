@@ -97,10 +97,12 @@ impl AuthService {
             state.meet("hide_requests");
             return Vec::new();
         }
+        let hidden = &state.faults.hide_ids;
         let fits = |request: &&types::AccessRequestV3| {
             let name = request.metadata.as_ref().map(|metadata| metadata.name.as_str());
             let spec = request.spec.as_ref();
-            (filter.id.is_empty() || name == Some(filter.id.as_str()))
+            !hidden.iter().any(|id| name == Some(id))
+                && (filter.id.is_empty() || name == Some(filter.id.as_str()))
                 && (filter.user.is_empty() || spec.is_some_and(|spec| spec.user == filter.user))
                 && (filter.state == 0 || spec.is_some_and(|spec| spec.state == filter.state))
         };
@@ -183,10 +185,15 @@ impl auth_service_server::AuthService for AuthService {
         request: Request<proto::ListAccessRequestsRequest>,
     ) -> Result<Response<proto::ListAccessRequestsResponse>, Status> {
         let query = self.begin("ListAccessRequests", request).await?;
-        let (unknown, page) = {
-            let faults = &self.cluster.state().faults;
-            (faults.no_list_call, faults.page)
+        let (unknown, page, fails) = {
+            let faults = &mut self.cluster.state().faults;
+            let fails = faults.fail_lists > 0;
+            faults.fail_lists = faults.fail_lists.saturating_sub(1);
+            (faults.no_list_call, faults.page, fails)
         };
+        if fails {
+            return Err(Status::unavailable("the server is starting"));
+        }
         if unknown {
             return Err(Status::unimplemented("unknown method ListAccessRequests"));
         }
@@ -227,6 +234,18 @@ impl auth_service_server::AuthService for AuthService {
         if filter.kind != "access_request" {
             return Err(Status::invalid_argument("unsupported resource kind"));
         }
+        if let Some(code) = state.faults.fail_records.filter(|_| filter.resource.is_empty()) {
+            state.meet("fail_records");
+            return Err(Status::new(code, "trying to send message larger than max"));
+        }
+        let huge = state.faults.huge_records && filter.resource.is_empty();
+        if huge {
+            state.meet("huge_records");
+        }
+        let huge = huge.then(|| types::PluginDataV3 {
+            kind: "x".repeat(65 << 20),
+            ..types::PluginDataV3::default()
+        });
         let all = state.plugin_data.iter().filter(|(id, entries)| {
             (filter.resource.is_empty() || **id == filter.resource)
                 && (filter.plugin.is_empty() || entries.contains_key(&filter.plugin))
@@ -250,7 +269,7 @@ impl auth_service_server::AuthService for AuthService {
             }
         });
         Ok(Response::new(proto::PluginDataSeq {
-            plugin_data: plugin_data.collect(),
+            plugin_data: plugin_data.chain(huge).collect(),
         }))
     }
 

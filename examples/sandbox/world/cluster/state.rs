@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::world::cluster::{Hello, Lists};
 use crate::world::gate::Gate;
@@ -102,8 +102,15 @@ pub struct ClusterFaults {
     pub deny_plugin_data: bool,
     /// Bytes of plugin data that one request may have.
     pub plugin_data_limit: Option<usize>,
-    /// So many lists of rules are answered with UNAVAILABLE.
+    /// So many lists of rules are answered with UNAVAILABLE, and so many of requests.
     pub fail_rules: u32,
+    pub fail_lists: u32,
+    /// These requests are not listed, though events show them.
+    pub hide_ids: Vec<String>,
+    /// The records of all requests together cannot be had, with this code.
+    pub fail_records: Option<Code>,
+    /// They come, and are larger than 64 MiB.
+    pub huge_records: bool,
     pub deny_rules: bool,
     pub deny_traits: bool,
     pub deny_resources: bool,

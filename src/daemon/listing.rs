@@ -1,0 +1,205 @@
+//! One listing of everything: rules, records and requests, each for itself. There is no other way to recover.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::join;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::clock;
+use crate::daemon::context::Context;
+use crate::daemon::lanes::{Lanes, Listing};
+use crate::daemon::missing::{Evidence, Missing};
+use crate::domain::lifecycle::{Record, Shown};
+use crate::domain::request::{AccessRequest, RequestId, Stage};
+use crate::teleport::{Error, Listed, Meaning, Records};
+use crate::visible;
+
+/// Rules are listed before requests, so that those are routed by the present ones; but not at any price.
+const RULES_FIRST: Duration = Duration::from_secs(5);
+
+/// What became of a listing.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) rules: Result<(), Error>,
+    pub(super) records: Result<(), Error>,
+    pub(super) requests: Result<(), Error>,
+    /// The first end of a request that was not listed: then it is time to list again.
+    pub(super) next_end: Option<Timestamp>,
+    /// Requests with open cards were not listed, and may be over.
+    pub(super) some_missing: bool,
+}
+
+/// What one listing hands to the next.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    missing: Missing,
+    /// The records are too large to come as one message.
+    one_by_one: bool,
+    /// The first listing on the present connection.
+    first: Option<Listing>,
+}
+
+impl Past {
+    /// A new stream was opened: what events of older ones said proves nothing against a list any more.
+    pub(super) fn reconnected(&mut self) {
+        self.first = None;
+    }
+}
+
+/// Lists everything once, and feeds it to the lanes. `fresh` says whether a watch was granted since the last listing.
+pub(super) async fn list(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool) -> Round {
+    let listed = CancellationToken::new();
+    let rules = async {
+        let rules = context.rules.load(&context.client).await;
+        listed.cancel();
+        rules
+    };
+    let rest = async {
+        let _ = timeout(RULES_FIRST, listed.cancelled()).await;
+        requests(context, lanes, past, fresh).await
+    };
+    let (rules, round) = join!(rules, rest);
+    Round { rules, ..round }
+}
+
+async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool) -> Round {
+    let mut round = Round {
+        rules: Ok(()),
+        records: Ok(()),
+        requests: Ok(()),
+        next_end: None,
+        some_missing: false,
+    };
+    let listing = lanes.begin_listing();
+    let first = *past.first.get_or_insert(listing);
+    let mut records = match context.client.all_plugin_data().await {
+        Ok(records) => {
+            past.one_by_one = false;
+            Some(records)
+        }
+        Err(error) if error.meaning() == Meaning::Exhausted => {
+            read_one_by_one(past, &error);
+            None
+        }
+        Err(error) => {
+            round.records = Err(error);
+            None
+        }
+    };
+    let mut ids = HashSet::new();
+    let each = |request: AccessRequest| {
+        ids.insert(request.id.clone());
+        // A record that is not known is read by the lane when it needs it.
+        let record = match &mut records {
+            Some(records) => records.remove(&request.id).unwrap_or_else(|| Some(BTreeMap::new())),
+            None => None,
+        };
+        lanes.listed(request, record, listing);
+    };
+    let listed = match context.client.list_requests(each).await {
+        Ok(listed) => listed,
+        Err(error) => {
+            round.requests = Err(error);
+            return round;
+        }
+    };
+    debug!(requests = listed.requests, "Access requests listed");
+    ids.extend(listed.unreadable.iter().cloned());
+    let now = clock::now();
+    lanes.forget_ended(&ids, listing, now);
+    let mut absent = Absent {
+        context,
+        lanes,
+        listing,
+        now,
+        hidden: Vec::new(),
+        next_end: None,
+    };
+    let records = records.unwrap_or_default().into_iter();
+    absent.sort(records.filter(|(id, _)| !ids.contains(id)).collect());
+    round.next_end = absent.next_end;
+    round.some_missing = absent.judge(&listed, past, first, fresh);
+    round
+}
+
+fn read_one_by_one(past: &mut Past, error: &Error) {
+    let what = "Plugin data are too large to be listed at once and are read one by one";
+    if std::mem::replace(&mut past.one_by_one, true) {
+        debug!(%error, "{what}");
+    } else {
+        let hint = "cards of requests that are deleted while the daemon is away stay open until then";
+        warn!(%error, hint, "{what}");
+    }
+}
+
+/// What is known of requests that a list did not have, though we have records of them.
+struct Absent<'a> {
+    context: &'a Context,
+    lanes: &'a Lanes,
+    listing: Listing,
+    now: Timestamp,
+    hidden: Vec<(RequestId, BTreeMap<String, String>)>,
+    next_end: Option<Timestamp>,
+}
+
+impl Absent<'_> {
+    /// Closes the cards of requests whose recorded end has passed, and keeps the others with open cards for a judgement.
+    fn sort(&mut self, records: Records) {
+        for (id, map) in records {
+            let Some((map, record)) = map.and_then(|map| Record::decode(&map).map(|record| (map, record))) else {
+                continue;
+            };
+            let is_open = |shown: Shown| shown.stage == Stage::Pending;
+            if self.lanes.heard(&id, self.listing) || !record.cards.iter().any(|card| is_open(record.shown(card))) {
+                continue;
+            }
+            // The Go plugin does not note when a request ends; it is over at the latest when its access would be.
+            let end = record.expires.or(record.access_until);
+            if end.is_some_and(|end| end <= self.now) {
+                self.lanes.listed_gone(&id, map, self.listing);
+            } else {
+                self.next_end = self.next_end.into_iter().chain(end).min();
+                self.hidden.push((id, map));
+            }
+        }
+    }
+
+    /// Closes the cards of requests that lists have lacked long enough; tells whether others are left.
+    fn judge(self, listed: &Listed, past: &mut Past, first: Listing, fresh: bool) -> bool {
+        let evidence = Evidence {
+            fresh,
+            requests: listed.requests,
+            nameless: listed.nameless,
+            contradicted: self.hidden.iter().any(|(id, _)| self.lanes.heard(id, first)),
+        };
+        let missing = self.hidden.iter().map(|(id, _)| id.clone()).collect();
+        let absent_for = self.context.limits.absent_for;
+        let over = past.missing.take(missing, evidence, Instant::now(), absent_for);
+        let over: HashSet<_> = over.into_iter().collect();
+        let mut hidden = 0_usize;
+        for (id, map) in self.hidden {
+            if over.contains(&id) {
+                info!(
+                    request.id = visible::line(id.as_str()),
+                    "Access request is in no list any more; its cards are closed"
+                );
+                self.lanes.listed_gone(&id, map, self.listing);
+            } else {
+                hidden += 1;
+            }
+        }
+        if self.context.hide(hidden) && hidden > 0 {
+            warn!(
+                cards.hidden = hidden,
+                hint = "their cards are closed at the recorded end, or once two lists that show other requests lack them; \
+                        an empty list may mean that the role lacks list on access_request",
+                "{hidden} requests with open cards are not in the list"
+            );
+        }
+        hidden > 0
+    }
+}

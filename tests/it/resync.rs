@@ -1,0 +1,305 @@
+//! Listing everything: one listing at a time, each list for itself, and what an absence from it means.
+
+use std::time::Duration;
+
+use teleport_msteams::config::{Limits, Settings};
+use tonic::Code;
+
+use crate::support::{ALICE, BOB, Daemon, Town};
+use crate::world::cluster::{ClusterFaults, ClusterState, Draft, Moment, Verdict, rule};
+
+fn for_alice() -> Draft {
+    Draft {
+        roles: vec!["dev".to_owned()],
+        ..Draft::default()
+    }
+}
+
+fn settings(town: &Town, change: impl FnOnce(Limits) -> Limits) -> Settings {
+    let settings = town.settings(&town.config());
+    Settings {
+        limits: change(settings.limits),
+        ..settings
+    }
+}
+
+/// Waits until requests were listed so many times more.
+async fn listed(town: &Town, times: usize) {
+    let count = |state: &ClusterState| state.calls.get("ListAccessRequests").copied().unwrap_or_default();
+    let before = count(&town.cluster.state());
+    town.cluster
+        .until("requests are listed", |state| count(state) >= before + times)
+        .await;
+}
+
+#[tokio::test]
+async fn without_a_list_of_rules_the_table_routes_after_a_while_and_rules_do_once_they_come() {
+    let mut town = Town::build().await;
+    town.cluster.put_rule(rule("to-bob", "true", &[BOB]));
+    town.cluster.faults(|faults| faults.fail_rules = u32::MAX);
+    town.cluster.create(for_alice());
+    let settings = settings(&town, |limits| Limits {
+        rules_wait: Duration::from_millis(300),
+        ..limits
+    });
+    town.start_daemon_on(settings).await;
+    town.sees(ALICE, &["PENDING"]).await;
+    let what = "Access monitoring rules are still not known; role_to_recipients routes until they can be listed";
+    assert_eq!(town.daemon().log().matches(what).count(), 1);
+    town.cluster.faults(|faults| faults.fail_rules = 0);
+    town.daemon().says("Access monitoring rules can be read again").await;
+    town.cluster.create(for_alice());
+    town.sees(BOB, &["PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn what_was_missed_is_found_although_rules_or_records_cannot_be_listed() {
+    let faults: [fn(&mut ClusterFaults); 2] = [
+        |faults| faults.fail_rules = u32::MAX,
+        |faults| faults.fail_records = Some(Code::Internal),
+    ];
+    for switch in faults {
+        let town = Town::start().await;
+        let known = town.cluster.create(for_alice());
+        town.sees(ALICE, &["PENDING"]).await;
+        town.settled(&known).await;
+        town.cluster.stop().await;
+        town.cluster.faults(switch);
+        town.cluster.review(&known, "alice", Verdict::Approve, "ok");
+        town.cluster.create(for_alice());
+        town.cluster.start_again().await;
+        town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+        town.daemon().says("could not be listed, retrying").await;
+        town.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn records_that_exceed_a_limit_together_are_read_one_by_one() {
+    let faults: [fn(&mut ClusterFaults); 2] = [
+        |faults| faults.fail_records = Some(Code::ResourceExhausted),
+        |faults| faults.huge_records = true,
+    ];
+    for switch in faults {
+        let mut town = Town::start().await;
+        let known = town.cluster.create(for_alice());
+        town.sees(ALICE, &["PENDING"]).await;
+        town.settled(&known).await;
+        town.kill_daemon();
+        town.cluster.faults(switch);
+        town.cluster.review(&known, "alice", Verdict::Approve, "ok");
+        town.cluster.create(for_alice());
+        town.start_daemon().await;
+        town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+        town.settled(&known).await;
+        let what = "Plugin data are too large to be listed at once";
+        let warned = |log: &str| {
+            log.lines()
+                .filter(|line| line.contains(what) && line.contains("WARN"))
+                .count()
+        };
+        town.cluster.cut_streams();
+        listed(&town, 1).await;
+        assert_eq!(warned(&town.daemon().log()), 1);
+        town.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn lists_that_never_end_are_left_with_a_word_and_events_go_on() {
+    let town = Town::start().await;
+    town.cluster.faults(|faults| faults.endless_lists = true);
+    town.cluster.cut_streams();
+    let why = "the list does not end: a page names itself as the next one";
+    for what in ["list access monitoring rules", "list access requests"] {
+        town.daemon().says(&format!("could not {what}: {why}")).await;
+    }
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    listed(&town, 10).await;
+    let log = town.daemon().log();
+    let told = log.lines().filter(|line| line.contains("WARN") && line.contains(why));
+    assert_eq!(told.count(), 2, "{log}");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn labels_that_never_end_do_not_hold_up_a_request() {
+    let mut town = Town::build().await;
+    let condition = "access_request.spec.resource_labels_union[\"env\"].contains(\"prod\")";
+    town.cluster.put_rule(rule("to-bob", condition, &[BOB]));
+    town.cluster.add_resource("node", "n1", &[("env", "prod")]);
+    town.start_daemon().await;
+    town.cluster.faults(|faults| faults.endless_lists = true);
+    town.cluster.create(Draft {
+        resources: vec![("node".to_owned(), "n1".to_owned())],
+        ..for_alice()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    assert_eq!(town.cluster.met("ListResources"), 2);
+    town.daemon()
+        .says("read the labels of resources: the list does not end")
+        .await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn many_wishes_to_list_are_one_listing_at_a_time() {
+    let town = Town::start().await;
+    let lists = town.cluster.hold("ListAccessRequests", Moment::Before, 0);
+    let before = town.cluster.calls()["ListAccessRequests"];
+    town.daemon().reload(town.load(&town.config())).await;
+    lists.reached(1).await;
+    for _ in 0..30 {
+        town.daemon().reload(town.load(&town.config())).await;
+    }
+    assert_eq!(
+        town.cluster.calls()["ListAccessRequests"],
+        before + 1,
+        "they wait for the first"
+    );
+    lists.open();
+    let id = town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    listed(&town, 0).await;
+    assert!(town.cluster.calls()["ListAccessRequests"] <= before + 2);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn listings_that_fail_do_not_multiply() {
+    let mut town = Town::build().await;
+    let settings = settings(&town, |limits| Limits {
+        resync_first_pause: Duration::from_hours(1),
+        teleport_longest_pause: Duration::from_hours(1),
+        ..limits
+    });
+    town.start_daemon_on(settings).await;
+    town.cluster.faults(|faults| faults.fail_lists = u32::MAX);
+    let before = town.cluster.calls()["ListAccessRequests"];
+    for _ in 0..3 {
+        town.daemon().reload(town.load(&town.config())).await;
+    }
+    listed(&town, 0).await;
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.daemon()
+        .says("Access requests could not be listed, retrying")
+        .await;
+    // The first reload and, as one, those that came meanwhile; nothing else before the pause of an hour is over.
+    assert!(town.cluster.calls()["ListAccessRequests"] <= before + 3);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn one_failed_list_after_a_reconnect_costs_about_a_second() {
+    let mut town = Town::build().await;
+    let settings = settings(&town, |limits| Limits {
+        resync_first_pause: Limits::default().resync_first_pause,
+        teleport_longest_pause: Limits::default().teleport_longest_pause,
+        ..limits
+    });
+    town.start_daemon_on(settings).await;
+    town.cluster.stop().await;
+    town.cluster.create(for_alice());
+    town.cluster.faults(|faults| faults.fail_lists = 1);
+    let since = std::time::Instant::now();
+    town.cluster.start_again().await;
+    town.sees(ALICE, &["PENDING"]).await;
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    assert_eq!(town.cluster.state().faults.fail_lists, 0);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_listing_on_an_older_connection_holds_up_nothing_and_proves_nothing() {
+    let town = Town::build().await;
+    let lists = town.cluster.hold("ListAccessRequests", Moment::Before, 0);
+    let daemon = Daemon::start(town.settings(&town.config()));
+    lists.reached(1).await;
+    town.cluster.cut_streams();
+    lists.reached(2).await;
+    assert!(!daemon.log().contains("Plugin is ready"));
+    lists.open();
+    daemon.says("Plugin is ready").await;
+    daemon.stop().await.unwrap();
+    town.finish().await;
+}
+
+/// A town whose daemon lists often, with two cards of which one is of a request that was deleted while it was away.
+async fn one_deleted_unseen() -> Town {
+    let mut town = Town::start().await;
+    let gone = town.cluster.create(Draft::default());
+    town.both_see(&["PENDING"]).await;
+    town.settled(&gone).await;
+    town.kill_daemon();
+    town.cluster.delete(&gone);
+    town
+}
+
+fn hasty(town: &Town) -> Settings {
+    settings(town, |limits| Limits {
+        absent_for: Duration::from_millis(300),
+        resync_every: Duration::from_millis(200),
+        ..limits
+    })
+}
+
+#[tokio::test]
+async fn a_request_that_two_lists_lack_which_show_others_is_over() {
+    let mut town = one_deleted_unseen().await;
+    town.cluster.create(for_alice());
+    town.start_daemon_on(hasty(&town)).await;
+    town.sees(ALICE, &["EXPIRED", "PENDING"]).await;
+    town.sees(BOB, &["EXPIRED"]).await;
+    town.daemon().says("Access request is in no list any more").await;
+    // A watch was granted anew before the list that decided.
+    assert!(town.cluster.calls()["WatchEvents"] >= 3);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn lists_that_show_nothing_close_no_card() {
+    let mut town = one_deleted_unseen().await;
+    town.start_daemon_on(hasty(&town)).await;
+    listed(&town, 8).await;
+    town.both_see(&["PENDING"]).await;
+    // The first request that it can list shows that it can.
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["EXPIRED", "PENDING"]).await;
+    town.sees(BOB, &["EXPIRED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn lists_after_a_watch_that_is_no_longer_granted_close_no_card() {
+    let mut town = one_deleted_unseen().await;
+    town.cluster.create(for_alice());
+    town.start_daemon_on(hasty(&town)).await;
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.cluster.faults(|faults| faults.deny_kinds = vec!["access_request"]);
+    listed(&town, 8).await;
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.cluster.faults(|faults| faults.deny_kinds.clear());
+    town.sees(ALICE, &["EXPIRED", "PENDING"]).await;
+    town.sees(BOB, &["EXPIRED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn lists_that_lack_what_events_show_close_no_card() {
+    let mut town = Town::build().await;
+    town.start_daemon_on(hasty(&town)).await;
+    let hidden = town.cluster.create(for_alice());
+    town.cluster.faults(|faults| faults.hide_ids = vec![hidden.clone()]);
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.settled(&hidden).await;
+    listed(&town, 8).await;
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.cluster.review(&hidden, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+    town.finish().await;
+}
