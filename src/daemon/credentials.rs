@@ -77,7 +77,7 @@ fn tell(event: IdentityEvent, broken: &mut Trouble) {
         IdentityEvent::Ended(identity) => {
             error!(
                 file = %identity.file.display(), user = identity.user, hint = SIGN_AGAIN,
-                "The credentials ended at {}; nothing can be seen or told until there are new ones", identity.not_after
+                "The credentials ended at {}; Teleport refuses new connections until there are new ones", identity.not_after
             );
         }
     }

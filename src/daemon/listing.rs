@@ -16,7 +16,6 @@ use crate::daemon::missing::{Evidence, Missing};
 use crate::domain::lifecycle::{Record, Shown};
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 use crate::teleport::{Error, Listed, Meaning, Records};
-use crate::visible;
 
 /// Rules are listed before requests, so that those are routed by the present ones; but not at any price.
 const RULES_FIRST: Duration = Duration::from_secs(5);
@@ -184,7 +183,7 @@ impl Absent<'_> {
         for (id, map) in self.hidden {
             if over.contains(&id) {
                 info!(
-                    request.id = visible::line(id.as_str()),
+                    request.id = %id,
                     "Access request is in no list any more; its cards are closed"
                 );
                 self.lanes.listed_gone(&id, map, self.listing);

@@ -96,7 +96,9 @@ pub(super) async fn route(context: &Context, request: &AccessRequest, failures: 
     };
     let route = Route::new(matching, &context.live.current().routing, request);
     debug!(
-        request.id = %request.id, source = route.source.as_str(), recipients = route.recipients.addresses.len(),
+        request.id = %request.id,
+        source = route.source.as_str(),
+        recipients = route.recipients.addresses.len(),
         "Access request routed"
     );
     Ok(route)
@@ -113,11 +115,20 @@ fn matching<'a>(
     let mut matching = Vec::new();
     for rule in rules.iter() {
         let verdict = rule.verdict(subject);
-        let name = &rule.rule().name;
         if enabled!(Level::DEBUG) {
+            let name = &rule.rule().name;
             match rule.why_not(subject, &verdict) {
-                None => debug!(request.id = %request.id, rule = name, "Rule {name} matches"),
-                Some(why) => debug!(request.id = %request.id, rule = name, why, "Rule {name} does not match"),
+                None => debug!(
+                    request.id = %request.id,
+                    rule = name,
+                    "Rule {name} matches"
+                ),
+                Some(why) => debug!(
+                    request.id = %request.id,
+                    rule = name,
+                    why,
+                    "Rule {name} does not match"
+                ),
             }
         }
         match &verdict {
@@ -127,12 +138,17 @@ fn matching<'a>(
                 // What is broken was told when it was read, and missing labels when they were looked up.
                 let news = rule.broken().is_none() && !(subject.labels.is_err() && rule.uses_labels());
                 if news && tell {
-                    let error = &failure.message;
+                    let (name, error) = (&rule.rule().name, &failure.message);
                     let what = match failure.kind {
                         FailureKind::Schedule => "schedule",
                         FailureKind::Condition(_) => "condition",
                     };
-                    warn!(request.id = %request.id, rule = name, error, "The {what} of rule {name} could not be evaluated");
+                    warn!(
+                        request.id = %request.id,
+                        rule = name,
+                        error,
+                        "The {what} of rule {name} could not be evaluated"
+                    );
                 }
             }
             Verdict::OffDuty | Verdict::False | Verdict::NotBoolean => {}
@@ -211,7 +227,10 @@ async fn labels(context: &Context, request: &AccessRequest, failures: u32) -> Re
             lookups.labels_told.store(false, Ordering::Relaxed);
             if labels.len() < request.resources.len() {
                 let hidden = request.resources.len() - labels.len();
-                debug!(request.id = %request.id, hidden, "Some requested resources cannot be seen, nor their labels");
+                debug!(
+                    request.id = %request.id,
+                    hidden, "Some requested resources cannot be seen, nor their labels"
+                );
             }
             return Ok(Ok(Labels::of(&labels)));
         }

@@ -65,7 +65,9 @@ impl Damaged {
             Kind::Request | Kind::Record => (id, None),
             _ => (None, id),
         };
-        if self.is_new(kind, request.as_deref().or(name.as_deref()), bytes) {
+        let is_new = self.is_new(kind, request.as_deref().or(name.as_deref()), bytes);
+        let request = request.map(tracing::field::display);
+        if is_new {
             warn!(request.id = request, name, error, "{what}");
         } else {
             debug!(request.id = request, name, error, "{what}");

@@ -213,10 +213,18 @@ pub(super) fn shortened(text: &str) -> String {
 
 /// Tells whether there is nothing to say but that the connection is gone; how exactly it broke is the system's business.
 fn ended(status: &Status) -> bool {
-    let mut next = status.source();
+    let mut next: Option<&(dyn StdError + 'static)> = Some(status);
     while let Some(error) = next {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
         if let Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) = kind {
+            return true;
+        }
+        // HTTP/2 keeps of what broke a stream the text alone, and that of TLS is an address to read.
+        let text = error.to_string();
+        if ["close_notify", "connection reset", "Connection reset", "broken pipe"]
+            .iter()
+            .any(|part| text.contains(part))
+        {
             return true;
         }
         next = error.source();

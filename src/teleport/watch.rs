@@ -87,7 +87,7 @@ impl Watch {
             return Err(Error::new(
                 Meaning::Unreachable,
                 doing,
-                "the stream ended before it began",
+                "Teleport closed the stream before it began",
             ));
         };
         let mut reading = Reading::default();
@@ -127,7 +127,7 @@ impl Watch {
                 Ok(message) => message,
             };
             let Some(bytes) = message else {
-                return Err(Error::new(Meaning::Unreachable, doing, "the server ended the stream"));
+                return Err(Error::new(Meaning::Unreachable, doing, "Teleport closed the stream"));
             };
             if let Some(event) = event(client, bytes) {
                 return Ok(event);

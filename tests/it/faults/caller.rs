@@ -165,6 +165,26 @@ async fn a_role_that_may_watch_nothing_is_named_as_the_cause() {
 }
 
 #[tokio::test]
+async fn an_end_of_the_stream_is_told_without_the_words_of_libraries() {
+    let town = Town::start().await;
+    town.cluster.cut_streams();
+    town.daemon()
+        .says("could not watch access requests: Teleport closed the stream")
+        .await;
+    town.cluster
+        .until("it watches again", |state| state.watches() == 1)
+        .await;
+    town.cluster.stop().await;
+    town.daemon()
+        .says("could not watch access requests: the connection was cut")
+        .await;
+    town.cluster.start_again().await;
+    let log = town.daemon().log();
+    assert!(!log.contains("http://") && !log.contains("docs.rs"), "{log}");
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_connection_that_is_cut_after_the_handshake_hints_at_the_identity() {
     let town = Town::build().await;
     town.cluster.faults(|faults| faults.cut_after = Some(Duration::ZERO));

@@ -204,7 +204,6 @@ async fn traits_and_labels_that_are_broken_leave_the_others_to_rules() {
     assert_eq!(warnings(&town, "Labels of a resource could not be decoded"), 1);
     town.finish().await;
 }
-
 #[tokio::test]
 async fn an_event_that_is_broken_or_of_an_unknown_kind_does_not_end_the_stream() {
     let town = Town::start().await;
