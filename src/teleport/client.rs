@@ -227,7 +227,7 @@ impl Client {
                 None => listed.nameless += 1,
             }
         }
-        self.damaged.take(Kind::Request, bytes, read)
+        self.damaged.take_request(bytes, read)
     }
 
     pub(super) fn caller(&self) -> &Caller {

@@ -7,11 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prost::bytes::Bytes;
 use tracing::{debug, warn};
 
+use crate::domain::request::AccessRequest;
 use crate::teleport::error::shortened;
 use crate::visible;
 
 /// Items that are remembered as reported. Beyond them, more are not reported, as that could go on without an end.
 const MOST: usize = 1_000;
+
+/// Reviewers whom a request may suggest. Each of them is looked up, so that one requester who suggests thousands would delay
+/// the requests of others.
+const MOST_REVIEWERS: usize = 100;
 
 /// What an item is.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
@@ -23,6 +28,7 @@ pub(super) enum Kind {
     User,
     Resource,
     Cluster,
+    Reviewers,
 }
 
 /// The items that were reported; clones are the same ones.
@@ -49,8 +55,10 @@ impl Damaged {
         };
         let what = match (kind, item.is_some()) {
             (Kind::Event, _) => "Event of Teleport could not be decoded",
-            (Kind::Request, true) => "Parts of an access request could not be decoded and are left out",
-            (Kind::Request, false) => "Access request could not be decoded and is left out",
+            (Kind::Reviewers | Kind::Request, true) => {
+                "Parts of an access request could not be decoded and are left out"
+            }
+            (Kind::Reviewers | Kind::Request, false) => "Access request could not be decoded and is left out",
             (Kind::Record, _) => "Plugin data of an access request could not be decoded; its cards are left alone",
             (Kind::Rule, _) => "Access monitoring rule could not be decoded and is left out",
             (Kind::User, _) => "Parts of a user could not be decoded and are left out",
@@ -73,6 +81,25 @@ impl Damaged {
             debug!(request.id = request, name, error, "{what}");
         }
         item
+    }
+
+    /// Does the same with a request, and bounds what a requester can make many of.
+    pub(super) fn take_request(&self, bytes: &Bytes, read: Read<AccessRequest>) -> Option<AccessRequest> {
+        let mut request = self.take(Kind::Request, bytes, read)?;
+        let reviewers = &mut request.suggested_reviewers;
+        let left_out = reviewers.len().saturating_sub(MOST_REVIEWERS);
+        if left_out > 0 {
+            reviewers.truncate(MOST_REVIEWERS);
+            reviewers.shrink_to_fit();
+            let id = visible::line(request.id.as_str());
+            if self.is_new(Kind::Reviewers, Some(&id), bytes) {
+                warn!(
+                    request.id = %id, left_out,
+                    "Suggested reviewers beyond the first {MOST_REVIEWERS} are left out"
+                );
+            }
+        }
+        Some(request)
     }
 
     fn is_new(&self, kind: Kind, id: Option<&str>, bytes: &Bytes) -> bool {

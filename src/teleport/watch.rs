@@ -263,7 +263,7 @@ fn event(client: &Client, bytes: Bytes) -> Option<WatchEvent> {
     damaged.take(Kind::Event, &bytes, read);
     match (event.resource, Operation::try_from(event.r#type)) {
         (Some(Resource::AccessRequest(request)), Ok(Operation::Put)) => {
-            let request = damaged.take(Kind::Request, &request, convert::access_request(&request));
+            let request = damaged.take_request(&request, convert::access_request(&request));
             request.map(|request| WatchEvent::Request(Box::new(request)))
         }
         (Some(Resource::AccessMonitoringRule(rule)), Ok(Operation::Put)) => {

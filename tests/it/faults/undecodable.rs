@@ -205,6 +205,31 @@ async fn traits_and_labels_that_are_broken_leave_the_others_to_rules() {
     town.finish().await;
 }
 #[tokio::test]
+async fn of_suggested_reviewers_the_first_hundred_are_taken_and_the_number_of_the_others_is_told() {
+    let town = Town::start().await;
+    let suggested = (0..99).map(|number| format!("x{number}@example.com"));
+    let suggested = suggested.chain([BOB, "eve@example.com"].map(str::to_owned));
+    let id = town.cluster.create(Draft {
+        suggested_reviewers: suggested.collect(),
+        ..for_alice()
+    });
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    assert_eq!(
+        warnings(&town, "Suggested reviewers beyond the first 100 are left out"),
+        1
+    );
+    assert!(town.daemon().log().contains("left_out=1"), "{}", town.daemon().log());
+    // Listed again, it is no news, and the last of them is still no recipient.
+    town.cluster.cut_streams();
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    assert_eq!(warnings(&town, "Suggested reviewers beyond"), 1);
+    town.sees("eve@example.com", &[]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn an_event_that_is_broken_or_of_an_unknown_kind_does_not_end_the_stream() {
     let town = Town::start().await;
     for kind in [NOT_UTF8, WRONG_TYPE, CUT_SHORT] {
