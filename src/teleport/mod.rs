@@ -3,6 +3,7 @@
 //! Architecture Invariant: the only folder that names tonic or prost. Wire types stop in `convert`; nothing here knows
 //! Microsoft.
 
+mod anything;
 mod call;
 mod caller;
 mod client;
@@ -19,6 +20,7 @@ mod rules;
 mod watch;
 mod wire;
 
+pub use anything::read_anything;
 pub use client::{Client, Cluster, Listed};
 pub use connect::Road;
 pub use error::{Error, Meaning};
