@@ -183,15 +183,22 @@ impl Client {
     pub async fn list_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<Listed, Error> {
         let doing = "list access requests";
         let (mut listed, mut pages) = (Listed::default(), Pages::new(doing));
+        let mut limit = PAGE;
         loop {
             let query = proto::ListAccessRequestsRequest {
-                limit: PAGE,
+                limit,
                 start_key: pages.key(),
                 ..proto::ListAccessRequestsRequest::default()
             };
             let page = self.ask(doing, "/proto.AuthService/ListAccessRequests", query).await;
             let page: proto::ListAccessRequestsResponse = match page {
                 Err(error) if error.meaning() == Meaning::Unsupported => return self.stream_requests(each).await,
+                // A few requests with long texts may exceed a limit together.
+                Err(error) if error.meaning() == Meaning::Exhausted && limit > 1 => {
+                    tracing::debug!(%error, limit, "Page of access requests too large; asking for fewer at a time");
+                    limit = (limit / 10).max(1);
+                    continue;
+                }
                 page => page?,
             };
             for bytes in &page.access_requests {

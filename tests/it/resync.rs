@@ -107,6 +107,23 @@ async fn records_that_exceed_a_limit_together_are_read_one_by_one() {
 }
 
 #[tokio::test]
+async fn requests_that_exceed_a_limit_together_are_listed_fewer_at_a_time() {
+    let mut town = Town::build().await;
+    for _ in 0..12 {
+        town.cluster.create(Draft {
+            reason: "long ".repeat(2_000),
+            ..for_alice()
+        });
+    }
+    town.cluster.faults(|faults| faults.page_bytes = Some(15_000));
+    town.start_daemon().await;
+    town.sees(ALICE, &["PENDING"; 12]).await;
+    // 100 and 10 at a time are too many.
+    assert_eq!(town.cluster.met("page_bytes"), 2);
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn lists_that_never_end_are_left_with_a_word_and_events_go_on() {
     let town = Town::start().await;
     town.cluster.faults(|faults| faults.endless_lists = true);

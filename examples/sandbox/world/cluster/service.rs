@@ -202,6 +202,12 @@ impl auth_service_server::AuthService for AuthService {
         let mut rest = self.matching(&query.filter.unwrap_or_default(), &query.start_key, most + 1);
         let mut next_key = rest.get(most).map(|request| name(request).to_owned());
         rest.truncate(most);
+        let size: usize = rest.iter().map(prost::Message::encoded_len).sum();
+        let limit = self.cluster.state().faults.page_bytes;
+        if limit.is_some_and(|limit| size > limit) {
+            self.cluster.change(|state| state.meet("page_bytes"));
+            return Err(Status::resource_exhausted("trying to send message larger than max"));
+        }
         if self.endless("ListAccessRequests") {
             next_key = Some("again".to_owned());
         }

@@ -137,6 +137,8 @@ pub struct ClusterFaults {
     pub ping_minimum: Duration,
     /// Requests in one page.
     pub page: Option<usize>,
+    /// Bytes of requests in one page, beyond which it is refused.
+    pub page_bytes: Option<usize>,
     /// Every page of every list names itself as the next one.
     pub endless_lists: bool,
     /// Every event is sent twice.
