@@ -143,8 +143,9 @@ impl Resync {
 
     fn report(&mut self, failures: [Option<&Error>; 3]) {
         let troubles = &self.context.troubles;
-        if let [Some(_), Some(_), Some(error)] = failures {
-            // Teleport as a whole does not answer, which has a line of its own.
+        if let [_, Some(_), Some(error)] = failures {
+            // Teleport as a whole does not answer, which has a separate line. Rules prove nothing: a server that does not
+            // know them says so to any caller.
             troubles.teleport_failed(error);
             debug!(%error, hint = error.hint(), "Nothing could be listed; trying again");
             return;

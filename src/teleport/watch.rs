@@ -61,8 +61,9 @@ impl Watch {
     /// Opens a stream and waits until the server says which kinds it grants.
     pub async fn open(client: &Client) -> Result<Self, Error> {
         match Self::begin(client, &[REQUESTS, RULES]).await {
-            // A server that does not know rules, or cannot grant one kind of two, refuses both for that.
-            Err(error) if error.meaning() == Meaning::Invalid => {
+            // A server that does not know rules, or cannot grant one kind of two, refuses both for that. Whether rules can be
+            // listed shows when they are.
+            Err(error) if matches!(error.meaning(), Meaning::Invalid | Meaning::Denied) => {
                 let watch = Self::begin(client, &[REQUESTS]).await?;
                 tracing::debug!(%error, "Access monitoring rules cannot be watched on this cluster");
                 Ok(watch)

@@ -151,6 +151,23 @@ async fn a_server_that_cannot_watch_rules_is_watched_for_requests_alone() {
 }
 
 #[tokio::test]
+async fn a_server_that_grants_all_kinds_or_none_is_watched_for_requests_alone() {
+    let mut town = Town::build().await;
+    town.cluster.faults(|faults| {
+        faults.no_partial_success = true;
+        faults.deny_kinds = vec!["access_monitoring_rule"];
+        faults.deny_rules = true;
+    });
+    town.start_daemon().await;
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.daemon()
+        .says("the role needs list and read on access_monitoring_rule")
+        .await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_role_that_may_watch_nothing_is_named_as_the_cause() {
     let town = Town::build().await;
     town.cluster

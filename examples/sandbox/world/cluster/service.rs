@@ -142,18 +142,19 @@ impl auth_service_server::AuthService for AuthService {
                 state.watchers.push(sender);
                 return Ok(receiver);
             }
+            let partially = watch.allow_partial_success && !state.faults.no_partial_success;
             let denied = &state.faults.deny_kinds;
             let granted =
                 |kind: &types::WatchKind| KINDS.contains(&kind.kind.as_str()) && !denied.contains(&kind.kind.as_str());
             let (granted, refused): (Vec<_>, Vec<_>) = watch.kinds.into_iter().partition(granted);
-            if granted.is_empty() && watch.allow_partial_success {
+            if granted.is_empty() && partially {
                 state.meet("deny_kinds");
                 return Err(Status::invalid_argument("none of the requested kinds can be watched"));
             }
             if !refused.is_empty() {
                 state.meet("deny_kinds");
             }
-            if !refused.is_empty() && !watch.allow_partial_success {
+            if !refused.is_empty() && !partially {
                 return Err(Status::permission_denied("access denied to perform action \"read\""));
             }
             if !state.faults.hold_init {

@@ -119,6 +119,8 @@ pub struct ClusterFaults {
     pub no_rule_filter: bool,
     /// Older servers cannot watch rules, and refuse the whole watch for them.
     pub old_watch: bool,
+    /// Older servers grant all kinds of a watch or none.
+    pub no_partial_success: bool,
     /// Our user was deleted: nothing can be found any more, not even ourselves.
     pub user_deleted: bool,
     /// Our user is locked: nothing is allowed any more.
