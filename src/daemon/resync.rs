@@ -14,7 +14,7 @@ use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::listing::{Past, Round, list};
-use crate::daemon::trouble::Trouble;
+use crate::daemon::trouble::{Report, Trouble};
 use crate::pulse::Pulse;
 use crate::telemetry::{Health, systemd};
 use crate::teleport::{Error, Meaning, Watch};
@@ -91,9 +91,9 @@ impl Resync {
                 // Without it, an absence would prove nothing.
                 fresh = pulse.rest(Watch::open(&self.context.client)).await.is_ok();
             }
-            let round = pulse
-                .rest(list(&self.context, &self.lanes, &mut self.past, fresh))
-                .await;
+            // Boxed, since a listing needs much more room than the wait for the next one.
+            let listing = Box::pin(list(&self.context, &self.lanes, &mut self.past, fresh));
+            let round = pulse.rest(listing).await;
             (fresh, some_missing) = (false, round.some_missing);
             let due = Instant::now() + self.take(&round).await;
             pulse.rest(self.until(begun + APART, due)).await;
@@ -167,11 +167,10 @@ impl Resync {
                 None => {}
                 Some(error) => {
                     let hint = error.hint();
-                    match trouble.fails(now, &error.to_string()) {
-                        Some(report) => {
-                            warn!(%error, hint, failures = report.failures, "{what} could not be listed, retrying")
-                        }
-                        None => debug!(%error, hint, "{what} could not be listed, retrying"),
+                    if let Some(Report { failures, .. }) = trouble.fails(now, &error.to_string()) {
+                        warn!(%error, hint, failures, "{what} could not be listed, retrying");
+                    } else {
+                        debug!(%error, hint, "{what} could not be listed, retrying");
                     }
                 }
             }

@@ -49,13 +49,13 @@ mod tests {
 
     use super::*;
 
-    fn metadata(name: &str, labels: Vec<Bytes>) -> Option<Bytes> {
+    fn metadata(name: &str, labels: Vec<Bytes>) -> Bytes {
         let message = types::Metadata {
             name: Bytes::from(name.to_owned()),
             labels,
             ..types::Metadata::default()
         };
-        Some(message.encode_to_vec().into())
+        message.encode_to_vec().into()
     }
 
     fn entry(key: &str, value: &str) -> Bytes {
@@ -84,7 +84,7 @@ mod tests {
             ..types::AccessRequestSpecV3::default()
         };
         let message = types::AccessRequestV3 {
-            metadata: metadata(id, Vec::new()),
+            metadata: Some(metadata(id, Vec::new())),
             spec: Some(spec.encode_to_vec().into()),
             ..types::AccessRequestV3::default()
         };
@@ -115,7 +115,7 @@ mod tests {
             entries: entries.into(),
         };
         let message = types::PluginDataV3 {
-            metadata: metadata(id, Vec::new()),
+            metadata: Some(metadata(id, Vec::new())),
             spec: Some(spec.encode_to_vec().into()),
             ..types::PluginDataV3::default()
         };
@@ -141,7 +141,7 @@ mod tests {
 
     fn node(name: &str) -> Bytes {
         let node = types::ServerV2 {
-            metadata: metadata(name, vec![entry("env", "prod")]),
+            metadata: Some(metadata(name, vec![entry("env", "prod")])),
             ..types::ServerV2::default()
         };
         let resource = proto::paginated_resource::Resource::Node(node.encode_to_vec().into());
@@ -234,7 +234,7 @@ mod tests {
         #[test]
         fn a_request_is_known_by_its_id_whatever_its_content_is(content in proptest::collection::vec(any::<u8>(), 0..80)) {
             let message = types::AccessRequestV3 {
-                metadata: metadata("a", Vec::new()),
+                metadata: Some(metadata("a", Vec::new())),
                 spec: Some(content.into()),
                 ..types::AccessRequestV3::default()
             };

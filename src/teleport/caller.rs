@@ -1,7 +1,7 @@
 //! Tells a refusal of a call from a refusal of the caller.
 //!
-//! Teleport answers every call of a user that was deleted with NOT_FOUND, as if the thing asked for did not exist, and every
-//! call of a locked user with PERMISSION_DENIED, as if the role allowed too little. `Ping` needs no permission and looks for
+//! Teleport answers every call of a user that was deleted with `NOT_FOUND`, as if the thing asked for did not exist, and every
+//! call of a locked user with `PERMISSION_DENIED`, as if the role allowed too little. `Ping` needs no permission and looks for
 //! nothing, so it shows which of the two it is.
 
 use std::sync::Arc;
@@ -18,7 +18,14 @@ const KNOWN_FOR: Duration = Duration::from_secs(1);
 
 /// What is known of our own user; clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Caller(Arc<Mutex<Option<(Instant, Result<(), Error>)>>>);
+pub(super) struct Caller(Arc<Mutex<Option<Known>>>);
+
+/// What `Ping` came to, and when.
+#[derive(Debug)]
+struct Known {
+    since: Instant,
+    answer: Result<(), Error>,
+}
 
 impl Client {
     /// Returns what a refusal really means: itself if Teleport knows us, or else that it does not.
@@ -28,19 +35,21 @@ impl Client {
         }
         let mut known = self.caller().0.lock().await;
         let answer = match &*known {
-            Some((since, answer)) if since.elapsed() < KNOWN_FOR => answer.clone(),
+            Some(known) if known.since.elapsed() < KNOWN_FOR => known.answer.clone(),
             _ => {
-                let answer = self.ping().await.map(|_| ());
-                *known = Some((Instant::now(), answer.clone()));
+                let answer = Box::pin(self.ping()).await.map(|_| ());
+                *known = Some(Known {
+                    since: Instant::now(),
+                    answer: answer.clone(),
+                });
                 answer
             }
         };
         match answer {
-            Ok(()) => error,
             Err(of_us) if of_us.meaning() == Meaning::Denied => of_us.while_doing(error.doing()),
             // Whether the thing is there stays unknown.
             Err(unknown) if error.meaning() == Meaning::NotFound => unknown.while_doing(error.doing()),
-            Err(_) => error,
+            Ok(()) | Err(_) => error,
         }
     }
 

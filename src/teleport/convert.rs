@@ -50,14 +50,14 @@ pub(super) fn access_request(bytes: &Bytes) -> Read<AccessRequest> {
             access_until,
             access_from: time(&mut reading, spec.assume_start_time),
             expires: expires.or_else(|| time(&mut reading, metadata.expires)),
-            promoted_to: reading.optional(spec.access_list).map(access_list),
+            promoted_to: reading.optional(spec.access_list).as_ref().map(access_list),
         }
     });
     let flaw = reading.flaw().map(str::to_owned);
     Read { item, id, flaw }
 }
 
-fn access_list(message: types::PromotedAccessList) -> AccessList {
+fn access_list(message: &types::PromotedAccessList) -> AccessList {
     AccessList {
         name: text(&message.name),
         title: text(&message.title),

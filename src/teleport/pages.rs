@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn there_is_an_end_to_pages_and_to_bytes() {
         let mut pages = Pages::new("list");
-        let taken = (0_usize..).find(|number| pages.turn(1, Bytes::from(number.to_string())).is_err());
+        let taken = (0..=MOST_PAGES).find(|number| pages.turn(1, Bytes::from(number.to_string())).is_err());
         assert_eq!(taken, Some(MOST_PAGES));
         let mut pages = Pages::of_items("list");
         assert!(pages.take(MOST_BYTES).is_ok());

@@ -24,6 +24,7 @@ use crate::teleport::wire::{proto, types};
 use crate::teleport::{Client, Error, Meaning, Road, convert};
 
 const REQUESTS: &str = "access_request";
+const WATCHING: &str = "watch access requests";
 const WATCH: &str = "/proto.AuthService/WatchEvents";
 
 /// What the stream tells. Events of one connection come in the order in which the server sent them.
@@ -60,25 +61,25 @@ pub struct Watch {
 impl Watch {
     /// Opens a stream and waits until the server says which kinds it grants.
     pub async fn open(client: &Client) -> Result<Self, Error> {
-        match Self::begin(client, &[REQUESTS, RULES]).await {
+        let watch = match Self::begin(client, &[REQUESTS, RULES]).await {
             // A server that does not know rules, or cannot grant one kind of two, refuses both for that. Whether rules can be
             // listed shows when they are.
             Err(error) if matches!(error.meaning(), Meaning::Invalid | Meaning::Denied) => {
                 let watch = Self::begin(client, &[REQUESTS]).await?;
                 tracing::debug!(%error, "Access monitoring rules cannot be watched on this cluster");
-                Ok(watch)
+                watch
             }
-            begun => begun,
+            begun => begun?,
+        };
+        if watch.denied.contains(&REQUESTS) {
+            let error = Error::new(Meaning::Denied, WATCHING, "our role may not watch access_request");
+            return Err(refused(error));
         }
+        Ok(watch)
     }
 
     async fn begin(client: &Client, kinds: &[&'static str]) -> Result<Self, Error> {
-        let doing = "watch access requests";
-        let refused = |error: Error| match error.meaning() {
-            Meaning::Denied => error.or_hint("the role needs list and read on access_request"),
-            _ if error.is_cut() => error.or_hint(REFUSED_SILENTLY),
-            _ => error,
-        };
+        let doing = WATCHING;
         let mut stream = client.stream(doing, WATCH, wanted(kinds)).await.map_err(refused)?;
         let first = match client.within(doing, stream.message()).await {
             Err(error) => return Err(refused(client.judge(error).await)),
@@ -106,10 +107,6 @@ impl Watch {
             None => false,
         };
         let denied: Vec<_> = kinds.iter().copied().filter(is_denied).collect();
-        if denied.contains(&REQUESTS) {
-            let error = Error::new(Meaning::Denied, doing, "our role may not watch access_request");
-            return Err(refused(error));
-        }
         Ok(Self { stream, denied })
     }
 
@@ -121,7 +118,7 @@ impl Watch {
     /// Waits for the next event that means something to us. There is no limit of time: a quiet cluster sends nothing, and
     /// a dead connection is found by pings.
     async fn next(&mut self, client: &Client) -> Result<WatchEvent, Error> {
-        let doing = "watch access requests";
+        let doing = WATCHING;
         loop {
             let message = match self.stream.message().await {
                 Err(status) => return Err(client.judge(client.failed(doing, &status)).await),
@@ -130,7 +127,7 @@ impl Watch {
             let Some(bytes) = message else {
                 return Err(Error::new(Meaning::Unreachable, doing, "Teleport closed the stream"));
             };
-            if let Some(event) = event(client, bytes) {
+            if let Some(event) = event(client, &bytes) {
                 return Ok(event);
             }
         }
@@ -240,6 +237,15 @@ impl Watch {
     }
 }
 
+/// Says what to do about a watch that was not granted.
+fn refused(error: Error) -> Error {
+    match error.meaning() {
+        Meaning::Denied => error.or_hint("the role needs list and read on access_request"),
+        _ if error.is_cut() => error.or_hint(REFUSED_SILENTLY),
+        _ => error,
+    }
+}
+
 fn wanted(kinds: &[&str]) -> proto::Watch {
     let kinds = kinds.iter().map(|kind| types::WatchKind {
         kind: (*kind).to_owned(),
@@ -252,7 +258,7 @@ fn wanted(kinds: &[&str]) -> proto::Watch {
 }
 
 /// Reads an event, if it means something to us. One that cannot be decoded is reported, and the stream goes on.
-fn event(client: &Client, bytes: Bytes) -> Option<WatchEvent> {
+fn event(client: &Client, bytes: &Bytes) -> Option<WatchEvent> {
     let damaged = client.damaged();
     let mut reading = Reading::default();
     let event: proto::Event = reading.message(bytes.clone());
@@ -261,7 +267,7 @@ fn event(client: &Client, bytes: Bytes) -> Option<WatchEvent> {
         id: None,
         flaw: reading.flaw().map(str::to_owned),
     };
-    damaged.take(Kind::Event, &bytes, read);
+    damaged.take(Kind::Event, bytes, read);
     match (event.resource, Operation::try_from(event.r#type)) {
         (Some(Resource::AccessRequest(request)), Ok(Operation::Put)) => {
             let request = damaged.take_request(&request, convert::access_request(&request));

@@ -6,6 +6,8 @@ use crate::faults::for_alice;
 use crate::support::{ALICE, BOB, Town, fails};
 use crate::world::cluster::{ClusterFaults, Draft, State, Verdict};
 
+type Switch = fn(&mut ClusterFaults);
+
 #[tokio::test]
 async fn a_user_that_was_deleted_is_named_and_the_work_is_kept_until_it_is_back() {
     let town = Town::start().await;
@@ -79,7 +81,7 @@ async fn a_locked_user_is_named_and_no_role_is_blamed() {
 
 #[tokio::test]
 async fn a_start_with_a_user_that_is_gone_or_locked_fails_with_the_reason() {
-    let cases: [(fn(&mut ClusterFaults), &str, &str); 2] = [
+    let cases: [(Switch, &str, &str); 2] = [
         (
             |faults| faults.user_deleted = true,
             "Teleport has no user",
