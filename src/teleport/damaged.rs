@@ -9,7 +9,6 @@ use tracing::{debug, warn};
 
 use crate::domain::request::AccessRequest;
 use crate::teleport::error::shortened;
-use crate::visible;
 
 /// Items that are remembered as reported. Beyond them, more are not reported, as that could go on without an end.
 const MOST: usize = 1_000;
@@ -65,10 +64,7 @@ impl Damaged {
             (Kind::Resource, _) => "Labels of a resource could not be decoded and are left out",
             (Kind::Cluster, _) => "Parts of the cluster's description could not be decoded and are left out",
         };
-        let (id, error) = (
-            id.map(|id| visible::line(&shortened(&id)).into_owned()),
-            visible::line(&flaw).into_owned(),
-        );
+        let (id, error) = (id.map(|id| shortened(&id)), flaw);
         let (request, name) = match kind {
             Kind::Request | Kind::Record => (id, None),
             _ => (None, id),
@@ -91,8 +87,8 @@ impl Damaged {
         if left_out > 0 {
             reviewers.truncate(MOST_REVIEWERS);
             reviewers.shrink_to_fit();
-            let id = visible::line(request.id.as_str());
-            if self.is_new(Kind::Reviewers, Some(&id), bytes) {
+            let id = &request.id;
+            if self.is_new(Kind::Reviewers, Some(id.as_str()), bytes) {
                 warn!(
                     request.id = %id, left_out,
                     "Suggested reviewers beyond the first {MOST_REVIEWERS} are left out"
