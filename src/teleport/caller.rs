@@ -5,7 +5,6 @@
 //! nothing, so it shows which of the two it is.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -13,17 +12,14 @@ use tokio::time::Instant;
 use crate::teleport::error::shortened;
 use crate::teleport::{Client, Error, Meaning};
 
-/// How long the answer about the caller is taken for the present one, so that a burst of refusals asks once.
-const KNOWN_FOR: Duration = Duration::from_secs(1);
-
 /// What is known of our own user; clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Caller(Arc<Mutex<Option<Known>>>);
 
-/// What `Ping` came to, and when.
+/// What the last `Ping` came to, and when it was sent.
 #[derive(Debug)]
 struct Known {
-    since: Instant,
+    sent: Instant,
     answer: Result<(), Error>,
 }
 
@@ -33,13 +29,16 @@ impl Client {
         if !matches!(error.meaning(), Meaning::NotFound | Meaning::Denied) {
             return error;
         }
+        let refused = Instant::now();
         let mut known = self.caller().0.lock().await;
+        // A burst of refusals asks once, but only what was asked after a refusal tells of it.
         let answer = match &*known {
-            Some(known) if known.since.elapsed() < KNOWN_FOR => known.answer.clone(),
+            Some(known) if known.sent >= refused => known.answer.clone(),
             _ => {
+                let sent = Instant::now();
                 let answer = Box::pin(self.ping()).await.map(|_| ());
                 *known = Some(Known {
-                    since: Instant::now(),
+                    sent,
                     answer: answer.clone(),
                 });
                 answer

@@ -255,7 +255,7 @@ mod tests {
         let text = "[10] access denied\n\tuser \"b\x1b[31m\u{9b}2J\" is not found\r2026-01-01 ERROR forged\nstack";
         let error = Error::of_status("read", &Status::not_found(text));
         let expected =
-            "could not read: [10] access denied: user \"b\\u{1b}[31m\\u{9b}2J\" is not found 2026-01-01 ERROR forged";
+            "could not read: [10] access denied: user \"b\\u{1b}[31m\\u{9b}2J\" is not found\\r2026-01-01 ERROR forged";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -340,6 +340,6 @@ async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<Strin
     }
     let place = teams.find_place(address, user.as_deref()).await?;
     let posted = post(teams, &place.conversation.id, &card::greeting()).await;
-    posted.map_err(|error| error.about(address))?;
+    posted.map_err(|error| error.about(address.as_str()))?;
     Ok("received a message".to_owned())
 }
