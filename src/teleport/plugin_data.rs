@@ -88,8 +88,13 @@ impl Client {
             set: set.into_iter().collect(),
             expect: expect.into_iter().collect(),
         };
-        let method = "/proto.AuthService/UpdatePluginData";
-        match self.ask_raw("write plugin data", method, update).await {
+        let (doing, method) = ("write plugin data", "/proto.AuthService/UpdatePluginData");
+        let mut answer = self.ask_raw(doing, method, update.clone()).await;
+        if answer.as_ref().is_err_and(|error| error.meaning() == Meaning::NotFound) {
+            // Our user may have been away, and back by the time it was asked about. Nothing was written.
+            answer = self.ask_raw(doing, method, update).await;
+        }
+        match answer {
             Ok(_) => Ok(Swap::Written),
             Err(error) => match error.meaning() {
                 Meaning::Conflict => Ok(Swap::Lost),

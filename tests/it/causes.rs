@@ -248,7 +248,9 @@ async fn another_cause_at_teleport_is_told_although_it_was_away_before() {
     let town = Town::start().await;
     let refused = |log: &str| {
         let mut lines = log.lines().filter(|line| line.contains(" WARN "));
-        lines.any(|line| line.contains("Connection problem detected") && line.contains("access denied to perform action"))
+        lines.any(|line| {
+            line.contains("Connection problem detected") && line.contains("access denied to perform action")
+        })
     };
     town.cluster.stop().await;
     town.daemon().says("Connection problem detected").await;

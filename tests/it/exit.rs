@@ -145,9 +145,7 @@ async fn a_reload_is_told_by_what_it_changed_and_a_refusal_begins_with_its_resul
     )
     .unwrap();
     running.signal("-HUP").await;
-    running
-        .says("Configuration reloaded changed=role_to_recipients")
-        .await;
+    running.says("Configuration reloaded changed=role_to_recipients").await;
 }
 
 #[tokio::test]
@@ -190,9 +188,7 @@ async fn a_thousand_signals_to_reload_are_a_handful_of_reloads_and_the_last_chan
         .replace("\"*\" =", "other = \"alice@example.com\"\n\"*\" =");
     fs::write(&file, changed).unwrap();
     running.signal("-HUP").await;
-    running
-        .says("Configuration reloaded changed=role_to_recipients")
-        .await;
+    running.says("Configuration reloaded changed=role_to_recipients").await;
     let reloads = running.stderr().matches("Configuration reloaded").count();
     let most = usize::try_from(begun.elapsed().as_secs()).unwrap() + 2;
     assert!(reloads <= most, "{reloads} reloads, {most} expected");

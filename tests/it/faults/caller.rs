@@ -32,7 +32,7 @@ async fn a_user_that_was_deleted_is_named_and_the_work_is_kept_until_it_is_back(
 }
 
 #[tokio::test]
-async fn a_request_that_is_gone_is_told_from_a_user_that_is_gone_with_one_more_call() {
+async fn a_burst_of_requests_that_are_gone_asks_a_few_times_about_our_user() {
     let town = Town::start().await;
     let before = town.cluster.calls()["Ping"];
     let claims = town
@@ -48,7 +48,7 @@ async fn a_request_that_is_gone_is_told_from_a_user_that_is_gone_with_one_more_c
     let all_gone = |log: &str| log.matches("The request is gone").count() == 20;
     town.daemon().until("20 times that a request is gone", all_gone).await;
     let asked = town.cluster.calls()["Ping"] - before;
-    assert!((1..=3).contains(&asked), "{asked}");
+    assert!((1..=6).contains(&asked), "{asked}");
     assert!(!town.daemon().log().contains("WARN"), "{}", town.daemon().log());
     town.finish().await;
 }
