@@ -257,7 +257,7 @@ impl<'a> Driver<'a> {
                 self.memory.tries.remove(recipient);
                 let retry_in = self.retry_refused(&outcomes);
                 let source = self.source(recipient);
-                self.report.refused(&refused, retry_in, source);
+                self.report.refused(&refused, retry_in, source.as_deref());
                 Landed::Done(outcomes)
             }
             Done::Elsewhere(address) => {
@@ -267,7 +267,7 @@ impl<'a> Driver<'a> {
             Done::Deferred(deferral) => {
                 let Retry { retry_in, first } = self.memory.defer(step, &deferral, &self.job.context.limits);
                 let source = self.source(recipient);
-                self.report.deferred(&deferral, retry_in, first, source);
+                self.report.deferred(&deferral, retry_in, first, source.as_deref());
                 self.retry_in(retry_in);
                 Landed::Deferred
             }
@@ -291,7 +291,9 @@ impl<'a> Driver<'a> {
         })?;
         let now = clock::now();
         let mut record = self.run.record(now);
-        outcomes.iter().for_each(|outcome| record.note(outcome.clone(), now));
+        for outcome in outcomes {
+            record.note(outcome.clone(), now);
+        }
         let refusal = record.refusals.get(recipient)?;
         let at = refusal.retry_at(shown, refusal_pauses(&self.job.context.limits))?;
         let pause = until(at);
@@ -314,7 +316,7 @@ impl<'a> Driver<'a> {
         match settled {
             Settled::Written(write, since) => {
                 pauses.reset();
-                self.run.written(write, since);
+                self.run.written(*write, since);
                 return None;
             }
             Settled::Overtaken(map) => self.run.overtaken(map, context.replica(), clock::now()),

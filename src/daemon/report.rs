@@ -76,7 +76,7 @@ impl<'a> Report<'a> {
 
     /// Takes a delivery that Microsoft refused or did not confirm; it is retried after the pause, if at all. `source` is
     /// why it is a recipient.
-    pub(super) fn refused(&mut self, refused: &Refused, retry_in: Option<Duration>, source: Option<String>) {
+    pub(super) fn refused(&mut self, refused: &Refused, retry_in: Option<Duration>, source: Option<&str>) {
         let (recipient, error) = (shown_as(&refused.recipient), &refused.why);
         let (hint, retry_in) = (refused.hint.as_deref(), retry_in.map(readable));
         if refused.unconfirmed {
@@ -92,7 +92,7 @@ impl<'a> Report<'a> {
     }
 
     /// Takes a delivery that is retried after the pause. `first` says that it is its first failure in a row.
-    pub(super) fn deferred(&mut self, deferral: &Deferral, retry_in: Duration, first: bool, source: Option<String>) {
+    pub(super) fn deferred(&mut self, deferral: &Deferral, retry_in: Duration, first: bool, source: Option<&str>) {
         self.deferred += 1;
         self.context.metrics.delivered(Delivery::Failed, 1);
         let (recipient, retry_in) = (&deferral.shown_as, readable(retry_in));

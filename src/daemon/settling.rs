@@ -14,7 +14,7 @@ use crate::teleport::{Error, Swap};
 /// How one try to write an entry ended.
 pub(super) enum Settled {
     /// Teleport has it; the claim holds from this moment on.
-    Written(Write, Instant),
+    Written(Box<Write>, Instant),
     /// Another replica wrote first; this is the record now.
     Overtaken(BTreeMap<String, String>),
     /// Teleport has forgotten the request.
@@ -39,7 +39,7 @@ pub(super) fn settle<'a>(
         match context.client.swap_plugin_data(id, expect, set).await {
             Ok(Swap::Written) => {
                 context.troubles.teleport_works();
-                Settled::Written(write, holds_since(&context.limits, begun))
+                Settled::Written(Box::new(write), holds_since(&context.limits, begun))
             }
             Ok(Swap::Gone) => Settled::Gone,
             Ok(Swap::TooLarge) => Settled::TooLarge,

@@ -82,7 +82,7 @@ async fn a_crowd_that_hangs_delays_no_healthy_recipient() {
 #[tokio::test]
 async fn a_post_that_hangs_does_not_hold_up_the_decision_for_others() {
     let mut town = town_for(&[ALICE, BOB], |limits| {
-        limits.microsoft_timeout = Duration::from_mins(10)
+        limits.microsoft_timeout = Duration::from_mins(10);
     })
     .await;
     let alice = chat(&town, "Alice");
@@ -363,7 +363,7 @@ async fn everything_that_waits_for_a_service_goes_on_when_it_answers_again() {
             "POST",
             "/activities",
             Fault::Error(503, "ServiceUnavailable"),
-        )]
+        )];
     });
     for mail in &mails {
         let id = town.cluster.create(Draft {

@@ -144,11 +144,9 @@ impl Account {
                 Outcome::Posted {
                     recipient, activity, ..
                 } => record.card(recipient, activity).is_some(),
-                // Whoever has changed it since had read it.
-                Outcome::Updated { .. } => number < self.noted,
                 Outcome::Vanished { .. } => false,
-                // Each counts one failure.
-                Outcome::Refused { .. } | Outcome::Unconfirmed { .. } => number < self.noted,
+                // Whoever has changed a card since had read it, and each failure counts once.
+                Outcome::Updated { .. } | Outcome::Refused { .. } | Outcome::Unconfirmed { .. } => number < self.noted,
             };
             if !is_noted {
                 self.apply(&mut record, outcome, now);

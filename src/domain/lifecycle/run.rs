@@ -34,6 +34,7 @@ pub enum Landed {
 
 /// The deliveries and entries of one claim. Recipients are independent: a new plan does not wait for deliveries in flight,
 /// and an entry takes whatever has ended.
+#[expect(clippy::struct_excessive_bools, reason = "each can hold together with any other")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Run<T> {
     account: Account,

@@ -222,16 +222,13 @@ impl Pure {
 
     /// Hands a run an input; returns the run after it, and what it answers, if anything.
     pub(super) fn react(&mut self, run: Id, input: Input) -> (Id, Option<Id>) {
-        let (next, answer) = match self.reactions.get(&(run, input)) {
-            Some(known) => *known,
-            None => {
-                let mut next = self.runs.of(run).clone();
-                let answer = self.tell(&mut next, input).unwrap_or(NONE);
-                let reaction = (self.runs.id(next), answer);
-                self.reactions.insert((run, input), reaction);
-                reaction
-            }
-        };
+        let known = self.reactions.get(&(run, input)).copied();
+        let (next, answer) = known.unwrap_or_else(|| {
+            let mut next = self.runs.of(run).clone();
+            let answer = self.tell(&mut next, input).unwrap_or(NONE);
+            (self.runs.id(next), answer)
+        });
+        self.reactions.insert((run, input), (next, answer));
         (next, Some(answer).filter(|answer| *answer != NONE))
     }
 
