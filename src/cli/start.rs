@@ -72,7 +72,10 @@ impl Options {
             .worker_threads(2)
             .enable_all()
             .build()?;
-        runtime.block_on(until_told(settings, reload, reloads))
+        let ended = runtime.block_on(until_told(settings, reload, reloads));
+        // A file that still blocks its thread must not keep the program.
+        runtime.shutdown_background();
+        ended
     }
 
     /// Reads the file, and what the command line and the environment add to it.

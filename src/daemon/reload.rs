@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
+use crate::blocking::apart;
 use crate::config::{Changes, Loaded, Problems, Settings};
 use crate::daemon::context::Context;
 use crate::daemon::preload::preload;
@@ -63,9 +64,11 @@ pub(super) async fn serve(
         if tell {
             systemd::reloading();
         }
-        let read = (reloads.read)();
-        context.metrics.reloaded(read.is_ok());
-        match read {
+        let mut read = reloads.read;
+        let (loaded, read_again) = pulse.rest(apart(move || (read(), read))).await;
+        reloads.read = read_again;
+        context.metrics.reloaded(loaded.is_ok());
+        match loaded {
             Ok(loaded) => take_up(loaded, &mut in_force, &context, &tasks),
             Err(error) => refuse(&error),
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
+use crate::blocking::apart;
 use crate::config::AppSecret;
 use crate::daemon::context::Context;
 use crate::daemon::lanes::Lanes;
@@ -30,7 +31,8 @@ pub(super) async fn follow(context: Arc<Context>, pulse: Pulse) -> Infallible {
             let configured = live.borrow_and_update().app_secret.clone();
             Ok(Some(configured).filter(|configured| *configured != in_force))
         } else {
-            in_force.renewed()
+            let known = in_force.clone();
+            pulse.rest(apart(move || known.renewed())).await
         };
         match next {
             Ok(None) => told = false,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Each module, and the modules it may use besides itself.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("backoff", &[]),
+    ("blocking", &[]),
     ("clock", &[]),
     ("secret", &[]),
     ("nearest", &[]),
@@ -28,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain::rules",
             "config",
             "backoff",
+            "blocking",
             "clock",
             "pulse",
             "secret",
@@ -59,6 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "msteams",
             "telemetry",
             "backoff",
+            "blocking",
             "clock",
             "pulse",
             "visible",

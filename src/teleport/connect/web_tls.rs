@@ -14,6 +14,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::blocking::apart;
 use crate::teleport::connect::stream::{BoxStream, tls_error};
 use crate::teleport::connect::tls::{is_strangers, provider};
 
@@ -39,7 +40,8 @@ impl WebTls {
         let config = if let Some(config) = self.config.get() {
             Arc::clone(config)
         } else {
-            let config = Arc::new(self.trusting()?);
+            let this = self.clone();
+            let config = Arc::new(apart(move || this.trusting()).await?);
             Arc::clone(self.config.get_or_init(|| config))
         };
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
