@@ -16,14 +16,16 @@ pub(crate) struct Company {
 
 impl Company {
     pub(crate) fn found(tenant: &Tenant) -> Self {
-        let people = (0..PEOPLE).map(|number| {
-            let mail = mail(number);
-            tenant.add_user(&mail, Some(&mail), &mail)
-        });
+        let people = mails().map(|mail| tenant.add_user(&mail, Some(&mail), &mail));
         Self {
             people: people.collect(),
         }
     }
+}
+
+/// Returns the address of each person.
+pub(crate) fn mails() -> impl Iterator<Item = String> {
+    (0..PEOPLE).map(mail)
 }
 
 pub(crate) fn mail(number: usize) -> String {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::Value;
 use teleport_msteams::domain::lifecycle::Record;
 
+use crate::company;
 use crate::world::cluster::{Cluster, ClusterState};
 use crate::world::tenant::{Card, Tenant};
 
@@ -21,8 +22,9 @@ pub(crate) struct Entry {
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) entries: Vec<Entry>,
-    /// Cards that nobody had noted when a daemon was killed.
-    pub(crate) in_flight: HashSet<String>,
+    /// Recipient and id of each card that no record had when a daemon was killed. The id alone is not enough: two
+    /// conversations may use the same one.
+    pub(crate) in_flight: HashSet<(String, String)>,
 }
 
 /// What is wrong, request by request.
@@ -66,16 +68,19 @@ impl Verdict {
 }
 
 impl Ledger {
-    /// Notes which cards are in nobody's record: a kill at this moment may have cost their ids.
+    /// Notes which cards are in no record: a kill at this moment may have cost their ids.
     pub(crate) fn note_in_flight(&mut self, cluster: &Cluster, tenant: &Tenant) {
         let records = records(&cluster.state());
-        let noted: HashSet<&str> = records
+        let noted: HashSet<(&str, &str)> = records
             .values()
             .flat_map(|record| &record.cards)
-            .map(|card| card.activity.as_str())
+            .map(|card| (card.recipient.as_str(), card.activity.as_str()))
             .collect();
-        let cards = tenant.cards().into_iter().map(|(_, card)| card.id);
-        self.in_flight.extend(cards.filter(|id| !noted.contains(id.as_str())));
+        for recipient in company::mails() {
+            let cards = tenant.chat_of(&recipient).into_iter();
+            let lost = cards.filter(|card| !noted.contains(&(recipient.as_str(), card.id.as_str())));
+            self.in_flight.extend(lost.map(|card| (recipient.clone(), card.id)));
+        }
     }
 
     /// Holds what everybody sees against what is true.
@@ -105,11 +110,14 @@ impl Ledger {
         let shows = self.entries[number].shows;
         verdict.cards += cards.len();
         let noted = record.map(|record| record.cards.as_slice()).unwrap_or_default();
-        let is_noted = |card: &&Card| noted.iter().any(|noted| noted.activity == card.id);
-        // Microsoft took the card and kept the id to itself: it is there, and nobody can ever change it.
-        let without_id = noted
+        let noted: Vec<&str> = noted
             .iter()
-            .any(|noted| noted.activity.is_empty() && noted.recipient == recipient);
+            .filter(|noted| noted.recipient == recipient)
+            .map(|noted| noted.activity.as_str())
+            .collect();
+        let is_noted = |card: &&Card| noted.contains(&card.id.as_str());
+        // Microsoft took the card and kept the id to itself: it is there, and nobody can ever change it.
+        let without_id = noted.contains(&"");
         let (known, orphans): (Vec<&Card>, Vec<&Card>) = cards.into_iter().partition(is_noted);
         if known.is_empty() && !without_id && shows == "PENDING" {
             let what = format!("{recipient} has no card");
@@ -129,7 +137,7 @@ impl Ledger {
             if !card.confirmed {
                 verdict.lost_ids.push(lost);
                 verdict.lost_with_answer += 1;
-            } else if self.in_flight.contains(&card.id) {
+            } else if self.in_flight.contains(&(recipient.to_owned(), card.id.clone())) {
                 verdict.lost_ids.push(lost);
                 verdict.lost_with_process += 1;
             } else {
