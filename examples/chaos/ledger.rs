@@ -1,6 +1,7 @@
 //! What is true, and what people see of it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use teleport_msteams::domain::lifecycle::Record;
@@ -8,6 +9,12 @@ use teleport_msteams::domain::lifecycle::Record;
 use crate::company;
 use crate::world::cluster::{Cluster, ClusterState};
 use crate::world::tenant::{Card, Tenant};
+
+/// How many posts of one request to one recipient may be of unknown fate.
+const MOST_UNKNOWN: usize = 5;
+
+/// How long a daemon waits at least after a post of unknown fate.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// One request of the run, and what happened to it.
 #[derive(Default)]
@@ -25,6 +32,8 @@ pub(crate) struct Ledger {
     /// Recipient and id of each card that no record had when a daemon was killed. The id alone is not enough: two
     /// conversations may use the same one.
     pub(crate) in_flight: HashSet<(String, String)>,
+    /// When daemons were killed or stopped.
+    pub(crate) ends: Vec<SystemTime>,
 }
 
 /// What is wrong, request by request.
@@ -40,6 +49,8 @@ pub(crate) struct Verdict {
     /// Each of them, for who wants to look into the logs.
     pub(crate) lost_ids: Vec<String>,
     pub(crate) twice: BTreeMap<usize, Vec<String>>,
+    /// Posts that were repeated too soon or too often after one whose fate was unknown.
+    pub(crate) repeated: BTreeMap<usize, Vec<String>>,
 }
 
 impl Verdict {
@@ -49,13 +60,13 @@ impl Verdict {
     }
 
     pub(crate) fn is_good(&self) -> bool {
-        self.is_calm() && self.twice.is_empty()
+        self.is_calm() && self.twice.is_empty() && self.repeated.is_empty()
     }
 
     /// Returns the requests that something is wrong with, and what.
     pub(crate) fn failures(&self) -> BTreeMap<usize, Vec<&str>> {
         let mut failures: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-        for kind in [&self.lost, &self.stale, &self.twice] {
+        for kind in [&self.lost, &self.stale, &self.twice, &self.repeated] {
             for (number, what) in kind {
                 failures
                     .entry(*number)
@@ -92,11 +103,31 @@ impl Ledger {
             let record = records.get(&entry.id);
             for recipient in &entry.recipients {
                 let chat = chats.entry(recipient).or_insert_with(|| tenant.chat_of(recipient));
-                let cards = chat.iter().filter(|card| is_about(card, &entry.id)).collect();
+                let cards: Vec<&Card> = chat.iter().filter(|card| is_about(card, &entry.id)).collect();
+                self.judge_repeats(number, recipient, &cards, &mut verdict);
                 self.judge_one(number, recipient, record, cards, &mut verdict);
             }
         }
         verdict
+    }
+
+    /// Checks how the daemons went on after posts whose answers were lost.
+    fn judge_repeats(&self, number: usize, recipient: &str, cards: &[&Card], verdict: &mut Verdict) {
+        let mut complain = |what| verdict.repeated.entry(number).or_default().push(what);
+        let unknown = cards.iter().filter(|card| !card.confirmed).count();
+        if unknown > MOST_UNKNOWN {
+            complain(format!("{recipient} has {unknown} cards whose answers were lost"));
+        }
+        for pair in cards.windows(2) {
+            let (lost, next) = (posted(pair[0]), posted(pair[1]));
+            let pause = next.duration_since(lost).unwrap_or_default();
+            // A daemon that has ended knows of no pause.
+            let ended = self.ends.iter().any(|end| (lost..next).contains(end));
+            if !pair[0].confirmed && pause < SHORTEST_PAUSE && !ended {
+                let id = &pair[1].id;
+                complain(format!("{recipient} has card {id} {pause:?} after a lost answer"));
+            }
+        }
     }
 
     fn judge_one(
@@ -155,6 +186,10 @@ fn records(state: &ClusterState) -> BTreeMap<String, Record> {
         Some((id.clone(), record))
     });
     records.collect()
+}
+
+fn posted(card: &Card) -> SystemTime {
+    card.times.first().copied().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn is_about(card: &Card, id: &str) -> bool {

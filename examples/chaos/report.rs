@@ -39,6 +39,7 @@ impl Run {
                 verdict.lost_with_process,
             ),
             ("told twice without such a cause", count(&verdict.twice)),
+            ("posts repeated too soon or too often", count(&verdict.repeated)),
         ] {
             println!("{what:<50} {figure:>6}");
         }

@@ -13,6 +13,7 @@ use crate::ledger::{Entry, Ledger, Verdict};
 use crate::replica::Replica;
 use crate::script::{self, Action};
 use crate::trouble::{self, NEAR};
+use crate::world;
 use crate::world::cluster::{Cluster, ClusterOptions, Draft, State, Verdict as Review};
 use crate::world::tenant::{Tenant, TenantOptions};
 
@@ -168,6 +169,7 @@ impl Run {
             Action::Mend(trouble) => trouble::mend(trouble, &self.cluster, &self.tenant).await,
             Action::Kill(number) => {
                 self.kills += 1;
+                self.ledger.ends.push(world::now());
                 self.wanted[number] = false;
                 self.replicas[number].kill().await?;
                 // Calls that were on their way arrive within this.
@@ -176,6 +178,7 @@ impl Run {
             }
             Action::Stop(number) => {
                 self.stops += 1;
+                self.ledger.ends.push(world::now());
                 self.wanted[number] = false;
                 self.replicas[number].terminate().await?;
             }

@@ -54,7 +54,7 @@ pub mod teleport {
 }
 
 /// Returns the time of day.
-fn now() -> std::time::SystemTime {
+pub fn now() -> std::time::SystemTime {
     #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
     std::time::SystemTime::now()
 }
