@@ -32,6 +32,13 @@ pub(crate) fn mail(number: usize) -> String {
     format!("person-{}@example.com", number % PEOPLE)
 }
 
+/// How many addresses there are that Microsoft does not know.
+pub(crate) const STRANGERS: usize = 100;
+
+pub(crate) fn stranger(number: usize) -> String {
+    format!("stranger-{}@example.com", number % STRANGERS)
+}
+
 /// Writes the identity and the configuration; who is told is said by each request.
 pub(crate) fn write_files(cluster: &Cluster, tenant: &Tenant, folder: &Path) -> anyhow::Result<()> {
     let user = cluster.authority().user("chaos", &[], Validity::ONE_DAY);

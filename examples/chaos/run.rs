@@ -192,10 +192,15 @@ impl Run {
         let recipients: Vec<_> = (0..self.rng.usize(1..4))
             .map(|next| company::mail(first + next))
             .collect();
+        let mut suggested_reviewers = recipients.clone();
+        if self.rng.usize(..20) == 0 {
+            let first = self.rng.usize(..company::STRANGERS);
+            suggested_reviewers.extend((first..first + 50).map(company::stranger));
+        }
         let id = self.cluster.create(Draft {
             roles: vec!["any".to_owned()],
             reason: format!("request {number} of the run"),
-            suggested_reviewers: recipients.clone(),
+            suggested_reviewers,
             approvals: 2,
             expires_in,
             ..Draft::default()
