@@ -17,9 +17,9 @@ use crate::world;
 use crate::world::cluster::{Cluster, ClusterOptions, Draft, State, Verdict as Review};
 use crate::world::tenant::{Tenant, TenantOptions};
 
-/// How long everything may take to come right once nothing is wrong any more: claims of the dead run out, and what
-/// failed often waits longest.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long everything may take to come right once nothing is wrong any more: claims of the dead run out, and a post of
+/// unknown fate is repeated after a minute first, and after four minutes then.
+const PATIENCE: Duration = Duration::from_mins(6);
 
 /// How often the run looks around.
 const TICK: Duration = Duration::from_millis(50);
