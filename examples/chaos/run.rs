@@ -108,6 +108,7 @@ impl Run {
         tenant.faults(|faults| {
             faults.latency = NEAR;
             faults.enforce_limits = true;
+            faults.same_activity_ids = true;
         });
         let folder = tempfile::tempdir().context("a folder for the configuration")?;
         company::write_files(&cluster, &tenant, folder.path())?;

@@ -56,7 +56,7 @@ use Trouble::{
     ThrottledUntil, TokensRevoked, WrongContentType,
 };
 
-const ALL: [Trouble; 35] = [
+const ALL: [Trouble; 38] = [
     StreamCut,
     EventsRepeated,
     EventsTwice,
@@ -85,6 +85,9 @@ const ALL: [Trouble; 35] = [
     Page(403),
     Page(404),
     Page(200),
+    Page(407),
+    Page(502),
+    PageBehind(502),
     PageBehind(504),
     OneThrottled,
     CrowdHangs,
@@ -135,7 +138,12 @@ pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, 
         Hang => spoil_all(Fault::Hang),
         HalfAnswer => spoil(Fault::HalfBody),
         WrongContentType => spoil_all(Fault::Html),
-        Page(status) => spoil_all(Fault::Page(status, "text/html", "<html>Blocked by policy</html>")),
+        Page(status) => {
+            let page = Fault::Page(status, "text/html", "<html>Blocked by policy</html>");
+            spoil_all(page.clone());
+            // The login service is behind the same proxy.
+            tenant.faults(|faults| faults.rules.push(Rule::some(1, "POST", "/oauth2/v2.0/token", page)));
+        }
         PageBehind(status) => spoil(Fault::PageBehind(status)),
         OneThrottled => {
             let person = &company.people[rng.usize(..company.people.len())];
