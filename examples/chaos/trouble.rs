@@ -25,6 +25,8 @@ pub(crate) enum Trouble {
     CallsFail,
     ListsEmpty,
     PluginDataDenied,
+    /// Other plugins have left no room, or too little.
+    RecordsFull,
     SmallPages,
     Throttled,
     ThrottledUntil,
@@ -51,12 +53,12 @@ pub(crate) enum Trouble {
 
 use Trouble::{
     AnswersLost, AppRemoved, CallsFail, CrowdHangs, EventsMixed, EventsRepeated, EventsTwice, HalfAnswer, Hang,
-    ListsEmpty, MicrosoftSlow, OneThrottled, Page, PageBehind, PluginDataDenied, ResetAfter, ResetBefore,
+    ListsEmpty, MicrosoftSlow, OneThrottled, Page, PageBehind, PluginDataDenied, RecordsFull, ResetAfter, ResetBefore,
     SecretRefused, SmallPages, Status, StreamCut, SwapsLost, TeleportAway, TeleportSlow, Throttled, ThrottledSilently,
     ThrottledUntil, TokensRevoked, WrongContentType,
 };
 
-const ALL: [Trouble; 38] = [
+const ALL: [Trouble; 39] = [
     StreamCut,
     EventsRepeated,
     EventsTwice,
@@ -68,6 +70,7 @@ const ALL: [Trouble; 38] = [
     CallsFail,
     ListsEmpty,
     PluginDataDenied,
+    RecordsFull,
     SmallPages,
     Throttled,
     ThrottledUntil,
@@ -128,6 +131,7 @@ pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, 
         CallsFail => cluster.faults(|faults| faults.fail_calls += times),
         ListsEmpty => cluster.faults(|faults| faults.hide_requests = true),
         PluginDataDenied => cluster.faults(|faults| faults.deny_plugin_data = true),
+        RecordsFull => cluster.faults(|faults| faults.plugin_data_limit = Some(rng.usize(..2_000))),
         SmallPages => cluster.faults(|faults| faults.page = Some(3)),
         Throttled => spoil_all(Fault::Status(429, Some(2))),
         ThrottledUntil => spoil_all(Fault::StatusUntil(429, 3)),
@@ -179,6 +183,7 @@ pub(crate) async fn mend(trouble: Trouble, cluster: &Cluster, tenant: &Tenant) {
         TeleportSlow => cluster.faults(|faults| faults.latency = NEAR),
         ListsEmpty => cluster.faults(|faults| faults.hide_requests = false),
         PluginDataDenied => cluster.faults(|faults| faults.deny_plugin_data = false),
+        RecordsFull => cluster.faults(|faults| faults.plugin_data_limit = None),
         SmallPages => cluster.faults(|faults| faults.page = None),
         SwapsLost | AnswersLost | CallsFail => cluster.faults(|faults| {
             (faults.lose_swaps, faults.lose_answers, faults.fail_calls) = (0, 0, 0);
