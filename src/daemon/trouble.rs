@@ -28,6 +28,8 @@ pub(super) struct Trouble {
     interval: Option<Duration>,
     /// A single case may still be told of, to show what the failure does.
     example: bool,
+    /// The causes that have had a line since it was calm, as hashes.
+    causes: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -35,8 +37,6 @@ struct Spell {
     since: Instant,
     failures: u64,
     told: bool,
-    /// The causes that were told, as hashes.
-    causes: Vec<u64>,
 }
 
 /// Of a failure that has more causes than this, further ones are no news.
@@ -53,28 +53,28 @@ pub(super) struct Report {
 }
 
 impl Trouble {
-    /// Takes a failure; returns what to tell of it, if that is due: by the clock, or because of a cause that was not told
-    /// since it began.
+    /// Takes a failure; returns what to tell of it, if that is due: by the clock, or because of a cause that has had no line
+    /// since it was calm.
     pub(super) fn fails(&mut self, now: Instant, cause: &str) -> Option<Report> {
         let mut hasher = DefaultHasher::new();
         cause.hash(&mut hasher);
         let cause = hasher.finish();
         if self.last_failure.is_some_and(|last| now >= last + CALM) {
-            (self.due, self.interval) = (None, None);
+            (self.due, self.interval, self.last_line) = (None, None, None);
+            self.causes.clear();
         }
         self.last_failure = Some(now);
         let spell = self.spell.get_or_insert(Spell {
             since: now,
             failures: 0,
             told: false,
-            causes: Vec::new(),
         });
         spell.failures += 1;
-        let is_new = !spell.causes.contains(&cause) && spell.causes.len() < MOST_CAUSES;
+        let is_new = !self.causes.contains(&cause) && self.causes.len() < MOST_CAUSES;
         let settled = self.last_line.is_some_and(|last| now >= last + SETTLES);
-        if spell.told && is_new && settled {
-            spell.causes.push(cause);
-            (self.last_line, self.example) = (Some(now), true);
+        if is_new && settled {
+            self.causes.push(cause);
+            (spell.told, self.last_line, self.example) = (true, Some(now), true);
             return Some(spell.report(now));
         }
         if self.due.is_some_and(|due| now < due) {
@@ -84,7 +84,7 @@ impl Trouble {
         let interval = interval.min(LONGEST_INTERVAL);
         (self.due, self.interval) = (Some(now + interval), Some(interval));
         if is_new {
-            spell.causes.push(cause);
+            self.causes.push(cause);
         }
         (spell.told, self.example, self.last_line) = (true, true, Some(now));
         Some(spell.report(now))
@@ -187,5 +187,17 @@ mod tests {
         assert!(!told(3, "refused"));
         assert!(!told(4, "the certificate is not trusted"));
         assert!(trouble.works(start + 5 * SECOND).is_some());
+    }
+
+    #[test]
+    fn another_cause_has_its_line_although_the_last_outage_ended_a_moment_ago() {
+        let (mut trouble, start) = (Trouble::default(), Instant::now());
+        assert!(trouble.fails(start, "no such user").is_some());
+        assert!(trouble.works(start + 5 * SECOND).is_some());
+        assert!(trouble.fails(start + 8 * SECOND, "the user is locked").is_some());
+        assert!(trouble.works(start + 9 * SECOND).is_some());
+        for cause in ["no such user", "the user is locked"] {
+            assert!(trouble.fails(start + 12 * SECOND, cause).is_none());
+        }
     }
 }
