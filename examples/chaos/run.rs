@@ -14,7 +14,7 @@ use crate::replica::Replica;
 use crate::script::{self, Action};
 use crate::trouble::{self, NEAR};
 use crate::world;
-use crate::world::cluster::{Cluster, ClusterOptions, Draft, State, Verdict as Review};
+use crate::world::cluster::{Cluster, ClusterOptions, Draft, NOT_UTF8, State, Verdict as Review, WRONG_TYPE};
 use crate::world::tenant::{Tenant, TenantOptions};
 
 /// How long everything may take to come right once nothing is wrong any more: claims of the dead run out, and a post of
@@ -198,9 +198,10 @@ impl Run {
             let first = self.rng.usize(..company::STRANGERS);
             suggested_reviewers.extend((first..first + 50).map(company::stranger));
         }
+        let reason = self.reason(number);
         let id = self.cluster.create(Draft {
             roles: vec!["any".to_owned()],
-            reason: format!("request {number} of the run"),
+            reason,
             suggested_reviewers,
             approvals: 2,
             expires_in,
@@ -221,6 +222,15 @@ impl Run {
             shows: "PENDING",
             story,
         };
+    }
+
+    /// One reason of six is not UTF-8, or not even a text.
+    fn reason(&mut self, number: usize) -> String {
+        match self.rng.usize(..30) {
+            0..3 => format!("request {number} is {NOT_UTF8}"),
+            3 | 4 => WRONG_TYPE.to_owned(),
+            _ => format!("request {number} of the run"),
+        }
     }
 
     fn change(&mut self, number: usize, shows: Option<&'static str>, what: &str, change: impl FnOnce(&Cluster, &str)) {

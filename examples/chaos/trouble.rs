@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::company::Company;
-use crate::world::cluster::Cluster;
+use crate::company::{self, Company};
+use crate::world::cluster::{CUT_SHORT, Cluster, Draft, NOT_UTF8, WRONG_TYPE};
 use crate::world::proto::Event;
 use crate::world::proto::event::Resource;
 use crate::world::tenant::{Fault, Rule, Tenant};
@@ -28,6 +28,8 @@ pub(crate) enum Trouble {
     /// Other plugins have left no room, or too little.
     RecordsFull,
     SmallPages,
+    /// A request without a readable id, and broken records of other plugins.
+    Undecodable,
     Throttled,
     ThrottledUntil,
     ThrottledSilently,
@@ -55,10 +57,10 @@ use Trouble::{
     AnswersLost, AppRemoved, CallsFail, CrowdHangs, EventsMixed, EventsRepeated, EventsTwice, HalfAnswer, Hang,
     ListsEmpty, MicrosoftSlow, OneThrottled, Page, PageBehind, PluginDataDenied, RecordsFull, ResetAfter, ResetBefore,
     SecretRefused, SmallPages, Status, StreamCut, SwapsLost, TeleportAway, TeleportSlow, Throttled, ThrottledSilently,
-    ThrottledUntil, TokensRevoked, WrongContentType,
+    ThrottledUntil, TokensRevoked, Undecodable, WrongContentType,
 };
 
-const ALL: [Trouble; 39] = [
+const ALL: [Trouble; 40] = [
     StreamCut,
     EventsRepeated,
     EventsTwice,
@@ -72,6 +74,7 @@ const ALL: [Trouble; 39] = [
     PluginDataDenied,
     RecordsFull,
     SmallPages,
+    Undecodable,
     Throttled,
     ThrottledUntil,
     ThrottledSilently,
@@ -133,6 +136,18 @@ pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, 
         PluginDataDenied => cluster.faults(|faults| faults.deny_plugin_data = true),
         RecordsFull => cluster.faults(|faults| faults.plugin_data_limit = Some(rng.usize(..2_000))),
         SmallPages => cluster.faults(|faults| faults.page = Some(3)),
+        Undecodable => {
+            cluster.create(Draft {
+                id: Some(CUT_SHORT.to_owned()),
+                suggested_reviewers: vec![company::mail(0)],
+                ..Draft::default()
+            });
+            for entries in cluster.state().plugin_data.values_mut() {
+                let copied = |text: &str| [("request_reason".to_owned(), text.to_owned())].into();
+                entries.insert("slack".to_owned(), copied(NOT_UTF8));
+                entries.insert("jira".to_owned(), copied(WRONG_TYPE));
+            }
+        }
         Throttled => spoil_all(Fault::Status(429, Some(2))),
         ThrottledUntil => spoil_all(Fault::StatusUntil(429, 3)),
         ThrottledSilently => spoil_all(Fault::Status(429, None)),
@@ -185,6 +200,12 @@ pub(crate) async fn mend(trouble: Trouble, cluster: &Cluster, tenant: &Tenant) {
         PluginDataDenied => cluster.faults(|faults| faults.deny_plugin_data = false),
         RecordsFull => cluster.faults(|faults| faults.plugin_data_limit = None),
         SmallPages => cluster.faults(|faults| faults.page = None),
+        Undecodable => {
+            cluster.delete(CUT_SHORT);
+            for entries in cluster.state().plugin_data.values_mut() {
+                entries.retain(|plugin, _| plugin == "msteams");
+            }
+        }
         SwapsLost | AnswersLost | CallsFail => cluster.faults(|faults| {
             (faults.lose_swaps, faults.lose_answers, faults.fail_calls) = (0, 0, 0);
         }),
