@@ -71,7 +71,7 @@ pub(super) async fn claim(
                 return Ok(Claimed::Lost);
             }
             Swap::Gone => return Ok(Claimed::Gone),
-            Swap::TooLarge if brief => {}
+            Swap::TooLarge if brief || memory.failures > 0 => {}
             Swap::TooLarge => warn!(request.id = %id, "{TOO_LARGE}"),
         }
     }

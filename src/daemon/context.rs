@@ -13,6 +13,7 @@ use crate::config::Limits;
 use crate::daemon::live::Live;
 use crate::daemon::routing::Lookups;
 use crate::daemon::rulebook::RuleBook;
+use crate::daemon::services::Services;
 use crate::daemon::troubles::Troubles;
 use crate::daemon::turns::Turns;
 use crate::domain::card::Cluster;
@@ -44,8 +45,8 @@ pub(super) struct Context {
     untold: AtomicBool,
     /// Requests with open cards that the last list did not have.
     hidden: AtomicUsize,
-    /// Changes when a service works again: deliveries that failed because it was out are due.
-    pub(super) retry_now: watch::Sender<()>,
+    /// Services that work again: deliveries that failed because they were out are due.
+    pub(super) retry_now: watch::Sender<Services>,
     /// Held by requests that find out whether a service works again.
     pub(super) probes: Arc<Semaphore>,
     /// Everything has to be listed and looked at again.
@@ -81,7 +82,7 @@ impl Context {
             beats: AtomicU64::new(0),
             untold: AtomicBool::new(false),
             hidden: AtomicUsize::new(0),
-            retry_now: watch::Sender::new(()),
+            retry_now: watch::Sender::new(Services::NONE),
             probes: Arc::new(Semaphore::new(PROBES)),
             look_again: Notify::new(),
             connections: watch::Sender::new(0),

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::clock;
@@ -30,6 +31,9 @@ const MOVING: usize = 32;
 
 /// Deliveries of one request in flight at once, slow ones included.
 const IN_FLIGHT: usize = 512;
+
+/// The longest pause between two tries to write an entry while the daemon stops.
+const WHILE_STOPPING: Duration = Duration::from_millis(500);
 
 /// How a run ended.
 pub(super) struct Delivered {
@@ -52,7 +56,14 @@ pub(super) async fn deliver(
 ) -> Delivered {
     let Job { context, id, .. } = job;
     let taken = Arc::new(Taken::new(&run.account().record().cards));
-    let round = Arc::new(Round::new(context, id, &work.message, run.account().shown(), &taken));
+    let round = Arc::new(Round::new(
+        context,
+        id,
+        &work.message,
+        run.account().shown(),
+        &taken,
+        CancellationToken::new(),
+    ));
     let driver = Driver {
         job,
         run,
@@ -141,9 +152,12 @@ impl<'a> Driver<'a> {
                 }
                 () = news.heard(), if self.run.takes_plans() => {}
                 // The sender lives as long as the context.
-                _ = recovered.changed() => if self.memory.retry_now() {
-                    self.retry_at = Some(Instant::now());
-                },
+                _ = recovered.changed() => {
+                    let services = *recovered.borrow_and_update();
+                    if self.memory.retry_now(services) {
+                        self.retry_at = Some(Instant::now());
+                    }
+                }
                 () = sleep_until(self.next_look(renew_at)) => {}
                 () = sleep_until(moved + limits.standing_still) => {
                     moved = Instant::now();
@@ -180,6 +194,7 @@ impl<'a> Driver<'a> {
         let record = self.run.record(clock::now());
         let Some(recipients) = known_recipients(&live, self.observed, Some(&record)) else {
             self.unknown_recipients = true;
+            self.retry_at = None;
             self.run.rest(false, false);
             return;
         };
@@ -201,10 +216,13 @@ impl<'a> Driver<'a> {
             Plan::Work(work) => {
                 self.report.tell(self.run.account().shown());
                 let shown = work.aim.shown;
-                if shown != self.round.shown {
-                    self.round.halt.cancel();
+                // Deliveries of the same card go on, and are halted together with newer ones.
+                let mut halt = self.round.halt.clone();
+                if shown != self.round.shown || halt.is_cancelled() {
+                    halt.cancel();
+                    halt = CancellationToken::new();
                 }
-                self.round = Arc::new(Round::new(context, id, &work.message, shown, &self.taken));
+                self.round = Arc::new(Round::new(context, id, &work.message, shown, &self.taken, halt));
                 self.run.aim(work.aim, deferred);
             }
         }
@@ -256,6 +274,11 @@ impl<'a> Driver<'a> {
             Done::Refused(outcomes, refused) => {
                 self.memory.tries.remove(recipient);
                 let retry_in = self.retry_refused(&outcomes);
+                if !step.is_update() && !self.memory.told.is_empty() {
+                    // The card that others counted on is not there; they are asked again who has one.
+                    self.memory.told.clear();
+                    self.retry_in(Duration::ZERO);
+                }
                 let source = self.source(recipient);
                 self.report.refused(&refused, retry_in, source.as_deref());
                 Landed::Done(outcomes)
@@ -265,11 +288,25 @@ impl<'a> Driver<'a> {
                 Landed::Elsewhere
             }
             Done::Deferred(deferral) => {
-                let Retry { retry_in, first } = self.memory.defer(step, &deferral, &self.job.context.limits);
+                let (shown, limits) = (self.run.account().shown(), &self.job.context.limits);
+                let Retry {
+                    retry_in,
+                    first,
+                    hopeless,
+                } = self.memory.defer(step, shown, &deferral, limits);
                 let source = self.source(recipient);
                 self.report.deferred(&deferral, retry_in, first, source.as_deref());
-                self.retry_in(retry_in);
-                Landed::Deferred
+                if hopeless {
+                    self.memory.tries.remove(recipient);
+                    let refused = deferral.give_up(recipient);
+                    self.report.refused(&refused, None, source.as_deref());
+                    let recipient = recipient.to_owned();
+                    let why = refused.why;
+                    Landed::Done(vec![Outcome::Refused { recipient, why, shown }])
+                } else {
+                    self.retry_in(retry_in);
+                    Landed::Deferred
+                }
             }
             Done::NotBegun => Landed::NotBegun,
         };
@@ -329,7 +366,15 @@ impl<'a> Driver<'a> {
                 self.report.not_recorded(&error);
                 let pause = pauses.pause();
                 return Some(Box::pin(async move {
-                    tokio::time::sleep(pause).await;
+                    // While the daemon stops, what was delivered has to be recorded within seconds.
+                    if context.stopping.is_cancelled() {
+                        sleep(pause.min(WHILE_STOPPING)).await;
+                    } else {
+                        tokio::select! {
+                            () = context.stopping.cancelled() => {}
+                            () = sleep(pause) => {}
+                        }
+                    }
                     Settled::Retry
                 }));
             }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::daemon::context::Context;
 use crate::daemon::memory::Memory;
 use crate::daemon::reconcile::{Outcome, reconcile};
+use crate::daemon::services::Services;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::turns::{Line, Place};
 use crate::daemon::waiting::Waiting;
@@ -57,12 +58,14 @@ struct Lane {
     /// Cancelled when something newer comes.
     changed: CancellationToken,
     running: bool,
+    /// The end of the request was heard.
+    ended: bool,
     /// The newest listing that had begun when an event of this request was heard last.
     heard: Option<Listing>,
     /// Absent while everybody has what there is to tell.
     waiting: Option<Waiting>,
-    /// Takes the place in a line of a request that waits for a service which is out.
-    woken: Option<oneshot::Sender<Place>>,
+    /// The services which a request waits for, and what takes its place in a line when one of them recovers.
+    woken: Option<(Services, oneshot::Sender<(Place, Services)>)>,
     /// Counts lanes in the order in which their requests came.
     number: u64,
 }
@@ -70,8 +73,9 @@ struct Lane {
 /// What ended the wait of a request.
 #[derive(Default)]
 struct Rested {
-    /// The place in the line that the recovery of a service gave it.
+    /// The place in the line that the recovery of services gave it.
     place: Option<Place>,
+    recovered: Services,
     /// The right to find out whether the service works again.
     probe: Option<OwnedSemaphorePermit>,
 }
@@ -141,6 +145,7 @@ impl Lanes {
         let heard = table.listing;
         let lane = self.lane(&mut table, &id);
         lane.heard = Some(heard);
+        lane.ended = false;
         lane.last = Some(Arc::clone(&request));
         self.offer(lane, &id, Observed::Request(request));
     }
@@ -151,7 +156,16 @@ impl Lanes {
         let heard = table.listing;
         let lane = self.lane(&mut table, id);
         lane.heard = Some(heard);
+        self.end(lane, id);
+    }
+
+    /// Takes the end of a request. An end that is heard twice is one: the second knows less.
+    fn end(&self, lane: &mut Lane, id: &RequestId) {
         let last = lane.last.take();
+        if last.is_none() && lane.running && lane.ended {
+            return;
+        }
+        lane.ended = true;
         self.offer(lane, id, Observed::Gone(last));
     }
 
@@ -165,6 +179,7 @@ impl Lanes {
         if lane.heard >= Some(listing) {
             return;
         }
+        lane.ended = false;
         lane.last = Some(Arc::clone(&request));
         if let Some(record) = record {
             lane.learn(record);
@@ -180,11 +195,11 @@ impl Lanes {
             return;
         }
         lane.learn(record);
-        let last = lane.last.take();
-        self.offer(lane, id, Observed::Gone(last));
+        self.end(lane, id);
     }
 
-    /// Forgets requests that ended unseen and that nobody was told of: no event and no record will ever speak of them.
+    /// Ends requests that ended unseen and are in no list: no event and no record will ever speak of them. The cards that we
+    /// remember are closed, and requests without a card are forgotten.
     pub(super) fn forget_ended(&self, listed: &HashSet<RequestId>, listing: Listing, now: Timestamp) {
         self.table().lanes.retain(|id, lane| {
             let ended = lane
@@ -194,7 +209,11 @@ impl Lanes {
                 .is_some_and(|end| end <= now);
             let untold = lane.memory.as_ref().is_some_and(|memory| memory.record().is_none());
             let unheard = lane.heard < Some(listing) && !listed.contains(id);
-            lane.running || lane.newest.is_some() || !(ended && untold && unheard)
+            let over = ended && unheard && !lane.running && lane.newest.is_none();
+            if over && !untold {
+                self.end(lane, id);
+            }
+            !(over && untold)
         });
     }
 
@@ -218,6 +237,7 @@ impl Lanes {
                 memory: Some(Memory::new(&self.context.limits)),
                 changed: CancellationToken::new(),
                 running: false,
+                ended: false,
                 heard: None,
                 waiting: None,
                 woken: None,
@@ -292,10 +312,8 @@ impl Lanes {
                 Outcome::Settled => self.give_back(&id, memory, None),
                 Outcome::Interrupted => self.give_back(&id, memory, Some(observed)),
                 Outcome::Again(pause) => {
-                    let rested = self.rest(&id, pause, memory.waits_for_service(), &changed).await;
-                    if rested.place.is_some() {
-                        memory.retry_now();
-                    }
+                    let rested = self.rest(&id, pause, memory.waits_for(), &changed).await;
+                    memory.retry_now(rested.recovered);
                     (place, probe) = (rested.place, rested.probe);
                     self.give_back(&id, memory, Some(observed));
                 }
@@ -303,50 +321,54 @@ impl Lanes {
         }
     }
 
-    /// Waits until a request is to be looked at again. While a service is `out`, a few requests probe it, and its recovery
-    /// ends the wait of all.
-    async fn rest(&self, id: &RequestId, pause: Duration, out: bool, changed: &CancellationToken) -> Rested {
+    /// Waits until a request is to be looked at again. While services are `out`, a few requests probe them, and a recovery ends
+    /// the wait of all.
+    async fn rest(&self, id: &RequestId, pause: Duration, out: Services, changed: &CancellationToken) -> Rested {
         let (sender, mut woken) = oneshot::channel();
-        if out && let Some(lane) = self.table().lanes.get_mut(id) {
-            lane.woken = Some(sender);
+        let waits = out != Services::NONE;
+        if waits && let Some(lane) = self.table().lanes.get_mut(id) {
+            lane.woken = Some((out, sender));
         }
         let mut until = Instant::now() + pause;
         loop {
             tokio::select! {
                 () = sleep_until(until) => {}
-                Ok(place) = &mut woken, if out => {
-                    return Rested { place: Some(place), probe: None };
+                Ok((place, recovered)) = &mut woken, if waits => {
+                    return Rested { place: Some(place), recovered, probe: None };
                 }
                 () = changed.cancelled() => return Rested::default(),
             }
-            if !out {
+            if !waits {
                 return Rested::default();
             }
             if let Ok(probe) = Arc::clone(&self.context.probes).try_acquire_owned() {
                 return Rested {
-                    place: None,
                     probe: Some(probe),
+                    ..Rested::default()
                 };
             }
             until = Instant::now() + self.context.limits.outage_pause;
         }
     }
 
-    /// Lets everything that waits for a service that was out go on, in the order in which the requests came.
-    pub(super) fn wake(&self) {
+    /// Lets everything that waits for services that were out go on, in the order in which the requests came.
+    pub(super) fn wake(&self, recovered: Services) {
         let mut table = self.table();
         let mut waiting: Vec<_> = table
             .lanes
             .values_mut()
-            .filter_map(|lane| Some((lane.number, lane.line(), lane.woken.take()?)))
+            .filter_map(|lane| {
+                let (_, woken) = lane.woken.take_if(|(services, _)| services.meets(recovered))?;
+                Some((lane.number, lane.line(), woken))
+            })
             .collect();
         waiting.sort_by_key(|(number, ..)| *number);
         for (_, line, woken) in waiting {
             // Whoever no longer waits goes on anyway.
-            let _ = woken.send(self.context.turns.join(line));
+            let _ = woken.send((self.context.turns.join(line), recovered));
         }
         drop(table);
-        self.context.retry_now.send_replace(());
+        self.context.retry_now.send_replace(recovered);
     }
 
     /// Says in which line the newest observation has to wait, with a token that is cancelled when a newer one comes; `None`

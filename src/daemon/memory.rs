@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::config::Limits;
+use crate::daemon::services::Services;
 use crate::daemon::step::Deferral;
 use crate::daemon::waiting::Waiting;
-use crate::domain::lifecycle::{Foreign, Record, Step, Stored, Why};
+use crate::domain::lifecycle::{Foreign, Record, Shown, Step, Stored, Why};
 use crate::domain::recipients::Address;
 use crate::msteams;
 
@@ -40,10 +41,16 @@ pub(super) struct Memory {
 /// A delivery that failed: when it is due again, and how it failed.
 #[derive(Debug)]
 pub(super) struct Try {
-    pub(super) due: Instant,
+    due: Instant,
+    /// What the card would have shown.
+    shown: Shown,
+    /// How often it has failed in a row.
+    times: u32,
+    /// Microsoft has asked for the pause.
+    asked: bool,
     pauses: Backoff,
-    /// The service as a whole failed, so its recovery makes the delivery due.
-    outage: bool,
+    /// The service that failed as a whole: its recovery makes the delivery due.
+    outage: Services,
     /// The card was not where it should be.
     missing: bool,
 }
@@ -54,6 +61,22 @@ pub(super) struct Retry {
     pub(super) retry_in: Duration,
     /// It is the first failure in a row.
     pub(super) first: bool,
+    /// The last update of the card has failed so often that it is given up.
+    pub(super) hopeless: bool,
+}
+
+/// How often the last update of a card is tried for a reason that concerns this card alone.
+const MOST_LAST_TRIES: u32 = 20;
+
+impl Try {
+    /// Returns when a delivery of a card that shows `wanted` is due: news do not wait for the retry of an older state, unless
+    /// Microsoft has asked for the pause.
+    pub(super) fn due(&self, wanted: Shown, now: Instant) -> Instant {
+        if self.shown != wanted && !self.asked {
+            return now;
+        }
+        self.due
+    }
 }
 
 impl Memory {
@@ -86,12 +109,18 @@ impl Memory {
     }
 
     /// Takes a delivery that failed for now.
-    pub(super) fn defer(&mut self, step: &Step, deferral: &Deferral, limits: &Limits) -> Retry {
+    pub(super) fn defer(&mut self, step: &Step, shown: Shown, deferral: &Deferral, limits: &Limits) -> Retry {
         let before = self.tries.remove(step.recipient());
         let first = before.is_none();
+        let times = before.as_ref().map_or(0, |before| before.times).saturating_add(1);
         let pauses = before.map(|before| before.pauses);
         let mut pauses = pauses.unwrap_or_else(|| Backoff::new(limits.again_first_pause, limits.again_longest_pause));
-        let outage = deferral.asked.is_none() && deferral.error.as_ref().is_some_and(is_outage);
+        let error = deferral
+            .error
+            .as_ref()
+            .filter(|error| deferral.asked.is_none() && is_outage(error));
+        let service = error.map_or(Services::NONE, |error| Services::of(error.endpoint()));
+        let outage = error.is_some();
         let mut pause = pauses.pause();
         if outage {
             pause = pause.min(limits.outage_pause);
@@ -99,12 +128,20 @@ impl Memory {
         let retry_in = deferral.asked.map_or(pause, |asked| asked.max(pause));
         let this = Try {
             due: Instant::now() + retry_in,
+            shown,
+            times,
+            asked: deferral.asked.is_some(),
             pauses,
-            outage,
+            outage: service,
             missing: deferral.error.is_none(),
         };
         self.tries.insert(step.recipient().to_owned(), this);
-        Retry { retry_in, first }
+        let hopeless = shown.stage.is_resolved() && !outage && times >= MOST_LAST_TRIES;
+        Retry {
+            retry_in,
+            first,
+            hopeless,
+        }
     }
 
     /// Tells whether an update found no message when it was tried last.
@@ -113,20 +150,27 @@ impl Memory {
         matches!(step, Step::Update(_)) && last.is_some_and(|last| last.missing)
     }
 
-    /// Takes that a service answers again: what waits for it is due. Says whether anything does.
-    pub(super) fn retry_now(&mut self) -> bool {
+    /// Takes that services answer again: what waits for them is due. Says whether anything does.
+    pub(super) fn retry_now(&mut self, recovered: Services) -> bool {
         let now = Instant::now();
         let mut any = false;
-        for one in self.tries.values_mut().filter(|one| one.outage) {
+        for one in self.tries.values_mut().filter(|one| one.outage.meets(recovered)) {
             one.due = now;
             any = true;
         }
         any
     }
 
-    /// Tells whether all that waits here waits for a service that is out.
-    pub(super) fn waits_for_service(&self) -> bool {
-        !self.tries.is_empty() && self.tries.values().all(|one| one.outage)
+    /// Returns the services that are waited for here; none if something waits for another reason.
+    pub(super) fn waits_for(&self) -> Services {
+        if self.failures > 0 {
+            return Services::TELEPORT;
+        }
+        let services = self.tries.values().map(|one| one.outage);
+        if services.clone().any(|service| service == Services::NONE) {
+            return Services::NONE;
+        }
+        services.fold(Services::NONE, Services::with)
     }
 }
 

@@ -22,6 +22,7 @@ mod routing;
 mod rulebook;
 mod run;
 mod secret;
+mod services;
 mod settling;
 mod step;
 mod tasks;

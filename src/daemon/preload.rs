@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::daemon::context::Context;
 use crate::domain::recipients::Address;
-use crate::msteams::{Lookup, Teams};
+use crate::msteams::{Priority, Teams};
 
 /// Look-ups at once; Graph takes 30 requests a second, and a look-up needs up to five.
 const AT_ONCE: usize = 8;
@@ -16,10 +16,10 @@ const AT_ONCE: usize = 8;
 pub(super) async fn preload(context: &Context, addresses: Vec<Address>) {
     info!(recipients = addresses.len(), "Preloading recipient data...");
     let teams: &Teams = &context.teams;
-    let (all, lookup) = (addresses.len(), Lookup::background());
-    let lookup = &lookup;
+    let (all, priority) = (addresses.len(), Priority::background());
+    let priority = &priority;
     let found = stream::iter(addresses).map(|address| async move {
-        match teams.resolve(&address, lookup).await {
+        match teams.resolve(&address, priority).await {
             Ok(conversation) => {
                 info!(
                     recipient = %address, chat_id = conversation.id, kind = conversation.kind.as_str(),

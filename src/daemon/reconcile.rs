@@ -127,8 +127,10 @@ pub(super) async fn reconcile(
             }
             Err(error) => return not_now(context, id, memory, &error),
         };
-        memory.failures = 0;
-        memory.again.reset();
+        if matches!(claimed, Ok(Claimed::Ours)) {
+            memory.failures = 0;
+            memory.again.reset();
+        }
         let known = match std::mem::take(&mut memory.stored) {
             Stored::Known(known) if !work.aim.steps.is_empty() => known,
             stored => {
@@ -160,7 +162,10 @@ fn unclaimed(id: &RequestId, memory: &mut Memory, full: bool) -> Outcome {
         return Outcome::Settled;
     }
     let hint = "another plugin may have filled the plugin data of this request";
-    warn!(request.id = %id, hint, "Plugin data of the access request are full, it cannot be announced");
+    if memory.failures == 0 {
+        warn!(request.id = %id, hint, "Plugin data of the access request are full, it cannot be announced");
+    }
+    memory.failures = memory.failures.saturating_add(1);
     Outcome::Again(memory.again.pause())
 }
 
@@ -208,9 +213,10 @@ pub(super) fn planned(
     let tries = &mut memory.tries;
     tries.retain(|recipient, _| work.aim.steps.iter().any(|step| step.recipient() == recipient));
     let mut retry_at = work.retry_at.map(at);
+    let wanted = work.aim.shown;
     let mut deferred = false;
     work.aim.steps.retain(|step| {
-        let due = tries.get(step.recipient()).map_or(now, |one| one.due);
+        let due = tries.get(step.recipient()).map_or(now, |one| one.due(wanted, now));
         if due > now {
             deferred = true;
             retry_at = retry_at.into_iter().chain([due]).min();

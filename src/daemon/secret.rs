@@ -68,13 +68,10 @@ async fn take_up(context: &Context, secret: &AppSecret) {
 
 /// Lets requests that wait try again as soon as a service answers after failures; their own pauses may be long by then.
 pub(super) async fn try_waiting(context: Arc<Context>, lanes: Lanes, pulse: Pulse) -> Infallible {
-    let mut recovered = context.troubles.recovered();
     loop {
-        // The sender lives as long as the context.
-        if pulse.rest(recovered.changed()).await.is_ok() {
-            debug!("A service answers again; retrying deferred deliveries");
-            lanes.wake();
-        }
+        let recovered = pulse.rest(context.troubles.recovered()).await;
+        debug!("A service answers again; retrying deferred deliveries");
+        lanes.wake(recovered);
         // Services that come and go must not turn each of their successes into a round of tries.
         pulse.rest(sleep(BETWEEN_ROUNDS)).await;
     }

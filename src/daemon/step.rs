@@ -16,7 +16,7 @@ use crate::domain::card::Message;
 use crate::domain::lifecycle::{Outcome, Posted, Shown, Step};
 use crate::domain::recipients::Address;
 use crate::domain::request::{RequestId, Stage};
-use crate::msteams::{Activity, Conversation, Error, Lookup, Meaning, Retry, Teams, Urgency};
+use crate::msteams::{Activity, Conversation, Error, Meaning, Priority, Retry, Teams, Urgency};
 
 /// What became of one delivery.
 #[derive(Debug)]
@@ -53,6 +53,19 @@ pub(super) struct Deferral {
     pub(super) asked: Option<Duration>,
 }
 
+impl Deferral {
+    /// Gives the delivery up, for the reason that it failed for.
+    pub(super) fn give_up(&self, recipient: &str) -> Refused {
+        let error = self.error.as_ref();
+        Refused {
+            recipient: recipient.to_owned(),
+            why: error.map_or_else(|| "the message is gone".to_owned(), ToString::to_string),
+            hint: error.and_then(Error::hint).map(str::to_owned),
+            unconfirmed: false,
+        }
+    }
+}
+
 /// The conversations that have a card of a request, or are about to. It lives as long as the claim.
 pub(super) struct Taken {
     conversations: Mutex<HashSet<String>>,
@@ -75,11 +88,11 @@ impl Taken {
     }
 
     /// Finds the conversations that are not known; where that fails, the person may get a second card.
-    async fn find(&self, context: &Context, lookup: &Lookup) {
+    async fn find(&self, context: &Context, priority: &Priority) {
         let find = async || {
             let look_ups = self.unknown.iter().cloned();
             let mut look_ups: FuturesUnordered<_> = look_ups
-                .map(|address| look_up(context.teams.clone(), address, lookup.clone()))
+                .map(|address| look_up(context.teams.clone(), address, priority.clone()))
                 .collect();
             while let Some(found) = look_ups.next().await {
                 self.lock().extend(found.map(|conversation| conversation.id));
@@ -93,8 +106,8 @@ impl Taken {
     }
 }
 
-async fn look_up(teams: Teams, address: Address, lookup: Lookup) -> Option<Conversation> {
-    teams.resolve(&address, &lookup).await.ok()
+async fn look_up(teams: Teams, address: Address, priority: Priority) -> Option<Conversation> {
+    teams.resolve(&address, &priority).await.ok()
 }
 
 /// What the deliveries of one plan share.
@@ -115,6 +128,7 @@ impl<'a> Round<'a> {
         message: &Message,
         shown: Shown,
         taken: &Arc<Taken>,
+        halt: CancellationToken,
     ) -> Self {
         Self {
             context,
@@ -122,7 +136,7 @@ impl<'a> Round<'a> {
             activity: Activity::new(&message.card, &message.summary),
             shown,
             taken: Arc::clone(taken),
-            halt: CancellationToken::new(),
+            halt,
         }
     }
 
@@ -134,9 +148,9 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Each request has a queue for its look-ups, so that one with many recipients does not delay another.
-    fn lookup(&self) -> Lookup {
-        Lookup::new(self.urgency(), self.id.as_str())
+    /// Each request has a queue, so that one with many recipients does not delay another.
+    fn priority(&self, urgency: Urgency) -> Priority {
+        Priority::new(urgency, self.id.as_str())
     }
 
     fn urgency(&self) -> Urgency {
@@ -148,10 +162,10 @@ impl<'a> Round<'a> {
     }
 
     async fn resolve(&self, address: &Address) -> Option<Result<Conversation, Error>> {
-        let lookup = self.lookup();
+        let priority = self.priority(self.urgency());
         tokio::select! {
             () = self.halt.cancelled() => None,
-            resolved = self.context.teams.resolve(address, &lookup) => Some(resolved),
+            resolved = self.context.teams.resolve(address, &priority) => Some(resolved),
         }
     }
 
@@ -161,10 +175,10 @@ impl<'a> Round<'a> {
             Some(Err(error)) => return self.failed(address.as_str(), error),
             Some(Ok(conversation)) => conversation.id,
         };
-        let lookup = self.lookup();
+        let priority = self.priority(self.urgency());
         tokio::select! {
             () = self.halt.cancelled() => return Done::NotBegun,
-            () = self.taken.find(self.context, &lookup) => {}
+            () = self.taken.find(self.context, &priority) => {}
         }
         if !self.taken.lock().insert(conversation.clone()) {
             return Done::Elsewhere(address.clone());
@@ -197,8 +211,8 @@ impl<'a> Round<'a> {
 
     /// Sends the card as a new message, and returns its id; the id is empty if Microsoft took the card and did not tell.
     async fn send(&self, conversation: &str, urgency: Urgency) -> Result<String, Error> {
-        let teams = &self.context.teams;
-        match teams.post(conversation, &self.activity, urgency, &self.halt).await {
+        let (teams, priority) = (&self.context.teams, self.priority(urgency));
+        match teams.post(conversation, &self.activity, &priority, &self.halt).await {
             Err(error) if error.meaning() == Meaning::Delivered => {
                 warn!(request.id = %self.id, %error, "A card was posted that cannot be updated");
                 Ok(String::new())
@@ -252,8 +266,8 @@ impl<'a> Round<'a> {
         } else {
             Urgency::Review
         };
-        let teams = &self.context.teams;
-        let edit = teams.update(conversation, &card.activity, &self.activity, urgency, &self.halt);
+        let (teams, priority) = (&self.context.teams, self.priority(urgency));
+        let edit = teams.update(conversation, &card.activity, &self.activity, &priority, &self.halt);
         edit.await
     }
 
@@ -283,8 +297,9 @@ impl<'a> Round<'a> {
             return Done::Noted(vec![vanished]);
         }
         if card.again {
+            // The record keeps it, so that it is not posted a third time.
             let why = "the message was deleted twice".to_owned();
-            return self.refused(vec![vanished], &card.recipient, why, None);
+            return self.refused(Vec::new(), &card.recipient, why, None);
         }
         let recipient = shown_as(&card.recipient);
         warn!(
@@ -292,13 +307,16 @@ impl<'a> Round<'a> {
             "A card was deleted, posting it again"
         );
         match self.send(&conversation, Urgency::Review).await {
-            Ok(activity) => Done::Noted(vec![
-                vanished,
-                self.posted(&card.recipient, activity, conversation, true),
-            ]),
+            Ok(activity) => {
+                let posted = self.posted(&card.recipient, activity, conversation, true);
+                Done::Noted(vec![vanished, posted])
+            }
             // Deferred, the record keeps the old card, and the next try comes here again.
             Err(error) => match self.failed(&card.recipient, error) {
-                Done::Refused(outcomes, refused) => Done::Refused([vec![vanished], outcomes].concat(), refused),
+                Done::Refused(outcomes, refused) => {
+                    self.taken.lock().remove(&conversation);
+                    Done::Refused([vec![vanished], outcomes].concat(), refused)
+                }
                 done => done,
             },
         }
@@ -363,7 +381,7 @@ impl<'a> Round<'a> {
 
 /// Returns a recipient as a log may show it.
 pub(super) fn shown_as(recipient: &str) -> String {
-    Address::parse(recipient).map_or_else(|_| recipient.to_owned(), |address| address.to_string())
+    Address::parse(recipient).map_or_else(|_| "(unreadable)".to_owned(), |address| address.to_string())
 }
 
 /// Tells whether the app or the chat is not what it was when we looked.

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::daemon::services::Services;
 use crate::daemon::trouble::{Report, Trouble};
 use crate::msteams;
 use crate::msteams::{Endpoint, Happening, Observer};
@@ -23,8 +24,8 @@ use crate::teleport;
 pub(super) struct Troubles {
     metrics: Metrics,
     known: Mutex<Known>,
-    /// Counts how often something answered again after failures.
-    recovered: watch::Sender<u64>,
+    /// The services that answered again after failures, since that was looked at last.
+    recovered: watch::Sender<Services>,
 }
 
 #[derive(Debug, Default)]
@@ -44,14 +45,17 @@ impl Troubles {
         Self {
             metrics,
             known: Mutex::default(),
-            recovered: watch::Sender::new(0),
+            recovered: watch::Sender::new(Services::NONE),
         }
     }
 
-    /// Returns a count that grows with the first success of a service after failures: what waits for it may be tried
-    /// immediately.
-    pub(super) fn recovered(&self) -> watch::Receiver<u64> {
-        self.recovered.subscribe()
+    /// Waits until services answer again after failures, and returns them: what waits for them may be tried immediately.
+    pub(super) async fn recovered(&self) -> Services {
+        let mut recovered = self.recovered.subscribe();
+        // The sender lives as long as `self`.
+        let _ = recovered.wait_for(|services| *services != Services::NONE).await;
+        drop(recovered);
+        self.recovered.send_replace(Services::NONE)
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -77,7 +81,7 @@ impl Troubles {
     /// Takes a stream of events that was opened; `road` is the way it took.
     pub(super) fn watch_works(&self, road: Option<teleport::Road>) {
         let road = road.map(tracing::field::display);
-        let Some(report) = self.works(|known| &mut known.watch, 1) else {
+        let Some(report) = self.works(|known| &mut known.watch, Services::TELEPORT, 1) else {
             debug!(road, "Watcher connected");
             return;
         };
@@ -101,7 +105,7 @@ impl Troubles {
 
     /// Takes an answer of Teleport.
     pub(super) fn teleport_works(&self) {
-        if let Some(report) = self.works(|known| &mut known.teleport, 1) {
+        if let Some(report) = self.works(|known| &mut known.teleport, Services::TELEPORT, 1) {
             Line::of(report).works("Teleport");
         }
     }
@@ -152,7 +156,7 @@ impl Troubles {
             Happening::Answered(endpoint) => {
                 // One conversation that fails is no outage: its next try must not come with each success of another.
                 let outage = if endpoint == Endpoint::Bot { 2 } else { 1 };
-                if let Some(report) = self.works(|known| known.service(endpoint), outage) {
+                if let Some(report) = self.works(|known| known.service(endpoint), Services::of(endpoint), outage) {
                     Line::of(report).works(name(endpoint));
                 }
             }
@@ -165,14 +169,15 @@ impl Troubles {
     }
 
     /// Takes a success, and signals a recovery if there were so many failures in a row before it.
-    fn works(&self, of: impl FnOnce(&mut Known) -> &mut Trouble, outage: u64) -> Option<Report> {
+    fn works(&self, of: impl FnOnce(&mut Known) -> &mut Trouble, service: Services, outage: u64) -> Option<Report> {
         let mut known = self.known();
         let trouble = of(&mut known);
         let failures = trouble.failures();
         let report = trouble.works(Instant::now());
         drop(known);
         if failures >= outage {
-            self.recovered.send_modify(|times| *times += 1);
+            self.recovered
+                .send_modify(|services| *services = services.with(service));
         }
         report
     }

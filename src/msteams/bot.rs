@@ -14,7 +14,7 @@ use crate::msteams::activity::Activity;
 use crate::msteams::answer::Expects;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::http::{Effect, JSON, Request};
-use crate::msteams::line::{Caller, Urgency};
+use crate::msteams::line::Priority;
 use crate::msteams::pace::PaceLimits;
 use crate::msteams::send_log::Window;
 use crate::msteams::service::Service;
@@ -63,7 +63,7 @@ impl Bot {
         &self,
         conversation: &str,
         activity: &Activity,
-        urgency: Urgency,
+        priority: &Priority,
         stop: &CancellationToken,
     ) -> Result<String, Error> {
         let request = Request {
@@ -77,7 +77,7 @@ impl Bot {
             expects: Expects::Message,
         };
         let key = Arc::from(conversation);
-        let answer = self.service.call(&request, Caller::new(&key, urgency), stop).await;
+        let answer = self.service.call(&request, priority.caller(&key), stop).await;
         let answer = answer.map_err(|error| error.about(conversation))?;
         let id = answer.json::<Posted>().ok().and_then(|posted| posted.id);
         id.filter(|id| !id.is_empty())
@@ -90,7 +90,7 @@ impl Bot {
         conversation: &str,
         id: &str,
         activity: &Activity,
-        urgency: Urgency,
+        priority: &Priority,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
         let request = Request {
@@ -104,7 +104,7 @@ impl Bot {
             expects: Expects::Edit,
         };
         let key = Arc::from(conversation);
-        let answer = self.service.call(&request, Caller::new(&key, urgency), stop).await;
+        let answer = self.service.call(&request, priority.caller(&key), stop).await;
         answer.map(|_| ()).map_err(|error| error.about(conversation))
     }
 }

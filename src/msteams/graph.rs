@@ -20,7 +20,7 @@ use crate::msteams::envelope::Envelope;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::hint;
 use crate::msteams::http::{Effect, JSON, Request};
-use crate::msteams::line::{Caller, Key, Urgency};
+use crate::msteams::line::{Key, Priority};
 use crate::msteams::pace::PaceLimits;
 use crate::msteams::paths::encode;
 use crate::msteams::send_log::Window;
@@ -32,13 +32,6 @@ pub struct CatalogApp {
     /// The id in the catalog; not the one in the app's manifest.
     pub id: String,
     pub name: String,
-}
-
-/// For whom something is looked up: what is more urgent goes first, and queues take turns.
-#[derive(Clone, Debug)]
-pub struct Lookup {
-    urgency: Urgency,
-    queue: Option<Key>,
 }
 
 pub(crate) struct Graph {
@@ -100,36 +93,6 @@ pub(crate) fn pace() -> PaceLimits {
     }
 }
 
-impl Lookup {
-    /// Looks up for a request, whose id is the queue.
-    pub fn new(urgency: Urgency, queue: &str) -> Self {
-        Self {
-            urgency,
-            queue: Some(Key::from(queue)),
-        }
-    }
-
-    /// Looks up what nobody waits for.
-    pub fn background() -> Self {
-        Self {
-            urgency: Urgency::Background,
-            queue: None,
-        }
-    }
-
-    pub(crate) fn is_background(&self) -> bool {
-        self.urgency == Urgency::Background
-    }
-
-    fn caller<'a>(&'a self, key: &'a Key) -> Caller<'a> {
-        Caller {
-            key,
-            urgency: self.urgency,
-            queue: self.queue.as_ref(),
-        }
-    }
-}
-
 impl Graph {
     pub(crate) fn new(service: Service, limits: &Limits) -> Self {
         Self {
@@ -144,10 +107,10 @@ impl Graph {
     }
 
     /// Finds the app by the id in its manifest.
-    pub(crate) async fn app(&self, external_id: &str, lookup: &Lookup) -> Result<CatalogApp, Error> {
+    pub(crate) async fn app(&self, external_id: &str, priority: &Priority) -> Result<CatalogApp, Error> {
         let query = filter("externalId", external_id);
         let url = self.service.url(&["v1.0", "appCatalogs", "teamsApps"], Some(&query));
-        let app = self.only(Operation::FindApp, url, &nothing(), lookup).await?;
+        let app = self.only(Operation::FindApp, url, &nothing(), priority).await?;
         let app = app.ok_or_else(|| failure(Operation::FindApp, Meaning::AppNotInCatalog, Retry::Later(None)))?;
         Ok(CatalogApp {
             id: app.id,
@@ -160,7 +123,7 @@ impl Graph {
         let query = format!("{}&$expand=appDefinitions", filter("externalId", external_id));
         let url = self.service.url(&["v1.0", "appCatalogs", "teamsApps"], Some(&query));
         let app = self
-            .only(Operation::FindApp, url, &nothing(), &Lookup::background())
+            .only(Operation::FindApp, url, &nothing(), &Priority::background())
             .await?;
         Ok(app.and_then(|app| {
             app.app_definitions
@@ -170,17 +133,17 @@ impl Graph {
     }
 
     /// Finds the id of the user with a mail address; where nobody has it, it may be a user principal name.
-    pub(crate) async fn user_by_mail(&self, mail: &str, lookup: &Lookup) -> Result<String, Error> {
+    pub(crate) async fn user_by_mail(&self, mail: &str, priority: &Priority) -> Result<String, Error> {
         let query = format!("{}&$select=id", filter("mail", mail));
         let url = self.service.url(&["v1.0", "users"], Some(&query));
-        match self.only(Operation::FindUser, url, &nothing(), lookup).await? {
+        match self.only(Operation::FindUser, url, &nothing(), priority).await? {
             Some(user) => Ok(user.id),
-            None => self.user(mail, lookup).await,
+            None => self.user(mail, priority).await,
         }
     }
 
     /// Finds the id of the user with an id or a user principal name.
-    pub(crate) async fn user(&self, id_or_name: &str, lookup: &Lookup) -> Result<String, Error> {
+    pub(crate) async fn user(&self, id_or_name: &str, priority: &Priority) -> Result<String, Error> {
         let select = Some("$select=id");
         // A name that begins with a dollar sign would be taken for a keyword.
         let url = if id_or_name.starts_with('$') {
@@ -190,25 +153,25 @@ impl Graph {
             self.service.url(&["v1.0", "users", id_or_name], select)
         };
         Ok(self
-            .get::<Entry>(Operation::FindUser, url, &nothing(), lookup)
+            .get::<Entry>(Operation::FindUser, url, &nothing(), priority)
             .await?
             .id)
     }
 
     /// Finds the chat that the app has with a user, and installs the app if it is missing.
-    pub(crate) async fn chat(&self, user: &str, app: &CatalogApp, lookup: &Lookup) -> Result<Chat, Error> {
-        let mut installation = self.installation(user, app, lookup).await?;
+    pub(crate) async fn chat(&self, user: &str, app: &CatalogApp, priority: &Priority) -> Result<Chat, Error> {
+        let mut installation = self.installation(user, app, priority).await?;
         if installation.is_none() {
-            self.install(user, app, lookup).await?;
+            self.install(user, app, priority).await?;
         }
         let deadline = Instant::now() + self.chat_appears_within;
         let mut pauses = Backoff::new(self.first_pause, self.chat_appears_within / 4);
         loop {
             if installation.is_none() {
-                installation = self.installation(user, app, lookup).await?;
+                installation = self.installation(user, app, priority).await?;
             }
             if let Some(installation) = &installation
-                && let Some(chat) = self.chat_of_installation(user, installation, lookup).await?
+                && let Some(chat) = self.chat_of_installation(user, installation, priority).await?
             {
                 return Ok(chat);
             }
@@ -226,12 +189,14 @@ impl Graph {
         &self,
         team: &str,
         app: &CatalogApp,
-        lookup: &Lookup,
+        priority: &Priority,
     ) -> Result<String, Error> {
         let url = self
             .service
             .url(&["v1.0", "teams", team, "installedApps"], Some(&installed(app)));
-        let found = self.only(Operation::FindInTeam, url, &Arc::from(team), lookup).await?;
+        let found = self
+            .only(Operation::FindInTeam, url, &Arc::from(team), priority)
+            .await?;
         let missing = || failure(Operation::FindInTeam, Meaning::AppNotInTeam, Retry::Never);
         found.map(|installation| installation.id).ok_or_else(missing)
     }
@@ -241,18 +206,20 @@ impl Graph {
         &self,
         user: &str,
         app: &CatalogApp,
-        lookup: &Lookup,
+        priority: &Priority,
     ) -> Result<Option<String>, Error> {
         let path = ["v1.0", "users", user, "teamwork", "installedApps"];
         let url = self.service.url(&path, Some(&installed(app)));
-        let found = self.only(Operation::FindInstallation, url, &nothing(), lookup).await?;
+        let found = self
+            .only(Operation::FindInstallation, url, &nothing(), priority)
+            .await?;
         Ok(found.map(|installation| installation.id))
     }
 
     /// Takes the app away from a user; tells whether it was there.
     pub(crate) async fn uninstall(&self, user: &str, app: &CatalogApp) -> Result<bool, Error> {
-        let lookup = &Lookup::background();
-        let Some(installation) = self.installation(user, app, lookup).await? else {
+        let priority = &Priority::background();
+        let Some(installation) = self.installation(user, app, priority).await? else {
             return Ok(false);
         };
         let path = ["v1.0", "users", user, "teamwork", "installedApps", &installation];
@@ -266,7 +233,7 @@ impl Graph {
         };
         let outcome = self
             .service
-            .call(&request, lookup.caller(&nothing()), &CancellationToken::new())
+            .call(&request, priority.caller(&nothing()), &CancellationToken::new())
             .await;
         match outcome {
             // Somebody else was quicker.
@@ -276,7 +243,7 @@ impl Graph {
     }
 
     /// Installs the app; that somebody else did at the same time is as good.
-    async fn install(&self, user: &str, app: &CatalogApp, lookup: &Lookup) -> Result<(), Error> {
+    async fn install(&self, user: &str, app: &CatalogApp, priority: &Priority) -> Result<(), Error> {
         let reference = self.service.url(&["v1.0", "appCatalogs", "teamsApps", &app.id], None);
         let body = json!({ "teamsApp@odata.bind": reference.as_str() });
         let request = Request {
@@ -291,7 +258,7 @@ impl Graph {
         };
         match self
             .service
-            .call(&request, lookup.caller(&nothing()), &CancellationToken::new())
+            .call(&request, priority.caller(&nothing()), &CancellationToken::new())
             .await
         {
             Err(error) if error.meaning() == Meaning::Conflict => Ok(()),
@@ -303,11 +270,11 @@ impl Graph {
         &self,
         user: &str,
         installation: &str,
-        lookup: &Lookup,
+        priority: &Priority,
     ) -> Result<Option<Chat>, Error> {
         let path = ["v1.0", "users", user, "teamwork", "installedApps", installation, "chat"];
         let url = self.service.url(&path, None);
-        match self.get::<Entry>(Operation::FindChat, url, &nothing(), lookup).await {
+        match self.get::<Entry>(Operation::FindChat, url, &nothing(), priority).await {
             Ok(chat) => Ok(Some(Chat {
                 id: chat.id,
                 installation: installation.to_owned(),
@@ -319,12 +286,18 @@ impl Graph {
     }
 
     /// Returns the one entry of a filtered list.
-    async fn only(&self, operation: Operation, url: Url, key: &Key, lookup: &Lookup) -> Result<Option<Entry>, Error> {
+    async fn only(
+        &self,
+        operation: Operation,
+        url: Url,
+        key: &Key,
+        priority: &Priority,
+    ) -> Result<Option<Entry>, Error> {
         let odd = |detail| Error::new(operation, Meaning::Protocol, Retry::Later(None)).detail(detail);
         let mut found = None;
         let mut url = url;
         for _ in 0..MOST_PAGES {
-            let page: Page = self.get(operation, url, key, lookup).await?;
+            let page: Page = self.get(operation, url, key, priority).await?;
             for entry in page.value {
                 if found.replace(entry).is_some() {
                     return Err(failure(operation, Meaning::Ambiguous, Retry::Never));
@@ -343,11 +316,11 @@ impl Graph {
         operation: Operation,
         url: Url,
         key: &Key,
-        lookup: &Lookup,
+        priority: &Priority,
     ) -> Result<T, Error> {
         let request = Request::get(operation, url);
         self.service
-            .call(&request, lookup.caller(key), &CancellationToken::new())
+            .call(&request, priority.caller(key), &CancellationToken::new())
             .await?
             .json()
     }

@@ -25,6 +25,14 @@ pub enum Urgency {
 /// Shares its text with the table; the empty key stands for sends that no limit of a key concerns.
 pub(crate) type Key = Arc<str>;
 
+/// Which call goes first: what is more urgent, and among calls of one urgency requests take turns.
+#[derive(Clone, Debug)]
+pub struct Priority {
+    urgency: Urgency,
+    /// The request that a call is made for.
+    queue: Option<Key>,
+}
+
 /// Who wants to send, and in whose name they wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller<'a> {
@@ -35,6 +43,37 @@ pub(crate) struct Caller<'a> {
     pub(crate) queue: Option<&'a Key>,
 }
 
+impl Priority {
+    /// Returns the priority of a call for a request, whose id is the queue.
+    pub fn new(urgency: Urgency, queue: &str) -> Self {
+        Self {
+            urgency,
+            queue: Some(Key::from(queue)),
+        }
+    }
+
+    /// Returns the priority of a call that no request waits for.
+    pub fn background() -> Self {
+        Self {
+            urgency: Urgency::Background,
+            queue: None,
+        }
+    }
+
+    pub(crate) fn is_background(&self) -> bool {
+        self.urgency == Urgency::Background
+    }
+
+    pub(crate) fn caller<'a>(&'a self, key: &'a Key) -> Caller<'a> {
+        Caller {
+            key,
+            urgency: self.urgency,
+            queue: self.queue.as_ref(),
+        }
+    }
+}
+
+#[cfg(test)]
 impl<'a> Caller<'a> {
     pub(crate) fn new(key: &'a Key, urgency: Urgency) -> Self {
         Self {

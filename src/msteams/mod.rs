@@ -39,9 +39,9 @@ mod verdict;
 
 pub use activity::Activity;
 pub use error::{Error, Meaning, Retry};
-pub use graph::{CatalogApp, Lookup};
+pub use graph::CatalogApp;
 pub use happening::{Endpoint, Happening, Observer};
-pub use line::Urgency;
+pub use line::{Priority, Urgency};
 pub use package::Package;
 pub use permissions::{PERMISSIONS, Permission};
 pub use resolver::{Conversation, ConversationKind, Place};

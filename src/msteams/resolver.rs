@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::domain::recipients::Address;
 use crate::msteams::error::{Error, Meaning, Operation};
-use crate::msteams::graph::{CatalogApp, Graph, Lookup};
+use crate::msteams::graph::{CatalogApp, Graph};
+use crate::msteams::line::Priority;
 use crate::msteams::refusals::Refusals;
 use crate::msteams::single_flight::SingleFlight;
 
@@ -80,13 +81,13 @@ impl Resolver {
     }
 
     /// Finds our app, once.
-    pub(crate) async fn app(&self, lookup: &Lookup) -> Result<CatalogApp, Error> {
+    pub(crate) async fn app(&self, priority: &Priority) -> Result<CatalogApp, Error> {
         self.app
-            .get(|_| true, Box::pin(self.graph.app(&self.teams_app_id, lookup)))
+            .get(|_| true, Box::pin(self.graph.app(&self.teams_app_id, priority)))
             .await
     }
 
-    pub(crate) async fn resolve(&self, address: &Address, lookup: &Lookup) -> Result<Conversation, Error> {
+    pub(crate) async fn resolve(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
         let entry = self.entry(address);
         if let Some(conversation) = entry.held() {
             return Ok(conversation);
@@ -94,11 +95,11 @@ impl Resolver {
         let outcome = match self.refusals.of(address) {
             Some(error) => Err(error),
             // Whoever is in a hurry must not wait for the one who is not.
-            None if lookup.is_background() => Box::pin(self.look_up(address, lookup))
+            None if priority.is_background() => Box::pin(self.look_up(address, priority))
                 .await
                 .inspect(|conversation| entry.offer(conversation.clone())),
             // In a box, so that a caller who waits, or who finds the answer there, stays small.
-            None => entry.get(|_| true, Box::pin(self.look_up(address, lookup))).await,
+            None => entry.get(|_| true, Box::pin(self.look_up(address, priority))).await,
         };
         if let Err(error) = &outcome {
             self.refusals.remember(address, error);
@@ -119,12 +120,12 @@ impl Resolver {
         self.lock().remove(address);
     }
 
-    async fn look_up(&self, address: &Address, lookup: &Lookup) -> Result<Conversation, Error> {
-        let app = self.app(lookup).await?;
-        let user = self.user(address, lookup).await?;
-        let place = match self.place(address, user.as_deref(), &app, lookup).await {
-            Err(error) if may_be_of_an_old_app(&error) => match self.newer_app(&app, lookup).await? {
-                Some(app) => self.place(address, user.as_deref(), &app, lookup).await,
+    async fn look_up(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
+        let app = self.app(priority).await?;
+        let user = self.user(address, priority).await?;
+        let place = match self.place(address, user.as_deref(), &app, priority).await {
+            Err(error) if may_be_of_an_old_app(&error) => match self.newer_app(&app, priority).await? {
+                Some(app) => self.place(address, user.as_deref(), &app, priority).await,
                 None => Err(error),
             },
             place => place,
@@ -134,13 +135,13 @@ impl Resolver {
 
     /// Finds the app anew if the catalog has another copy than the one we know: its id changes when it is deleted and
     /// uploaded again.
-    async fn newer_app(&self, known: &CatalogApp, lookup: &Lookup) -> Result<Option<CatalogApp>, Error> {
+    async fn newer_app(&self, known: &CatalogApp, priority: &Priority) -> Result<Option<CatalogApp>, Error> {
         let confirmed = *self.app_confirmed.lock().unwrap_or_else(PoisonError::into_inner);
         if confirmed.is_some_and(|at| at.elapsed() < APP_CONFIRMED_FOR) {
             return Ok(None);
         }
         self.app.forget_if(|held| held == known);
-        let app = self.app(lookup).await?;
+        let app = self.app(priority).await?;
         if app == *known {
             *self.app_confirmed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             return Ok(None);
@@ -149,13 +150,13 @@ impl Resolver {
     }
 
     /// Finds the id of the user at an address; a channel has none.
-    pub(crate) async fn user(&self, address: &Address, lookup: &Lookup) -> Result<Option<String>, Error> {
+    pub(crate) async fn user(&self, address: &Address, priority: &Priority) -> Result<Option<String>, Error> {
         if address.channel().is_some() {
             Ok(None)
         } else if address.is_email() {
-            self.graph.user_by_mail(address.as_str(), lookup).await.map(Some)
+            self.graph.user_by_mail(address.as_str(), priority).await.map(Some)
         } else {
-            self.graph.user(address.as_str(), lookup).await.map(Some)
+            self.graph.user(address.as_str(), priority).await.map(Some)
         }
     }
 
@@ -165,11 +166,11 @@ impl Resolver {
         address: &Address,
         user: Option<&str>,
         app: &CatalogApp,
-        lookup: &Lookup,
+        priority: &Priority,
     ) -> Result<Place, Error> {
         if let Some(channel) = address.channel() {
             return Ok(Place {
-                installation: self.graph.installation_in_team(&channel.team, app, lookup).await?,
+                installation: self.graph.installation_in_team(&channel.team, app, priority).await?,
                 conversation: Conversation {
                     id: channel.thread.clone(),
                     kind: ConversationKind::Channel,
@@ -177,7 +178,7 @@ impl Resolver {
                 web_url: Some(address.as_str().to_owned()),
             });
         }
-        let chat = self.graph.chat(user.unwrap_or(address.as_str()), app, lookup).await?;
+        let chat = self.graph.chat(user.unwrap_or(address.as_str()), app, priority).await?;
         Ok(Place {
             installation: chat.installation,
             conversation: Conversation {

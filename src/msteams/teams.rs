@@ -12,10 +12,10 @@ use crate::domain::recipients::Address;
 use crate::msteams::activity::Activity;
 use crate::msteams::bot::{self, Bot};
 use crate::msteams::error::Error;
-use crate::msteams::graph::{self, CatalogApp, Graph, Lookup};
+use crate::msteams::graph::{self, CatalogApp, Graph};
 use crate::msteams::happening::{Endpoint, Observer};
 use crate::msteams::http::Http;
-use crate::msteams::line::Urgency;
+use crate::msteams::line::Priority;
 use crate::msteams::resolver::{Conversation, Place, Resolver};
 use crate::msteams::service::Service;
 use crate::msteams::token::{ClientSecret, Token};
@@ -63,12 +63,12 @@ impl Teams {
 
     /// Finds the app in the organisation's catalog, and remembers it.
     pub async fn find_app(&self) -> Result<CatalogApp, Error> {
-        self.0.resolver.app(&Lookup::background()).await
+        self.0.resolver.app(&Priority::background()).await
     }
 
     /// Finds the conversation of an address, and remembers it; installs the app for a user who does not have it.
-    pub async fn resolve(&self, address: &Address, lookup: &Lookup) -> Result<Conversation, Error> {
-        self.0.resolver.resolve(address, lookup).await
+    pub async fn resolve(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
+        self.0.resolver.resolve(address, priority).await
     }
 
     /// Forgets which addresses the directory did not know, so that they are asked for again.
@@ -78,7 +78,7 @@ impl Teams {
 
     /// Finds the id of the user at an address; a channel has none.
     pub async fn find_user(&self, address: &Address) -> Result<Option<String>, Error> {
-        let user = self.0.resolver.user(address, &Lookup::background()).await;
+        let user = self.0.resolver.user(address, &Priority::background()).await;
         user.map_err(|error| error.about(address))
     }
 
@@ -86,17 +86,28 @@ impl Teams {
     /// it. `user` is what [`find_user`](Self::find_user) returned.
     pub async fn find_place(&self, address: &Address, user: Option<&str>) -> Result<Place, Error> {
         let app = self.find_app().await?;
-        let place = self.0.resolver.place(address, user, &app, &Lookup::background()).await;
+        let place = self
+            .0
+            .resolver
+            .place(address, user, &app, &Priority::background())
+            .await;
         place.map_err(|error| error.about(address))
     }
 
     /// Tells whether an address could be told at once, and changes nothing: whether a user has the app, or a team.
     pub async fn has_app(&self, address: &Address, user: Option<&str>) -> Result<bool, Error> {
         let app = self.find_app().await?;
-        let (graph, lookup) = (self.0.resolver.graph(), &Lookup::background());
+        let (graph, priority) = (self.0.resolver.graph(), &Priority::background());
         let found = match (address.channel(), user) {
-            (Some(channel), _) => graph.installation_in_team(&channel.team, &app, lookup).await.map(Some),
-            (None, user) => graph.installation(user.unwrap_or(address.as_str()), &app, lookup).await,
+            (Some(channel), _) => graph
+                .installation_in_team(&channel.team, &app, priority)
+                .await
+                .map(Some),
+            (None, user) => {
+                graph
+                    .installation(user.unwrap_or(address.as_str()), &app, priority)
+                    .await
+            }
         };
         found.map(|found| found.is_some()).map_err(|error| error.about(address))
     }
@@ -165,10 +176,10 @@ impl Teams {
         &self,
         conversation: &str,
         activity: &Activity,
-        urgency: Urgency,
+        priority: &Priority,
         stop: &CancellationToken,
     ) -> Result<String, Error> {
-        self.0.bot.post(conversation, activity, urgency, stop).await
+        self.0.bot.post(conversation, activity, priority, stop).await
     }
 
     /// Replaces a card.
@@ -177,12 +188,12 @@ impl Teams {
         conversation: &str,
         activity_id: &str,
         activity: &Activity,
-        urgency: Urgency,
+        priority: &Priority,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
         self.0
             .bot
-            .update(conversation, activity_id, activity, urgency, stop)
+            .update(conversation, activity_id, activity, priority, stop)
             .await
     }
 

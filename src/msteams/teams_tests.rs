@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::config::{AppSecret, Endpoints, Proxies};
-use crate::msteams::{Meaning, Retry};
+use crate::msteams::{Meaning, Retry, Urgency};
 
 /// Answers to calls of the services in turn, and what was called: method, path with query, token.
 #[derive(Clone, Default)]
@@ -79,8 +79,12 @@ async fn with_server(answers: &[(u16, &'static str)], test: impl AsyncFnOnce(Tea
     script.calls.lock().unwrap().clone()
 }
 
-fn announcement() -> Lookup {
-    Lookup::new(Urgency::Announcement, "request")
+fn announcement() -> Priority {
+    Priority::new(Urgency::Announcement, "request")
+}
+
+fn update() -> Priority {
+    Priority::new(Urgency::Resolution, "request")
 }
 
 const UNAUTHORIZED: &str = r#"{"message":"Authorization has been denied for this request."}"#;
@@ -103,17 +107,17 @@ async fn a_refused_token_is_replaced_once_and_a_busy_connector_asked_again() {
             .post(
                 "19:a@thread.tacv2",
                 &activity(),
-                Urgency::Announcement,
+                &announcement(),
                 &CancellationToken::new(),
             )
             .await;
         assert_eq!(id.unwrap(), "1");
         teams
-            .update("c", "1", &activity(), Urgency::Resolution, &CancellationToken::new())
+            .update("c", "1", &activity(), &update(), &CancellationToken::new())
             .await
             .unwrap();
         let error = teams
-            .post("c", &activity(), Urgency::Announcement, &CancellationToken::new())
+            .post("c", &activity(), &announcement(), &CancellationToken::new())
             .await
             .unwrap_err();
         assert_eq!((error.meaning(), error.retry()), (Meaning::Delivered, Retry::Never));
@@ -145,8 +149,8 @@ async fn a_user_without_the_app_gets_it_and_is_looked_up_once() {
     ];
     let calls = with_server(&answers, async |teams| {
         let address = Address::parse("o'brien@example.com").unwrap();
-        let lookup = announcement();
-        let (one, two) = tokio::join!(teams.resolve(&address, &lookup), teams.resolve(&address, &lookup));
+        let priority = announcement();
+        let (one, two) = tokio::join!(teams.resolve(&address, &priority), teams.resolve(&address, &priority));
         assert_eq!(one.unwrap().id, "19:x@unq.gbl.spaces");
         assert_eq!(two.unwrap().id, "19:x@unq.gbl.spaces");
     });
@@ -171,7 +175,8 @@ async fn refusals_are_not_repeated_and_a_shut_door_brings_no_burst_of_logins() {
         assert!(error.hint().unwrap().contains("AppCatalog.Read.All"));
         let activity = activity();
         let stop = CancellationToken::new();
-        let post = || teams.post("c", &activity, Urgency::Announcement, &stop);
+        let priority = announcement();
+        let post = || teams.post("c", &activity, &priority, &stop);
         assert_eq!(post().await.unwrap_err().meaning(), Meaning::Unreachable);
         for _ in 0..3 {
             let error = post().await.unwrap_err();
@@ -188,9 +193,9 @@ async fn refusals_are_not_repeated_and_a_shut_door_brings_no_burst_of_logins() {
 async fn a_waiting_call_is_small() {
     with_server(&[], async |teams| {
         let (address, activity) = (Address::parse("a@b").unwrap(), activity());
-        let lookup = announcement();
-        assert!(size_of_val(&teams.resolve(&address, &lookup)) < 1_024);
-        assert!(size_of_val(&teams.post("c", &activity, Urgency::Review, &CancellationToken::new())) < 2_048);
+        let priority = announcement();
+        assert!(size_of_val(&teams.resolve(&address, &priority)) < 1_024);
+        assert!(size_of_val(&teams.post("c", &activity, &update(), &CancellationToken::new())) < 2_048);
     })
     .await;
 }
@@ -209,10 +214,8 @@ fn every_call_can_be_made_from_any_thread() {
     });
     check(|teams| async move {
         teams
-            .update("c", "1", &activity(), Urgency::Review, &CancellationToken::new())
+            .update("c", "1", &activity(), &update(), &CancellationToken::new())
             .await?;
-        teams
-            .post("c", &activity(), Urgency::Review, &CancellationToken::new())
-            .await
+        teams.post("c", &activity(), &update(), &CancellationToken::new()).await
     });
 }

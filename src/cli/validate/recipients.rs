@@ -15,7 +15,7 @@ use crate::domain::card;
 use crate::domain::card::Message;
 use crate::domain::recipients::Address;
 use crate::msteams;
-use crate::msteams::{Activity, Teams, Urgency};
+use crate::msteams::{Activity, Priority, Teams};
 
 /// Recipients at once; the calls themselves are paced to Microsoft's limits.
 const AT_ONCE: usize = 16;
@@ -129,5 +129,7 @@ async fn tell(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), T
 pub(super) async fn post(teams: &Teams, conversation: &str, message: &Message) -> Result<String, msteams::Error> {
     let activity = Activity::new(&message.card, &message.summary);
     let never = CancellationToken::new();
-    teams.post(conversation, &activity, Urgency::Announcement, &never).await
+    teams
+        .post(conversation, &activity, &Priority::background(), &never)
+        .await
 }

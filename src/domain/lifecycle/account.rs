@@ -62,15 +62,6 @@ impl Account {
         &self.known.record
     }
 
-    /// Returns the record with everything that was done, and `more`.
-    pub fn preview(&self, more: &[Outcome], now: Timestamp) -> Record {
-        let mut record = self.known.record.clone();
-        for outcome in self.done[self.noted..].iter().chain(more) {
-            record.note(outcome.clone(), now);
-        }
-        record
-    }
-
     /// Tells whether somebody else may have updated a card that we updated too: a plan has to be made anew.
     pub fn is_contested(&self) -> bool {
         self.contested
@@ -107,7 +98,8 @@ impl Account {
             Some(_) | None => {
                 let held = entry == Entry::Interim;
                 record.claim = Some(Claim { held, ..mark });
-                if entry == (Entry::Last { complete: true }) && !self.contested {
+                let complete = entry == (Entry::Last { complete: true }) && !self.contested;
+                if complete && record.all_show(self.shown) {
                     record.conclude(self.shown, &self.resolve_reason);
                 }
             }

@@ -33,9 +33,11 @@ pub struct Write {
 }
 
 impl Stored {
-    /// Takes what was read from Teleport. If nothing is left there of a record with cards, what we knew holds on.
+    /// Takes what was read from Teleport. If nothing is left there of a record with cards, what we knew holds on; and if nothing
+    /// was written since, we may know more than what could be stored.
     pub fn read(&mut self, map: BTreeMap<String, String>) {
         *self = match (Record::decode(&map), std::mem::take(self)) {
+            (Some(_), Self::Known(known)) if known.map == map => Self::Known(known),
             (Some(record), _) => Self::Known(Box::new(Known { map, record })),
             (None, Self::Doubted(record)) if !record.cards.is_empty() => {
                 Self::Known(Box::new(Known { map, record: *record }))

@@ -76,6 +76,11 @@ pub enum Step {
 }
 
 impl Step {
+    /// Tells whether the card is there already.
+    pub fn is_update(&self) -> bool {
+        matches!(self, Self::Update(_))
+    }
+
     /// Returns the recipient as records write it.
     pub fn recipient(&self) -> &str {
         match self {
@@ -229,7 +234,8 @@ impl<'a> Draft<'a> {
         let Some(mut at) = refusal.retry_at(self.wanted, self.facts.refusal_pauses) else {
             return false;
         };
-        if refusal.since < self.facts.retry_refused_before {
+        // A time of the future was written by a clock that was set back since.
+        if refusal.since < self.facts.retry_refused_before || refusal.since > now {
             at = now;
         }
         if at > now {

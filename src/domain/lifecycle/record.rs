@@ -152,6 +152,15 @@ impl Record {
         })
     }
 
+    /// Tells whether every card that can be updated shows this; at the end of a request, a decision stays on its card.
+    pub fn all_show(&self, wanted: Shown) -> bool {
+        let mut cards = self.cards.iter().filter(|card| !card.activity.is_empty());
+        cards.all(|card| {
+            let shown = self.shown(card);
+            shown.satisfies(wanted) || shown.stage.is_resolved() && wanted.stage == Stage::Expired
+        })
+    }
+
     /// Returns the card of a recipient with this activity id.
     pub fn card(&self, recipient: &str, activity: &str) -> Option<&Posted> {
         self.cards.iter().find(|card| card.is(recipient, activity))

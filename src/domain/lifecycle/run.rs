@@ -70,11 +70,12 @@ struct Flight {
 impl<T: Copy + Sub<Output = Duration>> Run<T> {
     /// Begins with the record as the claim left it. `forgotten` says that Teleport has nothing to write to.
     pub fn new(aim: Aim, deferred: bool, known: Known, lease: Lease<T>, term: Duration, forgotten: bool) -> Self {
+        let steps = aim.steps.into_iter().filter(|step| !forgotten || step.is_update());
         Self {
             account: Account::new(aim.shown, &aim.resolve_reason, known),
             lease,
             term,
-            queue: aim.steps.into(),
+            queue: steps.collect(),
             flights: Vec::new(),
             done: Vec::new(),
             writing: None,
@@ -105,7 +106,9 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         }
         self.account.aim(aim.shown, &aim.resolve_reason);
         let steps = aim.steps.into_iter();
-        self.queue = steps.filter(|step| !is_busy(&self.flights, step)).collect();
+        let forgotten = self.forgotten;
+        let steps = steps.filter(|step| !is_busy(&self.flights, step) && (!forgotten || step.is_update()));
+        self.queue = steps.collect();
     }
 
     /// Takes a newer plan that has nothing to do now. `deferred` as in [`aim`](Self::aim); `known` says that the plan knows
@@ -240,9 +243,10 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         }
     }
 
-    /// Takes that Teleport has forgotten the request, and its record with it.
+    /// Takes that Teleport has forgotten the request, and its record with it: no card is posted that cannot be recorded.
     pub fn forget(&mut self) {
         self.forgotten = true;
+        self.queue.retain(Step::is_update);
     }
 
     /// Takes that the entry is too large for Teleport: it is made smaller once. Says whether that helps.
@@ -252,7 +256,9 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         };
         let smaller = !record.brief;
         record.brief = true;
-        self.forgotten |= !smaller;
+        if !smaller {
+            self.forget();
+        }
         smaller
     }
 
@@ -288,7 +294,12 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
 
     /// Returns the record with everything that was done.
     pub fn record(&self, now: Timestamp) -> Record {
-        self.account.preview(&self.done, now)
+        let writing = self.writing.as_ref().map(|(_, record)| record);
+        let mut record = writing.unwrap_or(self.account.record()).clone();
+        for outcome in &self.done {
+            record.note(outcome.clone(), now);
+        }
+        record
     }
 
     /// Tells whether another replica may have updated a card that this run updated too.
