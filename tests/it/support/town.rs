@@ -24,6 +24,13 @@ use crate::world::tenant::{Card, Tenant, TenantOptions, User};
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a daemon says of its permission to write plugin data, one of these after each start.
+const CHECKED: [&str; 3] = [
+    "Plugin data can be written",
+    "The role lacks a permission",
+    "Could not check the permission",
+];
+
 /// Everything a feature test needs. Roles go to recipients like this: `dba` to Alice and Bob, every other role to Alice.
 pub(crate) struct Town {
     pub(crate) cluster: Cluster,
@@ -181,6 +188,11 @@ impl Town {
     pub(crate) async fn start_daemon_on(&mut self, settings: Settings) {
         let daemon = Daemon::start(settings);
         daemon.says("Plugin is ready").await;
+        // The check of a permission is a write too, which a test that counts or holds writes does not mean.
+        if self.cluster.state().faults.gates.is_empty() {
+            let checked = |log: &str| CHECKED.iter().any(|line| log.contains(line));
+            daemon.until("whether it may write", checked).await;
+        }
         self.daemons.push(daemon);
     }
 
