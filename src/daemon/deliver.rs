@@ -273,6 +273,8 @@ impl<'a> Driver<'a> {
             }
             Done::Refused(outcomes, refused) => {
                 self.memory.tries.remove(recipient);
+                let before = self.run.account().record().refusals.get(recipient);
+                let news = before.is_none_or(|before| before.why != refused.why);
                 let retry_in = self.retry_refused(&outcomes);
                 if !step.is_update() && !self.memory.told.is_empty() {
                     // The card that others counted on is not there; they are asked again who has one.
@@ -280,7 +282,7 @@ impl<'a> Driver<'a> {
                     self.retry_in(Duration::ZERO);
                 }
                 let source = self.source(recipient);
-                self.report.refused(&refused, retry_in, source.as_deref());
+                self.report.refused(&refused, retry_in, source.as_deref(), news);
                 Landed::Done(outcomes)
             }
             Done::Elsewhere(address) => {
@@ -299,7 +301,7 @@ impl<'a> Driver<'a> {
                 if hopeless {
                     self.memory.tries.remove(recipient);
                     let refused = deferral.give_up(recipient);
-                    self.report.refused(&refused, None, source.as_deref());
+                    self.report.refused(&refused, None, source.as_deref(), true);
                     let recipient = recipient.to_owned();
                     let why = refused.why;
                     Landed::Done(vec![Outcome::Refused { recipient, why, shown }])

@@ -382,8 +382,9 @@ impl Lanes {
         }
         if lane.newest.is_none() {
             lane.running = false;
-            // Only a request that waits for reviews is worth remembering.
-            if !lane.last.as_ref().is_some_and(|last| last.stage == Stage::Pending) {
+            // Only a request that can still change is worth remembering.
+            let last = lane.last.as_ref().map(|last| last.stage);
+            if !matches!(last, Some(Stage::Pending | Stage::Unknown)) {
                 table.lanes.remove(id);
             }
             return None;

@@ -14,7 +14,6 @@ use crate::daemon::step::Deferral;
 use crate::daemon::waiting::Waiting;
 use crate::domain::lifecycle::{Foreign, Record, Shown, Step, Stored, Why};
 use crate::domain::recipients::Address;
-use crate::msteams;
 
 /// The memory of one lane. It ends with the lane, and with the process; nothing depends on it but speed, and the last
 /// update of a card whose record ended before its request.
@@ -115,10 +114,7 @@ impl Memory {
         let times = before.as_ref().map_or(0, |before| before.times).saturating_add(1);
         let pauses = before.map(|before| before.pauses);
         let mut pauses = pauses.unwrap_or_else(|| Backoff::new(limits.again_first_pause, limits.again_longest_pause));
-        let error = deferral
-            .error
-            .as_ref()
-            .filter(|error| deferral.asked.is_none() && is_outage(error));
+        let error = deferral.outage();
         let service = error.map_or(Services::NONE, |error| Services::of(error.endpoint()));
         let outage = error.is_some();
         let mut pause = pauses.pause();
@@ -136,7 +132,7 @@ impl Memory {
             missing: deferral.error.is_none(),
         };
         self.tries.insert(step.recipient().to_owned(), this);
-        let hopeless = shown.stage.is_resolved() && !outage && times >= MOST_LAST_TRIES;
+        let hopeless = shown.stage.is_resolved() && times >= MOST_LAST_TRIES && deferral.is_about_the_card();
         Retry {
             retry_in,
             first,
@@ -172,10 +168,4 @@ impl Memory {
         }
         services.fold(Services::NONE, Services::with)
     }
-}
-
-/// Tells whether a failure concerns everything that the service is asked for.
-fn is_outage(error: &msteams::Error) -> bool {
-    use msteams::Meaning::{Credentials, Protocol, Unreachable};
-    matches!(error.meaning(), Credentials | Protocol | Unreachable)
 }

@@ -74,20 +74,30 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Takes a delivery that Microsoft refused or did not confirm; it is retried after the pause, if at all. `source` is
-    /// why it is a recipient.
-    pub(super) fn refused(&mut self, refused: &Refused, retry_in: Option<Duration>, source: Option<&str>) {
+    /// Takes a delivery that Microsoft refused or did not confirm; it is retried after the pause, if at all. `source` is why it
+    /// is a recipient; `news` says that it failed for another reason before, or not at all.
+    pub(super) fn refused(&mut self, refused: &Refused, retry_in: Option<Duration>, source: Option<&str>, news: bool) {
         let (recipient, error) = (shown_as(&refused.recipient), &refused.why);
-        let (hint, retry_in) = (refused.hint.as_deref(), retry_in.map(readable));
-        if refused.unconfirmed {
-            self.deferred += 1;
-            self.context.metrics.delivered(Delivery::Failed, 1);
-            let what = "Microsoft did not confirm a card, it may have been posted";
+        let hint = refused.hint.as_deref();
+        let (count, outcome) = if refused.unconfirmed {
+            (&mut self.deferred, Delivery::Failed)
+        } else {
+            (&mut self.refused, Delivery::Refused)
+        };
+        *count += 1;
+        self.context.metrics.delivered(outcome, 1);
+        let what = match (refused.unconfirmed, retry_in) {
+            (true, Some(_)) => "Microsoft did not confirm a card, it may have been posted",
+            (true, None) => "Microsoft did not confirm a card, it is not posted again",
+            (false, Some(_)) => "Recipient cannot be told",
+            (false, None) => "Giving up on a card",
+        };
+        let is_warning = news || refused.unconfirmed || retry_in.is_none();
+        let retry_in = retry_in.map(readable);
+        if is_warning {
             warn!(request.id = %self.id, recipient, source, error, hint, retry_in, "{what}");
         } else {
-            self.refused += 1;
-            self.context.metrics.delivered(Delivery::Refused, 1);
-            warn!(request.id = %self.id, recipient, source, error, hint, retry_in, "Recipient cannot be told");
+            debug!(request.id = %self.id, recipient, source, error, hint, retry_in, "{what}");
         }
     }
 

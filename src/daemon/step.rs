@@ -54,6 +54,24 @@ pub(super) struct Deferral {
 }
 
 impl Deferral {
+    /// Returns the failure if it concerns everything that the service is asked for.
+    pub(super) fn outage(&self) -> Option<&Error> {
+        let is_outage = |error: &&Error| {
+            let meaning = error.meaning();
+            matches!(meaning, Meaning::Credentials | Meaning::Protocol | Meaning::Unreachable)
+        };
+        self.error.as_ref().filter(|_| self.asked.is_none()).filter(is_outage)
+    }
+
+    /// Tells whether the reason is this card's alone: neither an outage nor a limit.
+    pub(super) fn is_about_the_card(&self) -> bool {
+        let limited = self
+            .error
+            .as_ref()
+            .is_some_and(|error| error.meaning() == Meaning::Throttled);
+        self.outage().is_none() && self.asked.is_none() && !limited
+    }
+
     /// Gives the delivery up, for the reason that it failed for.
     pub(super) fn give_up(&self, recipient: &str) -> Refused {
         let error = self.error.as_ref();

@@ -393,3 +393,71 @@ async fn everything_that_waits_for_a_service_goes_on_when_it_answers_again() {
     }
     town.finish().await;
 }
+
+#[tokio::test]
+async fn requests_that_teleport_kept_waiting_go_on_when_it_answers_again() {
+    // No pause ends within this test, so only the recovery can wake them.
+    let town = town_for(&[ALICE], |limits| {
+        limits.teleport_first_pause = Duration::from_mins(10);
+        limits.again_longest_pause = Duration::from_mins(10);
+        limits.outage_pause = Duration::from_mins(10);
+    })
+    .await;
+    town.cluster.faults(|faults| faults.deny_plugin_data = true);
+    let ids: Vec<_> = (0..6).map(|_| town.cluster.create(Draft::default())).collect();
+    let waiting = |log: &str| log.matches("Request has to wait").count() == ids.len();
+    town.daemon().until("that each request waits", waiting).await;
+    town.cluster.faults(|faults| faults.deny_plugin_data = false);
+    town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"; 7]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn the_same_refusal_and_the_same_unknown_state_are_one_warning_however_often_they_are_met() {
+    let mut town = Town::build().await;
+    town.tenant.block(&town.people["Eve"]);
+    let mut settings = town.settings(&town.config_for("\"*\" = \"eve@example.com\""));
+    settings.limits.resync_every = Duration::from_millis(50);
+    town.start_daemon_on(settings).await;
+    let id = town.cluster.create(Draft::default());
+    let other = town.cluster.create(Draft::default());
+    town.cluster.edit(&other, |spec| spec.state = 99);
+    let retried = |log: &str| log.matches("Recipient cannot be told request.id=").count() >= 6;
+    town.daemon().until("three retries of both requests", retried).await;
+    let listed = |log: &str| log.matches("Access requests listed").count() >= 4;
+    town.daemon().until("three more lists", listed).await;
+    let log = town.daemon().log();
+    let warnings = |text: &str| {
+        log.lines()
+            .filter(|line| line.contains(" WARN ") && line.contains(text))
+            .count()
+    };
+    assert_eq!(
+        warnings(&format!("Recipient cannot be told request.id={id}")),
+        1,
+        "{log}"
+    );
+    assert!(warnings("Unknown request state") <= 1, "{log}");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_decision_does_not_wait_for_the_retry_of_an_older_state() {
+    let town = town_for(&[ALICE], |limits| limits.again_first_pause = Duration::from_mins(10)).await;
+    let id = town.cluster.create(Draft {
+        approvals: 2,
+        ..Draft::default()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    let busy = Fault::Error(412, "PreconditionFailed");
+    town.tenant
+        .faults(|faults| faults.rules = vec![Rule::every("PUT", "/activities", busy)]);
+    town.cluster.review(&id, "bob", Verdict::Approve, "one of two");
+    town.daemon().says("retry_in=").await;
+    town.tenant.faults(|faults| faults.rules.clear());
+    town.cluster.set_state(&id, State::Denied, "no");
+    town.sees(ALICE, &["DENIED"]).await;
+    town.finish().await;
+}

@@ -231,13 +231,19 @@ impl<'a> Draft<'a> {
         let Some(refusal) = record.and_then(|record| record.refusals.get(recipient)) else {
             return true;
         };
-        let Some(mut at) = refusal.retry_at(self.wanted, self.facts.refusal_pauses) else {
+        if refusal.is_spent() {
             return false;
-        };
-        // A time of the future was written by a clock that was set back since.
-        if refusal.since < self.facts.retry_refused_before || refusal.since > now {
-            at = now;
         }
+        // A time of the future was written by a clock that was set back since.
+        let renewed = refusal.since < self.facts.retry_refused_before || refusal.since > now;
+        let at = if renewed {
+            now
+        } else {
+            match refusal.retry_at(self.wanted, self.facts.refusal_pauses) {
+                Some(at) => at,
+                None => return false,
+            }
+        };
         if at > now {
             self.retry_at = self.retry_at.into_iter().chain([at]).min();
         }

@@ -241,11 +241,16 @@ impl Posted {
 }
 
 impl Refusal {
+    /// Tells whether the card was posted as often as it may be without a confirmation.
+    pub fn is_spent(&self) -> bool {
+        self.unconfirmed && self.times >= MOST_UNCONFIRMED_POSTS
+    }
+
     /// Returns when the delivery of a card that shows `wanted` may be retried: a card that shows something else at any time.
     /// `None` means never. A post that was not confirmed is repeated after a quarter of the first pause, and then after
     /// four times the pause before.
     pub fn retry_at(&self, wanted: Shown, pauses: RefusalPauses) -> Option<Timestamp> {
-        if self.unconfirmed && self.times >= MOST_UNCONFIRMED_POSTS {
+        if self.is_spent() {
             return None;
         }
         if self.at != wanted && !self.unconfirmed {
