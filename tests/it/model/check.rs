@@ -53,6 +53,15 @@ fn settled(pure: &Pure, state: &State) -> Result<(), String> {
     };
     let pending = version.is_some_and(|request| request.stage == Stage::Pending);
     let record = state.store.and_then(|map| Record::decode(pure.maps.of(map)));
+    if let Some(record) = &record
+        && let Some(stage) = record.resolution
+        && !record.all_show(Shown {
+            stage,
+            reviews: record.reviews,
+        })
+    {
+        return Err("the record has a resolution that not every card shows".to_owned());
+    }
     for (person, cards) in state.cards.iter().enumerate().take(pure.people.len()) {
         let known = |number: usize| match &record {
             Some(record) => record
