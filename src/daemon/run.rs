@@ -73,6 +73,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         started = async { tokio::try_join!(start_teleport(&client), start_microsoft(&teams)) } => started,
     };
     let ((cluster, watch), ()) = started?;
+    troubles.started();
 
     let context = Context::new(
         client.clone(),

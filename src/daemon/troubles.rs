@@ -38,6 +38,8 @@ struct Known {
     graph: Trouble,
     bot: Trouble,
     throttled: Trouble,
+    /// The start is over. Before that, a failure ends the daemon, and the last line of the log reports it.
+    started: bool,
 }
 
 impl Troubles {
@@ -56,6 +58,11 @@ impl Troubles {
         let _ = recovered.wait_for(|services| *services != Services::NONE).await;
         drop(recovered);
         self.recovered.send_replace(Services::NONE)
+    }
+
+    /// Reports failures from now on: calls that fail are retried.
+    pub(super) fn started(&self) {
+        self.known().started = true;
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -160,8 +167,16 @@ impl Troubles {
                     Line::of(report).works(name(endpoint));
                 }
             }
-            Happening::Failed(endpoint, error) => {
+            Happening::Retrying(endpoint, error) => {
                 if let Some(report) = self.known().service(endpoint).fails(now, &error.cause()) {
+                    Line::of(report).retries(name(endpoint), error, error.hint());
+                }
+            }
+            Happening::Failed(endpoint, error) => {
+                let mut known = self.known();
+                if !known.started {
+                    debug!(%error, "{} fails", name(endpoint));
+                } else if let Some(report) = known.service(endpoint).fails(now, &error.cause()) {
                     Line::of(report).fails(name(endpoint), error, error.hint());
                 }
             }
@@ -213,9 +228,18 @@ impl Line {
     }
 
     fn fails(self, what: &str, error: &dyn std::fmt::Display, hint: Option<&str>) {
+        self.report(what, "trying again", error, hint);
+    }
+
+    /// Reports an attempt that failed, while the call goes on.
+    fn retries(self, what: &str, error: &dyn std::fmt::Display, hint: Option<&str>) {
+        self.report(what, "retrying", error, hint);
+    }
+
+    fn report(self, what: &str, next: &str, error: &dyn std::fmt::Display, hint: Option<&str>) {
         let Self { failures, lasted } = self;
         match &lasted {
-            None => warn!(%error, hint, "{what} fails, trying again"),
+            None => warn!(%error, hint, "{what} fails, {next}"),
             Some(time) => warn!(%error, hint, failures, lasted = %time, "{what} still fails after {time}"),
         }
     }

@@ -29,25 +29,34 @@ impl Attempts {
         }
     }
 
-    /// Returns how long to wait before the next attempt, or the error if there is none.
-    pub(crate) fn after(&mut self, error: Error) -> Result<Duration, Error> {
-        let asked = match error.retry() {
-            Retry::Later(pause) => pause,
-            Retry::Never | Retry::FateUnknown => None,
-        };
+    /// Reports whether another attempt follows this failure.
+    pub(crate) fn has_more(&self, error: &Error) -> bool {
         let allowed = match error.again() {
             Again::No => 0,
             Again::Once => self.cautious.min(self.left),
             Again::Yes => self.left,
         };
-        if allowed == 0 || asked.is_some_and(|pause| pause > self.longest) {
+        allowed > 0 && asked(error).is_none_or(|pause| pause <= self.longest)
+    }
+
+    /// Returns how long to wait before the next attempt, or the error if there is none.
+    pub(crate) fn after(&mut self, error: Error) -> Result<Duration, Error> {
+        if !self.has_more(&error) {
             return Err(error);
         }
         if error.again() == Again::Once {
             self.cautious -= 1;
         }
         self.left -= 1;
-        Ok(self.pauses.pause().max(asked.unwrap_or_default()))
+        Ok(self.pauses.pause().max(asked(&error).unwrap_or_default()))
+    }
+}
+
+/// Returns the pause that the answer asked for.
+pub(crate) fn asked(error: &Error) -> Option<Duration> {
+    match error.retry() {
+        Retry::Later(pause) => pause,
+        Retry::Never | Retry::FateUnknown => None,
     }
 }
 

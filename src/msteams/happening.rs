@@ -26,6 +26,8 @@ pub enum Happening<'a> {
     Throttled(Endpoint, Option<Duration>),
     /// A call came to its end, be it with a refusal of what was asked for.
     Answered(Endpoint),
+    /// An attempt of a call took long or is followed by a long pause, and the call goes on.
+    Retrying(Endpoint, &'a Error),
     /// A call failed, after all its attempts, for a reason that concerns every other call too.
     Failed(Endpoint, &'a Error),
     /// A token for a service was asked for, and given or not.

@@ -15,7 +15,7 @@ use url::Url;
 use crate::clock;
 use crate::config::{Limits, Proxies};
 use crate::msteams::answer::{Answer, Expects, is_page, read, request_id, retry_after};
-use crate::msteams::attempts::Attempts;
+use crate::msteams::attempts::{Attempts, asked};
 use crate::msteams::error::{Again, Error, Meaning, Operation, Retry, Wait};
 use crate::msteams::happening::{Endpoint, Happening, Observer};
 use crate::msteams::{cause, trust, verdict};
@@ -57,6 +57,9 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
 /// A question needs no longer; a message has the whole time, since its fate is unknown afterwards.
 const LONGEST_QUESTION: Duration = Duration::from_secs(10);
+
+/// A call that pauses longer between two attempts is reported before its last attempt.
+const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -111,11 +114,12 @@ impl Http {
         self.observer.hear(Happening::Retried(request.operation.endpoint()));
     }
 
-    /// Reports a failure of an attempt that took long: with all its attempts a call may be silent for a minute, and who
-    /// operates the program should not have to wait for that.
-    pub(crate) fn first_sign(&self, error: &Error) {
-        if error.was_slow() && error.again() != Again::No {
-            self.observer.hear(Happening::Failed(error.endpoint(), error));
+    /// Reports a failure of an attempt that took long, or that is followed by a long pause: with all its attempts a call
+    /// may be silent for minutes, and the operator should not have to wait for that. Throttling has its own line.
+    pub(crate) fn first_sign(&self, error: &Error, attempts: &Attempts) {
+        let long_pause = error.meaning() != Meaning::Throttled && asked(error) > Some(LONGEST_SILENCE);
+        if (error.was_slow() || long_pause) && attempts.has_more(error) {
+            self.observer.hear(Happening::Retrying(error.endpoint(), error));
         }
     }
 

@@ -116,7 +116,7 @@ impl Service {
             }
             let throttled = error.meaning() == Meaning::Throttled;
             if key.is_empty() {
-                self.http.first_sign(&error);
+                self.http.first_sign(&error, &attempts);
             } else if error.is_timeout() {
                 // Nobody else should wait as long for a conversation that does not answer.
                 self.pacer.pause(key, self.hanging);

@@ -223,7 +223,7 @@ impl Token {
             match outcome.and_then(|answer| self.grant(&answer)) {
                 Ok(grant) => return Ok(Issued::new(&grant, secret, asked)),
                 Err(error) => {
-                    self.http.first_sign(&error);
+                    self.http.first_sign(&error, &attempts);
                     sleep(attempts.after(error)?).await;
                 }
             }

@@ -143,6 +143,20 @@ async fn a_login_service_that_is_silent_is_told_after_the_first_try() {
 }
 
 #[tokio::test]
+async fn a_login_service_that_asks_for_a_long_pause_is_reported_before_the_pause() {
+    let mut town = Town::build().await;
+    let busy = Rule::every("POST", "/oauth2/v2.0/token", Fault::Status(503, Some(25)));
+    town.tenant.faults(|faults| faults.rules = vec![busy]);
+    let mut settings = town.settings(&town.config());
+    settings.limits.microsoft_longest_pause = Duration::from_secs(30);
+    town.start_daemon_until(settings, "Microsoft's login service fails, retrying")
+        .await;
+    town.daemon().says("503").await;
+    town.kill_daemon();
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn another_cause_is_told_although_the_outage_goes_on() {
     let town = Town::start().await;
     let every = |fault| vec![Rule::every("POST", "/activities", fault)];

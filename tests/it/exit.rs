@@ -111,6 +111,20 @@ async fn a_log_on_stderr_says_it_once() {
 }
 
 #[tokio::test]
+async fn a_start_that_fails_announces_no_retry_and_names_the_cause_once() {
+    let town = Town::build().await;
+    for more in ["", "[log]\nformat = \"json\""] {
+        let (status, _, stderr) = start(&town, more).ended().await;
+        assert_eq!(status, Some(1));
+        for word in ["trying again", "retrying"] {
+            assert!(!stderr.contains(word), "{stderr}");
+        }
+        let named: Vec<_> = stderr.lines().filter(|line| line.contains("AADSTS7000215")).collect();
+        assert!(named.len() == 1 && named[0].contains("ERROR"), "{stderr}");
+    }
+}
+
+#[tokio::test]
 async fn a_reload_is_told_by_what_it_changed_and_a_refusal_begins_with_its_result() {
     let town = Town::build().await;
     let file = town.folder.path().join("teleport-msteams.toml");
