@@ -28,8 +28,8 @@ pub(crate) enum Expects {
     Message,
     /// A JSON object, or nothing with 202 or 204.
     Edit,
-    /// Anything but a page.
-    Nothing,
+    /// This status, which Graph documents for the operation, and no page. The body does not matter.
+    Status(u16),
 }
 
 /// The body of a success.
@@ -74,7 +74,7 @@ impl Answer {
                 object.get("id").is_some() || object.as_object().is_some_and(serde_json::Map::is_empty)
             }
             (Expects::Message, None) => matches!(status, 201 | 202) && !is_page,
-            (Expects::Nothing, _) => !is_page,
+            (Expects::Status(expected), _) => status == expected && !is_page,
         };
         if is_answer {
             return Ok(Self {
@@ -208,8 +208,13 @@ mod tests {
             (Expects::Edit, 202, false, "", None),
             (Expects::Edit, 200, false, "", later),
             (Expects::Edit, 200, true, page, later),
-            (Expects::Nothing, 201, false, "", None),
-            (Expects::Nothing, 200, true, page, later),
+            (Expects::Status(201), 201, false, "", None),
+            (Expects::Status(201), 201, false, "{}", None),
+            (Expects::Status(201), 201, true, page, later),
+            (Expects::Status(201), 200, false, "", later),
+            (Expects::Status(201), 200, false, "{}", later),
+            (Expects::Status(204), 204, false, "", None),
+            (Expects::Status(204), 200, false, "OK", later),
         ] {
             let taken = taken(expects, status, is_page, body);
             assert_eq!(taken, expected, "{expects:?} {status} {is_page} {body}");

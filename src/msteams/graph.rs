@@ -229,7 +229,7 @@ impl Graph {
             url: self.service.url(&path, None),
             body: None,
             effect: Effect::Idempotent,
-            expects: Expects::Nothing,
+            expects: Expects::Status(204),
         };
         let outcome = self
             .service
@@ -254,7 +254,7 @@ impl Graph {
                 .url(&["v1.0", "users", user, "teamwork", "installedApps"], None),
             body: Some((JSON, Bytes::from(body.to_string()))),
             effect: Effect::Idempotent,
-            expects: Expects::Nothing,
+            expects: Expects::Status(201),
         };
         match self
             .service

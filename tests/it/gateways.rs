@@ -60,6 +60,31 @@ async fn a_page_in_place_of_any_answer_of_graph_leaves_nobody_out() {
 }
 
 #[tokio::test]
+async fn an_installation_that_is_answered_with_another_success_is_sent_again() {
+    for fault in [
+        Fault::Page(200, "", ""),
+        Fault::Page(200, "application/json", "{}"),
+        Fault::Page(200, "text/plain", "OK"),
+    ] {
+        let town = Town::start().await;
+        spoil(&town, 1, "POST", "/installedApps", &fault);
+        town.cluster.create(Draft {
+            suggested_reviewers: vec!["carol@example.com".to_owned()],
+            ..for_alice()
+        });
+        town.sees("carol@example.com", &["PENDING"]).await;
+        town.sees(ALICE, &["PENDING"]).await;
+        let calls = town.tenant.calls();
+        let installs = calls
+            .iter()
+            .filter(|call| call.method == "POST" && call.path.ends_with("/installedApps"));
+        let statuses: Vec<_> = installs.map(|call| call.status).collect();
+        assert_eq!(statuses, [200, 201], "{fault:?}");
+        town.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn a_page_in_place_of_a_token_is_no_refused_secret() {
     let town = Town::start().await;
     town.tenant.revoke_tokens();
