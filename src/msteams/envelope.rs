@@ -50,6 +50,21 @@ pub(crate) enum Says {
     Unauthorized,
 }
 
+/// Graph's documented codes. Its inner error is more exact than the code beside it, but often holds what is documented
+/// nowhere.
+const KNOWN_INNER: [&str; 10] = [
+    "Authorization_RequestDenied",
+    "Request_ResourceNotFound",
+    "ResourceNotFound",
+    "NotFound",
+    "ItemNotFound",
+    "Request_BadRequest",
+    "BadRequest",
+    "Forbidden",
+    "Conflict",
+    "InvalidAuthenticationToken",
+];
+
 /// More is no code.
 const LONGEST_CODE: usize = 64;
 
@@ -63,7 +78,7 @@ const WORDS: [(&str, Says); 5] = [
 ];
 
 impl Envelope {
-    /// Reads `{"error":{"code",…}}`, `{"error":"…","error_codes":[…]}`, `{"errorCode":…,"message":"{…}"}` and the
+    /// Reads `{"error":{"code","innerError":{"code"},…}}`, `{"error":"…","error_codes":[…]}`, `{"errorCode":…,"message":"{…}"}` and the
     /// connector's `{"message":"Authorization has been denied…"}`; anything else is empty.
     pub(crate) fn read(body: &[u8]) -> Self {
         let Ok(body) = serde_json::from_slice::<Value>(body) else {
@@ -80,6 +95,7 @@ impl Envelope {
             .into_iter()
             .filter_map(Value::as_str)
             .find_map(word);
+        let code = inner_code(error).or(code);
         let says = says(message);
         let shape = if error["code"].as_str().is_some_and(|code| word(code).is_some()) {
             Shape::Service
@@ -107,6 +123,13 @@ impl Envelope {
     pub(crate) fn is_one_of(&self, codes: &[&str]) -> bool {
         codes.iter().any(|code| self.is(code))
     }
+}
+
+/// Returns the code of Graph's inner error if it is known; the documentation spells its key in two ways.
+fn inner_code(error: &Value) -> Option<String> {
+    let codes = [&error["innerError"]["code"], &error["innererror"]["code"]];
+    let mut codes = codes.into_iter().filter_map(Value::as_str).filter_map(word);
+    codes.find(|code| KNOWN_INNER.iter().any(|known| known.eq_ignore_ascii_case(code)))
 }
 
 fn says(message: &str) -> Option<Says> {
@@ -143,6 +166,12 @@ mod tests {
         let graph =
             r#"{"error":{"code":"Authorization_RequestDenied","message":"no","innerError":{"request-id":"x"}}}"#;
         check(graph, Some("Authorization_RequestDenied"), None, None, Shape::Service);
+        for key in ["innerError", "innererror"] {
+            for (inner, expected) in [("ResourceNotFound", "ResourceNotFound"), ("SomethingNew", "Forbidden")] {
+                let graph = format!(r#"{{"error":{{"code":"Forbidden","message":"","{key}":{{"code":"{inner}"}}}}}}"#);
+                check(&graph, Some(expected), None, None, Shape::Service);
+            }
+        }
         let connector =
             r#"{"error":{"code":"Bad Argument","message":"Bot is not installed in user's personal scope"}}"#;
         let not_installed = Some(Says::NotInstalled);
