@@ -125,7 +125,8 @@ fn known(error: &(dyn StdError + 'static)) -> Option<Link> {
             _ => None,
         };
     }
-    // The connector's errors have no public types.
+    // The connector's errors have no public types. Of a CONNECT that the proxy refuses, hyper-util reports 407 apart and
+    // hides every other status (403, 502, 503), so the cause cannot name it.
     match error.to_string().as_str() {
         "dns error" => Some(Link::Name),
         "tunnel error: proxy authorization required" => Some(Link::ProxyLogin),
