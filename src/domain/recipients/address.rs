@@ -186,9 +186,17 @@ fn is_guid(text: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
+/// The longest mail address, in bytes: 64 for the mailbox, the @, and 255 for the domain (RFC 5321, section 4.5.3.1).
+const LONGEST_MAIL: usize = 320;
+
 /// Accepts what a mailbox may look like, and nothing that could change the meaning of a request to Microsoft.
 fn check_mail(text: &str) -> Result<(), String> {
     let (mailbox, domain) = text.rsplit_once('@').unwrap_or_default();
+    if text.len() > LONGEST_MAIL {
+        return Err(format!(
+            "it is not a mail address: it is longer than {LONGEST_MAIL} bytes"
+        ));
+    }
     let odd = |c: char| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"".contains(c);
     if mailbox.is_empty() || domain.is_empty() {
         return Err("it is not a mail address: a part beside the @ is missing".to_owned());
@@ -249,6 +257,15 @@ mod tests {
             "https://teams.microsoft.com/l/channel/19%3aa%40thread.tacv2/x",
             Err("groupId"),
         );
+    }
+
+    #[test]
+    fn a_mail_address_has_at_most_320_bytes() {
+        let longest = format!("{}@{}.com", "a".repeat(64), "b".repeat(251));
+        assert_eq!(longest.len(), 320);
+        assert!(Address::parse(&longest).is_ok());
+        check(&format!("a{longest}"), Err("longer than 320 bytes"));
+        check(&format!("ü{}", &longest[1..]), Err("longer than 320 bytes"));
     }
 
     #[test]
