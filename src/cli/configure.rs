@@ -28,6 +28,9 @@ const PRIVATE_FILE: u32 = 0o600;
 const WRITE_BY_GROUP: u32 = 0o020;
 const WRITE_BY_OTHERS: u32 = 0o002;
 
+/// In a folder with this bit, only the owner of an entry can rename or remove it.
+const STICKY: u32 = 0o1000;
+
 /// The user who may write everywhere anyway.
 const SUPERUSER: u32 = 0;
 
@@ -82,6 +85,7 @@ impl Options {
         if existed {
             check_folder(dir)?;
         }
+        check_parents(dir)?;
         let kept = Kept::read(&dir.join(CONFIGURATION))?;
         let teams_app_id = match (self.teams_app_id, &kept) {
             (Some(wanted), Some(kept)) if wanted != kept.teams_app_id => bail!(
@@ -274,8 +278,16 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// Refuses a folder in which other users of the machine could put another secret, or read ours.
+/// Refuses a folder in which other users of the machine could put another secret, or read ours, and a link to a folder.
 fn check_folder(dir: &Path) -> anyhow::Result<()> {
+    // A slash or a dot at the end would follow the link.
+    let bare: PathBuf = dir.components().collect();
+    if bare.symlink_metadata().is_ok_and(|facts| facts.is_symlink()) {
+        bail!(
+            "could not configure: {} is a symbolic link; name the folder that it points to, or a new folder",
+            bare.display()
+        );
+    }
     let facts = fs::metadata(dir).with_context(|| format!("could not read {}", dir.display()))?;
     let shown = dir.display();
     // The folder of a process belongs to the user it runs as.
@@ -292,6 +304,25 @@ fn check_folder(dir: &Path) -> anyhow::Result<()> {
     }
     if mode & WRITE_BY_GROUP != 0 {
         complain!("WARNING: the group of {shown} can write to it (mode {mode:o}); run chmod 700 {shown}");
+    }
+    Ok(())
+}
+
+/// Warns of folders above in which other users of the machine could put another folder in the place of this one. A mounted
+/// volume often has such a mode, so it is not refused.
+fn check_parents(dir: &Path) -> anyhow::Result<()> {
+    let whole = absolute(dir).with_context(|| format!("could not find {}", dir.display()))?;
+    let exists = whole.ancestors().skip(1).find_map(|parent| parent.canonicalize().ok());
+    for parent in exists.iter().flat_map(|parent| parent.ancestors()) {
+        let mode = parent.metadata().map_or(0, |facts| facts.mode() & 0o7777);
+        if mode & WRITE_BY_OTHERS != 0 && mode & STICKY == 0 {
+            let shown = parent.display();
+            complain!(
+                "WARNING: every user of this machine can replace {}, because every user can write to {shown} (mode {mode:o}); \
+                 run chmod o-w {shown}, or name a folder elsewhere",
+                dir.display()
+            );
+        }
     }
     Ok(())
 }

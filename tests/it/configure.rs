@@ -247,6 +247,41 @@ async fn links_are_not_followed() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_a_link_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let link = folder.path().join("assets");
+    symlink(&elsewhere, &link).unwrap();
+    for dir in [link.clone(), link.join("")] {
+        for more in [&[][..], &["--force"]] {
+            let (status, _, stderr) = configure(&dir, more).await;
+            assert_eq!(status, Some(1), "{stderr}");
+            assert!(
+                stderr.contains("assets is a symbolic link; name the folder that it points to"),
+                "{stderr}"
+            );
+            assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_parent_in_which_others_can_replace_the_folder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path().join("shared");
+    fs::create_dir(&parent).unwrap();
+    for (mode, warned) in [(0o777, true), (0o1777, false), (0o775, false)] {
+        fs::set_permissions(&parent, fs::Permissions::from_mode(mode)).unwrap();
+        let dir = parent.join(format!("{mode:o}/assets"));
+        let (status, _, stderr) = configure(&dir, &[]).await;
+        assert_eq!(status, Some(0), "{stderr}");
+        let part = format!("every user can write to {} (mode {mode:o})", parent.display());
+        assert_eq!(stderr.contains(&part), warned, "{stderr}");
+    }
+}
+
+#[tokio::test]
 async fn a_folder_that_others_can_write_to_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("assets");
