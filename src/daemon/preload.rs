@@ -29,10 +29,11 @@ pub(super) async fn preload(context: &Context, addresses: Vec<Address>) {
             }
             Err(error) => {
                 let hint = error.hint();
+                let source = context.live.current().routing.place_of(&address);
                 if context.troubles.microsoft_example(&error) {
-                    warn!(recipient = %address, %error, hint, "Recipient cannot be told");
+                    warn!(recipient = %address, source, %error, hint, "Recipient cannot be told");
                 } else {
-                    debug!(recipient = %address, %error, hint, "Recipient cannot be told");
+                    debug!(recipient = %address, source, %error, hint, "Recipient cannot be told");
                 }
                 false
             }

@@ -328,6 +328,8 @@ async fn a_recipient_that_cannot_be_preloaded_is_a_warning_and_the_start_does_no
     town.start_daemon_with(&config).await;
     town.daemon().says("Recipient found, chat found").await;
     town.daemon().says("Recipient cannot be told").await;
+    // The address is shortened, so the line says where it is configured.
+    town.daemon().says("source=\"role_to_recipients.\\\"*\\\"[1]\"").await;
     town.daemon().says("Recipient data preloaded and cached.").await;
     town.finish().await;
 }

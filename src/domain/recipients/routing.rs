@@ -70,17 +70,21 @@ impl RoutingTable {
     /// Returns where a recipient of a request stands in the table, as in `role_to_recipients.dba[0]`. Entries that are not
     /// addresses are not in the table and do not count.
     pub fn place(&self, request: &AccessRequest, address: &Address) -> Option<String> {
-        let place = |role: &str, entry: &[Address]| {
-            let number = entry.iter().position(|other| other == address)?;
-            Some(format!("role_to_recipients.{role}[{number}]"))
-        };
         request
             .roles
             .iter()
             .find_map(|role| match self.roles.get(role).filter(|entry| !entry.is_empty()) {
-                Some(entry) => place(role, entry),
-                None => place("\"*\"", &self.others),
+                Some(entry) => place_in(role, entry, address),
+                None => place_in(OTHERS, &self.others, address),
             })
+    }
+
+    /// Returns the first place of an address in the table, whatever request it is for, as [`place`](Self::place) does.
+    pub fn place_of(&self, address: &Address) -> Option<String> {
+        let mut roles = self.roles.iter();
+        roles
+            .find_map(|(role, entry)| place_in(role, entry, address))
+            .or_else(|| place_in(OTHERS, &self.others, address))
     }
 
     /// Returns every address of the table, each once.
@@ -91,6 +95,14 @@ impl RoutingTable {
         }
         found.addresses
     }
+}
+
+/// The key of the entry for all other roles, as the configuration writes it.
+const OTHERS: &str = "\"*\"";
+
+fn place_in(role: &str, entry: &[Address], address: &Address) -> Option<String> {
+    let number = entry.iter().position(|other| other == address)?;
+    Some(format!("role_to_recipients.{role}[{number}]"))
 }
 
 /// Addresses in the order in which they were first found.
