@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 use teleport_msteams::config;
+use teleport_msteams::msteams::PERMISSIONS;
 
 use crate::health;
 use crate::support::{Town, private_folder};
@@ -91,5 +92,24 @@ async fn alerts_and_the_dashboard_ask_for_nothing_that_the_program_does_not_serv
             asked += 1;
         }
         assert!(asked > 15, "{path}: {asked}");
+    }
+}
+
+#[test]
+fn the_readme_lists_the_permissions_that_the_program_needs() {
+    let readme = fs::read_to_string(file("README.md")).unwrap();
+    let step = readme.split("application permissions of").nth(1).unwrap();
+    let step = step.split("\n2. ").next().unwrap();
+    let (everyone, channels) = step.split_once("for channels").unwrap();
+    let listed = |text: &str| -> BTreeSet<String> {
+        let names = Regex::new(r"`([A-Za-z]+(?:\.[A-Za-z]+)+)`").unwrap();
+        names.captures_iter(text).map(|found| found[1].to_owned()).collect()
+    };
+    for (text, for_channels) in [(everyone, false), (channels, true)] {
+        let needed = PERMISSIONS
+            .iter()
+            .filter(|permission| permission.for_channels == for_channels);
+        let needed: BTreeSet<_> = needed.map(|permission| permission.least.to_owned()).collect();
+        assert_eq!(listed(text), needed, "for channels: {for_channels}");
     }
 }

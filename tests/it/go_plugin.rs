@@ -13,7 +13,7 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 /// Lets the daemon announce a request, and leaves its record as the Go plugin would have.
-async fn announced_by_the_go_plugin(town: &mut Town) -> String {
+pub(crate) async fn announced_by_the_go_plugin(town: &mut Town) -> String {
     let id = town.cluster.create(Draft {
         approvals: 2,
         ..Draft::default()

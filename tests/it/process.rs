@@ -1,8 +1,21 @@
 //! The program itself, as a service manager and a person at a terminal see it.
 
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::go_plugin::announced_by_the_go_plugin;
 use crate::support::{ALICE, BOB, Ended, Program, Running, Town, private_folder};
-use crate::world::cluster::Draft;
+use crate::world::cluster::{Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A stop that waits for nothing takes less; the longest one takes 15 seconds.
+const SECONDS: Duration = Duration::from_secs(8);
 
 /// Runs the program to its end; returns its status, and what it wrote to stdout and stderr.
 pub(crate) async fn run(arguments: &[&str]) -> Ended {
@@ -278,4 +291,61 @@ async fn the_example_configuration_is_valid() {
     std::fs::write(&file, &all).unwrap();
     let loaded = teleport_msteams::config::load(&file, &|_| None).unwrap();
     assert_eq!(loaded.warnings, []);
+}
+
+#[tokio::test]
+async fn a_secret_file_that_is_a_pipe_which_nothing_is_written_to_holds_up_no_card_and_no_stop() {
+    let town = Town::build().await;
+    let secret = town.folder.path().join("secret");
+    let value = &town.tenant.options().app_secret;
+    std::fs::write(&secret, value).unwrap();
+    let config = town.config().replace(value.as_str(), secret.to_str().unwrap());
+    let running = start(&town, &config).await;
+    let pipe = town.folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    std::fs::rename(&pipe, &secret).unwrap();
+    // Opening the other end succeeds once the daemon reads the pipe. Nothing is written there, so the read goes on.
+    let mut holder = Command::new("sh")
+        .args(["-c", "exec 3>\"$0\" && echo open && exec sleep 600"])
+        .arg(&secret)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut opened = [0; 5];
+    let reading = holder.stdout.as_mut().unwrap();
+    let read = timeout(PATIENCE, reading.read_exact(&mut opened)).await;
+    read.expect("the daemon reads the secret's file again").unwrap();
+    town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    let begun = Instant::now();
+    running.signal("-TERM").await;
+    assert_eq!(running.status().await, Some(0));
+    assert!(begun.elapsed() < SECONDS, "{:?}", begun.elapsed());
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_signal_while_cards_of_the_go_plugin_are_looked_up_stops_it_within_seconds() {
+    let mut town = Town::start().await;
+    let id = announced_by_the_go_plugin(&mut town).await;
+    let gate = town.tenant.hold("GET", "/users");
+    let running = start(&town, &town.config()).await;
+    town.cluster.review(&id, "carol", Verdict::Approve, "one of two");
+    let held = Fault::Held(gate.clone());
+    let mut changes = town.tenant.changes();
+    let looked_up = async {
+        while town.tenant.met(&held) == 0 {
+            changes.changed().await.unwrap();
+        }
+    };
+    timeout(PATIENCE, looked_up).await.expect("recipients are looked up");
+    let begun = Instant::now();
+    running.signal("-TERM").await;
+    let (status, _, log) = running.ended().await;
+    assert_eq!(status, Some(0), "{log}");
+    assert!(begun.elapsed() < SECONDS, "{:?}\n{log}", begun.elapsed());
+    town.finish().await;
 }

@@ -127,6 +127,18 @@ async fn an_app_that_is_not_there_or_a_wrong_secret_ends_it() {
 }
 
 #[tokio::test]
+async fn a_lock_on_the_user_is_named() {
+    let town = Town::build().await;
+    town.cluster.faults(|faults| faults.user_locked = true);
+    let (status, stdout, stderr) = validate(&town, &["--all"]).await;
+    assert_eq!(status, Some(1), "{stdout}{stderr}");
+    for part in ["lock targeting User is in force", "tctl get locks"] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+    assert!(!stdout.contains("the role needs"), "{stdout}");
+}
+
+#[tokio::test]
 async fn everything_is_checked_line_by_line() {
     let town = Town::build().await;
     let recipients = format!("\"*\" = [\"{ALICE}\", \"carol@example.com\", \"{}\"]", town.channel);
