@@ -290,7 +290,7 @@ mod tests {
         wrong(
             "\"11111111-2222",
             "\"xxxxxxxx-xxxx",
-            &["msapi.app_id: is still the example's"],
+            &["msapi.app_id: still has the placeholder value"],
         );
         wrong("\"66666666-2222", "\"a/b", &["msapi.tenant_id: \"a/b"]);
         let http = "[msapi.endpoints]\nlogin = \"http://login.example.com\"\n[role_to_recipients]";

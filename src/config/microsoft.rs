@@ -59,7 +59,11 @@ fn id(section: &mut Section<'_>, key: &'static str, what: &str, notes: &mut Note
     };
     let clean = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     if is_placeholder(text) {
-        notes.problem(section.key(key), "is still the example's", format!("write {what}"));
+        notes.problem(
+            section.key(key),
+            "still has the placeholder value",
+            format!("write {what}"),
+        );
         return None;
     }
     if !text.bytes().all(clean) {
@@ -109,7 +113,7 @@ fn secret(
     let found = if text.is_empty() {
         Err(Unusable::written("is missing"))
     } else if is_placeholder(text) {
-        Err(Unusable::written("is still the example's"))
+        Err(Unusable::written("still has the placeholder value"))
     } else if let Some(name) = text.strip_prefix("env:") {
         match environment(name) {
             Some(text) => usable(&text).map_err(Unusable::written),

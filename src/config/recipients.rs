@@ -66,7 +66,7 @@ fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>
                 if address.as_str() == PLACEHOLDER {
                     let remedy =
                         "write the mail address of a reviewer, or \"*\" = [] to notify only suggested reviewers";
-                    notes.warning(key, format!("{PLACEHOLDER} is still the example's"), remedy);
+                    notes.warning(key, format!("still has the placeholder value {PLACEHOLDER}"), remedy);
                 }
                 addresses.push(address);
             }

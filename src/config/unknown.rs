@@ -51,7 +51,7 @@ pub(super) fn explain(tables: &[Asked], lines: &Lines, problems: &mut [Problem])
             let remedy = match meant {
                 Some(meant) if meant.table == asked.table => format!("did you mean {}?", meant.key),
                 Some(meant) => format!("it belongs under [{}]", meant.table),
-                None => "nothing reads it".to_owned(),
+                None => String::new(),
             };
             let shown = self::path(asked.table, &shown::key(key));
             warnings.push(Problem {

@@ -20,8 +20,7 @@ pub(crate) struct Cause {
 }
 
 /// What to do about 407.
-pub(crate) const PROXY_LOGIN: &str =
-    "write a name and a password before the host in the URL of the proxy, in HTTPS_PROXY";
+pub(crate) const PROXY_LOGIN: &str = "set HTTPS_PROXY=http://user:password@host:port";
 
 /// One cause in the chain of an error.
 enum Link {

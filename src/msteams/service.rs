@@ -202,7 +202,7 @@ fn asked_pause(pause: &Result<Duration, Error>) -> Option<Duration> {
 
 fn paused(request: &Request, pause: Duration) -> Error {
     Error::new(request.operation, Meaning::Throttled, Retry::Later(Some(pause)))
-        .detail("nothing is sent there for a while, after throttling or silence")
+        .detail("sends to this conversation are paused after throttling or a timeout")
 }
 
 fn stopped(request: &Request) -> Error {

@@ -72,7 +72,13 @@ async fn a_proxy_that_wants_a_password_or_refuses_is_told() {
     let proxy = format!("http://{}", corporate.address());
     let through = with_environment(&town, settings.clone(), &[("HTTPS_PROXY", &proxy)]);
     let wants = format!("the proxy {proxy} wants a name and a password (407)");
-    fails(&town, through, &[&wants], "in the URL of the proxy, in HTTPS_PROXY").await;
+    fails(
+        &town,
+        through,
+        &[&wants],
+        "set HTTPS_PROXY=http://user:password@host:port",
+    )
+    .await;
 
     let proxy = format!("http://me:plantedsecret@{}", corporate.address());
     let through = with_environment(&town, settings.clone(), &[("HTTPS_PROXY", &proxy)]);

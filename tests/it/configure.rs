@@ -214,7 +214,7 @@ async fn scripts_for_the_go_plugin_find_the_texts_that_they_replace() {
     let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
     let placeholder = warnings
         .iter()
-        .any(|warning| warning.contains("foo@example.com is still the example's"));
+        .any(|warning| warning.contains("still has the placeholder value foo@example.com"));
     assert!(placeholder, "{warnings:?}");
 }
 

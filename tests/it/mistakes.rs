@@ -91,7 +91,8 @@ fn dashes_other_names_and_keys_of_another_table_are_explained() {
             ],
         );
     }
-    has(&unknown, &["line 14: http: unknown key, ignored; nothing reads it"]);
+    let http = unknown.iter().find(|line| line.contains("http"));
+    assert_eq!(http.unwrap(), "line 14: http: unknown key, ignored");
 }
 
 #[test]
@@ -231,17 +232,17 @@ async fn values_that_cannot_be_meant_are_named_with_what_to_write() {
         (
             "app_secret",
             "app_secret = \"XXXXXXXXXXXXXXXXXXXXXX\"",
-            "app_secret: is still the example's",
+            "app_secret: still has the placeholder value",
         ),
         (
             "app_secret",
             "app_secret = \"<client secret>\"",
-            "app_secret: is still the example's",
+            "app_secret: still has the placeholder value",
         ),
         (
             "app_id",
             "app_id = \"XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX\"",
-            "app_id: is still the example's",
+            "app_id: still has the placeholder value",
         ),
         (
             "app_id",

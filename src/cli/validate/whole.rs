@@ -175,11 +175,7 @@ async fn cluster(client: &Client, findings: &mut Findings) -> Vec<Address> {
         Ok(_) if requests == 0 => {
             let hint =
                 format!("check that {role} has list and read on access_request, or create a request and try again");
-            findings.warning(
-                check,
-                "not proven: no request is visible, perhaps there is none",
-                Some(&hint),
-            );
+            findings.warning(check, "not verified: no access request is visible", Some(&hint));
         }
         Ok(_) => findings.ok(check, format!("{} visible", counted(requests, "request"))),
         Err(error) => failed_for(findings, check, &error, &role),
