@@ -116,7 +116,7 @@ impl Resync {
             && let Some(denied) = [records, requests]
                 .into_iter()
                 .flatten()
-                .find(|error| error.meaning() == Meaning::Denied)
+                .find(|error| matches!(error.meaning(), Meaning::Denied | Meaning::Caller))
         {
             // The daemon ends for it, and this service with the daemon.
             let _ = self.failed.send(denied.clone()).await;

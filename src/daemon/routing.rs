@@ -204,6 +204,8 @@ async fn traits(context: &Context, request: &AccessRequest, failures: u32) -> Re
             }
             Ok(Some(Arc::default()))
         }
+        // The request cannot be claimed either until Teleport serves our user again.
+        Meaning::Caller => Err(error),
         Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted if failures < PATIENCE => Err(error),
         _ => {
             if lookups.traits_told.swap(true, Ordering::Relaxed) {
@@ -236,12 +238,11 @@ async fn labels(context: &Context, request: &AccessRequest, failures: u32) -> Re
         }
         Err(error) => error,
     };
-    let passes = matches!(
-        error.meaning(),
-        Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted
-    );
-    if passes && failures < PATIENCE {
-        return Err(error);
+    match error.meaning() {
+        // The request cannot be claimed either until Teleport serves our user again.
+        Meaning::Caller => return Err(error),
+        Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted if failures < PATIENCE => return Err(error),
+        _ => {}
     }
     let hint = error.hint();
     if lookups.labels_told.swap(true, Ordering::Relaxed) {

@@ -100,7 +100,8 @@ impl RuleBook {
     /// Lists the rules, and puts them in the place of those that were known.
     ///
     /// # Errors
-    /// Teleport did not answer. A missing permission is no error: the TOML routes.
+    /// Teleport did not answer or refuses our user; the known rules stay active. A missing permission is no error: the TOML
+    /// routes.
     pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
         if !self.watched.load(Ordering::Relaxed) {
             self.unreadable("our role may not watch access_monitoring_rule");

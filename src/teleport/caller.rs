@@ -45,7 +45,7 @@ impl Client {
             }
         };
         match answer {
-            Err(of_us) if of_us.meaning() == Meaning::Denied => of_us.while_doing(error.doing()),
+            Err(of_us) if of_us.meaning() == Meaning::Caller => of_us.while_doing(error.doing()),
             // Whether the thing is there stays unknown.
             Err(unknown) if error.meaning() == Meaning::NotFound => unknown.while_doing(error.doing()),
             Ok(()) | Err(_) => error,
@@ -67,6 +67,6 @@ impl Client {
             _ => return error,
         };
         let detail = format!("{what}: {}", error.detail());
-        Error::new(Meaning::Denied, error.doing(), detail).with_hint(hint)
+        Error::new(Meaning::Caller, error.doing(), detail).with_hint(hint)
     }
 }

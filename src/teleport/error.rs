@@ -36,8 +36,10 @@ pub struct Error {
 pub enum Meaning {
     /// There is no such thing (any more).
     NotFound,
-    /// Our role does not allow it, or our user may do nothing at all; the text says which.
+    /// Our role does not allow it.
     Denied,
+    /// Teleport refuses every call of our user, which is deleted or locked; no role is the cause.
+    Caller,
     /// Somebody else wrote first.
     Conflict,
     /// The server does not know the call.

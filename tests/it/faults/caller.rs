@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::faults::for_alice;
 use crate::support::{ALICE, BOB, Town, fails};
-use crate::world::cluster::{ClusterFaults, Draft, State, Verdict};
+use crate::world::cluster::{ClusterFaults, Draft, Moment, State, Verdict, rule};
 
 type Switch = fn(&mut ClusterFaults);
 
@@ -35,9 +35,7 @@ async fn a_user_that_was_deleted_is_named_and_the_work_is_kept_until_it_is_back(
 async fn a_burst_of_requests_that_are_gone_asks_a_few_times_about_our_user() {
     let town = Town::start().await;
     let before = town.cluster.calls()["Ping"];
-    let claims = town
-        .cluster
-        .hold("UpdatePluginData", crate::world::cluster::Moment::Before, 0);
+    let claims = town.cluster.hold("UpdatePluginData", Moment::Before, 0);
     let ids: Vec<_> = (0..20).map(|_| town.cluster.create(for_alice())).collect();
     claims.reached(20).await;
     town.cluster.faults(|faults| faults.hold_events = true);
@@ -77,6 +75,68 @@ async fn a_locked_user_is_named_and_no_role_is_blamed() {
     town.cluster.faults(|faults| faults.user_locked = false);
     town.both_see(&["DENIED"]).await;
     town.finish().await;
+}
+
+#[tokio::test]
+async fn a_user_that_is_locked_or_deleted_leaves_the_rules_active() {
+    let switches: [fn(&mut ClusterFaults, bool); 2] = [
+        |faults, on| faults.user_locked = on,
+        |faults, on| faults.user_deleted = on,
+    ];
+    for switch in switches {
+        let mut town = Town::build().await;
+        town.cluster.put_rule(rule("to-bob", "true", &[BOB]));
+        town.start_daemon().await;
+        town.cluster.faults(|faults| switch(faults, true));
+        town.daemon().reload(town.load(&town.config())).await;
+        town.daemon().says("Nothing could be listed").await;
+        let lists = town
+            .cluster
+            .hold("ListAccessMonitoringRulesWithFilter", Moment::Before, 0);
+        lists.reached(1).await;
+        town.cluster.faults(|faults| switch(faults, false));
+        town.cluster.create(for_alice());
+        town.sees(BOB, &["PENDING"]).await;
+        lists.open();
+        town.daemon().says("Access monitoring rules listed").await;
+        let log = town.daemon().log();
+        assert!(
+            !log.contains("the role needs") && !log.contains("cannot be read"),
+            "{log}"
+        );
+        town.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_traits_or_labels_a_rule_needs_is_deferred_while_the_user_is_locked() {
+    for condition in [
+        r#"user.traits["team"].contains("core")"#,
+        r#"access_request.spec.resource_labels_union["env"].contains("prod")"#,
+    ] {
+        let mut town = Town::build().await;
+        town.cluster.put_rule(rule("to-bob", condition, &[BOB]));
+        town.cluster.set_traits("bob@example.com", true, &[("team", &["core"])]);
+        town.cluster.add_resource("node", "n1", &[("env", "prod")]);
+        town.start_daemon().await;
+        // Each retry begins with the record.
+        let retries = town.cluster.hold("GetPluginData", Moment::Before, 0);
+        town.cluster.faults(|faults| faults.user_locked = true);
+        town.cluster.create(Draft {
+            resources: vec![("node".to_owned(), "n1".to_owned())],
+            ..for_alice()
+        });
+        retries.reached(1).await;
+        town.cluster.faults(|faults| faults.user_locked = false);
+        retries.open();
+        town.sees(BOB, &["PENDING"]).await;
+        let log = town.daemon().log();
+        assert!(
+            !log.contains("Rules see no traits") && !log.contains("are not known"),
+            "{log}"
+        );
+        town.finish().await;
+    }
 }
 
 #[tokio::test]
