@@ -141,8 +141,10 @@ impl RuleBook {
         }
         self.change(false, |rules| {
             if let Some(rule) = renewed(rules, rule) {
-                let name = &rule.rule().name;
-                info!(rule = name, "Access monitoring rule {name} taken up");
+                // A broken rule has had its warning.
+                if rule.broken().is_none() {
+                    info!(rule = rule.rule().name, "Access Monitoring Rule applied");
+                }
                 rules.put(rule);
             }
         });

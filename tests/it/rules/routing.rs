@@ -127,6 +127,27 @@ async fn a_rule_that_cannot_be_understood_disables_itself_alone_and_is_told_once
 }
 
 #[tokio::test]
+async fn only_a_rule_that_can_be_used_is_logged_as_applied() {
+    let town = town_with(&[]).await;
+    let applied =
+        |name: &str| format!("INFO teleport_msteams::daemon::rulebook: Access Monitoring Rule applied rule=\"{name}\"");
+    for (name, condition) in [("r", "true"), ("r", "broken("), ("new", "broken("), ("last", "true")] {
+        town.cluster.put_rule(rule(name, condition, &[EVE]));
+    }
+    town.daemon().says(&applied("last")).await;
+    let log = town.daemon().log();
+    let warned = |name: &str| {
+        log.matches(&format!("rule {name} cannot be understood and is left out"))
+            .count()
+    };
+    assert_eq!((warned("r"), warned("new")), (1, 1), "{log}");
+    assert_eq!(log.matches(&applied("r")).count(), 1, "{log}");
+    assert!(!log.contains(&applied("new")), "{log}");
+    goes_to(&town, EVE, 0).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_rule_that_fails_for_one_request_is_told_and_the_others_count() {
     let failing = r#"newer_than(access_request.spec.request_reason, "1.0.0")"#;
     let town = town_with(&[rule("failing", failing, &[BOB]), rule("good", "true", &[EVE])]).await;
