@@ -167,6 +167,8 @@ pub struct Limits {
     pub teleport_dial_timeout: Duration,
     /// One call to Teleport.
     pub teleport_timeout: Duration,
+    /// A start that Teleport has not answered for so long is logged, before the call fails.
+    pub teleport_slow_start: Duration,
     /// A quiet connection is shown to be alive so often; servers hang up on who does it more than once a minute.
     pub teleport_ping_every: Duration,
     pub teleport_first_pause: Duration,
@@ -250,6 +252,7 @@ impl Default for Limits {
             chat_appears_within: Duration::from_secs(20),
             teleport_dial_timeout: Duration::from_secs(10),
             teleport_timeout: Duration::from_secs(30),
+            teleport_slow_start: Duration::from_secs(10),
             teleport_ping_every: Duration::from_secs(75),
             teleport_first_pause: Duration::from_millis(200),
             teleport_longest_pause: Duration::from_secs(30),

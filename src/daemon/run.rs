@@ -1,5 +1,6 @@
 //! From settings to a running daemon, and to its end.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
-use crate::config::{HostPort, Settings};
+use crate::config::{HostPort, Limits, Settings};
 use crate::daemon::context::Context;
 use crate::daemon::credentials;
 use crate::daemon::lanes::Lanes;
@@ -70,7 +71,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let teams = Teams::observed(&microsoft, &limits, troubles.observer())?;
     let started = tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        started = async { tokio::try_join!(start_teleport(&client), start_microsoft(&teams)) } => started,
+        started = async { tokio::try_join!(start_teleport(&client, &teleport.address, &limits), start_microsoft(&teams)) } => started,
     };
     let ((cluster, watch), ()) = started?;
     troubles.started();
@@ -178,7 +179,22 @@ fn readings(lanes: &Lanes, teams: &Teams) -> impl Fn() -> Readings + Send + Sync
     }
 }
 
-async fn start_teleport(client: &Client) -> anyhow::Result<(card::Cluster, Watch)> {
+/// Connects to Teleport, and warns once if that takes long.
+async fn start_teleport(
+    client: &Client,
+    address: &HostPort,
+    limits: &Limits,
+) -> anyhow::Result<(card::Cluster, Watch)> {
+    let mut started = pin!(connect_teleport(client));
+    if let Ok(started) = timeout(limits.teleport_slow_start, &mut started).await {
+        return started;
+    }
+    let route = client.road().map(tracing::field::display);
+    warn!(addr = %address, route, "Teleport has not answered yet");
+    started.await
+}
+
+async fn connect_teleport(client: &Client) -> anyhow::Result<(card::Cluster, Watch)> {
     let identity = client.keyring().newest();
     info!(user = identity.user, cluster = identity.cluster, expires = %identity.not_after, "Credentials loaded");
     debug!("Checking Teleport server version");

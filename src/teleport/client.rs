@@ -45,6 +45,8 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 pub(super) const REFUSED_SILENTLY: &str = "if this goes on, Teleport most likely refuses the identity (it has expired, is of another \
                                 cluster, or older than the user authority): sign a new one";
 
+const SILENT: &str = "check the load of the Auth Service, and that [teleport] addr names the Auth Service or the Proxy";
+
 /// The oldest server that the Go plugin works with.
 const OLDEST_SERVER: (u64, u64) = (8, 0);
 
@@ -310,7 +312,7 @@ impl Client {
     ) -> Result<T, Error> {
         let Ok(answer) = timeout(self.patience, call).await else {
             let detail = format!("no answer within {:?}", self.patience);
-            return Err(Error::new(Meaning::Unreachable, doing, detail));
+            return Err(Error::new(Meaning::Unreachable, doing, detail).with_hint(SILENT));
         };
         answer.map_err(|status| self.failed(doing, &status))
     }

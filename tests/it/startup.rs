@@ -1,11 +1,12 @@
 //! What keeps the daemon from starting is told in one line with its remedy.
 
 use std::fs;
+use std::time::Duration;
 
 use teleport_msteams::config::Credentials;
 
-use crate::support::{ALICE, Town, fails};
-use crate::world::cluster::{ClusterOptions, Draft};
+use crate::support::{ALICE, Daemon, Town, fails};
+use crate::world::cluster::{ClusterOptions, Draft, Moment};
 use crate::world::identity::{Authority, HostCertificate, Validity};
 use crate::world::proxy::Proxy;
 use crate::world::tenant::{Fault, Rule, TenantOptions};
@@ -168,9 +169,30 @@ async fn a_cluster_that_is_too_old_or_denies_us_is_told() {
         &town,
         town.settings(&town.config()),
         &["watch access requests", "no answer within"],
-        "",
+        "check the load of the Auth Service",
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_teleport_that_stays_silent_is_logged_before_the_start_fails() {
+    let town = Town::build().await;
+    let ping = town.cluster.hold("Ping", Moment::Before, 0);
+    let mut settings = town.settings(&town.config());
+    settings.limits.teleport_slow_start = Duration::from_millis(50);
+    settings.limits.teleport_timeout = Duration::from_millis(500);
+    let mut daemon = Daemon::start(settings.clone());
+    let address = town.cluster.address();
+    let line = format!("Teleport has not answered yet addr={address} route={address} directly");
+    daemon.says(&line).await;
+    ping.reached(1).await;
+    let parts = "could not ping Teleport: no answer within 500ms";
+    let error = daemon.ended().await.unwrap_err();
+    assert!(format!("{error:#}").contains(parts), "{error:#}");
+    let log = daemon.log();
+    let is_warning = |text: &&str| text.contains("WARN") && text.contains(&line);
+    assert_eq!(log.lines().filter(is_warning).count(), 1, "{log}");
+    fails(&town, settings, &[parts], "check the load of the Auth Service").await;
 }
 
 #[tokio::test]
