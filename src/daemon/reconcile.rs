@@ -334,7 +334,7 @@ pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut Memory) {
 fn not_now(context: &Context, id: &RequestId, memory: &mut Memory, error: &Error) -> Outcome {
     let hint = error.hint();
     context.troubles.teleport_failed(error);
-    if memory.failures == 0 && context.troubles.teleport_example() {
+    if memory.failures == 0 && context.troubles.teleport_example(error) {
         warn!(request.id = %id, %error, hint, "Request has to wait");
     } else {
         debug!(request.id = %id, %error, hint, "Request has to wait");

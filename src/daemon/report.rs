@@ -124,7 +124,7 @@ impl<'a> Report<'a> {
         self.context.troubles.teleport_failed(error);
         let hint = error.hint();
         let what = "Delivered cards could not be noted yet; trying until they are";
-        if !self.warned && self.context.troubles.teleport_example() {
+        if !self.warned && self.context.troubles.teleport_example(error) {
             warn!(request.id = %self.id, %error, hint, "{what}");
         } else {
             debug!(request.id = %self.id, %error, hint, "{what}");

@@ -97,8 +97,11 @@ impl Troubles {
         info!(road, failures, lasted, "Watcher connected");
     }
 
-    /// Takes a call to Teleport that failed and is tried again.
+    /// Takes a call to Teleport that failed and is tried again. A record that cannot be decoded is no outage.
     pub(super) fn teleport_failed(&self, error: &teleport::Error) {
+        if is_undecodable(error) {
+            return;
+        }
         self.metrics.retried(Peer::Teleport);
         let mut known = self.known();
         if known.watch.is_told() {
@@ -117,8 +120,12 @@ impl Troubles {
         }
     }
 
-    /// Tells whether a request that Teleport kept waiting may have a line of its own.
-    pub(super) fn teleport_example(&self) -> bool {
+    /// Tells whether a request that Teleport kept waiting may have a separate line. A record that cannot be decoded has had
+    /// one when it was read.
+    pub(super) fn teleport_example(&self, error: &teleport::Error) -> bool {
+        if is_undecodable(error) {
+            return false;
+        }
         let mut known = self.known();
         if known.watch.is_told() {
             return known.watch.example();
@@ -251,6 +258,10 @@ impl Line {
             Some(time) => info!(failures, lasted = %time, "{what} answers again after {time}"),
         }
     }
+}
+
+fn is_undecodable(error: &teleport::Error) -> bool {
+    error.meaning() == teleport::Meaning::Undecodable
 }
 
 /// Returns what an error of Teleport says beside the call that failed: each call has its own words for that.

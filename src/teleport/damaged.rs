@@ -58,7 +58,7 @@ impl Damaged {
                 "Parts of an access request could not be decoded and are left out"
             }
             (Kind::Reviewers | Kind::Request, false) => "Access request could not be decoded and is left out",
-            (Kind::Record, _) => "Plugin data of an access request could not be decoded; its cards are left alone",
+            (Kind::Record, _) => "Plugin data of an access request could not be decoded, not updating its cards",
             (Kind::Rule, _) => "Access monitoring rule could not be decoded and is left out",
             (Kind::User, _) => "Parts of a user could not be decoded and are left out",
             (Kind::Resource, _) => "Labels of a resource could not be decoded and are left out",

@@ -54,6 +54,8 @@ pub enum Meaning {
     Exhausted,
     /// An answer that cannot be right.
     Protocol,
+    /// What Teleport keeps for us cannot be decoded; Teleport itself works.
+    Undecodable,
 }
 
 impl Error {

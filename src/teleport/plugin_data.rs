@@ -38,7 +38,7 @@ impl Client {
     pub async fn plugin_data(&self, id: &RequestId) -> Result<BTreeMap<String, String>, Error> {
         let mut all = self.read(id.as_str()).await?;
         let record = all.remove(id).unwrap_or_else(|| Some(BTreeMap::new()));
-        record.ok_or_else(|| Error::new(Meaning::Protocol, READ, "they cannot be decoded"))
+        record.ok_or_else(|| Error::new(Meaning::Undecodable, READ, "they cannot be decoded"))
     }
 
     /// Reads the data of every request that has some.

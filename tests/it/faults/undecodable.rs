@@ -147,10 +147,14 @@ async fn a_record_that_is_broken_leaves_its_cards_alone_and_others_are_read() {
     town.cluster.review(&other, "alice", Verdict::Approve, "ok");
     town.sees(ALICE, &["PENDING", "APPROVED"]).await;
     town.settled(&other).await;
-    assert_eq!(
-        warnings(&town, "Plugin data of an access request could not be decoded"),
-        1
+    let what = "Plugin data of an access request could not be decoded, not updating its cards";
+    assert_eq!(warnings(&town, what), 1);
+    let log = town.daemon().log();
+    assert!(
+        log.contains("could not read plugin data: they cannot be decoded"),
+        "{log}"
     );
+    assert!(!log.contains("Teleport fails"), "{log}");
     town.cluster.set_plugin_data(&broken, data);
     town.sees(ALICE, &["APPROVED", "APPROVED"]).await;
     town.finish().await;
