@@ -76,8 +76,8 @@ fn tell(event: IdentityEvent, broken: &mut Trouble) {
         }
         IdentityEvent::Ended(identity) => {
             error!(
-                file = %identity.file.display(), user = identity.user, hint = SIGN_AGAIN,
-                "The credentials ended at {}; Teleport refuses new connections until there are new ones", identity.not_after
+                file = %identity.file.display(), user = identity.user, expired = %identity.not_after, hint = SIGN_AGAIN,
+                "Teleport identity expired, new connections fail until it is renewed"
             );
         }
     }

@@ -126,11 +126,11 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
 }
 
 fn read_one_by_one(past: &mut Past, error: &Error) {
-    let what = "Plugin data are too large to be listed at once and are read one by one";
+    let what = "Plugin data exceed the message limit, reading records one by one";
     if std::mem::replace(&mut past.one_by_one, true) {
         debug!(%error, "{what}");
     } else {
-        let hint = "cards of requests that are deleted while the daemon is away stay open until then";
+        let hint = "until the records fit again, cards of requests deleted during downtime stay open";
         warn!(%error, hint, "{what}");
     }
 }
@@ -184,7 +184,7 @@ impl Absent<'_> {
             if over.contains(&id) {
                 info!(
                     request.id = %id,
-                    "Access request is in no list any more; its cards are closed"
+                    "Access request is no longer listed, closing its cards"
                 );
                 self.lanes.listed_gone(&id, map, self.listing);
             } else {
@@ -193,10 +193,10 @@ impl Absent<'_> {
         }
         if self.context.hide(hidden) && hidden > 0 {
             warn!(
-                cards.hidden = hidden,
-                hint = "their cards are closed at the recorded end, or once two lists that show other requests lack them; \
-                        an empty list may mean that the role lacks list on access_request",
-                "{hidden} requests with open cards are not in the list"
+                requests = hidden,
+                hint = "their cards close at the recorded end, or after two listings without them; if the list is empty, \
+                        check that the role has list on access_request",
+                "Requests with open cards are missing from the list"
             );
         }
         hidden > 0

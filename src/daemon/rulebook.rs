@@ -81,7 +81,7 @@ impl RuleBook {
             let error = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
             warn!(
                 error,
-                "Access monitoring rules are still not known; role_to_recipients routes until they can be listed"
+                "Could not list Access Monitoring Rules, using role_to_recipients until then"
             );
         }
         self.change(true, |_| ());

@@ -15,8 +15,8 @@ use crate::visible;
 
 const CUT: &str = "the connection was cut";
 
-const NO_ROUTE: &str = "let [teleport] addr lead to the Auth Service or the Proxy without a gateway that does not forward gRPC \
-                        over HTTP/2";
+const NO_ROUTE: &str =
+    "point [teleport] addr at the Auth Service or the Proxy, or let the gateway forward gRPC over HTTP/2";
 
 /// Teleport puts the reason of a refusal into the second line of its text; below that come stacks of debug servers.
 const LINES: usize = 2;

@@ -132,7 +132,7 @@ async fn a_request_that_is_missing_is_closed_when_its_recorded_end_has_passed() 
     let (mut town, _) = deleted_unseen(Duration::from_secs(4)).await;
     town.start_daemon().await;
     town.daemon()
-        .says("1 requests with open cards are not in the list")
+        .says("Requests with open cards are missing from the list requests=1")
         .await;
     // No event comes, and the timer of the next comparison is far away.
     town.sees(ALICE, &["EXPIRED"]).await;
@@ -151,7 +151,7 @@ async fn a_hidden_request_is_not_taken_for_an_ended_one() {
     town.cluster.faults(|faults| faults.hide_requests = true);
     town.start_daemon().await;
     town.daemon()
-        .says("1 requests with open cards are not in the list")
+        .says("Requests with open cards are missing from the list requests=1")
         .await;
     town.cluster.faults(|faults| faults.hide_requests = false);
     town.cluster.cut_streams();

@@ -176,7 +176,9 @@ async fn re_4_an_ended_certificate_is_never_shown_and_a_new_file_is_taken_up_at_
     settings.teleport.refresh = Some(Duration::from_millis(100));
     town.start_daemon_on(settings).await;
     town.daemon().says("The credentials end in").await;
-    town.daemon().says("The credentials ended at").await;
+    town.daemon()
+        .says("Teleport identity expired, new connections fail until it is renewed")
+        .await;
     town.daemon()
         .says("Connection problem detected, attempting to reconnect")
         .await;

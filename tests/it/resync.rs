@@ -44,7 +44,7 @@ async fn without_a_list_of_rules_the_table_routes_after_a_while_and_rules_do_onc
     });
     town.start_daemon_on(settings).await;
     town.sees(ALICE, &["PENDING"]).await;
-    let what = "Access monitoring rules are still not known; role_to_recipients routes until they can be listed";
+    let what = "Could not list Access Monitoring Rules, using role_to_recipients until then";
     assert_eq!(town.daemon().log().matches(what).count(), 1);
     town.cluster.faults(|faults| faults.fail_rules = 0);
     town.daemon().says("Access monitoring rules can be read again").await;
@@ -93,7 +93,7 @@ async fn records_that_exceed_a_limit_together_are_read_one_by_one() {
         town.start_daemon().await;
         town.sees(ALICE, &["APPROVED", "PENDING"]).await;
         town.settled(&known).await;
-        let what = "Plugin data are too large to be listed at once";
+        let what = "Plugin data exceed the message limit, reading records one by one";
         let warned = |log: &str| {
             log.lines()
                 .filter(|line| line.contains(what) && line.contains("WARN"))
@@ -271,7 +271,9 @@ async fn a_request_that_two_lists_lack_which_show_others_is_over() {
     town.start_daemon_on(hasty(&town)).await;
     town.sees(ALICE, &["EXPIRED", "PENDING"]).await;
     town.sees(BOB, &["EXPIRED"]).await;
-    town.daemon().says("Access request is in no list any more").await;
+    town.daemon()
+        .says("Access request is no longer listed, closing its cards")
+        .await;
     // A watch was granted anew before the list that decided.
     assert!(town.cluster.calls()["WatchEvents"] >= 3);
     town.finish().await;

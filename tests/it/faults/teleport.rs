@@ -282,7 +282,7 @@ async fn without_the_permission_for_requests_it_waits_until_it_is_back() {
     // It may watch again before it may list.
     town.cluster.faults(|faults| faults.deny_kinds.clear());
     town.daemon()
-        .says("1 requests with open cards are not in the list")
+        .says("Requests with open cards are missing from the list requests=1")
         .await;
     assert!(town.cluster.met("deny_kinds") > 0 && town.cluster.met("hide_requests") > 0);
     town.cluster.faults(|faults| faults.hide_requests = false);
