@@ -69,11 +69,10 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let client = Client::new(&teleport, &limits).await?;
     let troubles = Arc::new(Troubles::new(metrics.clone()));
     let teams = Teams::observed(&microsoft, &limits, troubles.observer())?;
-    let started = tokio::select! {
+    let ((cluster, watch), ()) = tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        started = async { tokio::try_join!(start_teleport(&client, &teleport.address, &limits), start_microsoft(&teams)) } => started,
+        started = async { tokio::try_join!(start_teleport(&client, &teleport.address, &limits), start_microsoft(&teams)) } => started?,
     };
-    let ((cluster, watch), ()) = started?;
     troubles.started();
 
     let context = Context::new(
