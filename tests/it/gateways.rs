@@ -60,7 +60,7 @@ async fn a_page_in_place_of_any_answer_of_graph_leaves_nobody_out() {
 }
 
 #[tokio::test]
-async fn an_installation_that_is_answered_with_another_success_is_sent_again() {
+async fn an_installation_that_is_answered_with_another_success_is_sent_again_immediately() {
     for fault in [
         Fault::Page(200, "", ""),
         Fault::Page(200, "application/json", "{}"),
@@ -80,6 +80,9 @@ async fn an_installation_that_is_answered_with_another_success_is_sent_again() {
             .filter(|call| call.method == "POST" && call.path.ends_with("/installedApps"));
         let statuses: Vec<_> = installs.map(|call| call.status).collect();
         assert_eq!(statuses, [200, 201], "{fault:?}");
+        // It was not taken for an installation whose chat is missing.
+        let log = town.daemon().log();
+        assert!(!log.contains("its chat has not appeared yet"), "{log}");
         town.finish().await;
     }
 }
