@@ -60,6 +60,14 @@ impl Priority {
         }
     }
 
+    /// Returns the priority of the further calls of a look-up that was begun: they do not stand at the end of its queue again.
+    pub(crate) fn going_on(&self) -> Self {
+        Self {
+            urgency: self.urgency,
+            queue: None,
+        }
+    }
+
     pub(crate) fn is_background(&self) -> bool {
         self.urgency == Urgency::Background
     }

@@ -123,6 +123,7 @@ impl Resolver {
     async fn look_up(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
         let app = self.app(priority).await?;
         let user = self.user(address, priority).await?;
+        let priority = &priority.going_on();
         let place = match self.place(address, user.as_deref(), &app, priority).await {
             Err(error) if may_be_of_an_old_app(&error) => match self.newer_app(&app, priority).await? {
                 Some(app) => self.place(address, user.as_deref(), &app, priority).await,
