@@ -21,7 +21,7 @@ use crate::teleport::connect::{Connector, Road, Roads};
 use crate::teleport::damaged::{Damaged, Kind, Read};
 use crate::teleport::identity::credentials_error;
 use crate::teleport::lossy::{Reading, text};
-use crate::teleport::pages::Pages;
+use crate::teleport::pages::{PageSize, Pages};
 use crate::teleport::wire::{proto, types};
 use crate::teleport::{Error, Keyring, Meaning, convert};
 
@@ -185,10 +185,10 @@ impl Client {
     pub async fn list_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<Listed, Error> {
         let doing = "list access requests";
         let (mut listed, mut pages) = (Listed::default(), Pages::new(doing));
-        let mut limit = PAGE;
+        let mut size = PageSize::new(PAGE);
         loop {
             let query = proto::ListAccessRequestsRequest {
-                limit,
+                limit: size.get(),
                 start_key: pages.key(),
                 ..proto::ListAccessRequestsRequest::default()
             };
@@ -196,13 +196,14 @@ impl Client {
             let page: proto::ListAccessRequestsResponse = match page {
                 Err(error) if error.meaning() == Meaning::Unsupported => return self.stream_requests(each).await,
                 // A few requests with long texts may exceed a limit together.
-                Err(error) if error.meaning() == Meaning::Exhausted && limit > 1 => {
-                    tracing::debug!(%error, limit, "Page of access requests too large; asking for fewer at a time");
-                    limit = (limit / 10).max(1);
+                Err(error) if error.meaning() == Meaning::Exhausted && size.shrink() => {
+                    let limit = size.get();
+                    tracing::debug!(%error, limit, "Page of access requests exceeds the message limit, using smaller pages");
                     continue;
                 }
                 page => page?,
             };
+            size.worked();
             for bytes in &page.access_requests {
                 self.take_request(bytes, &mut listed).map(&mut each);
             }

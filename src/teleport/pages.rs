@@ -16,6 +16,9 @@ const MOST_ITEMS: usize = 200_000;
 /// All pages together.
 const MOST_BYTES: usize = 1 << 30;
 
+/// Pages that have to work before a larger one is tried, at most.
+const LONGEST_CAUTION: u32 = 16;
+
 /// Counts what was read of one list.
 #[derive(Debug)]
 pub(super) struct Pages {
@@ -84,6 +87,62 @@ impl Pages {
     }
 }
 
+/// How many items to ask for at a time. A page that exceeds a limit is asked for in smaller ones; after those, the size grows
+/// again, so that one stretch of large items does not make a list of thousands of pages.
+#[derive(Debug)]
+pub(super) struct PageSize {
+    most: i32,
+    now: i32,
+    /// Pages of this size that worked in a row.
+    worked: u32,
+    /// As many have to work before a larger page is tried; more after each try that failed.
+    caution: u32,
+    /// No page of this size has worked since the size grew.
+    is_try: bool,
+}
+
+impl PageSize {
+    pub(super) fn new(most: i32) -> Self {
+        Self {
+            most,
+            now: most,
+            worked: 0,
+            caution: 1,
+            is_try: false,
+        }
+    }
+
+    pub(super) fn get(&self) -> i32 {
+        self.now
+    }
+
+    /// Takes a page that exceeded a limit; `false` if it cannot be smaller.
+    pub(super) fn shrink(&mut self) -> bool {
+        if self.now <= 1 {
+            return false;
+        }
+        if std::mem::take(&mut self.is_try) {
+            self.caution = self.caution.saturating_mul(2).min(LONGEST_CAUTION);
+        }
+        self.now = (self.now / 10).max(1);
+        self.worked = 0;
+        true
+    }
+
+    /// Takes a page that worked.
+    pub(super) fn worked(&mut self) {
+        if std::mem::take(&mut self.is_try) {
+            self.caution = 1;
+        }
+        self.worked += 1;
+        if self.now < self.most && self.worked >= self.caution {
+            self.now = self.now.saturating_mul(10).min(self.most);
+            self.worked = 0;
+            self.is_try = true;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +158,36 @@ mod tests {
             "could not list: the list does not end: a page names itself as the next one"
         );
         assert!(!pages.turn(1, Bytes::new()).unwrap());
+    }
+
+    /// Lists items of these sizes from a server whose pages have a limit; returns how many pages worked and how many failed.
+    fn listed(items: &[usize], limit: usize) -> (usize, usize) {
+        let (mut size, mut at, mut pages, mut failed) = (PageSize::new(100), 0, 0, 0);
+        while at < items.len() {
+            let next = items.len().min(at + usize::try_from(size.get()).unwrap());
+            if items[at..next].iter().sum::<usize>() > limit {
+                assert!(size.shrink());
+                failed += 1;
+            } else {
+                size.worked();
+                pages += 1;
+                at = next;
+            }
+        }
+        (pages, failed)
+    }
+
+    #[test]
+    fn pages_grow_again_after_a_stretch_of_large_items() {
+        assert_eq!(listed(&[1; 1_000], 100), (10, 0));
+        let mut items = vec![90; 30];
+        items.extend(vec![1; 20_000]);
+        let (pages, failed) = listed(&items, 100);
+        assert!(pages < 250 && failed < 10, "{pages} {failed}");
+        // Where nothing but single items fit, few tries are in vain.
+        let (pages, failed) = listed(&[90; 1_600], 100);
+        assert!(pages == 1_600 && failed < 110, "{failed}");
+        assert!(!PageSize::new(1).shrink());
     }
 
     #[test]
