@@ -32,6 +32,9 @@ pub(super) const LARGEST_MESSAGE: usize = 64 << 20;
 /// How many requests to ask for at a time; answers must stay below gRPC's 4 MiB on the server's side.
 const PAGE: i32 = 100;
 
+/// How many times the timeout of a call the stream of all requests may take: each item of it has that timeout for itself.
+const LONGEST_STREAM: u32 = 10;
+
 const USER_AGENT: &str = concat!("teleport-msteams/", env!("CARGO_PKG_VERSION"));
 
 const PING_PATIENCE: Duration = Duration::from_secs(20);
@@ -216,7 +219,10 @@ impl Client {
     /// Does the same with the call of older servers.
     async fn stream_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<Listed, Error> {
         let doing = "list access requests";
-        let (mut listed, mut items) = (Listed::default(), Pages::of_items(doing));
+        let (mut listed, mut items) = (
+            Listed::default(),
+            Pages::of_items(doing, self.patience * LONGEST_STREAM),
+        );
         let filter = types::AccessRequestFilter::default();
         let mut stream = self
             .stream(doing, "/proto.AuthService/GetAccessRequestsV2", filter)

@@ -2,7 +2,10 @@
 //!
 //! A server that names the same next page again and again, or always another one, would otherwise keep us busy until the memory ends.
 
+use std::time::Duration;
+
 use prost::bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::teleport::lossy::text;
 use crate::teleport::{Error, Meaning};
@@ -28,6 +31,8 @@ pub(super) struct Pages {
     bytes: usize,
     /// The key that the last page was asked for with.
     key: Bytes,
+    /// When a list that comes item by item began, and how long it may take.
+    time: Option<(Instant, Duration)>,
 }
 
 impl Pages {
@@ -38,12 +43,15 @@ impl Pages {
             parts: 0,
             bytes: 0,
             key: Bytes::new(),
+            time: None,
         }
     }
 
-    pub(super) fn of_items(doing: &'static str) -> Self {
+    /// Begins a list that comes item by item and may take so long altogether.
+    pub(super) fn of_items(doing: &'static str, longest: Duration) -> Self {
         Self {
             most: MOST_ITEMS,
+            time: Some((Instant::now(), longest)),
             ..Self::new(doing)
         }
     }
@@ -79,7 +87,12 @@ impl Pages {
         if self.bytes > MOST_BYTES {
             return Err(self.endless(&format!("it goes on after {MOST_BYTES} bytes")));
         }
-        Ok(())
+        match self.time {
+            Some((begun, longest)) if begun.elapsed() > longest => {
+                Err(self.endless(&format!("it goes on after {longest:?}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn endless(&self, why: &str) -> Error {
@@ -195,7 +208,7 @@ mod tests {
         let mut pages = Pages::new("list");
         let taken = (0..=MOST_PAGES).find(|number| pages.turn(1, Bytes::from(number.to_string())).is_err());
         assert_eq!(taken, Some(MOST_PAGES));
-        let mut pages = Pages::of_items("list");
+        let mut pages = Pages::of_items("list", Duration::from_hours(1));
         assert!(pages.take(MOST_BYTES).is_ok());
         assert!(pages.take(1).is_err());
     }

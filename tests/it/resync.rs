@@ -165,6 +165,27 @@ async fn lists_that_never_end_are_left_with_a_word_and_events_go_on() {
 }
 
 #[tokio::test]
+async fn a_stream_of_requests_that_never_ends_is_left_after_a_while() {
+    let mut town = Town::build().await;
+    town.cluster.faults(|faults| faults.no_list_call = true);
+    let settings = settings(&town, |limits| Limits {
+        teleport_timeout: Duration::from_millis(200),
+        ..limits
+    });
+    town.start_daemon_on(settings).await;
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.cluster.faults(|faults| faults.endless_lists = true);
+    town.cluster.cut_streams();
+    town.daemon()
+        .says("could not list access requests: the list does not end: it goes on after 2s")
+        .await;
+    town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn labels_that_never_end_do_not_hold_up_a_request() {
     let mut town = Town::build().await;
     let condition = "access_request.spec.resource_labels_union[\"env\"].contains(\"prod\")";

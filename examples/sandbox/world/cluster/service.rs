@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream;
@@ -20,6 +21,9 @@ use crate::world::{proto, types};
 
 /// Requests in one page, if nobody wants another number.
 const PAGE: usize = 100;
+
+/// The pause before each request of a stream without an end.
+const ITEM_EVERY: Duration = Duration::from_millis(10);
 
 /// The kinds that this cluster can watch.
 const KINDS: [&str; 2] = ["access_request", "access_monitoring_rule"];
@@ -170,15 +174,22 @@ impl auth_service_server::AuthService for AuthService {
         }))
     }
 
-    type GetAccessRequestsV2Stream = stream::Iter<std::vec::IntoIter<Result<types::AccessRequestV3, Status>>>;
+    type GetAccessRequestsV2Stream = Pin<Box<dyn Stream<Item = Result<types::AccessRequestV3, Status>> + Send>>;
 
     async fn get_access_requests_v2(
         &self,
         request: Request<types::AccessRequestFilter>,
     ) -> Result<Response<Self::GetAccessRequestsV2Stream>, Status> {
         let filter = self.begin("GetAccessRequestsV2", request).await?;
-        let all: Vec<_> = self.matching(&filter, "", usize::MAX).into_iter().map(Ok).collect();
-        Ok(Response::new(stream::iter(all)))
+        let all = self.matching(&filter, "", usize::MAX).into_iter();
+        if self.endless("GetAccessRequestsV2") {
+            let slowly = stream::unfold(all.cycle(), |mut all| async {
+                sleep(ITEM_EVERY).await;
+                all.next().map(|request| (Ok(request), all))
+            });
+            return Ok(Response::new(Box::pin(slowly)));
+        }
+        Ok(Response::new(Box::pin(stream::iter(all.map(Ok)))))
     }
 
     async fn list_access_requests(

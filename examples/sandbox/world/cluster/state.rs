@@ -141,7 +141,7 @@ pub struct ClusterFaults {
     pub page: Option<usize>,
     /// Bytes of requests in one page, beyond which it is refused.
     pub page_bytes: Option<usize>,
-    /// Every page of every list names itself as the next one.
+    /// Every page of every list names itself as the next one, and a stream of requests repeats them slowly.
     pub endless_lists: bool,
     /// Every event is sent twice.
     pub events_twice: bool,
