@@ -27,7 +27,7 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let blocked = apart(move || receiver.recv());
         let other = async { sender.send("went on").unwrap() };
-        let (received, ()) = tokio::join!(blocked, other);
-        assert_eq!(received, Ok("went on"));
+        let (result, ()) = tokio::join!(blocked, other);
+        assert_eq!(result, Ok("went on"));
     }
 }

@@ -292,7 +292,7 @@ impl<'a> Driver<'a> {
             Done::Deferred(deferral) => {
                 let (shown, limits) = (self.run.account().shown(), &self.job.context.limits);
                 let Retry {
-                    retry_in,
+                    pause: retry_in,
                     first,
                     hopeless,
                 } = self.memory.defer(step, shown, &deferral, limits);

@@ -57,7 +57,7 @@ pub(super) struct Try {
 /// When a delivery that failed is due again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retry {
-    pub(super) retry_in: Duration,
+    pub(super) pause: Duration,
     /// It is the first failure in a row.
     pub(super) first: bool,
     /// The last update of the card has failed so often that it is given up.
@@ -134,7 +134,7 @@ impl Memory {
         self.tries.insert(step.recipient().to_owned(), this);
         let hopeless = shown.stage.is_resolved() && times >= MOST_LAST_TRIES && deferral.is_about_the_card();
         Retry {
-            retry_in,
+            pause: retry_in,
             first,
             hopeless,
         }

@@ -357,6 +357,7 @@ async fn lists_that_lack_what_events_show_close_no_card() {
     town.start_daemon_on(hasty(&town)).await;
     let hidden = town.cluster.create(for_alice());
     town.cluster.faults(|faults| faults.hide_ids = vec![hidden.clone()]);
+    town.sees(ALICE, &["PENDING"]).await;
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
     town.settled(&hidden).await;
