@@ -81,4 +81,15 @@ impl Rig {
             .context("the kernel tells")?;
         Ok(kilobytes.parse::<u64>()? * 1_024)
     }
+
+    /// Returns the time that all processors have spent on the program.
+    pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
+        let id = self.child.id().context("the program runs")?;
+        let facts = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+        // After the name in brackets come the state, ten other numbers, and the times in hundredths of a second.
+        let (_, numbers) = facts.rsplit_once(')').context("the kernel names it")?;
+        let times = numbers.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        let hundredths: u64 = times.sum::<Result<_, _>>()?;
+        Ok(Duration::from_millis(hundredths * 10))
+    }
 }
