@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use teleport_msteams::domain::card::Cluster;
 use teleport_msteams::domain::lifecycle::{
-    Aim, Facts, Observed, Outcome, Plan, Posted, Record, RefusalPauses, Step, Why, Work, plan,
+    Aim, Facts, Observed, Outcome, Plan, Posted, Record, RefusalPauses, Shown, Step, Why, Work, plan,
 };
 use teleport_msteams::domain::recipients::Address;
 use teleport_msteams::domain::request::{AccessRequest, RequestId, Review, Stage, Verdict};
@@ -51,7 +51,11 @@ fn address(text: &str) -> Address {
 
 /// Plans for the recipients `a@x.y` and `b@x.y`.
 fn decide(observed: &Observed, record: Option<&Record>) -> Plan {
-    let now: Timestamp = NOW.parse().unwrap();
+    decide_at(observed, record, NOW.parse().unwrap())
+}
+
+/// Plans at a moment at which the configuration was just loaded.
+fn decide_at(observed: &Observed, record: Option<&Record>, now: Timestamp) -> Plan {
     plan(Facts {
         cluster: &Cluster {
             name: "example.com".to_owned(),
@@ -196,6 +200,30 @@ fn a_recipient_who_was_refused_is_left_out_and_the_others_are_not() {
     assert_eq!(record.cards.len(), 1);
     assert_eq!(record.cards[0].recipient, "b@x.y");
     assert_eq!(record.refusals["a@x.y"].why, "no such user");
+}
+
+#[test]
+fn a_reload_or_a_restart_retries_a_refusal_but_repeats_no_post_that_may_have_arrived() {
+    let later: Timestamp = "2024-05-07T09:05:03Z".parse().unwrap();
+    for (outcome, retried) in [("refused", true), ("unconfirmed", false)] {
+        let mut record = Record::default();
+        let (recipient, why, shown) = (
+            "a@x.y".to_owned(),
+            String::new(),
+            Shown::of(&request(Stage::Pending, 0)),
+        );
+        let outcome = match outcome {
+            "refused" => Outcome::Refused { recipient, why, shown },
+            _ => Outcome::Unconfirmed { recipient, why, shown },
+        };
+        record.note(outcome, NOW.parse().unwrap());
+        let plan = decide_at(&seen(Stage::Pending, 0), Some(&record), later);
+        let Plan::Work(work) = plan else {
+            panic!("b@x.y has no card")
+        };
+        let posts_to_a = work.aim.steps.contains(&Step::Post(address("a@x.y")));
+        assert_eq!(posts_to_a, retried, "{:?}", work.aim.steps);
+    }
 }
 
 #[test]

@@ -235,7 +235,9 @@ impl<'a> Draft<'a> {
             return false;
         }
         // A time of the future was written by a clock that was set back since.
-        let renewed = refusal.since < self.facts.retry_refused_before || refusal.since > now;
+        let renewed = refusal.since > now
+            // What may have fixed a refusal does not make a post safe that may have arrived.
+            || refusal.since < self.facts.retry_refused_before && !refusal.unconfirmed;
         let at = if renewed {
             now
         } else {
