@@ -12,7 +12,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escape(text, is_hidden)
 }
 
-/// As [`line`], but keeps line feeds: for text of the program itself that has several lines.
+/// As [`line()`], but keeps line feeds: for text of the program itself that has several lines.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |letter| letter != '\n' && is_hidden(letter))
 }
