@@ -123,7 +123,7 @@ impl Graph {
         let query = format!("{}&$expand=appDefinitions", filter("externalId", external_id));
         let url = self.service.url(&["v1.0", "appCatalogs", "teamsApps"], Some(&query));
         let app = self
-            .only(Operation::FindApp, url, &nothing(), &Priority::background())
+            .only(Operation::FindApp, url, &nothing(), &Priority::command())
             .await?;
         Ok(app.and_then(|app| {
             app.app_definitions
@@ -218,7 +218,7 @@ impl Graph {
 
     /// Takes the app away from a user; tells whether it was there.
     pub(crate) async fn uninstall(&self, user: &str, app: &CatalogApp) -> Result<bool, Error> {
-        let priority = &Priority::background();
+        let priority = &Priority::command();
         let Some(installation) = self.installation(user, app, priority).await? else {
             return Ok(false);
         };

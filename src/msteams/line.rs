@@ -18,7 +18,7 @@ pub enum Urgency {
     Resolution,
     Review,
     Announcement,
-    /// Nobody waits for it: recipients that are looked up in advance, and checks.
+    /// Looks up a recipient in advance; no request waits for it.
     Background,
 }
 
@@ -49,6 +49,14 @@ impl Priority {
         Self {
             urgency,
             queue: Some(Key::from(queue)),
+        }
+    }
+
+    /// Returns the priority of a call that a command makes, for which an operator waits.
+    pub fn command() -> Self {
+        Self {
+            urgency: Urgency::Announcement,
+            queue: None,
         }
     }
 

@@ -63,7 +63,7 @@ impl Teams {
 
     /// Finds the app in the organisation's catalog, and remembers it.
     pub async fn find_app(&self) -> Result<CatalogApp, Error> {
-        self.0.resolver.app(&Priority::background()).await
+        self.0.resolver.app(&Priority::command()).await
     }
 
     /// Finds the conversation of an address, and remembers it; installs the app for a user who does not have it.
@@ -78,7 +78,7 @@ impl Teams {
 
     /// Finds the id of the user at an address; a channel has none.
     pub async fn find_user(&self, address: &Address) -> Result<Option<String>, Error> {
-        let user = self.0.resolver.user(address, &Priority::background()).await;
+        let user = self.0.resolver.user(address, &Priority::command()).await;
         user.map_err(|error| error.about(address))
     }
 
@@ -86,18 +86,14 @@ impl Teams {
     /// it. `user` is what [`find_user`](Self::find_user) returned.
     pub async fn find_place(&self, address: &Address, user: Option<&str>) -> Result<Place, Error> {
         let app = self.find_app().await?;
-        let place = self
-            .0
-            .resolver
-            .place(address, user, &app, &Priority::background())
-            .await;
+        let place = self.0.resolver.place(address, user, &app, &Priority::command()).await;
         place.map_err(|error| error.about(address))
     }
 
     /// Tells whether an address could be told at once, and changes nothing: whether a user has the app, or a team.
     pub async fn has_app(&self, address: &Address, user: Option<&str>) -> Result<bool, Error> {
         let app = self.find_app().await?;
-        let (graph, priority) = (self.0.resolver.graph(), &Priority::background());
+        let (graph, priority) = (self.0.resolver.graph(), &Priority::command());
         let found = match (address.channel(), user) {
             (Some(channel), _) => graph
                 .installation_in_team(&channel.team, &app, priority)

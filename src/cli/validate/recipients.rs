@@ -129,7 +129,5 @@ async fn tell(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), T
 pub(super) async fn post(teams: &Teams, conversation: &str, message: &Message) -> Result<String, msteams::Error> {
     let activity = Activity::new(&message.card, &message.summary);
     let never = CancellationToken::new();
-    teams
-        .post(conversation, &activity, &Priority::background(), &never)
-        .await
+    teams.post(conversation, &activity, &Priority::command(), &never).await
 }
