@@ -32,6 +32,10 @@ const MOVING: usize = 32;
 /// Deliveries of one request in flight at once, slow ones included.
 const IN_FLIGHT: usize = 512;
 
+/// How long an entry waits for further deliveries to end. A daemon that is killed meanwhile forgets these cards, so it is
+/// short; the cards of one request follow each other within 20 ms when Microsoft's limit holds them up.
+const COLLECTED_FOR: Duration = Duration::from_millis(100);
+
 /// The longest pause between two tries to write an entry while the daemon stops.
 const WHILE_STOPPING: Duration = Duration::from_millis(500);
 
@@ -74,6 +78,7 @@ pub(super) async fn deliver(
         round,
         retry_at: job.retry_at,
         begun: Vec::new(),
+        unrecorded_since: None,
         unknown_recipients: false,
     };
     driver.go_on(news, turn).await
@@ -101,6 +106,8 @@ struct Driver<'a> {
     retry_at: Option<Instant>,
     /// The recipients of the deliveries in flight, and since when they are.
     begun: Vec<(String, Instant)>,
+    /// Since when ended deliveries wait for an entry.
+    unrecorded_since: Option<Instant>,
     /// Rules have to be asked for the recipients, which only a new run does.
     unknown_recipients: bool,
 }
@@ -131,7 +138,12 @@ impl<'a> Driver<'a> {
                 self.halt();
             }
             if settling.is_none() {
-                let write = self.run.entry(context.mark(), now >= renew_at, clock::now());
+                let collected = self.unrecorded_since.is_some_and(|since| now >= since + COLLECTED_FOR);
+                let due = now >= renew_at || collected;
+                let write = self.run.entry(context.mark(), due, clock::now());
+                if !self.run.has_unrecorded() {
+                    self.unrecorded_since = None;
+                }
                 settling = write.map(|write| settle(context, id, write));
             }
             if self.run.is_over() {
@@ -257,7 +269,11 @@ impl<'a> Driver<'a> {
             .min();
         let retry = self.retry_at.filter(|_| self.run.takes_plans());
         let renew = Some(renew_at).filter(|at| *at > now);
-        let all = [lease, slots, retry, renew];
+        let collected = self
+            .unrecorded_since
+            .map(|since| since + COLLECTED_FOR)
+            .filter(|at| *at > now);
+        let all = [lease, slots, retry, renew, collected];
         all.into_iter().flatten().min().unwrap_or(now + slow)
     }
 
@@ -313,6 +329,9 @@ impl<'a> Driver<'a> {
             Done::NotBegun => Landed::NotBegun,
         };
         self.run.landed(recipient, landed);
+        if self.run.has_unrecorded() {
+            self.unrecorded_since.get_or_insert_with(Instant::now);
+        }
     }
 
     fn source(&self, recipient: &str) -> Option<String> {

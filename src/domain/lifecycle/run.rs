@@ -189,14 +189,19 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         }
     }
 
-    /// Returns the next entry, if one is due and none is being written: whenever deliveries have ended, with `renew` to keep
-    /// the claim, and at the end to give it back.
-    pub fn entry(&mut self, mark: Claim, renew: bool, now: Timestamp) -> Option<Write> {
+    /// Tells whether deliveries have ended that are in no entry yet.
+    pub fn has_unrecorded(&self) -> bool {
+        !self.done.is_empty()
+    }
+
+    /// Returns the next entry, unless one is being written: the last one, which gives the claim back, when nothing is left to
+    /// do, and before that an interim one if it is `due`, to record deliveries or to keep the claim.
+    pub fn entry(&mut self, mark: Claim, due: bool, now: Timestamp) -> Option<Write> {
         if self.writing.is_some() || self.closed {
             return None;
         }
         let last = self.queue.is_empty() && self.flights.is_empty() && !self.wants_plan();
-        if !last && self.done.is_empty() && !renew {
+        if !last && !due {
             return None;
         }
         let record = self.account.note(std::mem::take(&mut self.done), now);

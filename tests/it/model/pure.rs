@@ -245,7 +245,8 @@ impl Pure {
             }
             Input::Landed(person, landed) => run.landed(PEOPLE[person], self.landed.of(landed).clone()),
             Input::Entry { mark: id, renew } => {
-                let write = run.entry(mark(self, id), renew, now())?;
+                let due = renew || run.has_unrecorded();
+                let write = run.entry(mark(self, id), due, now())?;
                 return Some(self.writes.id(write));
             }
             Input::Write(id) => {
