@@ -180,6 +180,16 @@ async fn subject(
     Ok(Some(Subject::new(request, traits, labels)))
 }
 
+/// Reports whether a request waits for a look-up that failed, instead of being routed without its result.
+fn defers_request(error: &Error, failures: u32) -> bool {
+    match error.meaning() {
+        // The request cannot be claimed either until Teleport serves our user again.
+        Meaning::Caller => true,
+        Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted => failures < PATIENCE,
+        _ => false,
+    }
+}
+
 async fn traits(context: &Context, request: &AccessRequest, failures: u32) -> Result<Option<Arc<Traits>>, Error> {
     let lookups = &context.lookups;
     let cell = lookups.cell(&request.user);
@@ -195,27 +205,23 @@ async fn traits(context: &Context, request: &AccessRequest, failures: u32) -> Re
         }
         Err(error) => error,
     };
-    let hint = error.hint();
-    match error.meaning() {
-        Meaning::Denied => {
-            let told = lookups.traits_told.swap(true, Ordering::Relaxed);
-            if !told {
-                warn!(%error, hint, "Rules see no traits of users; a condition that demands that a trait is absent holds");
-            }
-            Ok(Some(Arc::default()))
-        }
-        // The request cannot be claimed either until Teleport serves our user again.
-        Meaning::Caller => Err(error),
-        Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted if failures < PATIENCE => Err(error),
-        _ => {
-            if lookups.traits_told.swap(true, Ordering::Relaxed) {
-                debug!(request.id = %request.id, %error, hint, "The traits of the requester are not known");
-            } else {
-                warn!(request.id = %request.id, %error, hint, "The traits of the requester are not known; no rule is asked");
-            }
-            Ok(None)
-        }
+    if defers_request(&error, failures) {
+        return Err(error);
     }
+    let hint = error.hint();
+    let told = lookups.traits_told.swap(true, Ordering::Relaxed);
+    if error.meaning() == Meaning::Denied {
+        if !told {
+            warn!(%error, hint, "Rules see no traits of users; a condition that demands that a trait is absent holds");
+        }
+        return Ok(Some(Arc::default()));
+    }
+    if told {
+        debug!(request.id = %request.id, %error, hint, "The traits of the requester are not known");
+    } else {
+        warn!(request.id = %request.id, %error, hint, "The traits of the requester are not known; no rule is asked");
+    }
+    Ok(None)
 }
 
 async fn labels(context: &Context, request: &AccessRequest, failures: u32) -> Result<Result<Labels, String>, Error> {
@@ -238,11 +244,8 @@ async fn labels(context: &Context, request: &AccessRequest, failures: u32) -> Re
         }
         Err(error) => error,
     };
-    match error.meaning() {
-        // The request cannot be claimed either until Teleport serves our user again.
-        Meaning::Caller => return Err(error),
-        Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted if failures < PATIENCE => return Err(error),
-        _ => {}
+    if defers_request(&error, failures) {
+        return Err(error);
     }
     let hint = error.hint();
     if lookups.labels_told.swap(true, Ordering::Relaxed) {
