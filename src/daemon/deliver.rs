@@ -78,7 +78,7 @@ pub(super) async fn deliver(
         round,
         retry_at: job.retry_at,
         begun: Vec::new(),
-        unrecorded_since: None,
+        record_at: None,
         unknown_recipients: false,
     };
     driver.go_on(news, turn).await
@@ -106,8 +106,8 @@ struct Driver<'a> {
     retry_at: Option<Instant>,
     /// The recipients of the deliveries in flight, and since when they are.
     begun: Vec<(String, Instant)>,
-    /// Since when ended deliveries wait for an entry.
-    unrecorded_since: Option<Instant>,
+    /// When deliveries that have ended are to be recorded.
+    record_at: Option<Instant>,
     /// Rules have to be asked for the recipients, which only a new run does.
     unknown_recipients: bool,
 }
@@ -138,11 +138,10 @@ impl<'a> Driver<'a> {
                 self.halt();
             }
             if settling.is_none() {
-                let collected = self.unrecorded_since.is_some_and(|since| now >= since + COLLECTED_FOR);
-                let due = now >= renew_at || collected;
+                let due = now >= renew_at || self.record_at.is_some_and(|at| now >= at);
                 let write = self.run.entry(context.mark(), due, clock::now());
                 if !self.run.has_unrecorded() {
-                    self.unrecorded_since = None;
+                    self.record_at = None;
                 }
                 settling = write.map(|write| settle(context, id, write));
             }
@@ -269,11 +268,8 @@ impl<'a> Driver<'a> {
             .min();
         let retry = self.retry_at.filter(|_| self.run.takes_plans());
         let renew = Some(renew_at).filter(|at| *at > now);
-        let collected = self
-            .unrecorded_since
-            .map(|since| since + COLLECTED_FOR)
-            .filter(|at| *at > now);
-        let all = [lease, slots, retry, renew, collected];
+        let record = self.record_at.filter(|at| *at > now);
+        let all = [lease, slots, retry, renew, record];
         all.into_iter().flatten().min().unwrap_or(now + slow)
     }
 
@@ -330,7 +326,7 @@ impl<'a> Driver<'a> {
         };
         self.run.landed(recipient, landed);
         if self.run.has_unrecorded() {
-            self.unrecorded_since.get_or_insert_with(Instant::now);
+            self.record_at.get_or_insert_with(|| Instant::now() + COLLECTED_FOR);
         }
     }
 
