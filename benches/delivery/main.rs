@@ -29,31 +29,36 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 /// Messages a second that Microsoft documents for one app.
 const MESSAGES_A_SECOND: f64 = 50.0;
 
+/// All benches, in the order in which they run.
+const BENCHES: [&str; 7] = [
+    "size",
+    "start",
+    "first_card",
+    "hundred_recipients",
+    "validate",
+    "burst",
+    "flood",
+];
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let names: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let mut names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        names = BENCHES.to_vec();
+    }
     println!("{:<62} {:>12}   goal", "figure", "measured");
-    if wanted("size") {
-        size()?;
-    }
-    if wanted("start") {
-        start().await?;
-    }
-    if wanted("first_card") {
-        first_card().await?;
-    }
-    if wanted("hundred_recipients") {
-        hundred_recipients().await?;
-    }
-    if wanted("validate") {
-        validate().await?;
-    }
-    if wanted("burst") {
-        burst().await?;
-    }
-    if wanted("flood") {
-        flood().await?;
+    for name in names {
+        match name {
+            "size" => size()?,
+            "start" => start().await?,
+            "first_card" => first_card().await?,
+            "hundred_recipients" => hundred_recipients().await?,
+            "validate" => validate().await?,
+            "burst" => burst().await?,
+            "flood" => flood().await?,
+            other => anyhow::bail!("there is no bench {other}; name some of {}", BENCHES.join(", ")),
+        }
     }
     Ok(())
 }
