@@ -10,12 +10,12 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
-use crate::daemon::live::Live;
-use crate::daemon::routing::Lookups;
-use crate::daemon::rulebook::RuleBook;
-use crate::daemon::services::Services;
-use crate::daemon::troubles::Troubles;
-use crate::daemon::turns::Turns;
+use crate::daemon::outages::Services;
+use crate::daemon::outages::Troubles;
+use crate::daemon::requests::Lookups;
+use crate::daemon::requests::RuleBook;
+use crate::daemon::requests::Turns;
+use crate::daemon::upkeep::Live;
 use crate::domain::card::Cluster;
 use crate::domain::lifecycle::Claim;
 use crate::msteams::Teams;

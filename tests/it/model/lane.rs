@@ -1,4 +1,4 @@
-//! A replica's lane up to its claim, as `daemon::lanes` and `daemon::reconcile` go.
+//! A replica's lane up to its claim, as `requests::lanes` and `requests::reconcile` go.
 
 use std::time::Duration;
 

@@ -23,7 +23,7 @@ const ASIDE: usize = 128;
 
 /// The two lines, and the room beside them.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(in crate::daemon) struct Turns {
     announcing: Arc<Semaphore>,
     updating: Arc<Semaphore>,
     aside: Arc<Semaphore>,
@@ -55,7 +55,7 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    pub(super) fn new() -> Self {
+    pub(in crate::daemon) fn new() -> Self {
         Self {
             announcing: Arc::new(Semaphore::new(ANNOUNCING)),
             updating: Arc::new(Semaphore::new(UPDATING)),

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use crate::config::Limits;
 use crate::daemon::context::Context;
-use crate::daemon::memory::Memory;
+use crate::daemon::requests::memory::Memory;
 use crate::domain::lifecycle::{Claim, Foreign, Observed};
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;

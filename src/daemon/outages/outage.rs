@@ -18,7 +18,7 @@ const CALM: Duration = Duration::from_mins(10);
 
 /// What is known of one thing that can fail.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(in crate::daemon) struct Trouble {
     /// Present while it fails.
     spell: Option<Spell>,
     last_failure: Option<Instant>,
@@ -47,15 +47,15 @@ const SETTLES: Duration = Duration::from_secs(2);
 
 /// What a line says of a spell of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) failures: u64,
-    pub(super) lasted: Duration,
+pub(in crate::daemon) struct Report {
+    pub(in crate::daemon) failures: u64,
+    pub(in crate::daemon) lasted: Duration,
 }
 
 impl Trouble {
     /// Takes a failure; returns what to tell of it, if that is due: by the clock, or because of a cause that has had no line
     /// since it was calm.
-    pub(super) fn fails(&mut self, now: Instant, cause: &str) -> Option<Report> {
+    pub(in crate::daemon) fn fails(&mut self, now: Instant, cause: &str) -> Option<Report> {
         let mut hasher = DefaultHasher::new();
         cause.hash(&mut hasher);
         let cause = hasher.finish();
@@ -91,23 +91,23 @@ impl Trouble {
     }
 
     /// Returns how often it has failed since it worked last.
-    pub(super) fn failures(&self) -> u64 {
+    pub(in crate::daemon) fn failures(&self) -> u64 {
         self.spell.as_ref().map_or(0, |spell| spell.failures)
     }
 
     /// Takes a success; returns what to tell of the end, if the failures were told of.
-    pub(super) fn works(&mut self, now: Instant) -> Option<Report> {
+    pub(in crate::daemon) fn works(&mut self, now: Instant) -> Option<Report> {
         let spell = self.spell.take()?;
         spell.told.then(|| spell.report(now))
     }
 
     /// Tells whether it fails now, and people know.
-    pub(super) fn is_told(&self) -> bool {
+    pub(in crate::daemon) fn is_told(&self) -> bool {
         self.spell.as_ref().is_some_and(|spell| spell.told)
     }
 
     /// Tells whether one case of the failure may have a line: one for each line about the failure itself.
-    pub(super) fn example(&mut self) -> bool {
+    pub(in crate::daemon) fn example(&mut self) -> bool {
         std::mem::take(&mut self.example)
     }
 }

@@ -14,8 +14,8 @@ use tracing::{error, info, warn};
 use crate::blocking::apart;
 use crate::config::{Changes, Loaded, Problems, Settings};
 use crate::daemon::context::Context;
-use crate::daemon::preload::preload;
 use crate::daemon::tasks::Tasks;
+use crate::daemon::upkeep::preload::preload;
 use crate::domain::recipients::Address;
 use crate::telemetry::{Health, systemd};
 
@@ -44,7 +44,7 @@ impl Reloads {
 }
 
 /// Takes up new settings whenever somebody asks for it.
-pub(super) async fn serve(
+pub(in crate::daemon) async fn serve(
     mut reloads: Reloads,
     mut in_force: Settings,
     context: Arc<Context>,

@@ -14,31 +14,31 @@ use crate::domain::recipients::RoutingTable;
 
 /// The part of the settings that is in force until the configuration is read again.
 #[derive(Debug)]
-pub(super) struct InForce {
-    pub(super) routing: RoutingTable,
-    pub(super) app_secret: AppSecret,
+pub(in crate::daemon) struct InForce {
+    pub(in crate::daemon) routing: RoutingTable,
+    pub(in crate::daemon) app_secret: AppSecret,
     /// When it was read.
-    pub(super) since: Timestamp,
+    pub(in crate::daemon) since: Timestamp,
 }
 
 #[derive(Debug)]
-pub(super) struct Live(watch::Sender<Arc<InForce>>);
+pub(in crate::daemon) struct Live(watch::Sender<Arc<InForce>>);
 
 impl Live {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(in crate::daemon) fn new(settings: &Settings) -> Self {
         Self(watch::Sender::new(Arc::new(InForce::of(settings))))
     }
 
-    pub(super) fn current(&self) -> Arc<InForce> {
+    pub(in crate::daemon) fn current(&self) -> Arc<InForce> {
         Arc::clone(&self.0.borrow())
     }
 
     /// Sees every change from now on.
-    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<InForce>> {
+    pub(in crate::daemon) fn subscribe(&self) -> watch::Receiver<Arc<InForce>> {
         self.0.subscribe()
     }
 
-    pub(super) fn replace(&self, settings: &Settings) {
+    pub(in crate::daemon) fn replace(&self, settings: &Settings) {
         self.0.send_replace(Arc::new(InForce::of(settings)));
     }
 }

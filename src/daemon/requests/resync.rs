@@ -12,9 +12,9 @@ use tracing::{debug, info, warn};
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::context::Context;
-use crate::daemon::lanes::Lanes;
-use crate::daemon::listing::{Past, Round, list};
-use crate::daemon::trouble::{Report, Trouble};
+use crate::daemon::outages::{Report, Trouble};
+use crate::daemon::requests::lanes::Lanes;
+use crate::daemon::requests::listing::{Past, Round, list};
 use crate::pulse::Pulse;
 use crate::telemetry::{Health, systemd};
 use crate::teleport::{Error, Meaning, Watch};
@@ -26,7 +26,7 @@ const APART: Duration = Duration::from_millis(500);
 const AFTER_AN_END: Duration = Duration::from_secs(1);
 
 /// The service that lists.
-pub(super) struct Resync {
+pub(in crate::daemon) struct Resync {
     context: Arc<Context>,
     lanes: Lanes,
     health: Health,
@@ -48,7 +48,12 @@ struct Troubles {
 }
 
 impl Resync {
-    pub(super) fn new(context: Arc<Context>, lanes: Lanes, health: Health, failed: mpsc::Sender<Error>) -> Self {
+    pub(in crate::daemon) fn new(
+        context: Arc<Context>,
+        lanes: Lanes,
+        health: Health,
+        failed: mpsc::Sender<Error>,
+    ) -> Self {
         let limits = &context.limits;
         let backoff = Backoff::new(limits.resync_first_pause, limits.teleport_longest_pause);
         Self {
@@ -64,7 +69,7 @@ impl Resync {
     }
 
     /// Lists for as long as the daemon runs.
-    pub(super) async fn run(mut self, pulse: Pulse) -> Option<Infallible> {
+    pub(in crate::daemon) async fn run(mut self, pulse: Pulse) -> Option<Infallible> {
         let mut connections = self.connections.clone();
         // Before the first connection there is nothing that a list could be compared with.
         pulse.rest(connections.changed()).await.ok()?;

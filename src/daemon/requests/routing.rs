@@ -35,7 +35,7 @@ const PATIENCE: u32 = 3;
 
 /// What is known of users, and what was told of what is not.
 #[derive(Debug)]
-pub(super) struct Lookups {
+pub(in crate::daemon) struct Lookups {
     traits: Mutex<HashMap<String, Known>>,
     slots: Semaphore,
     traits_told: AtomicBool,
@@ -52,7 +52,7 @@ struct Known {
 }
 
 impl Lookups {
-    pub(super) fn new() -> Self {
+    pub(in crate::daemon) fn new() -> Self {
         Self {
             traits: Mutex::default(),
             slots: Semaphore::new(AT_ONCE),

@@ -5,8 +5,8 @@ use std::pin::Pin;
 
 use tokio::time::Instant;
 
-use crate::daemon::claiming::holds_since;
 use crate::daemon::context::Context;
+use crate::daemon::requests::claiming::holds_since;
 use crate::domain::lifecycle::Write;
 use crate::domain::request::RequestId;
 use crate::teleport::{Error, Swap};

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::clock;
-use crate::daemon::trouble::Trouble;
+use crate::daemon::outages::Trouble;
 use crate::pulse::Pulse;
 use crate::telemetry::Metrics;
 use crate::teleport::{Identity, IdentityEvent, Keyring};
@@ -21,7 +21,7 @@ const LOOK_FOR_THE_END: Duration = Duration::from_mins(1);
 
 const SIGN_AGAIN: &str = "sign a new one with tctl auth sign, or see why tbot does not renew it";
 
-pub(super) async fn follow(
+pub(in crate::daemon) async fn follow(
     keyring: Keyring,
     refresh: Option<Duration>,
     metrics: Metrics,

@@ -5,7 +5,7 @@ use tracing::{debug, warn};
 use crate::teleport::{Client, Meaning};
 
 /// Warns if the role may not write plugin data: without them every request is announced again after a restart.
-pub(super) async fn probe(client: &Client) {
+pub(in crate::daemon) async fn probe(client: &Client) {
     match client.check_write_permission().await {
         Ok(()) => debug!("Plugin data can be written"),
         Err(error) if error.meaning() == Meaning::Denied => {

@@ -6,10 +6,10 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::daemon::claiming::TOO_LARGE;
 use crate::daemon::context::Context;
-use crate::daemon::step::{Deferral, Refused, shown_as};
-use crate::daemon::waiting::Waiting;
+use crate::daemon::requests::claiming::TOO_LARGE;
+use crate::daemon::requests::step::{Deferral, Refused, shown_as};
+use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::{Outcome, Shown};
 use crate::domain::request::{RequestId, Stage};
 use crate::telemetry::{Delivery, DeliveryKind};

@@ -2,12 +2,9 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
-use tokio::time::interval;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -16,32 +13,28 @@ use tracing::warn;
 
 use crate::config::{HostPort, Limits, Settings};
 use crate::daemon::context::Context;
-use crate::daemon::credentials;
-use crate::daemon::lanes::Lanes;
-use crate::daemon::live::Live;
-use crate::daemon::permissions;
-use crate::daemon::preload::preload;
-use crate::daemon::reload;
-use crate::daemon::reload::Reloads;
-use crate::daemon::resync::Resync;
-use crate::daemon::secret;
+use crate::daemon::dispatcher::Dispatcher;
+use crate::daemon::outages::Troubles;
+use crate::daemon::requests::Lanes;
+use crate::daemon::requests::Resync;
 use crate::daemon::tasks::Tasks;
-use crate::daemon::troubles::Troubles;
-use crate::daemon::watchdog;
+use crate::daemon::upkeep::Live;
+use crate::daemon::upkeep::credentials;
+use crate::daemon::upkeep::permissions;
+use crate::daemon::upkeep::preload::preload;
+use crate::daemon::upkeep::reload;
+use crate::daemon::upkeep::reload::Reloads;
+use crate::daemon::upkeep::secret;
+use crate::daemon::upkeep::watchdog;
 use crate::domain::card;
-use crate::domain::rules;
 use crate::msteams::{Endpoint, Teams};
-use crate::pulse::Pulse;
 use crate::telemetry::systemd;
 use crate::telemetry::{Connection, Diagnostics, Health, Metrics, Readings};
-use crate::teleport::{Client, Watch, WatchEvent};
+use crate::teleport::{Client, Watch};
 
 /// Events that may wait for the dispatcher, which only sorts them into lanes. The server keeps another thousand for us
 /// and cuts us off only after most of a minute.
 const WAITING_EVENTS: usize = 256;
-
-/// How often the dispatcher shows that it lives, even if nothing happens.
-const PULSE: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until `stop` is cancelled; then finishes what is on its way. Meanwhile takes up new settings.
 ///
@@ -122,15 +115,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let (failed, mut cannot_start) = mpsc::channel(1);
     let resync = Resync::new(Arc::clone(&context), lanes.clone(), health.clone(), failed);
     tasks.service("resync", resync.run(health.watch_over("resync")));
-    let dispatcher = Dispatcher {
-        context,
-        lanes,
-        health,
-        pulse,
-        events,
-        fail_fast,
-        rules_changed: false,
-    };
+    let dispatcher = Dispatcher::new(context, lanes, health, pulse, events, fail_fast);
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
         ended = dispatcher.run() => ended,
@@ -219,78 +204,4 @@ async fn start_microsoft(teams: &Teams) -> anyhow::Result<()> {
     let app = teams.find_app().await?;
     info!(id = app.id, name = app.name, "MS Teams app found in org app store");
     Ok(())
-}
-
-/// Sorts events into lanes, and has everything listed when that is due.
-struct Dispatcher {
-    context: Arc<Context>,
-    lanes: Lanes,
-    health: Health,
-    pulse: Pulse,
-    events: mpsc::Receiver<WatchEvent>,
-    fail_fast: bool,
-    /// Requests that nobody was told of may have recipients now.
-    rules_changed: bool,
-}
-
-impl Dispatcher {
-    async fn run(mut self) -> anyhow::Result<()> {
-        let mut pulse = interval(PULSE);
-        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            self.pulse.turn().await;
-            tokio::select! {
-                _ = pulse.tick() => {
-                    self.health.tokens(self.context.teams.holds_tokens());
-                    // A pulse apart, since rules often change many at a time.
-                    if std::mem::take(&mut self.rules_changed) && self.context.untold() {
-                        self.context.look_again.notify_one();
-                    }
-                }
-                event = self.events.recv() => match event {
-                    // The watch has ended; `tasks` says so.
-                    None => return std::future::pending().await,
-                    Some(event) => self.sort(event)?,
-                }
-            }
-        }
-    }
-
-    fn sort(&mut self, event: WatchEvent) -> anyhow::Result<()> {
-        match event {
-            WatchEvent::Connected { denied, road } => {
-                self.health.watching(true);
-                if self.health.has_started() {
-                    systemd::status("Watching access requests");
-                }
-                self.context.metrics.connected();
-                self.context.troubles.watch_works(road);
-                self.context.rules.watched(!denied.contains(&rules::KIND));
-                self.context.connections.send_modify(|opened| *opened += 1);
-            }
-            WatchEvent::Request(request) => {
-                self.context.metrics.request_seen(request.stage.as_str());
-                self.lanes.event(*request);
-            }
-            WatchEvent::Gone(id) => self.lanes.gone(&id),
-            WatchEvent::Rule(rule) => {
-                self.context.rules.put(*rule);
-                self.rules_changed = true;
-            }
-            WatchEvent::RuleGone(name) => {
-                self.context.rules.remove(&name);
-                self.rules_changed = true;
-            }
-            WatchEvent::Disconnected { error, pause } => {
-                self.health.watching(false);
-                systemd::status("Events of Teleport are not received; trying again");
-                self.context.metrics.disconnected();
-                if self.fail_fast {
-                    return Err(error).context("Connection problem detected. Exiting as fail fast is on");
-                }
-                self.context.troubles.watch_broke(&error, pause);
-            }
-        }
-        Ok(())
-    }
 }

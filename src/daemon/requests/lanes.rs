@@ -18,12 +18,12 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::context::Context;
-use crate::daemon::memory::Memory;
-use crate::daemon::reconcile::{Outcome, reconcile};
-use crate::daemon::services::Services;
+use crate::daemon::outages::Services;
+use crate::daemon::requests::memory::Memory;
+use crate::daemon::requests::reconcile::{Outcome, reconcile};
+use crate::daemon::requests::turns::{Line, Place};
+use crate::daemon::requests::waiting::Waiting;
 use crate::daemon::tasks::Tasks;
-use crate::daemon::turns::{Line, Place};
-use crate::daemon::waiting::Waiting;
 use crate::domain::lifecycle::Observed;
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 
@@ -32,7 +32,7 @@ use crate::domain::request::{AccessRequest, RequestId, Stage};
 pub(super) struct Listing(u64);
 
 #[derive(Clone)]
-pub(super) struct Lanes {
+pub(in crate::daemon) struct Lanes {
     context: Arc<Context>,
     tasks: Tasks,
     table: Arc<Mutex<Table>>,
@@ -118,7 +118,7 @@ impl News<'_> {
 }
 
 impl Lanes {
-    pub(super) fn new(context: Arc<Context>, tasks: Tasks) -> Self {
+    pub(in crate::daemon) fn new(context: Arc<Context>, tasks: Tasks) -> Self {
         Self {
             context,
             tasks,
@@ -138,7 +138,7 @@ impl Lanes {
     }
 
     /// Takes the state of a request from an event.
-    pub(super) fn event(&self, request: AccessRequest) {
+    pub(in crate::daemon) fn event(&self, request: AccessRequest) {
         let request = Arc::new(request);
         let id = request.id.clone();
         let mut table = self.table();
@@ -151,7 +151,7 @@ impl Lanes {
     }
 
     /// Takes the end of a request from an event.
-    pub(super) fn gone(&self, id: &RequestId) {
+    pub(in crate::daemon) fn gone(&self, id: &RequestId) {
         let mut table = self.table();
         let heard = table.listing;
         let lane = self.lane(&mut table, id);
@@ -247,7 +247,7 @@ impl Lanes {
     }
 
     /// Returns what counts the requests that have a lane, and those among them with something to do.
-    pub(super) fn census(&self) -> impl Fn() -> (usize, usize) + Send + Sync + 'static {
+    pub(in crate::daemon) fn census(&self) -> impl Fn() -> (usize, usize) + Send + Sync + 'static {
         // The table alone: who counts must not keep the daemon alive.
         let table = Arc::clone(&self.table);
         move || {
@@ -352,7 +352,7 @@ impl Lanes {
     }
 
     /// Lets everything that waits for services that were out go on, in the order in which the requests came.
-    pub(super) fn wake(&self, recovered: Services) {
+    pub(in crate::daemon) fn wake(&self, recovered: Services) {
         let mut table = self.table();
         let mut waiting: Vec<_> = table
             .lanes

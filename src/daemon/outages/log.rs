@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::daemon::services::Services;
-use crate::daemon::trouble::{Report, Trouble};
+use crate::daemon::outages::outage::{Report, Trouble};
+use crate::daemon::outages::services::Services;
 use crate::msteams;
 use crate::msteams::{Endpoint, Happening, Observer};
 use crate::telemetry::{Metrics, Peer};
@@ -21,7 +21,7 @@ use crate::teleport;
 
 /// Everything that can fail on its own.
 #[derive(Debug)]
-pub(super) struct Troubles {
+pub(in crate::daemon) struct Troubles {
     metrics: Metrics,
     known: Mutex<Known>,
     /// The services that answered again after failures, since that was looked at last.
@@ -43,7 +43,7 @@ struct Known {
 }
 
 impl Troubles {
-    pub(super) fn new(metrics: Metrics) -> Self {
+    pub(in crate::daemon) fn new(metrics: Metrics) -> Self {
         Self {
             metrics,
             known: Mutex::default(),
@@ -52,7 +52,7 @@ impl Troubles {
     }
 
     /// Waits until services answer again after failures, and returns them: what waits for them may be tried immediately.
-    pub(super) async fn recovered(&self) -> Services {
+    pub(in crate::daemon) async fn recovered(&self) -> Services {
         let mut recovered = self.recovered.subscribe();
         // The sender lives as long as `self`.
         let _ = recovered.wait_for(|services| *services != Services::NONE).await;
@@ -61,16 +61,16 @@ impl Troubles {
     }
 
     /// Reports failures from now on: calls that fail are retried.
-    pub(super) fn started(&self) {
+    pub(in crate::daemon) fn started(&self) {
         self.known().started = true;
     }
 
-    pub(super) fn metrics(&self) -> &Metrics {
+    pub(in crate::daemon) fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
     /// Takes a break of the stream of events, or a try to open one that failed. The next try comes after the pause.
-    pub(super) fn watch_broke(&self, error: &teleport::Error, pause: Duration) {
+    pub(in crate::daemon) fn watch_broke(&self, error: &teleport::Error, pause: Duration) {
         self.metrics.retried(Peer::Teleport);
         let (what, hint) = ("Connection problem detected, attempting to reconnect", error.hint());
         let Some(report) = self.known().watch.fails(Instant::now(), &cause(error)) else {
@@ -86,7 +86,7 @@ impl Troubles {
     }
 
     /// Takes a stream of events that was opened; `road` is the way it took.
-    pub(super) fn watch_works(&self, road: Option<teleport::Road>) {
+    pub(in crate::daemon) fn watch_works(&self, road: Option<teleport::Road>) {
         let road = road.map(tracing::field::display);
         let Some(report) = self.works(|known| &mut known.watch, Services::TELEPORT, 1) else {
             debug!(road, "Watcher connected");
@@ -98,7 +98,7 @@ impl Troubles {
     }
 
     /// Takes a call to Teleport that failed and is tried again. A record that cannot be decoded is no outage.
-    pub(super) fn teleport_failed(&self, error: &teleport::Error) {
+    pub(in crate::daemon) fn teleport_failed(&self, error: &teleport::Error) {
         if is_undecodable(error) {
             return;
         }
@@ -114,7 +114,7 @@ impl Troubles {
     }
 
     /// Takes an answer of Teleport.
-    pub(super) fn teleport_works(&self) {
+    pub(in crate::daemon) fn teleport_works(&self) {
         if let Some(report) = self.works(|known| &mut known.teleport, Services::TELEPORT, 1) {
             Line::of(report).works("Teleport");
         }
@@ -122,7 +122,7 @@ impl Troubles {
 
     /// Tells whether a request that Teleport kept waiting may have a separate line. A record that cannot be decoded has had
     /// one when it was read.
-    pub(super) fn teleport_example(&self, error: &teleport::Error) -> bool {
+    pub(in crate::daemon) fn teleport_example(&self, error: &teleport::Error) -> bool {
         if is_undecodable(error) {
             return false;
         }
@@ -134,7 +134,7 @@ impl Troubles {
     }
 
     /// Tells whether a delivery that failed for now may have a line of its own: always if the reason is its own.
-    pub(super) fn microsoft_example(&self, error: &msteams::Error) -> bool {
+    pub(in crate::daemon) fn microsoft_example(&self, error: &msteams::Error) -> bool {
         let mut known = self.known();
         match error.meaning() {
             msteams::Meaning::Throttled => known.throttled.example(),
@@ -146,7 +146,7 @@ impl Troubles {
     }
 
     /// Returns what listens to Microsoft's services for as long as the daemon runs.
-    pub(super) fn observer(self: &Arc<Self>) -> Observer {
+    pub(in crate::daemon) fn observer(self: &Arc<Self>) -> Observer {
         let troubles = Arc::clone(self);
         Observer::new(move |happening| troubles.hear(happening))
     }

@@ -21,7 +21,7 @@ use crate::teleport::{Client, Error, Meaning};
 
 /// Rules by events, and by a list after every connect.
 #[derive(Debug)]
-pub(super) struct RuleBook {
+pub(in crate::daemon) struct RuleBook {
     current: watch::Sender<Current>,
     changes: Mutex<Changes>,
     /// Our role may watch rules.
@@ -53,7 +53,7 @@ struct Changes {
 
 impl RuleBook {
     /// Requests wait for the rules so long from now on.
-    pub(super) fn new(metrics: Metrics, wait: Duration) -> Self {
+    pub(in crate::daemon) fn new(metrics: Metrics, wait: Duration) -> Self {
         Self {
             current: watch::Sender::new(Current::default()),
             changes: Mutex::default(),
@@ -93,7 +93,7 @@ impl RuleBook {
     }
 
     /// Notes whether events of rules are to be expected.
-    pub(super) fn watched(&self, watched: bool) {
+    pub(in crate::daemon) fn watched(&self, watched: bool) {
         self.watched.store(watched, Ordering::Relaxed);
     }
 
@@ -133,7 +133,7 @@ impl RuleBook {
     }
 
     /// Takes a rule that was made or changed. One that no longer concerns us is removed.
-    pub(super) fn put(&self, rule: Rule) {
+    pub(in crate::daemon) fn put(&self, rule: Rule) {
         self.changes().note(&rule.name);
         if !rule.belongs_to(PLUGIN) {
             self.drop_rule(&rule.name, "Access monitoring rule does not concern us any more");
@@ -151,7 +151,7 @@ impl RuleBook {
     }
 
     /// Takes the end of a rule.
-    pub(super) fn remove(&self, name: &str) {
+    pub(in crate::daemon) fn remove(&self, name: &str) {
         self.changes().note(name);
         self.drop_rule(name, "Access monitoring rule is gone");
     }

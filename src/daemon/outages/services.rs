@@ -4,13 +4,13 @@ use crate::msteams::Endpoint;
 
 /// A set of services.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Services(u8);
+pub(in crate::daemon) struct Services(u8);
 
 impl Services {
-    pub(super) const NONE: Self = Self(0);
-    pub(super) const TELEPORT: Self = Self(1);
+    pub(in crate::daemon) const NONE: Self = Self(0);
+    pub(in crate::daemon) const TELEPORT: Self = Self(1);
 
-    pub(super) fn of(endpoint: Endpoint) -> Self {
+    pub(in crate::daemon) fn of(endpoint: Endpoint) -> Self {
         match endpoint {
             Endpoint::Login => Self(2),
             Endpoint::Graph => Self(4),
@@ -19,12 +19,12 @@ impl Services {
     }
 
     #[must_use]
-    pub(super) fn with(self, other: Self) -> Self {
+    pub(in crate::daemon) fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Tells whether a service is in both sets.
-    pub(super) fn meets(self, other: Self) -> bool {
+    pub(in crate::daemon) fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }

@@ -13,7 +13,7 @@ use crate::msteams::{Priority, Teams};
 /// Look-ups at once; Graph takes 30 requests a second, and a look-up needs up to five.
 const AT_ONCE: usize = 8;
 
-pub(super) async fn preload(context: &Context, addresses: Vec<Address>) {
+pub(in crate::daemon) async fn preload(context: &Context, addresses: Vec<Address>) {
     info!(recipients = addresses.len(), "Preloading recipient data...");
     let teams: &Teams = &context.teams;
     let (all, priority) = (addresses.len(), Priority::background());

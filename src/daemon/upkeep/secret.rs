@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use crate::blocking::apart;
 use crate::config::AppSecret;
 use crate::daemon::context::Context;
-use crate::daemon::lanes::Lanes;
+use crate::daemon::requests::Lanes;
 use crate::pulse::Pulse;
 
 /// The least time between two rounds of tries after recoveries.
@@ -19,7 +19,7 @@ const BETWEEN_ROUNDS: Duration = Duration::from_millis(500);
 
 /// Looks at the secret's file now and then, and takes up what stands there, or in a configuration that was read again. A file
 /// that cannot be used changes nothing, and is told of once.
-pub(super) async fn follow(context: Arc<Context>, pulse: Pulse) -> Infallible {
+pub(in crate::daemon) async fn follow(context: Arc<Context>, pulse: Pulse) -> Infallible {
     let mut live = context.live.subscribe();
     let mut in_force = live.borrow_and_update().app_secret.clone();
     let mut told = false;
@@ -67,7 +67,7 @@ async fn take_up(context: &Context, secret: &AppSecret) {
 }
 
 /// Lets requests that wait try again as soon as a service answers after failures; their own pauses may be long by then.
-pub(super) async fn try_waiting(context: Arc<Context>, lanes: Lanes, pulse: Pulse) -> Infallible {
+pub(in crate::daemon) async fn try_waiting(context: Arc<Context>, lanes: Lanes, pulse: Pulse) -> Infallible {
     loop {
         let recovered = pulse.rest(context.troubles.recovered()).await;
         debug!("A service answers again; retrying deferred deliveries");

@@ -11,8 +11,8 @@ use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::daemon::context::Context;
-use crate::daemon::lanes::{Lanes, Listing};
-use crate::daemon::missing::{Evidence, Missing};
+use crate::daemon::requests::lanes::{Lanes, Listing};
+use crate::daemon::requests::missing::{Evidence, Missing};
 use crate::domain::lifecycle::{Record, Shown};
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 use crate::teleport::{Error, Listed, Meaning, Records};

@@ -9,7 +9,7 @@ use tracing::{error, info};
 
 use crate::telemetry::{Health, silent, systemd};
 
-pub(super) async fn watch_over(health: Health) -> Infallible {
+pub(in crate::daemon) async fn watch_over(health: Health) -> Infallible {
     let mut told: Vec<&str> = Vec::new();
     loop {
         let stuck = health.stuck();

@@ -1,0 +1,112 @@
+//! Hands each event of Teleport to what it concerns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::daemon::context::Context;
+use crate::daemon::requests::Lanes;
+use crate::domain::rules;
+use crate::pulse::Pulse;
+use crate::telemetry::{Health, systemd};
+use crate::teleport::WatchEvent;
+
+/// How often the dispatcher shows that it lives, even if nothing happens.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// Sorts events into lanes, and has everything listed when that is due.
+pub(super) struct Dispatcher {
+    context: Arc<Context>,
+    lanes: Lanes,
+    health: Health,
+    pulse: Pulse,
+    events: mpsc::Receiver<WatchEvent>,
+    fail_fast: bool,
+    /// Requests that nobody was told of may have recipients now.
+    rules_changed: bool,
+}
+
+impl Dispatcher {
+    pub(super) fn new(
+        context: Arc<Context>,
+        lanes: Lanes,
+        health: Health,
+        pulse: Pulse,
+        events: mpsc::Receiver<WatchEvent>,
+        fail_fast: bool,
+    ) -> Self {
+        Self {
+            context,
+            lanes,
+            health,
+            pulse,
+            events,
+            fail_fast,
+            rules_changed: false,
+        }
+    }
+
+    /// Sorts until the watch fails and the daemon is to end with it.
+    pub(super) async fn run(mut self) -> anyhow::Result<()> {
+        let mut pulse = interval(PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.pulse.turn().await;
+            tokio::select! {
+                _ = pulse.tick() => {
+                    self.health.tokens(self.context.teams.holds_tokens());
+                    // A pulse apart, since rules often change many at a time.
+                    if std::mem::take(&mut self.rules_changed) && self.context.untold() {
+                        self.context.look_again.notify_one();
+                    }
+                }
+                event = self.events.recv() => match event {
+                    // The watch has ended; `tasks` says so.
+                    None => return std::future::pending().await,
+                    Some(event) => self.sort(event)?,
+                }
+            }
+        }
+    }
+
+    fn sort(&mut self, event: WatchEvent) -> anyhow::Result<()> {
+        match event {
+            WatchEvent::Connected { denied, road } => {
+                self.health.watching(true);
+                if self.health.has_started() {
+                    systemd::status("Watching access requests");
+                }
+                self.context.metrics.connected();
+                self.context.troubles.watch_works(road);
+                self.context.rules.watched(!denied.contains(&rules::KIND));
+                self.context.connections.send_modify(|opened| *opened += 1);
+            }
+            WatchEvent::Request(request) => {
+                self.context.metrics.request_seen(request.stage.as_str());
+                self.lanes.event(*request);
+            }
+            WatchEvent::Gone(id) => self.lanes.gone(&id),
+            WatchEvent::Rule(rule) => {
+                self.context.rules.put(*rule);
+                self.rules_changed = true;
+            }
+            WatchEvent::RuleGone(name) => {
+                self.context.rules.remove(&name);
+                self.rules_changed = true;
+            }
+            WatchEvent::Disconnected { error, pause } => {
+                self.health.watching(false);
+                systemd::status("Events of Teleport are not received; trying again");
+                self.context.metrics.disconnected();
+                if self.fail_fast {
+                    return Err(error).context("Connection problem detected. Exiting as fail fast is on");
+                }
+                self.context.troubles.watch_broke(&error, pause);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! Keeps the cards of access requests up to date: events and lists, one lane for each request, and the five steps of a
+//! reconcile.
+
+mod claiming;
+mod deliver;
+mod lanes;
+mod listing;
+mod memory;
+mod missing;
+mod reconcile;
+mod report;
+mod resync;
+mod routing;
+mod rulebook;
+mod settling;
+mod step;
+mod turns;
+mod waiting;
+
+pub(super) use lanes::Lanes;
+pub(super) use resync::Resync;
+pub(super) use routing::Lookups;
+pub(super) use rulebook::RuleBook;
+pub(super) use turns::Turns;

@@ -1,0 +1,12 @@
+//! What keeps the daemon running: credentials, the app's secret, reloads, the cache of recipients, and the watchdog.
+
+pub(super) mod credentials;
+mod live;
+pub(super) mod permissions;
+pub(super) mod preload;
+pub(super) mod reload;
+pub(super) mod secret;
+pub(super) mod watchdog;
+
+pub(super) use live::{InForce, Live};
+pub use reload::Reloads;
