@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::context::Context;
-use crate::daemon::requests::lanes::News;
 use crate::daemon::requests::memory::{Memory, Retry};
-use crate::daemon::requests::reconcile::{Planned, known_recipients, nothing, planned, refusal_pauses, source};
+use crate::daemon::requests::news::News;
+use crate::daemon::requests::planning::{Planned, known_recipients, nothing, planned, refusal_pauses, source, until};
 use crate::daemon::requests::report::Report;
 use crate::daemon::requests::settling::{Settled, settle};
 use crate::daemon::requests::step::{Done, Round, Taken};
@@ -405,9 +405,4 @@ impl<'a> Driver<'a> {
 async fn delivery(round: Arc<Round<'_>>, missing: bool, step: Step) -> (Step, Done) {
     let done = round.deliver(step.clone(), missing).await;
     (step, done)
-}
-
-/// Returns how long it is until a moment.
-pub(super) fn until(at: jiff::Timestamp) -> Duration {
-    Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()
 }

@@ -4,11 +4,8 @@
 //! and tells the job to begin nothing more; so a burst of events costs one run, and memory is bounded by the number of
 //! open requests.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::daemon::context::Context;
 use crate::daemon::outages::Services;
+use crate::daemon::requests::lane::{Lane, Listing, SharedTable};
 use crate::daemon::requests::memory::Memory;
+use crate::daemon::requests::news::News;
 use crate::daemon::requests::reconcile::{Outcome, reconcile};
 use crate::daemon::requests::turns::{Line, Place};
 use crate::daemon::requests::waiting::Waiting;
@@ -27,47 +26,11 @@ use crate::daemon::tasks::Tasks;
 use crate::domain::lifecycle::Observed;
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 
-/// Counts listings, to tell what was heard since one began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Listing(u64);
-
 #[derive(Clone)]
 pub(in crate::daemon) struct Lanes {
     context: Arc<Context>,
     tasks: Tasks,
-    table: Arc<Mutex<Table>>,
-}
-
-#[derive(Debug)]
-struct Table {
-    lanes: HashMap<RequestId, Lane>,
-    /// The newest listing that has begun.
-    listing: Listing,
-    /// How many lanes there have been.
-    count: u64,
-}
-
-#[derive(Debug)]
-struct Lane {
-    /// Not yet taken by a job.
-    newest: Option<Observed>,
-    /// The request as it was last seen, for the card of its end.
-    last: Option<Arc<AccessRequest>>,
-    /// Absent while a job has it.
-    memory: Option<Memory>,
-    /// Cancelled when something newer comes.
-    changed: CancellationToken,
-    running: bool,
-    /// The end of the request was heard.
-    ended: bool,
-    /// The newest listing that had begun when an event of this request was heard last.
-    heard: Option<Listing>,
-    /// Absent while everybody has what there is to tell.
-    waiting: Option<Waiting>,
-    /// The services which a request waits for, and what takes its place in a line when one of them recovers.
-    woken: Option<(Services, oneshot::Sender<(Place, Services)>)>,
-    /// Counts lanes in the order in which their requests came.
-    number: u64,
+    table: SharedTable,
 }
 
 /// What ended the wait of a request.
@@ -80,70 +43,27 @@ struct Rested {
     probe: Option<OwnedSemaphorePermit>,
 }
 
-/// What is heard of a request while it is worked on.
-pub(super) struct News<'a> {
-    lanes: &'a Lanes,
-    id: &'a RequestId,
-    changed: CancellationToken,
-}
-
-impl News<'_> {
-    /// Tells whether there is something newer, or the daemon stops.
-    pub(super) fn is_changed(&self) -> bool {
-        self.changed.is_cancelled()
-    }
-
-    /// Waits until there is something newer, or the daemon stops.
-    pub(super) async fn heard(&self) {
-        self.changed.cancelled().await;
-    }
-
-    /// Tells whether the daemon stops.
-    pub(super) fn is_over(&self) -> bool {
-        self.lanes.context.stopping.is_cancelled()
-    }
-
-    /// Takes the newest observation, and since when people wait for it.
-    pub(super) fn take(&mut self) -> Option<(Observed, Option<Waiting>)> {
-        if !self.changed.is_cancelled() {
-            return None;
-        }
-        let mut table = self.lanes.table();
-        let lane = table.lanes.get_mut(self.id)?;
-        let observed = lane.newest.take()?;
-        lane.changed = self.lanes.context.stopping.child_token();
-        self.changed = lane.changed.clone();
-        Some((observed, lane.waiting))
-    }
-}
-
 impl Lanes {
     pub(in crate::daemon) fn new(context: Arc<Context>, tasks: Tasks) -> Self {
         Self {
             context,
             tasks,
-            table: Arc::new(Mutex::new(Table {
-                lanes: HashMap::new(),
-                listing: Listing(0),
-                count: 0,
-            })),
+            table: SharedTable::new(),
         }
     }
 
     /// Begins a listing. What is heard from now on is newer than what it will say.
     pub(super) fn begin_listing(&self) -> Listing {
-        let mut table = self.table();
-        table.listing.0 += 1;
-        table.listing
+        self.table.lock().begin_listing()
     }
 
     /// Takes the state of a request from an event.
     pub(in crate::daemon) fn event(&self, request: AccessRequest) {
         let request = Arc::new(request);
         let id = request.id.clone();
-        let mut table = self.table();
+        let mut table = self.table.lock();
         let heard = table.listing;
-        let lane = self.lane(&mut table, &id);
+        let lane = table.lane(&id, &self.context.limits);
         lane.heard = Some(heard);
         lane.ended = false;
         lane.last = Some(Arc::clone(&request));
@@ -152,9 +72,9 @@ impl Lanes {
 
     /// Takes the end of a request from an event.
     pub(in crate::daemon) fn gone(&self, id: &RequestId) {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         let heard = table.listing;
-        let lane = self.lane(&mut table, id);
+        let lane = table.lane(id, &self.context.limits);
         lane.heard = Some(heard);
         self.end(lane, id);
     }
@@ -174,8 +94,8 @@ impl Lanes {
     pub(super) fn listed(&self, request: AccessRequest, record: Option<BTreeMap<String, String>>, listing: Listing) {
         let request = Arc::new(request);
         let id = request.id.clone();
-        let mut table = self.table();
-        let lane = self.lane(&mut table, &id);
+        let mut table = self.table.lock();
+        let lane = table.lane(&id, &self.context.limits);
         if lane.heard >= Some(listing) {
             return;
         }
@@ -189,8 +109,8 @@ impl Lanes {
 
     /// Takes the record of a request that is over, from a list.
     pub(super) fn listed_gone(&self, id: &RequestId, record: BTreeMap<String, String>, listing: Listing) {
-        let mut table = self.table();
-        let lane = self.lane(&mut table, id);
+        let mut table = self.table.lock();
+        let lane = table.lane(id, &self.context.limits);
         if lane.heard >= Some(listing) {
             return;
         }
@@ -201,7 +121,7 @@ impl Lanes {
     /// Ends requests that ended unseen and are in no list: no event and no record will ever speak of them. The cards that we
     /// remember are closed, and requests without a card are forgotten.
     pub(super) fn forget_ended(&self, listed: &HashSet<RequestId>, listing: Listing, now: Timestamp) {
-        self.table().lanes.retain(|id, lane| {
+        self.table.lock().lanes.retain(|id, lane| {
             let ended = lane
                 .last
                 .as_ref()
@@ -219,39 +139,16 @@ impl Lanes {
 
     /// Tells whether an event of the request was heard since the listing began.
     pub(super) fn heard(&self, id: &RequestId, listing: Listing) -> bool {
-        let table = self.table();
+        let table = self.table.lock();
         table.lanes.get(id).is_some_and(|lane| lane.heard >= Some(listing))
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lane<'a>(&self, table: &'a mut Table, id: &RequestId) -> &'a mut Lane {
-        let Table { lanes, count, .. } = table;
-        lanes.entry(id.clone()).or_insert_with(|| {
-            *count += 1;
-            Lane {
-                newest: None,
-                last: None,
-                memory: Some(Memory::new(&self.context.limits)),
-                changed: CancellationToken::new(),
-                running: false,
-                ended: false,
-                heard: None,
-                waiting: None,
-                woken: None,
-                number: *count,
-            }
-        })
     }
 
     /// Returns what counts the requests that have a lane, and those among them with something to do.
     pub(in crate::daemon) fn census(&self) -> impl Fn() -> (usize, usize) + Send + Sync + 'static {
         // The table alone: who counts must not keep the daemon alive.
-        let table = Arc::clone(&self.table);
+        let table = self.table.clone();
         move || {
-            let lanes = &table.lock().unwrap_or_else(PoisonError::into_inner).lanes;
+            let lanes = &table.lock().lanes;
             let unfinished = lanes.values().filter(|lane| lane.running).count();
             (lanes.len(), unfinished)
         }
@@ -291,11 +188,7 @@ impl Lanes {
             let Some((mut observed, mut memory, changed)) = self.take(&id) else {
                 return;
             };
-            let mut news = News {
-                lanes: &self,
-                id: &id,
-                changed,
-            };
+            let mut news = News::new(&self.table, &self.context.stopping, &id, changed);
             // Boxed, since only those whose turn it is come here, and all others would keep room for it while they wait.
             let reconciled = Box::pin(reconcile(
                 &self.context,
@@ -306,7 +199,7 @@ impl Lanes {
                 &mut news,
             ));
             let outcome = reconciled.await;
-            let changed = news.changed;
+            let changed = news.into_changed();
             drop((turn, probe.take()));
             match outcome {
                 Outcome::Settled => self.give_back(&id, memory, None),
@@ -326,7 +219,7 @@ impl Lanes {
     async fn rest(&self, id: &RequestId, pause: Duration, out: Services, changed: &CancellationToken) -> Rested {
         let (sender, mut woken) = oneshot::channel();
         let waits = out != Services::NONE;
-        if waits && let Some(lane) = self.table().lanes.get_mut(id) {
+        if waits && let Some(lane) = self.table.lock().lanes.get_mut(id) {
             lane.woken = Some((out, sender));
         }
         let mut until = Instant::now() + pause;
@@ -353,7 +246,7 @@ impl Lanes {
 
     /// Lets everything that waits for services that were out go on, in the order in which the requests came.
     pub(in crate::daemon) fn wake(&self, recovered: Services) {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         let mut waiting: Vec<_> = table
             .lanes
             .values_mut()
@@ -374,7 +267,7 @@ impl Lanes {
     /// Says in which line the newest observation has to wait, with a token that is cancelled when a newer one comes; `None`
     /// ends the job.
     fn next(&self, id: &RequestId) -> Option<(Line, CancellationToken)> {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         let lane = table.lanes.get_mut(id)?;
         if self.context.stopping.is_cancelled() {
             lane.running = false;
@@ -395,7 +288,7 @@ impl Lanes {
 
     /// Hands the newest observation to the job whose turn it is.
     fn take(&self, id: &RequestId) -> Option<(Observed, Memory, CancellationToken)> {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         let lane = table.lanes.get_mut(id)?;
         let observed = lane.newest.take()?;
         let mut memory = lane.memory.take().unwrap_or_else(|| Memory::new(&self.context.limits));
@@ -406,7 +299,7 @@ impl Lanes {
 
     /// Takes the memory back, and what is still to be done unless something newer came.
     fn give_back(&self, id: &RequestId, memory: Memory, unfinished: Option<Observed>) {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         if let Some(lane) = table.lanes.get_mut(id) {
             lane.memory = Some(memory);
             if unfinished.is_none() {
@@ -416,28 +309,6 @@ impl Lanes {
             if lane.newest.is_none() {
                 lane.newest = unfinished;
             }
-        }
-    }
-}
-
-impl Lane {
-    /// Returns where the newest observation has to wait.
-    fn line(&self) -> Line {
-        let announced = self.memory.as_ref().is_some_and(|memory| memory.record().is_some());
-        match &self.newest {
-            Some(Observed::Request(request)) if request.stage == Stage::Pending && !announced => Line::Announcements,
-            Some(Observed::Request(_) | Observed::Gone(_)) | None => Line::Updates,
-        }
-    }
-
-    /// Takes a record from a list. Others may have written since we looked; if it is we who wrote since it was listed, the
-    /// next claim finds out. That nothing is listed takes nothing from what we know.
-    fn learn(&mut self, record: BTreeMap<String, String>) {
-        if let Some(memory) = &mut self.memory
-            && (memory.stored.is_in_doubt() || !record.is_empty())
-        {
-            memory.read(record);
-            memory.looked = true;
         }
     }
 }

@@ -11,7 +11,8 @@ use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::daemon::context::Context;
-use crate::daemon::requests::lanes::{Lanes, Listing};
+use crate::daemon::requests::lane::Listing;
+use crate::daemon::requests::lanes::Lanes;
 use crate::daemon::requests::missing::{Evidence, Missing};
 use crate::domain::lifecycle::{Record, Shown};
 use crate::domain::request::{AccessRequest, RequestId, Stage};

@@ -3,10 +3,13 @@
 
 mod claiming;
 mod deliver;
+mod lane;
 mod lanes;
 mod listing;
 mod memory;
 mod missing;
+mod news;
+mod planning;
 mod reconcile;
 mod report;
 mod resync;

@@ -7,18 +7,17 @@ use tokio::time::Instant;
 use tracing::debug;
 use tracing::warn;
 
-use crate::clock;
-use crate::config::Limits;
 use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::{Claimed, claim, holds_since, others_turn};
-use crate::daemon::requests::deliver::{Job, deliver, until};
-use crate::daemon::requests::lanes::News;
+use crate::daemon::requests::deliver::{Job, deliver};
 use crate::daemon::requests::memory::Memory;
+use crate::daemon::requests::news::News;
+use crate::daemon::requests::planning::{Planned, known_recipients, nothing, planned};
 use crate::daemon::requests::routing::route;
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Facts, Lease, Observed, Plan, Record, RefusalPauses, Run, Step, Stored, Why, plan};
-use crate::domain::recipients::{Address, Recipients};
+use crate::domain::lifecycle::{Lease, Observed, Plan, Run, Step, Stored, Why};
+use crate::domain::recipients::Recipients;
 use crate::domain::request::{RequestId, Stage};
 use crate::domain::rules::Route;
 use crate::teleport::Error;
@@ -36,15 +35,6 @@ pub(super) enum Outcome {
     Again(Duration),
     /// The request changed, or the daemon stops.
     Interrupted,
-}
-
-/// A plan without the deliveries that are not due yet.
-pub(super) struct Planned {
-    pub(super) plan: Plan,
-    /// Deliveries were left out.
-    pub(super) deferred: bool,
-    /// When the first of them is due.
-    pub(super) retry_at: Option<Instant>,
 }
 
 /// Brings the cards of one request up to date with what was observed, and with what is heard meanwhile.
@@ -176,74 +166,6 @@ fn again_at(retry_at: Option<Instant>) -> Outcome {
     }
 }
 
-/// Makes a plan, and takes out of it what is not due yet.
-pub(super) fn planned(
-    context: &Context,
-    live: &InForce,
-    id: &RequestId,
-    observed: &Observed,
-    record: Option<&Record>,
-    recipients: &[Address],
-    memory: &mut Memory,
-) -> Planned {
-    let facts = Facts {
-        cluster: &context.cluster,
-        id,
-        observed,
-        record,
-        recipients,
-        told: &memory.told,
-        retry_refused_before: live.since,
-        refusal_pauses: refusal_pauses(&context.limits),
-        now: clock::now(),
-    };
-    let now = Instant::now();
-    let at = |at: jiff::Timestamp| now + until(at);
-    let mut work = match plan(facts) {
-        Plan::Work(work) => work,
-        Plan::Nothing { why, retry_at } => {
-            memory.tries.clear();
-            return Planned {
-                plan: Plan::Nothing { why, retry_at },
-                deferred: retry_at.is_some(),
-                retry_at: retry_at.map(at),
-            };
-        }
-    };
-    let tries = &mut memory.tries;
-    tries.retain(|recipient, _| work.aim.steps.iter().any(|step| step.recipient() == recipient));
-    let mut retry_at = work.retry_at.map(at);
-    let wanted = work.aim.shown;
-    let mut deferred = false;
-    work.aim.steps.retain(|step| {
-        let due = tries.get(step.recipient()).map_or(now, |one| one.due(wanted, now));
-        if due > now {
-            deferred = true;
-            retry_at = retry_at.into_iter().chain([due]).min();
-        }
-        due <= now
-    });
-    let plan = if work.aim.steps.is_empty() {
-        let (why, retry_at) = (Why::UpToDate, work.retry_at);
-        Plan::Nothing { why, retry_at }
-    } else {
-        Plan::Work(work)
-    };
-    Planned {
-        plan,
-        deferred,
-        retry_at,
-    }
-}
-
-/// Returns the pauses before refused deliveries are retried.
-pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
-    RefusalPauses {
-        first: limits.refused_first_pause,
-        longest: limits.refused_longest_pause,
-    }
-}
-
 /// Reads the record if we do not know it. A request that nobody has reviewed yet is taken as new: the claim finds out.
 async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: &mut Memory) -> Result<(), Error> {
     let looks_new = match observed {
@@ -289,46 +211,6 @@ async fn recipients(
         }
     }
     Ok(recipients)
-}
-
-/// Returns the recipients of a request, unless the rules have to be asked.
-pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Option<&Record>) -> Option<Recipients> {
-    let Observed::Request(request) = observed else {
-        return Some(Recipients::default());
-    };
-    if request.stage != Stage::Pending {
-        return Some(Recipients::default());
-    }
-    match record.and_then(|record| record.named.as_deref())? {
-        [] => Some(live.routing.recipients(request)),
-        named => Some(Recipients::of(named.iter().map(String::as_str))),
-    }
-}
-
-/// Returns why an address is a recipient of a request, for the log: mail addresses are shortened there, so that an operator
-/// needs to know where to look.
-pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recipient: &str) -> Option<String> {
-    let (Observed::Request(request) | Observed::Gone(Some(request))) = observed else {
-        return None;
-    };
-    let named = record.named.iter().flatten().any(|named| named == recipient);
-    let in_table = || live.routing.place(request, &Address::parse(recipient).ok()?);
-    let suggested = || request.suggested_reviewers.iter().any(|reviewer| reviewer == recipient);
-    if named {
-        Some("access_monitoring_rule".to_owned())
-    } else {
-        in_table().or_else(|| suggested().then(|| "suggested_reviewers".to_owned()))
-    }
-}
-
-/// Logs why there is nothing to do: what an operator should know is a warning, once.
-pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut Memory) {
-    let news = memory.is_news(why);
-    match why {
-        Why::UnknownState if news => warn!(request.id = %id, "Unknown request state; its cards are left alone"),
-        Why::NoRecipients if news => warn!(request.id = %id, "No recipients to notify"),
-        _ => debug!(request.id = %id, ?why, "Nothing to do"),
-    }
 }
 
 fn not_now(context: &Context, id: &RequestId, memory: &mut Memory, error: &Error) -> Outcome {

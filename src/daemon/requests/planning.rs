@@ -1,0 +1,137 @@
+//! A plan for one request, from what this replica knows: its settings, its memory and the time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::clock;
+use crate::config::Limits;
+use crate::daemon::context::Context;
+use crate::daemon::requests::memory::Memory;
+use crate::daemon::upkeep::InForce;
+use crate::domain::lifecycle::{Facts, Observed, Plan, Record, RefusalPauses, Why, plan};
+use crate::domain::recipients::{Address, Recipients};
+use crate::domain::request::{RequestId, Stage};
+
+/// A plan without the deliveries that are not due yet.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    /// Deliveries were left out.
+    pub(super) deferred: bool,
+    /// When the first of them is due.
+    pub(super) retry_at: Option<Instant>,
+}
+
+/// Makes a plan, and takes out of it what is not due yet.
+pub(super) fn planned(
+    context: &Context,
+    live: &InForce,
+    id: &RequestId,
+    observed: &Observed,
+    record: Option<&Record>,
+    recipients: &[Address],
+    memory: &mut Memory,
+) -> Planned {
+    let facts = Facts {
+        cluster: &context.cluster,
+        id,
+        observed,
+        record,
+        recipients,
+        told: &memory.told,
+        retry_refused_before: live.since,
+        refusal_pauses: refusal_pauses(&context.limits),
+        now: clock::now(),
+    };
+    let now = Instant::now();
+    let at = |at: jiff::Timestamp| now + until(at);
+    let mut work = match plan(facts) {
+        Plan::Work(work) => work,
+        Plan::Nothing { why, retry_at } => {
+            memory.tries.clear();
+            return Planned {
+                plan: Plan::Nothing { why, retry_at },
+                deferred: retry_at.is_some(),
+                retry_at: retry_at.map(at),
+            };
+        }
+    };
+    let tries = &mut memory.tries;
+    tries.retain(|recipient, _| work.aim.steps.iter().any(|step| step.recipient() == recipient));
+    let mut retry_at = work.retry_at.map(at);
+    let wanted = work.aim.shown;
+    let mut deferred = false;
+    work.aim.steps.retain(|step| {
+        let due = tries.get(step.recipient()).map_or(now, |one| one.due(wanted, now));
+        if due > now {
+            deferred = true;
+            retry_at = retry_at.into_iter().chain([due]).min();
+        }
+        due <= now
+    });
+    let plan = if work.aim.steps.is_empty() {
+        let (why, retry_at) = (Why::UpToDate, work.retry_at);
+        Plan::Nothing { why, retry_at }
+    } else {
+        Plan::Work(work)
+    };
+    Planned {
+        plan,
+        deferred,
+        retry_at,
+    }
+}
+
+/// Returns the pauses before refused deliveries are retried.
+pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
+    RefusalPauses {
+        first: limits.refused_first_pause,
+        longest: limits.refused_longest_pause,
+    }
+}
+
+/// Returns the recipients of a request, unless the rules have to be asked.
+pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Option<&Record>) -> Option<Recipients> {
+    let Observed::Request(request) = observed else {
+        return Some(Recipients::default());
+    };
+    if request.stage != Stage::Pending {
+        return Some(Recipients::default());
+    }
+    match record.and_then(|record| record.named.as_deref())? {
+        [] => Some(live.routing.recipients(request)),
+        named => Some(Recipients::of(named.iter().map(String::as_str))),
+    }
+}
+
+/// Returns why an address is a recipient of a request, for the log: mail addresses are shortened there, so that an operator
+/// needs to know where to look.
+pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recipient: &str) -> Option<String> {
+    let (Observed::Request(request) | Observed::Gone(Some(request))) = observed else {
+        return None;
+    };
+    let named = record.named.iter().flatten().any(|named| named == recipient);
+    let in_table = || live.routing.place(request, &Address::parse(recipient).ok()?);
+    let suggested = || request.suggested_reviewers.iter().any(|reviewer| reviewer == recipient);
+    if named {
+        Some("access_monitoring_rule".to_owned())
+    } else {
+        in_table().or_else(|| suggested().then(|| "suggested_reviewers".to_owned()))
+    }
+}
+
+/// Logs why there is nothing to do: what an operator should know is a warning, once.
+pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut Memory) {
+    let news = memory.is_news(why);
+    match why {
+        Why::UnknownState if news => warn!(request.id = %id, "Unknown request state; its cards are left alone"),
+        Why::NoRecipients if news => warn!(request.id = %id, "No recipients to notify"),
+        _ => debug!(request.id = %id, ?why, "Nothing to do"),
+    }
+}
+
+/// Returns how long it is until a moment.
+pub(super) fn until(at: jiff::Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()
+}
