@@ -66,12 +66,13 @@ impl Context {
         stopping: CancellationToken,
     ) -> Self {
         let metrics = troubles.metrics().clone();
+        let lookups = Lookups::new(client.clone());
         Self {
             client,
             teams,
             live,
             rules: RuleBook::new(metrics.clone(), limits.rules_wait),
-            lookups: Lookups::new(),
+            lookups,
             cluster,
             limits,
             metrics,

@@ -6,6 +6,7 @@ mod deliver;
 mod lane;
 mod lanes;
 mod listing;
+mod lookups;
 mod memory;
 mod missing;
 mod news;
@@ -21,7 +22,7 @@ mod turns;
 mod waiting;
 
 pub(super) use lanes::Lanes;
+pub(super) use lookups::Lookups;
 pub(super) use resync::Resync;
-pub(super) use routing::Lookups;
 pub(super) use rulebook::RuleBook;
 pub(super) use turns::Turns;

@@ -1,84 +1,15 @@
 //! Whom a request goes to: asks the rules, with what they need to know.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-use tokio::sync::OnceCell;
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tracing::Level;
 use tracing::debug;
 use tracing::enabled;
 use tracing::warn;
 
 use crate::daemon::context::Context;
+use crate::daemon::requests::lookups::Unanswered;
 use crate::domain::request::AccessRequest;
-use crate::domain::rules::{CompiledRule, Dict, FailureKind, Labels, Route, RuleSet, Subject, Verdict, dict_of};
-use crate::teleport::{Error, Meaning};
-
-/// How long traits are taken as they were read. They change with a login or a change of the user.
-const TRAITS_LIFE: Duration = Duration::from_mins(1);
-
-/// Users whose traits are kept at most; beyond that, the old ones go.
-const MOST_USERS: usize = 1_000;
-
-/// Look-ups at once, so that a flood of requests does not become a flood of questions.
-const AT_ONCE: usize = 16;
-
-/// After this many runs in which Teleport did not answer, a request goes on without what could not be looked up.
-const PATIENCE: u32 = 3;
-
-/// What is known of users, and what was told of what is not.
-#[derive(Debug)]
-pub(in crate::daemon) struct Lookups {
-    traits: Mutex<HashMap<String, Known>>,
-    slots: Semaphore,
-    traits_told: AtomicBool,
-    labels_told: AtomicBool,
-}
-
-type Traits = BTreeMap<String, Vec<String>>;
-
-#[derive(Debug)]
-struct Known {
-    since: Instant,
-    /// Filled by the first who asks; the others wait for that answer.
-    traits: Arc<OnceCell<Arc<Traits>>>,
-}
-
-impl Lookups {
-    pub(in crate::daemon) fn new() -> Self {
-        Self {
-            traits: Mutex::default(),
-            slots: Semaphore::new(AT_ONCE),
-            traits_told: AtomicBool::new(false),
-            labels_told: AtomicBool::new(false),
-        }
-    }
-
-    fn cell(&self, user: &str) -> Arc<OnceCell<Arc<Traits>>> {
-        let mut all = self.traits.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST_USERS {
-            all.retain(|_, known| known.since.elapsed() < TRAITS_LIFE);
-        }
-        if all.len() >= MOST_USERS {
-            all.clear();
-        }
-        if all.get(user).is_none_or(|known| known.since.elapsed() >= TRAITS_LIFE) {
-            let known = Known {
-                since: Instant::now(),
-                traits: Arc::default(),
-            };
-            all.insert(user.to_owned(), known);
-        }
-        all.get(user).map(|known| Arc::clone(&known.traits)).unwrap_or_default()
-    }
-}
+use crate::domain::rules::{CompiledRule, Dict, FailureKind, Route, RuleSet, Subject, Verdict, dict_of};
+use crate::teleport::Error;
 
 /// Decides whom a request goes to. `failures` counts the runs that could not be finished before.
 ///
@@ -164,97 +95,24 @@ async fn subject(
     rules: &RuleSet,
     failures: u32,
 ) -> Result<Option<Subject>, Error> {
+    let lookups = &context.lookups;
     let traits = if rules.uses_traits() {
-        match traits(context, request, failures).await? {
-            Some(traits) => dict_of(&*traits),
-            None => return Ok(None),
+        match lookups.traits(request, failures).await {
+            Ok(traits) => dict_of(&*traits),
+            Err(Unanswered::Deferred(error)) => return Err(error),
+            Err(Unanswered::Unknown(_)) => return Ok(None),
         }
     } else {
         Dict::new()
     };
     let labels = if rules.uses_labels() {
-        labels(context, request, failures).await?
+        match lookups.labels(request, failures).await {
+            Ok(labels) => Ok(labels),
+            Err(Unanswered::Deferred(error)) => return Err(error),
+            Err(Unanswered::Unknown(why)) => Err(why),
+        }
     } else {
         Err("no rule asks for them".to_owned())
     };
     Ok(Some(Subject::new(request, traits, labels)))
-}
-
-/// Reports whether a request waits for a look-up that failed, instead of being routed without its result.
-fn defers_request(error: &Error, failures: u32) -> bool {
-    match error.meaning() {
-        // The request cannot be claimed either until Teleport serves our user again.
-        Meaning::Caller => true,
-        Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted => failures < PATIENCE,
-        _ => false,
-    }
-}
-
-async fn traits(context: &Context, request: &AccessRequest, failures: u32) -> Result<Option<Arc<Traits>>, Error> {
-    let lookups = &context.lookups;
-    let cell = lookups.cell(&request.user);
-    let ask = || async {
-        // The semaphore is never closed.
-        let _slot = lookups.slots.acquire().await;
-        context.client.user_traits(&request.user).await.map(Arc::new)
-    };
-    let error = match cell.get_or_try_init(ask).await {
-        Ok(traits) => {
-            lookups.traits_told.store(false, Ordering::Relaxed);
-            return Ok(Some(Arc::clone(traits)));
-        }
-        Err(error) => error,
-    };
-    if defers_request(&error, failures) {
-        return Err(error);
-    }
-    let hint = error.hint();
-    let told = lookups.traits_told.swap(true, Ordering::Relaxed);
-    if error.meaning() == Meaning::Denied {
-        if !told {
-            warn!(%error, hint, "Rules see no traits of users; a condition that demands that a trait is absent holds");
-        }
-        return Ok(Some(Arc::default()));
-    }
-    if told {
-        debug!(request.id = %request.id, %error, hint, "The traits of the requester are not known");
-    } else {
-        warn!(request.id = %request.id, %error, hint, "The traits of the requester are not known; no rule is asked");
-    }
-    Ok(None)
-}
-
-async fn labels(context: &Context, request: &AccessRequest, failures: u32) -> Result<Result<Labels, String>, Error> {
-    if request.resources.is_empty() {
-        return Ok(Ok(Labels::default()));
-    }
-    let lookups = &context.lookups;
-    let _slot = lookups.slots.acquire().await;
-    let error = match context.client.resource_labels(&request.resources).await {
-        Ok(labels) => {
-            lookups.labels_told.store(false, Ordering::Relaxed);
-            if labels.len() < request.resources.len() {
-                let hidden = request.resources.len() - labels.len();
-                debug!(
-                    request.id = %request.id,
-                    hidden, "Some requested resources cannot be seen, nor their labels"
-                );
-            }
-            return Ok(Ok(Labels::of(&labels)));
-        }
-        Err(error) => error,
-    };
-    if defers_request(&error, failures) {
-        return Err(error);
-    }
-    let hint = error.hint();
-    if lookups.labels_told.swap(true, Ordering::Relaxed) {
-        debug!(request.id = %request.id, %error, hint, "The labels of the requested resources are not known");
-    } else {
-        warn!(
-            request.id = %request.id, %error, hint,
-            "The labels of the requested resources are not known; rules that ask for them match nothing"
-        );
-    }
-    Ok(Err(error.to_string()))
 }

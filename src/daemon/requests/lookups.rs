@@ -1,0 +1,170 @@
+//! What rules need to know beside the request: traits of its requester, labels of its resources.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tracing::debug;
+use tracing::warn;
+
+use crate::domain::request::AccessRequest;
+use crate::domain::rules::Labels;
+use crate::teleport::{Client, Error, Meaning};
+
+/// How long traits are taken as they were read. They change with a login or a change of the user.
+const TRAITS_LIFE: Duration = Duration::from_mins(1);
+
+/// Users whose traits are kept at most; beyond that, the old ones go.
+const MOST_USERS: usize = 1_000;
+
+/// Look-ups at once, so that a flood of requests does not become a flood of questions.
+const AT_ONCE: usize = 16;
+
+/// After this many runs in which Teleport did not answer, a request goes on without what could not be looked up.
+const PATIENCE: u32 = 3;
+
+/// Looks up users and resources, keeps the traits of users for a while, and warns once while a look-up fails.
+#[derive(Debug)]
+pub(in crate::daemon) struct Lookups {
+    client: Client,
+    traits: Mutex<HashMap<String, CachedTraits>>,
+    slots: Semaphore,
+    traits_warned: AtomicBool,
+    labels_warned: AtomicBool,
+}
+
+/// Why a look-up has no result.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The request is to be routed later.
+    Deferred(Error),
+    /// The request is to be routed without the result, for this reason.
+    Unknown(String),
+}
+
+pub(super) type Traits = BTreeMap<String, Vec<String>>;
+
+#[derive(Debug)]
+struct CachedTraits {
+    since: Instant,
+    /// Filled by the first who asks; the others wait for that answer.
+    traits: Arc<OnceCell<Arc<Traits>>>,
+}
+
+impl Lookups {
+    pub(in crate::daemon) fn new(client: Client) -> Self {
+        Self {
+            client,
+            traits: Mutex::default(),
+            slots: Semaphore::new(AT_ONCE),
+            traits_warned: AtomicBool::new(false),
+            labels_warned: AtomicBool::new(false),
+        }
+    }
+
+    fn cell(&self, user: &str) -> Arc<OnceCell<Arc<Traits>>> {
+        let mut all = self.traits.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_USERS {
+            all.retain(|_, cached| cached.since.elapsed() < TRAITS_LIFE);
+        }
+        if all.len() >= MOST_USERS {
+            all.clear();
+        }
+        if all.get(user).is_none_or(|cached| cached.since.elapsed() >= TRAITS_LIFE) {
+            let cached = CachedTraits {
+                since: Instant::now(),
+                traits: Arc::default(),
+            };
+            all.insert(user.to_owned(), cached);
+        }
+        all.get(user)
+            .map(|cached| Arc::clone(&cached.traits))
+            .unwrap_or_default()
+    }
+
+    /// Returns the traits of the requester. `failures` counts the runs that could not be finished before.
+    pub(super) async fn traits(&self, request: &AccessRequest, failures: u32) -> Result<Arc<Traits>, Unanswered> {
+        let cell = self.cell(&request.user);
+        let ask = || async {
+            // The semaphore is never closed.
+            let _slot = self.slots.acquire().await;
+            self.client.user_traits(&request.user).await.map(Arc::new)
+        };
+        let error = match cell.get_or_try_init(ask).await {
+            Ok(traits) => {
+                self.traits_warned.store(false, Ordering::Relaxed);
+                return Ok(Arc::clone(traits));
+            }
+            Err(error) => error,
+        };
+        if defers_request(&error, failures) {
+            return Err(Unanswered::Deferred(error));
+        }
+        let hint = error.hint();
+        let warned = self.traits_warned.swap(true, Ordering::Relaxed);
+        if error.meaning() == Meaning::Denied {
+            if !warned {
+                warn!(%error, hint, "Rules see no traits of users; a condition that demands that a trait is absent holds");
+            }
+            return Ok(Arc::default());
+        }
+        if warned {
+            debug!(request.id = %request.id, %error, hint, "The traits of the requester are not known");
+        } else {
+            warn!(request.id = %request.id, %error, hint, "The traits of the requester are not known; no rule is asked");
+        }
+        Err(Unanswered::Unknown(error.to_string()))
+    }
+
+    /// Returns the labels of the requested resources. `failures` counts the runs that could not be finished before.
+    pub(super) async fn labels(&self, request: &AccessRequest, failures: u32) -> Result<Labels, Unanswered> {
+        if request.resources.is_empty() {
+            return Ok(Labels::default());
+        }
+        let _slot = self.slots.acquire().await;
+        let error = match self.client.resource_labels(&request.resources).await {
+            Ok(labels) => {
+                self.labels_warned.store(false, Ordering::Relaxed);
+                if labels.len() < request.resources.len() {
+                    let hidden = request.resources.len() - labels.len();
+                    debug!(
+                        request.id = %request.id,
+                        hidden, "Some requested resources cannot be seen, nor their labels"
+                    );
+                }
+                return Ok(Labels::of(&labels));
+            }
+            Err(error) => error,
+        };
+        if defers_request(&error, failures) {
+            return Err(Unanswered::Deferred(error));
+        }
+        let hint = error.hint();
+        if self.labels_warned.swap(true, Ordering::Relaxed) {
+            debug!(request.id = %request.id, %error, hint, "The labels of the requested resources are not known");
+        } else {
+            warn!(
+                request.id = %request.id, %error, hint,
+                "The labels of the requested resources are not known; rules that ask for them match nothing"
+            );
+        }
+        Err(Unanswered::Unknown(error.to_string()))
+    }
+}
+
+/// Reports whether a request waits for a look-up that failed, instead of being routed without its result.
+fn defers_request(error: &Error, failures: u32) -> bool {
+    match error.meaning() {
+        // The request cannot be claimed either until Teleport serves our user again.
+        Meaning::Caller => true,
+        Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted => failures < PATIENCE,
+        _ => false,
+    }
+}
