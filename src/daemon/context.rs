@@ -1,7 +1,6 @@
 //! What every lane works with.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -41,8 +40,6 @@ pub(super) struct Context {
     /// A name that no other process has, for claims.
     replica: String,
     beats: AtomicU64,
-    /// Some request has no recipients.
-    untold: AtomicBool,
     /// Requests with open cards that the last list did not have.
     hidden: AtomicUsize,
     /// Services that work again: deliveries that failed because they were out are due.
@@ -81,7 +78,6 @@ impl Context {
             turns: Turns::new(),
             replica: uuid::Uuid::new_v4().simple().to_string(),
             beats: AtomicU64::new(0),
-            untold: AtomicBool::new(false),
             hidden: AtomicUsize::new(0),
             retry_now: watch::Sender::new(Services::NONE),
             probes: Arc::new(Semaphore::new(PROBES)),
@@ -98,16 +94,6 @@ impl Context {
             beat: self.beats.fetch_add(1, Ordering::Relaxed),
             witness: None,
         }
-    }
-
-    /// Notes that a request has no recipients.
-    pub(super) fn leave_untold(&self) {
-        self.untold.store(true, Ordering::Relaxed);
-    }
-
-    /// Tells whether a request had no recipients since this was asked last.
-    pub(super) fn untold(&self) -> bool {
-        self.untold.swap(false, Ordering::Relaxed)
     }
 
     /// Notes how many requests with open cards a list did not have; tells whether that is another number than before.

@@ -25,7 +25,7 @@ pub(super) struct Dispatcher {
     pulse: Pulse,
     events: mpsc::Receiver<WatchEvent>,
     fail_fast: bool,
-    /// Requests that nobody was told of may have recipients now.
+    /// Requests without recipients may have some now.
     rules_changed: bool,
 }
 
@@ -59,8 +59,8 @@ impl Dispatcher {
                 _ = pulse.tick() => {
                     self.health.tokens(self.context.teams.holds_tokens());
                     // A pulse apart, since rules often change many at a time.
-                    if std::mem::take(&mut self.rules_changed) && self.context.untold() {
-                        self.context.look_again.notify_one();
+                    if std::mem::take(&mut self.rules_changed) {
+                        self.lanes.retry_unrouted();
                     }
                 }
                 event = self.events.recv() => match event {

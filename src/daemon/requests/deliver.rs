@@ -22,6 +22,7 @@ use crate::daemon::requests::report::Report;
 use crate::daemon::requests::settling::{Settled, settle};
 use crate::daemon::requests::step::{Done, Round, Taken};
 use crate::daemon::requests::turns::Turn;
+use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Known, Landed, Observed, Outcome, Plan, Run, Step, Why, Work};
 use crate::domain::request::RequestId;
 
@@ -51,6 +52,7 @@ pub(super) struct Delivered {
 /// Delivers what the plan asks for, and what newer plans ask for meanwhile, until there is nothing to do now.
 pub(super) async fn deliver(
     job: Job<'_>,
+    live: Arc<InForce>,
     run: Run<Instant>,
     work: Work,
     memory: &mut Memory,
@@ -70,6 +72,7 @@ pub(super) async fn deliver(
     ));
     let driver = Driver {
         job,
+        live,
         run,
         memory,
         observed,
@@ -95,6 +98,8 @@ pub(super) struct Job<'a> {
 
 struct Driver<'a> {
     job: Job<'a>,
+    /// The settings of the newest plan.
+    live: Arc<InForce>,
     run: Run<Instant>,
     memory: &'a mut Memory,
     observed: &'a mut Observed,
@@ -201,9 +206,9 @@ impl<'a> Driver<'a> {
             self.memory.waiting = waiting;
         }
         let Job { context, id, .. } = self.job;
-        let live = context.live.current();
+        self.live = context.live.current();
         let record = self.run.record(clock::now());
-        let Some(recipients) = known_recipients(&live, self.observed, Some(&record)) else {
+        let Some(recipients) = known_recipients(&self.live, self.observed, Some(&record)) else {
             self.unknown_recipients = true;
             self.retry_at = None;
             self.run.rest(false, false);
@@ -214,7 +219,15 @@ impl<'a> Driver<'a> {
             plan,
             deferred,
             retry_at,
-        } = planned(context, &live, id, self.observed, Some(&record), addresses, self.memory);
+        } = planned(
+            context,
+            &self.live,
+            id,
+            self.observed,
+            Some(&record),
+            addresses,
+            self.memory,
+        );
         self.retry_at = retry_at;
         match plan {
             Plan::Nothing { why, .. } => {
@@ -331,8 +344,7 @@ impl<'a> Driver<'a> {
     }
 
     fn source(&self, recipient: &str) -> Option<String> {
-        let live = self.job.context.live.current();
-        source(&live, self.observed, self.run.account().record(), recipient)
+        source(&self.live, self.observed, self.run.account().record(), recipient)
     }
 
     /// Sees to it that refused deliveries are retried; returns after which pause, if at all.

@@ -107,6 +107,13 @@ impl Lane {
         }
     }
 
+    /// Tells whether the request is pending and has no record that we know of.
+    pub(super) fn is_unrouted(&self) -> bool {
+        let pending = self.last.as_ref().is_some_and(|last| last.stage == Stage::Pending);
+        let announced = self.memory.as_ref().is_some_and(|memory| memory.record().is_some());
+        pending && !announced
+    }
+
     /// Takes a record from a list. Others may have written since we looked; if it is we who wrote since it was listed, the
     /// next claim finds out. That nothing is listed takes nothing from what we know.
     pub(super) fn learn(&mut self, record: BTreeMap<String, String>) {

@@ -137,6 +137,19 @@ impl Lanes {
         });
     }
 
+    /// Looks again at pending requests that were not announced, as far as we know: changed rules may name recipients. A job
+    /// that asked the rules before they changed starts over.
+    pub(in crate::daemon) fn retry_unrouted(&self) {
+        let mut table = self.table.lock();
+        let mut lanes: Vec<_> = table.lanes.iter_mut().filter(|(_, lane)| lane.is_unrouted()).collect();
+        lanes.sort_by_key(|(_, lane)| lane.number);
+        for (id, lane) in lanes {
+            if let Some(last) = lane.last.clone() {
+                self.offer(lane, id, Observed::Request(last));
+            }
+        }
+    }
+
     /// Tells whether an event of the request was heard since the listing began.
     pub(super) fn heard(&self, id: &RequestId, listing: Listing) -> bool {
         let table = self.table.lock();

@@ -1,6 +1,5 @@
 //! The five steps for one request: gather, decide, claim, deliver, settle.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,7 +15,7 @@ use crate::daemon::requests::planning::{Planned, known_recipients, nothing, plan
 use crate::daemon::requests::routing::route;
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Lease, Observed, Plan, Run, Step, Stored, Why};
+use crate::domain::lifecycle::{Lease, Observed, Plan, Run, Step, Stored};
 use crate::domain::recipients::Recipients;
 use crate::domain::request::{RequestId, Stage};
 use crate::domain::rules::Route;
@@ -54,7 +53,7 @@ pub(super) async fn reconcile(
         if let Err(error) = gather(context, id, observed, memory).await {
             return not_now(context, id, memory, &error);
         }
-        let (rules, live) = (context.rules.current(), context.live.current());
+        let live = context.live.current();
         let found = tokio::select! {
             () = news.heard() => return Outcome::Interrupted,
             found = recipients(context, &live, observed, memory, &mut decided) => found,
@@ -78,18 +77,6 @@ pub(super) async fn reconcile(
             memory,
         );
         let mut work = match plan {
-            Plan::Nothing {
-                why: Why::NoRecipients, ..
-            } => {
-                context.leave_untold();
-                // A rule or a table that came in between does not know of this request.
-                let same = Arc::ptr_eq(&rules, &context.rules.current());
-                if !(same && Arc::ptr_eq(&live, &context.live.current())) {
-                    return Outcome::Again(Duration::ZERO);
-                }
-                nothing(id, Why::NoRecipients, memory);
-                return Outcome::Settled;
-            }
             Plan::Nothing { why, .. } => {
                 nothing(id, why, memory);
                 return again_at(retry_at);
@@ -134,7 +121,7 @@ pub(super) async fn reconcile(
         );
         let run = Run::new(work.aim.clone(), deferred, *known, lease, term, forgotten);
         let job = Job { context, id, retry_at };
-        let delivered = Box::pin(deliver(job, run, work, memory, observed, news, turn)).await;
+        let delivered = Box::pin(deliver(job, live, run, work, memory, observed, news, turn)).await;
         memory.stored = Stored::Known(Box::new(delivered.known));
         if delivered.interrupted {
             return Outcome::Interrupted;
@@ -198,7 +185,7 @@ async fn recipients(
         (None, Observed::Request(request)) => {
             let route = match decided.take() {
                 Some(route) => route,
-                None => Box::pin(route(context, request, memory.failures)).await?,
+                None => Box::pin(route(context, &live.routing, request, memory.failures)).await?,
             };
             decided.insert(route).recipients.clone()
         }

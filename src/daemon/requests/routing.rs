@@ -7,15 +7,21 @@ use tracing::warn;
 
 use crate::daemon::context::Context;
 use crate::daemon::requests::lookups::Unanswered;
+use crate::domain::recipients::RoutingTable;
 use crate::domain::request::AccessRequest;
 use crate::domain::rules::{CompiledRule, Dict, FailureKind, Route, RuleSet, Subject, Verdict, dict_of};
 use crate::teleport::Error;
 
-/// Decides whom a request goes to. `failures` counts the runs that could not be finished before.
+/// Decides whom a request goes to: by the rules, and by the table where no rule names anyone. `failures` counts the runs that could not be finished before.
 ///
 /// # Errors
 /// Teleport did not answer what a rule needs to know; asking again may help.
-pub(super) async fn route(context: &Context, request: &AccessRequest, failures: u32) -> Result<Route, Error> {
+pub(super) async fn route(
+    context: &Context,
+    table: &RoutingTable,
+    request: &AccessRequest,
+    failures: u32,
+) -> Result<Route, Error> {
     let rules = context.rules.known().await;
     let matching = if rules.is_empty() {
         Vec::new()
@@ -25,7 +31,7 @@ pub(super) async fn route(context: &Context, request: &AccessRequest, failures: 
             None => Vec::new(),
         }
     };
-    let route = Route::new(matching, &context.live.current().routing, request);
+    let route = Route::new(matching, table, request);
     debug!(
         request.id = %request.id,
         source = route.source.as_str(),
