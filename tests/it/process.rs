@@ -245,7 +245,7 @@ async fn rust_log_chooses_more_closely_what_d_logs_and_a_mistake_in_it_is_told()
     let file = town.folder.path().join("teleport-msteams.toml");
     std::fs::write(&file, town.config()).unwrap();
     let arguments = ["start", "-c", file.to_str().unwrap(), "-d"];
-    let chosen = "teleport_msteams=warn, teleport_msteams::daemon::resync=info";
+    let chosen = "teleport_msteams=warn, teleport_msteams::daemon::requests::resync=info";
     let running = Program::new(&arguments).env("RUST_LOG", chosen).start();
     running.says("Plugin is ready").await;
     running.signal("-TERM").await;

@@ -12,7 +12,7 @@ use crate::daemon::requests::memory::Memory;
 use crate::daemon::requests::turns::{Line, Place};
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::Observed;
-use crate::domain::request::{AccessRequest, RequestId, Stage};
+use crate::domain::request::{AccessRequest, RequestId};
 
 /// Counts listings, to tell what was heard since one began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,14 +102,14 @@ impl Lane {
     pub(super) fn line(&self) -> Line {
         let announced = self.memory.as_ref().is_some_and(|memory| memory.record().is_some());
         match &self.newest {
-            Some(Observed::Request(request)) if request.stage == Stage::Pending && !announced => Line::Announcements,
+            Some(Observed::Request(request)) if request.stage.is_open() && !announced => Line::Announcements,
             Some(Observed::Request(_) | Observed::Gone(_)) | None => Line::Updates,
         }
     }
 
     /// Tells whether the request is pending and has no record that we know of.
     pub(super) fn is_unrouted(&self) -> bool {
-        let pending = self.last.as_ref().is_some_and(|last| last.stage == Stage::Pending);
+        let pending = self.last.as_ref().is_some_and(|last| last.stage.is_open());
         let announced = self.memory.as_ref().is_some_and(|memory| memory.record().is_some());
         pending && !announced
     }

@@ -24,7 +24,7 @@ use crate::daemon::requests::turns::{Line, Place};
 use crate::daemon::requests::waiting::Waiting;
 use crate::daemon::tasks::Tasks;
 use crate::domain::lifecycle::Observed;
-use crate::domain::request::{AccessRequest, RequestId, Stage};
+use crate::domain::request::{AccessRequest, RequestId};
 
 #[derive(Clone)]
 pub(in crate::daemon) struct Lanes {
@@ -122,11 +122,7 @@ impl Lanes {
     /// remember are closed, and requests without a card are forgotten.
     pub(super) fn forget_ended(&self, listed: &HashSet<RequestId>, listing: Listing, now: Timestamp) {
         self.table.lock().lanes.retain(|id, lane| {
-            let ended = lane
-                .last
-                .as_ref()
-                .and_then(|last| last.expires)
-                .is_some_and(|end| end <= now);
+            let ended = lane.last.as_ref().is_some_and(|last| last.is_over(now));
             let untold = lane.memory.as_ref().is_some_and(|memory| memory.record().is_none());
             let unheard = lane.heard < Some(listing) && !listed.contains(id);
             let over = ended && unheard && !lane.running && lane.newest.is_none();
@@ -289,8 +285,7 @@ impl Lanes {
         if lane.newest.is_none() {
             lane.running = false;
             // Only a request that can still change is worth remembering.
-            let last = lane.last.as_ref().map(|last| last.stage);
-            if !matches!(last, Some(Stage::Pending | Stage::Unknown)) {
+            if lane.last.as_ref().is_none_or(|last| last.stage.is_resolved()) {
                 table.lanes.remove(id);
             }
             return None;

@@ -14,8 +14,8 @@ use crate::daemon::context::Context;
 use crate::daemon::requests::lane::Listing;
 use crate::daemon::requests::lanes::Lanes;
 use crate::daemon::requests::missing::{Evidence, Missing};
-use crate::domain::lifecycle::{Record, Shown};
-use crate::domain::request::{AccessRequest, RequestId, Stage};
+use crate::domain::lifecycle::Record;
+use crate::domain::request::{AccessRequest, RequestId};
 use crate::teleport::{Error, Listed, Meaning, Records};
 
 /// Rules are listed before requests, so that those are routed by the present ones; but not at any price.
@@ -153,13 +153,12 @@ impl Absent<'_> {
             let Some((map, record)) = map.and_then(|map| Record::decode(&map).map(|record| (map, record))) else {
                 continue;
             };
-            let is_open = |shown: Shown| shown.stage == Stage::Pending;
-            if self.lanes.heard(&id, self.listing) || !record.cards.iter().any(|card| is_open(record.shown(card))) {
+            let is_open = |card| record.shown(card).stage.is_open();
+            if self.lanes.heard(&id, self.listing) || !record.cards.iter().any(is_open) {
                 continue;
             }
-            // The Go plugin does not note when a request ends; it is over at the latest when its access would be.
-            let end = record.expires.or(record.access_until);
-            if end.is_some_and(|end| end <= self.now) {
+            let end = record.end();
+            if record.is_over(self.now) {
                 self.lanes.listed_gone(&id, map, self.listing);
             } else {
                 self.next_end = self.next_end.into_iter().chain(end).min();

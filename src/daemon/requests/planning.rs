@@ -12,7 +12,7 @@ use crate::daemon::requests::memory::Memory;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Facts, Observed, Plan, Record, RefusalPauses, Why, plan};
 use crate::domain::recipients::{Address, Recipients};
-use crate::domain::request::{RequestId, Stage};
+use crate::domain::request::RequestId;
 
 /// A plan without the deliveries that are not due yet.
 pub(super) struct Planned {
@@ -96,7 +96,7 @@ pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Opti
     let Observed::Request(request) = observed else {
         return Some(Recipients::default());
     };
-    if request.stage != Stage::Pending {
+    if !request.stage.is_open() {
         return Some(Recipients::default());
     }
     match record.and_then(|record| record.named.as_deref())? {

@@ -17,7 +17,7 @@ use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Lease, Observed, Plan, Run, Step, Stored};
 use crate::domain::recipients::Recipients;
-use crate::domain::request::{RequestId, Stage};
+use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
 use crate::teleport::Error;
 
@@ -156,7 +156,7 @@ fn again_at(retry_at: Option<Instant>) -> Outcome {
 /// Reads the record if we do not know it. A request that nobody has reviewed yet is taken as new: the claim finds out.
 async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: &mut Memory) -> Result<(), Error> {
     let looks_new = match observed {
-        Observed::Request(request) => request.stage == Stage::Pending && request.reviews.is_empty(),
+        Observed::Request(request) => request.stage.is_open() && request.reviews.is_empty(),
         Observed::Gone(_) => false,
     };
     if !memory.stored.is_in_doubt() {

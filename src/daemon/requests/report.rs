@@ -11,7 +11,7 @@ use crate::daemon::requests::claiming::TOO_LARGE;
 use crate::daemon::requests::step::{Deferral, Refused, shown_as};
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::{Outcome, Shown};
-use crate::domain::request::{RequestId, Stage};
+use crate::domain::request::RequestId;
 use crate::telemetry::{Delivery, DeliveryKind};
 use crate::teleport::Error;
 
@@ -152,7 +152,7 @@ impl<'a> Report<'a> {
             deferred: waiting,
             ..
         } = *self;
-        if posted > 0 && stage == Stage::Pending {
+        if posted > 0 && stage.is_open() {
             info!(request.id = %id, posted, updated, refused, waiting, "Access request {id} announced");
         } else if posted + updated > 0 {
             info!(

@@ -15,7 +15,7 @@ use crate::daemon::context::Context;
 use crate::domain::card::Message;
 use crate::domain::lifecycle::{Outcome, Posted, Shown, Step};
 use crate::domain::recipients::Address;
-use crate::domain::request::{RequestId, Stage};
+use crate::domain::request::RequestId;
 use crate::msteams::{Activity, Conversation, Error, Meaning, Priority, Retry, Teams, Urgency};
 
 /// What became of one delivery.
@@ -306,7 +306,7 @@ impl<'a> Round<'a> {
             recipient: card.recipient.clone(),
             activity: card.activity.clone(),
         };
-        if self.shown.stage != Stage::Pending {
+        if !self.shown.stage.is_open() {
             let (recipient, stage) = (shown_as(&card.recipient), self.shown.stage);
             warn!(
                 request.id = %id, request.stage = %stage, recipient, activity.id = card.activity, %error,

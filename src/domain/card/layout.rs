@@ -69,7 +69,7 @@ pub(super) fn draw_request(cluster: &Cluster, request: &AccessRequest, detail: D
     facts.add("Resources", resources(cluster, request, detail));
     facts.add("Max Duration", max_duration(request));
     facts.add("Access starts", request.access_from.map(minutes).unwrap_or_default());
-    if stage == Stage::Pending {
+    if stage.is_open() {
         facts.add("Request expires", request.expires.map(minutes).unwrap_or_default());
     }
     facts.add("Reason", plain(&request.reason, detail.reason));
@@ -80,7 +80,7 @@ pub(super) fn draw_request(cluster: &Cluster, request: &AccessRequest, detail: D
     if stage.is_resolved() && stage != Stage::Expired {
         facts.add("Resolution reason", plain(&request.resolve_reason, detail.reason));
     }
-    if stage == Stage::Pending && link.is_none() && is_clean(&request.id) {
+    if stage.is_open() && link.is_none() && is_clean(&request.id) {
         facts.add("Approve", format!("tsh request review --approve {}", request.id));
         facts.add("Deny", format!("tsh request review --deny {}", request.id));
     }

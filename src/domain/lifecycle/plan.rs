@@ -122,12 +122,10 @@ fn plan_request(facts: Facts<'_>, request: &AccessRequest) -> Plan {
             return draft.plan(&request.resolve_reason, || of_request(facts.cluster, request));
         }
     }
-    let over = request.expires.is_some_and(|end| end <= facts.now);
     if let Some(record) = facts.record {
         draft.update(record, |_| true);
     }
-    if over {
-        // It only waits to be deleted; nobody can review it any more.
+    if request.is_over(facts.now) {
         return draft.plan("", || of_request(facts.cluster, request));
     }
     if facts.recipients.is_empty() && draft.steps.is_empty() && facts.record.is_none() {

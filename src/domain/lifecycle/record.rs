@@ -152,6 +152,17 @@ impl Record {
         })
     }
 
+    /// Returns when the request ends, as far as the record says. The Go plugin does not note that; the request is over at the
+    /// latest when its access would be.
+    pub fn end(&self) -> Option<Timestamp> {
+        self.expires.or(self.access_until)
+    }
+
+    /// Tells whether the end of the request has passed.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.end().is_some_and(|end| end <= now)
+    }
+
     /// Tells whether every card that can be updated shows this; at the end of a request, a decision stays on its card.
     pub fn all_show(&self, wanted: Shown) -> bool {
         let mut cards = self.cards.iter().filter(|card| !card.activity.is_empty());

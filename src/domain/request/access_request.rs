@@ -37,6 +37,13 @@ pub struct AccessRequest {
     pub promoted_to: Option<AccessList>,
 }
 
+impl AccessRequest {
+    /// Tells whether the request only waits to be deleted: its end has passed, and reviews are not possible any more.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|end| end <= now)
+    }
+}
+
 /// One person's review.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Review {

@@ -45,6 +45,11 @@ impl Stage {
         Self::SHOWN.into_iter().find(|stage| stage.as_str() == word)
     }
 
+    /// Tells whether the request waits for reviews, as far as this version knows.
+    pub fn is_open(self) -> bool {
+        self == Self::Pending
+    }
+
     /// Tells whether the request is decided or over.
     pub fn is_resolved(self) -> bool {
         match self {

@@ -13,7 +13,7 @@ use crate::model::state::{Faults, Job, Replica, State, Task};
 /// No card of a pending request is posted once the decision was heard.
 pub(super) fn begun_in_time(pure: &Pure, heard: Option<u8>, task: Task, shown: Shown) -> Result<(), String> {
     let newest = heard.and_then(|heard| pure.history.get(usize::from(heard)));
-    let pending = newest.is_some_and(|request| request.stage == Stage::Pending);
+    let pending = newest.is_some_and(|request| request.stage.is_open());
     if matches!(task, Task::Post(_)) && (!pending || shown.stage != Stage::Pending) {
         return Err("a card is posted although the decision was heard".to_owned());
     }
@@ -51,7 +51,7 @@ fn settled(pure: &Pure, state: &State) -> Result<(), String> {
         Some(request) => shown.satisfies(Shown::of(request)),
         None => shown.satisfies(Shown::of(last)) && last.stage.is_resolved() || shown.stage == Stage::Expired,
     };
-    let pending = version.is_some_and(|request| request.stage == Stage::Pending);
+    let pending = version.is_some_and(|request| request.stage.is_open());
     let record = state.store.and_then(|map| Record::decode(pure.maps.of(map)));
     if let Some(record) = &record
         && let Some(stage) = record.resolution

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use teleport_msteams::domain::lifecycle::{Claim, Foreign};
-use teleport_msteams::domain::request::Stage;
 
 use crate::model::delivering;
 use crate::model::pure::{ABSENT, Pure, UNKNOWN};
@@ -116,7 +115,7 @@ pub(super) fn take(pure: &mut Pure, state: &mut State, r: usize, unfinished: Opt
         look(pure, state, r, seen);
         return;
     }
-    let pending = |version: u8| pure.history[usize::from(version)].stage == Stage::Pending;
+    let pending = |version: u8| pure.history[usize::from(version)].stage.is_open();
     if !replica.last.is_some_and(pending) {
         replica.stored = UNKNOWN;
         replica.looked = false;
@@ -130,7 +129,7 @@ fn look(pure: &mut Pure, state: &mut State, r: usize, seen: Seen) {
     let looks_new = match seen {
         Seen::Version(version) => {
             let request = &pure.history[usize::from(version)];
-            request.stage == Stage::Pending && request.reviews.is_empty()
+            request.stage.is_open() && request.reviews.is_empty()
         }
         Seen::Gone(_) => false,
     };

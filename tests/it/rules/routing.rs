@@ -129,8 +129,9 @@ async fn a_rule_that_cannot_be_understood_disables_itself_alone_and_is_told_once
 #[tokio::test]
 async fn only_a_rule_that_can_be_used_is_logged_as_applied() {
     let town = town_with(&[]).await;
-    let applied =
-        |name: &str| format!("INFO teleport_msteams::daemon::requests::rulebook: Access Monitoring Rule applied rule=\"{name}\"");
+    let applied = |name: &str| {
+        format!("INFO teleport_msteams::daemon::requests::rulebook: Access Monitoring Rule applied rule=\"{name}\"")
+    };
     for (name, condition) in [("r", "true"), ("r", "broken("), ("new", "broken("), ("last", "true")] {
         town.cluster.put_rule(rule(name, condition, &[EVE]));
     }
