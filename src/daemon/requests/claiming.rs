@@ -8,9 +8,9 @@ use tracing::warn;
 use crate::config::Limits;
 use crate::daemon::context::Context;
 use crate::daemon::requests::memory::Memory;
-use crate::domain::lifecycle::{Claim, Foreign, Observed};
+use crate::domain::lifecycle::{Claim, Foreign, Observed, RoutedBy};
 use crate::domain::request::RequestId;
-use crate::domain::rules::Route;
+use crate::domain::rules::{Route, Source};
 use crate::teleport::{Error, Swap};
 
 /// What is logged where Teleport refuses a record for its size.
@@ -54,9 +54,9 @@ pub(super) async fn claim(
     decided: Option<&Route>,
     memory: &mut Memory,
 ) -> Result<Claimed, Error> {
-    let named = decided.map(Route::named);
+    let routed_by = decided.map_or(RoutedBy::Unknown, routed_by);
     for brief in [false, true] {
-        let write = memory.stored.claim(observed, named.as_deref(), context.mark(), brief);
+        let write = memory.stored.claim(observed, &routed_by, context.mark(), brief);
         let swap = context
             .client
             .swap_plugin_data(id, write.expect.clone(), write.set.clone());
@@ -76,4 +76,11 @@ pub(super) async fn claim(
         }
     }
     Ok(Claimed::Full)
+}
+
+fn routed_by(route: &Route) -> RoutedBy {
+    match route.source {
+        Source::Rules => RoutedBy::Rules(route.named().into_iter().map(str::to_owned).collect()),
+        Source::Static | Source::None => RoutedBy::Table,
+    }
 }

@@ -10,7 +10,7 @@ use crate::config::Limits;
 use crate::daemon::context::Context;
 use crate::daemon::requests::memory::Memory;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Facts, Observed, Plan, Record, RefusalPauses, Why, plan};
+use crate::domain::lifecycle::{Facts, Observed, Plan, Record, RefusalPauses, RoutedBy, Why, plan};
 use crate::domain::recipients::{Address, Recipients};
 use crate::domain::request::RequestId;
 
@@ -99,9 +99,10 @@ pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Opti
     if !request.stage.is_open() {
         return Some(Recipients::default());
     }
-    match record.and_then(|record| record.named.as_deref())? {
-        [] => Some(live.routing.recipients(request)),
-        named => Some(Recipients::of(named.iter().map(String::as_str))),
+    match &record?.routed_by {
+        RoutedBy::Unknown => None,
+        RoutedBy::Table => Some(live.routing.recipients(request)),
+        RoutedBy::Rules(named) => Some(Recipients::of(named.iter().map(String::as_str))),
     }
 }
 
@@ -111,7 +112,10 @@ pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recip
     let (Observed::Request(request) | Observed::Gone(Some(request))) = observed else {
         return None;
     };
-    let named = record.named.iter().flatten().any(|named| named == recipient);
+    let named = match &record.routed_by {
+        RoutedBy::Rules(named) => named.iter().any(|named| named == recipient),
+        RoutedBy::Unknown | RoutedBy::Table => false,
+    };
     let in_table = || live.routing.place(request, &Address::parse(recipient).ok()?);
     let suggested = || request.suggested_reviewers.iter().any(|reviewer| reviewer == recipient);
     if named {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::lifecycle::{Claim, Observed, Record};
+use crate::domain::lifecycle::{Claim, Observed, Record, RoutedBy};
 
 /// The record as Teleport has it, as far as we know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -67,10 +67,10 @@ impl Stored {
         }
     }
 
-    /// Returns what a claim writes: our mark, and the beginning of the record if there is none. `named` is whom rules
-    /// name; it is noted by the first claim alone, so rules that change do not reach a request that was announced. `brief`
+    /// Returns what a claim writes: our mark, and the beginning of the record if there is none. `routed_by` is
+    /// noted by the first claim alone, so rules that change do not reach a request that was announced. `brief`
     /// leaves out what is not needed, because Teleport has refused the record for its size.
-    pub fn claim(&self, observed: &Observed, named: Option<&[&str]>, mark: Claim, brief: bool) -> Write {
+    pub fn claim(&self, observed: &Observed, routed_by: &RoutedBy, mark: Claim, brief: bool) -> Write {
         let begun = BTreeMap::new();
         let (expect, map, mut record) = match self {
             Self::Known(known) => (Record::expect_unchanged(&known.map), &known.map, known.record.clone()),
@@ -82,8 +82,8 @@ impl Stored {
             }
             record.expires = request.expires;
         }
-        if let (Some(named), None) = (named, &record.named) {
-            record.named = Some(named.iter().map(|&name| name.to_owned()).collect());
+        if record.routed_by == RoutedBy::Unknown {
+            record.routed_by.clone_from(routed_by);
         }
         record.claim = Some(mark);
         record.brief |= brief;

@@ -15,5 +15,5 @@ pub use account::{Account, Entry};
 pub use claim::{Claim, Foreign, Lease};
 pub use known::{Known, Stored, Write};
 pub use plan::{Facts, Observed, Plan, Step, Why, Work, plan};
-pub use record::{Outcome, Posted, Record, Refusal, RefusalPauses, Shown};
+pub use record::{Outcome, Posted, Record, Refusal, RefusalPauses, RoutedBy, Shown};
 pub use run::{Aim, Landed, Run};

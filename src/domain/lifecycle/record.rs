@@ -32,15 +32,26 @@ pub struct Record {
     pub unreadable: Vec<String>,
 
     pub claim: Option<Claim>,
-    /// Whom the rules named when the request was claimed first; nobody if the routing table decides. Unknown if that was
-    /// not this program.
-    pub named: Option<Vec<String>>,
+    /// What chose the recipients when the request was claimed first.
+    pub routed_by: RoutedBy,
     /// When the request itself ends.
     pub expires: Option<Timestamp>,
     /// Recipients whose card could not be delivered, by their string.
     pub refusals: BTreeMap<String, Refusal>,
     /// Teleport refused this record for its size; less of it is written since.
     pub brief: bool,
+}
+
+/// What chose the recipients of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RoutedBy {
+    /// Not recorded: the record is the Go plugin's.
+    #[default]
+    Unknown,
+    /// The routing table, and the suggested reviewers of the request.
+    Table,
+    /// Access Monitoring Rules, which named these.
+    Rules(Vec<String>),
 }
 
 /// A card that was posted.

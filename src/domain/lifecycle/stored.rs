@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::domain::lifecycle::{Claim, Posted, Record, Refusal, Shown};
+use crate::domain::lifecycle::{Claim, Posted, Record, Refusal, RoutedBy, Shown};
 use crate::domain::request::Stage;
 
 /// The keys that the Go plugin expects to be absent when it claims a request.
@@ -114,7 +114,7 @@ impl Record {
             ("messages", self.messages()),
             ("max_duration", until),
             ("x_claim", claim.unwrap_or_default()),
-            ("x_recipients", self.named.as_ref().map(json).unwrap_or_default()),
+            ("x_recipients", recipients_of_rules(&self.routed_by)),
             ("x_expires", self.expires.map(seconds).unwrap_or_default()),
             ("x_cards", self.known_cards()),
             ("x_skipped", self.stored_refusals()),
@@ -138,7 +138,7 @@ impl Record {
             resolve_reason: text("resolve_reason").to_owned(),
             access_until: time("max_duration").filter(|_| text("max_duration") != GO_ZERO_TIME),
             claim: map.get("x_claim").map(|mark| Claim::parse(mark)),
-            named: serde_json::from_str(text("x_recipients")).ok(),
+            routed_by: routed_by(text("x_recipients")),
             expires: time("x_expires"),
             ..Self::default()
         };
@@ -272,6 +272,23 @@ fn message(entry: &str) -> Option<Message> {
         ts: ts.to_owned(),
         rid: rid.to_owned(),
     })
+}
+
+/// Writes the recipients that rules named; the empty list means the routing table.
+fn recipients_of_rules(routed_by: &RoutedBy) -> String {
+    match routed_by {
+        RoutedBy::Unknown => String::new(),
+        RoutedBy::Table => "[]".to_owned(),
+        RoutedBy::Rules(named) => json(named),
+    }
+}
+
+fn routed_by(text: &str) -> RoutedBy {
+    match serde_json::from_str::<Vec<String>>(text) {
+        Ok(named) if named.is_empty() => RoutedBy::Table,
+        Ok(named) => RoutedBy::Rules(named),
+        Err(_) => RoutedBy::Unknown,
+    }
 }
 
 fn shown(text: &str) -> Option<Shown> {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use teleport_msteams::domain::card::Cluster;
 use teleport_msteams::domain::lifecycle::{
-    Claim, Facts, Known, Landed, Lease, Observed, Plan, Record, RefusalPauses, Run, Step, Stored, Why, Write, plan,
+    Claim, Facts, Known, Landed, Lease, Observed, Plan, Record, RefusalPauses, RoutedBy, Run, Step, Stored, Why, Write,
+    plan,
 };
 use teleport_msteams::domain::recipients::Address;
 use teleport_msteams::domain::request::{AccessRequest, RequestId};
@@ -187,7 +188,7 @@ impl Pure {
         self.ask(Question::Claim(stored, seen, mark), |pure| {
             let mark = Claim::parse(pure.texts.of(mark));
             let observed = pure.observed(seen);
-            let write = pure.stored.of(stored).claim(&observed, Some(&[]), mark, false);
+            let write = pure.stored.of(stored).claim(&observed, &RoutedBy::Table, mark, false);
             pure.writes.id(write)
         })
     }
