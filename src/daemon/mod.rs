@@ -4,6 +4,7 @@
 //! is decided in `domain`.
 
 mod context;
+mod courier;
 mod dispatcher;
 mod outages;
 mod requests;
@@ -11,5 +12,6 @@ mod start;
 mod tasks;
 mod upkeep;
 
+pub use courier::{Courier, Placed, Undelivered};
 pub use start::run;
 pub use upkeep::Reloads;

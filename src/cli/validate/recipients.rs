@@ -1,6 +1,6 @@
 //! Each recipient in the words of Teleport's guide, with two messages at the end.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use futures_util::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,7 @@ use crate::cli::output::say;
 use crate::cli::version;
 use crate::clock;
 use crate::config::Settings;
+use crate::daemon::Courier;
 use crate::domain::card;
 use crate::domain::card::Message;
 use crate::domain::recipients::Address;
@@ -78,9 +79,9 @@ impl Lines {
 }
 
 /// Why somebody cannot be told.
-struct Trouble {
-    what: String,
-    hint: Option<String>,
+pub(super) struct Trouble {
+    pub(super) what: String,
+    pub(super) hint: Option<String>,
 }
 
 impl From<msteams::Error> for Trouble {
@@ -117,17 +118,31 @@ async fn tell(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), T
         place.web_url.as_deref().unwrap_or("(not known)")
     ));
     lines.say(&format!("Hailing the {whom}..."));
-    let about = |error: msteams::Error| error.about(&address);
-    let id = post(teams, conversation, &card::greeting()).await.map_err(about)?;
+    let id = post(teams, &address, conversation, &card::greeting()).await?;
     lines.say(&format!("Message sent, ID: {id}"));
     let example = card::example(&Uuid::new_v4().to_string(), clock::now());
-    post(teams, conversation, &example).await.map_err(about)?;
+    post(teams, &address, conversation, &example).await?;
     Ok(())
 }
 
-/// Posts a message of ours and returns its id.
-pub(super) async fn post(teams: &Teams, conversation: &str, message: &Message) -> Result<String, msteams::Error> {
+/// Posts a message into a conversation, and returns its id. A failure names the recipient.
+pub(super) async fn post(
+    teams: &Teams,
+    recipient: impl Display,
+    conversation: &str,
+    message: &Message,
+) -> Result<String, Trouble> {
     let activity = Activity::new(&message.card, &message.summary);
-    let never = CancellationToken::new();
-    teams.post(conversation, &activity, &Priority::command(), &never).await
+    let (priority, never) = (Priority::command(), CancellationToken::new());
+    let courier = Courier::new(teams, &priority, &never);
+    match courier.post_in(conversation.to_owned(), &activity).await {
+        Ok(placed) => Ok(placed.activity),
+        Err(undelivered) => Err(match undelivered.into_error() {
+            Some(error) => error.about(recipient).into(),
+            None => Trouble {
+                what: "the command was stopped".to_owned(),
+                hint: None,
+            },
+        }),
+    }
 }

@@ -9,13 +9,12 @@ use futures_util::{StreamExt as _, stream};
 use crate::cli::environment;
 use crate::cli::report::Failed;
 use crate::cli::validate::findings::{Findings, counted};
-use crate::cli::validate::recipients::{RECIPIENTS, post};
+use crate::cli::validate::recipients::{RECIPIENTS, Trouble, post};
 use crate::cli::validate::rules::rules;
 use crate::config;
 use crate::config::{MicrosoftSettings, Settings};
 use crate::domain::card;
 use crate::domain::recipients::Address;
-use crate::msteams;
 use crate::msteams::{PERMISSIONS, Package, Permission, Teams};
 use crate::teleport;
 use crate::teleport::{Client, Watch};
@@ -315,7 +314,7 @@ async fn recipients(teams: &Teams, addresses: &[Address], send: bool, findings: 
     while let Some((address, found)) = checked.next().await {
         match found {
             Ok(detail) => findings.recipient(address.as_str(), Ok(&detail)),
-            Err(error) => findings.recipient(address.as_str(), Err((&error.to_string(), error.hint()))),
+            Err(Trouble { what, hint }) => findings.recipient(address.as_str(), Err((&what, hint.as_deref()))),
         }
     }
     if addresses.is_empty() {
@@ -324,7 +323,7 @@ async fn recipients(teams: &Teams, addresses: &[Address], send: bool, findings: 
     }
 }
 
-async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<String, msteams::Error> {
+async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<String, Trouble> {
     let user = teams.find_user(address).await?;
     if !send {
         let found = if teams.has_app(address, user.as_deref()).await? {
@@ -335,7 +334,6 @@ async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<Strin
         return Ok(found.to_owned());
     }
     let place = teams.find_place(address, user.as_deref()).await?;
-    let posted = post(teams, &place.conversation.id, &card::greeting()).await;
-    posted.map_err(|error| error.about(address.as_str()))?;
+    post(teams, address.as_str(), &place.conversation.id, &card::greeting()).await?;
     Ok("received a message".to_owned())
 }

@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::context::Context;
+use crate::daemon::requests::delivery::{Done, Round, Taken};
 use crate::daemon::requests::memory::{Memory, Retry};
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::planning::{Planned, known_recipients, nothing, planned, refusal_pauses, source, until};
 use crate::daemon::requests::report::Report;
 use crate::daemon::requests::settling::{Settled, settle};
-use crate::daemon::requests::step::{Done, Round, Taken};
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Known, Landed, Observed, Outcome, Plan, Run, Step, Why, Work};
@@ -52,7 +52,6 @@ pub(super) struct Delivered {
 /// Delivers what the plan asks for, and what newer plans ask for meanwhile, until there is nothing to do now.
 pub(super) async fn deliver(
     job: Job<'_>,
-    live: Arc<InForce>,
     run: Run<Instant>,
     work: Work,
     memory: &mut Memory,
@@ -60,7 +59,12 @@ pub(super) async fn deliver(
     news: &mut News<'_>,
     turn: &mut Turn,
 ) -> Delivered {
-    let Job { context, id, .. } = job;
+    let Job {
+        context,
+        id,
+        live,
+        retry_at,
+    } = job;
     let taken = Arc::new(Taken::new(&run.account().record().cards));
     let round = Arc::new(Round::new(
         context,
@@ -71,7 +75,8 @@ pub(super) async fn deliver(
         CancellationToken::new(),
     ));
     let driver = Driver {
-        job,
+        context,
+        id,
         live,
         run,
         memory,
@@ -79,7 +84,7 @@ pub(super) async fn deliver(
         taken,
         report: Report::new(context, id),
         round,
-        retry_at: job.retry_at,
+        retry_at,
         begun: Vec::new(),
         record_at: None,
         unknown_recipients: false,
@@ -88,16 +93,18 @@ pub(super) async fn deliver(
 }
 
 /// What a run is about.
-#[derive(Clone, Copy)]
 pub(super) struct Job<'a> {
     pub(super) context: &'a Context,
     pub(super) id: &'a RequestId,
+    /// The settings that the plan was made with.
+    pub(super) live: Arc<InForce>,
     /// When a delivery is due that the plan leaves out.
     pub(super) retry_at: Option<Instant>,
 }
 
 struct Driver<'a> {
-    job: Job<'a>,
+    context: &'a Context,
+    id: &'a RequestId,
     /// The settings of the newest plan.
     live: Arc<InForce>,
     run: Run<Instant>,
@@ -119,7 +126,7 @@ struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     async fn go_on(mut self, news: &mut News<'_>, turn: &mut Turn) -> Delivered {
-        let Job { context, id, .. } = self.job;
+        let (context, id) = (self.context, self.id);
         let limits = &context.limits;
         let mut flights = FuturesUnordered::new();
         let mut settling: Option<Pin<Box<dyn Future<Output = Settled> + Send + '_>>> = None;
@@ -205,7 +212,7 @@ impl<'a> Driver<'a> {
             *self.observed = newer;
             self.memory.waiting = waiting;
         }
-        let Job { context, id, .. } = self.job;
+        let (context, id) = (self.context, self.id);
         self.live = context.live.current();
         let record = self.run.record(clock::now());
         let Some(recipients) = known_recipients(&self.live, self.observed, Some(&record)) else {
@@ -259,14 +266,14 @@ impl<'a> Driver<'a> {
 
     /// Tells whether another delivery may begin beside those that move.
     fn may_begin(&self, now: Instant) -> bool {
-        let slow = self.job.context.limits.slow_delivery;
+        let slow = self.context.limits.slow_delivery;
         let moving = self.begun.iter().filter(|(_, begun)| now < *begun + slow).count();
         moving < MOVING && self.begun.len() < IN_FLIGHT
     }
 
     /// Returns when something is to be looked at although nothing has happened.
     fn next_look(&self, renew_at: Instant) -> Instant {
-        let slow = self.job.context.limits.slow_delivery;
+        let slow = self.context.limits.slow_delivery;
         let now = Instant::now();
         let lease = self
             .run
@@ -315,7 +322,7 @@ impl<'a> Driver<'a> {
                 Landed::Elsewhere
             }
             Done::Deferred(deferral) => {
-                let (shown, limits) = (self.run.account().shown(), &self.job.context.limits);
+                let (shown, limits) = (self.run.account().shown(), &self.context.limits);
                 let Retry {
                     pause: retry_in,
                     first,
@@ -361,7 +368,7 @@ impl<'a> Driver<'a> {
             record.note(outcome.clone(), now);
         }
         let refusal = record.refusals.get(recipient)?;
-        let at = refusal.retry_at(shown, refusal_pauses(&self.job.context.limits))?;
+        let at = refusal.retry_at(shown, refusal_pauses(&self.context.limits))?;
         let pause = until(at);
         self.retry_in(pause);
         Some(pause)
@@ -378,7 +385,7 @@ impl<'a> Driver<'a> {
         settled: Settled,
         pauses: &mut Backoff,
     ) -> Option<Pin<Box<dyn Future<Output = Settled> + Send + 'a>>> {
-        let Job { context, id, .. } = self.job;
+        let (context, id) = (self.context, self.id);
         match settled {
             Settled::Written(write, since) => {
                 pauses.reset();

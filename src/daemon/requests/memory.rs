@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::config::Limits;
 use crate::daemon::outages::Services;
-use crate::daemon::requests::step::Deferral;
+use crate::daemon::requests::delivery::Deferral;
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::{Foreign, Record, Shown, Step, Stored, Why};
 use crate::domain::recipients::Address;

@@ -1,8 +1,11 @@
 //! Keeps the cards of access requests up to date: events and lists, one lane for each request, and the five steps of a
 //! reconcile.
+//!
+//! Architecture Invariant: only here are records written and claims held. What is decided is decided in `domain`.
 
 mod claiming;
 mod deliver;
+mod delivery;
 mod lane;
 mod lanes;
 mod listing;
@@ -17,7 +20,7 @@ mod resync;
 mod routing;
 mod rulebook;
 mod settling;
-mod step;
+
 mod turns;
 mod waiting;
 

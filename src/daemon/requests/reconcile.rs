@@ -120,8 +120,13 @@ pub(super) async fn reconcile(
             context.limits.claim_term,
         );
         let run = Run::new(work.aim.clone(), deferred, *known, lease, term, forgotten);
-        let job = Job { context, id, retry_at };
-        let delivered = Box::pin(deliver(job, live, run, work, memory, observed, news, turn)).await;
+        let job = Job {
+            context,
+            id,
+            live,
+            retry_at,
+        };
+        let delivered = Box::pin(deliver(job, run, work, memory, observed, news, turn)).await;
         memory.stored = Stored::Known(Box::new(delivered.known));
         if delivered.interrupted {
             return Outcome::Interrupted;

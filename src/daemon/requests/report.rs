@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::TOO_LARGE;
-use crate::daemon::requests::step::{Deferral, Refused, shown_as};
+use crate::daemon::requests::delivery::{Deferral, Refused, shown_as};
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::{Outcome, Shown};
 use crate::domain::request::RequestId;

@@ -1,4 +1,6 @@
 //! What keeps the daemon running: credentials, the app's secret, reloads, the cache of recipients, and the watchdog.
+//!
+//! Architecture Invariant: touches no record and no card.
 
 pub(super) mod credentials;
 mod live;

@@ -1,4 +1,4 @@
-//! One delivery: a card posted or updated for one recipient, wherever the chat and the app are now.
+//! One delivery: a card posted or updated for one recipient, and what its end means for the request.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,12 @@ use tracing::debug;
 use tracing::warn;
 
 use crate::daemon::context::Context;
+use crate::daemon::courier::{Courier, Placed, Undelivered};
 use crate::domain::card::Message;
 use crate::domain::lifecycle::{Outcome, Posted, Shown, Step};
 use crate::domain::recipients::Address;
 use crate::domain::request::RequestId;
-use crate::msteams::{Activity, Conversation, Error, Meaning, Priority, Retry, Teams, Urgency};
+use crate::msteams::{Activity, Conversation, Error, Meaning, Priority, Teams, Urgency};
 
 /// What became of one delivery.
 #[derive(Debug)]
@@ -166,34 +167,23 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Each request has a queue, so that one with many recipients does not delay another.
+    /// Each request has a queue, so that one with many recipients does
+    /// not delay another.
     fn priority(&self, urgency: Urgency) -> Priority {
         Priority::new(urgency, self.id.as_str())
     }
 
-    fn urgency(&self) -> Urgency {
-        if self.shown.stage.is_resolved() {
-            Urgency::Resolution
-        } else {
-            Urgency::Announcement
-        }
-    }
-
-    async fn resolve(&self, address: &Address) -> Option<Result<Conversation, Error>> {
-        let priority = self.priority(self.urgency());
-        tokio::select! {
-            () = self.halt.cancelled() => None,
-            resolved = self.context.teams.resolve(address, &priority) => Some(resolved),
-        }
+    fn courier<'c>(&'c self, priority: &'c Priority) -> Courier<'c> {
+        Courier::new(&self.context.teams, priority, &self.halt)
     }
 
     async fn post(&self, address: &Address) -> Done {
-        let conversation = match self.resolve(address).await {
-            None => return Done::NotBegun,
-            Some(Err(error)) => return self.failed(address.as_str(), error),
-            Some(Ok(conversation)) => conversation.id,
+        let priority = self.priority(Urgency::Announcement);
+        let courier = self.courier(&priority);
+        let conversation = match courier.find(address).await {
+            Ok(conversation) => conversation,
+            Err(undelivered) => return self.failed(address.as_str(), undelivered),
         };
-        let priority = self.priority(self.urgency());
         tokio::select! {
             () = self.halt.cancelled() => return Done::NotBegun,
             () = self.taken.find(self.context, &priority) => {}
@@ -201,106 +191,55 @@ impl<'a> Round<'a> {
         if !self.taken.lock().insert(conversation.clone()) {
             return Done::Elsewhere(address.clone());
         }
-        let done = self.post_to(address, conversation.clone()).await;
-        let has_card = match &done {
-            Done::Noted(outcomes) => outcomes.iter().any(|outcome| matches!(outcome, Outcome::Posted { .. })),
-            _ => false,
-        };
-        if !has_card {
+        let posted = courier.post(address, conversation.clone(), &self.activity).await;
+        let done = self.posted(address.as_str(), posted, false);
+        if !matches!(done, Done::Noted(_)) {
             self.taken.lock().remove(&conversation);
         }
         done
     }
 
-    async fn post_to(&self, address: &Address, mut conversation: String) -> Done {
-        let mut sent = self.send(&conversation, Urgency::Announcement).await;
-        if sent.as_ref().is_err_and(is_elsewhere) {
-            conversation = match self.look_again(address).await {
-                Ok(conversation) => conversation,
-                Err(done) => return done,
-            };
-            sent = self.send(&conversation, Urgency::Announcement).await;
-        }
-        match sent {
-            Ok(activity) => Done::Noted(vec![self.posted(address.as_str(), activity, conversation, false)]),
-            Err(error) => self.failed(address.as_str(), error),
-        }
-    }
-
-    /// Sends the card as a new message, and returns its id; the id is empty if Microsoft took the card and did not tell.
-    async fn send(&self, conversation: &str, urgency: Urgency) -> Result<String, Error> {
-        let (teams, priority) = (&self.context.teams, self.priority(urgency));
-        match teams.post(conversation, &self.activity, &priority, &self.halt).await {
-            Err(error) if error.meaning() == Meaning::Delivered => {
-                warn!(request.id = %self.id, %error, "A card was posted that cannot be updated");
-                Ok(String::new())
-            }
-            sent => sent,
-        }
-    }
-
     async fn update(&self, card: &Posted, missing: bool) -> Done {
         let address = Address::parse(&card.recipient);
-        let mut conversation = match (&card.conversation, &address) {
+        let priority = self.priority(if self.shown.stage.is_resolved() {
+            Urgency::Resolution
+        } else {
+            Urgency::Review
+        });
+        let courier = self.courier(&priority);
+        let conversation = match (&card.conversation, &address) {
             (Some(conversation), _) => conversation.clone(),
-            (None, Ok(address)) => match self.resolve(address).await {
-                None => return Done::NotBegun,
-                Some(Err(error)) => return self.failed(&card.recipient, error),
-                Some(Ok(conversation)) => conversation.id,
-            },
-            (None, Err(reason)) => {
-                return self.refused(Vec::new(), &card.recipient, reason.clone(), None);
-            }
-        };
-        let mut updated = self.edit(card, &conversation).await;
-        if let (true, Ok(address)) = (updated.as_ref().is_err_and(is_elsewhere), &address) {
-            conversation = match self.look_again(address).await {
+            (None, Ok(address)) => match courier.find(address).await {
                 Ok(conversation) => conversation,
-                Err(done) => return done,
-            };
-            updated = self.edit(card, &conversation).await;
-        }
+                Err(undelivered) => return self.failed(&card.recipient, undelivered),
+            },
+            (None, Err(reason)) => return self.refused(&card.recipient, reason.clone(), None),
+        };
+        let placed = Placed {
+            conversation: conversation.clone(),
+            activity: card.activity.clone(),
+        };
+        let updated = courier.update(address.as_ref().ok(), placed, &self.activity).await;
         match updated {
-            Ok(()) => Done::Noted(vec![Outcome::Updated {
+            Ok(Placed { conversation, .. }) => Done::Noted(vec![Outcome::Updated {
                 recipient: card.recipient.clone(),
                 activity: card.activity.clone(),
                 conversation,
                 shown: self.shown,
             }]),
-            Err(error) if error.meaning() == Meaning::Gone && missing => self.replace(card, conversation, &error).await,
+            Err(Undelivered::Gone(error)) if missing => self.replace(courier, card, conversation, &error).await,
             // Microsoft may be behind; a card is given up only if it is missing twice.
-            Err(error) if error.meaning() == Meaning::Gone => Done::Deferred(Deferral {
+            Err(Undelivered::Gone(_)) => Done::Deferred(Deferral {
                 shown_as: shown_as(&card.recipient),
                 error: None,
                 asked: None,
             }),
-            Err(error) => self.failed(&card.recipient, error),
-        }
-    }
-
-    async fn edit(&self, card: &Posted, conversation: &str) -> Result<(), Error> {
-        let urgency = if self.shown.stage.is_resolved() {
-            Urgency::Resolution
-        } else {
-            Urgency::Review
-        };
-        let (teams, priority) = (&self.context.teams, self.priority(urgency));
-        let edit = teams.update(conversation, &card.activity, &self.activity, &priority, &self.halt);
-        edit.await
-    }
-
-    /// Finds a conversation anew, which installs the app where it is missing.
-    async fn look_again(&self, address: &Address) -> Result<String, Done> {
-        self.context.teams.forget(address);
-        match self.resolve(address).await {
-            None => Err(Done::NotBegun),
-            Some(Err(error)) => Err(self.failed(address.as_str(), error)),
-            Some(Ok(conversation)) => Ok(conversation.id),
+            Err(undelivered) => self.failed(&card.recipient, undelivered),
         }
     }
 
     /// Posts a card anew whose message was deleted: once, and only while there is something to decide.
-    async fn replace(&self, card: &Posted, conversation: String, error: &Error) -> Done {
+    async fn replace(&self, courier: Courier<'_>, card: &Posted, conversation: String, error: &Error) -> Done {
         let id = self.id;
         let vanished = Outcome::Vanished {
             recipient: card.recipient.clone(),
@@ -317,92 +256,96 @@ impl<'a> Round<'a> {
         if card.again {
             // The record keeps it, so that it is not posted a third time.
             let why = "the message was deleted twice".to_owned();
-            return self.refused(Vec::new(), &card.recipient, why, None);
+            return self.refused(&card.recipient, why, None);
         }
         let recipient = shown_as(&card.recipient);
         warn!(
             request.id = %id, recipient, activity.id = card.activity, %error,
             "A card was deleted, posting it again"
         );
-        match self.send(&conversation, Urgency::Review).await {
-            Ok(activity) => {
-                let posted = self.posted(&card.recipient, activity, conversation, true);
-                Done::Noted(vec![vanished, posted])
+        let posted = courier.post_in(conversation.clone(), &self.activity).await;
+        match self.posted(&card.recipient, posted, true) {
+            Done::Noted(outcomes) => Done::Noted([vec![vanished], outcomes].concat()),
+            Done::Refused(outcomes, refused) => {
+                self.taken.lock().remove(&conversation);
+                Done::Refused([vec![vanished], outcomes].concat(), refused)
             }
             // Deferred, the record keeps the old card, and the next try comes here again.
-            Err(error) => match self.failed(&card.recipient, error) {
-                Done::Refused(outcomes, refused) => {
-                    self.taken.lock().remove(&conversation);
-                    Done::Refused([vec![vanished], outcomes].concat(), refused)
-                }
-                done => done,
-            },
+            done => done,
         }
     }
 
-    fn posted(&self, recipient: &str, activity: String, conversation: String, again: bool) -> Outcome {
-        debug!(request.id = %self.id, activity.id = activity, "Successfully posted to MS Teams");
-        Outcome::Posted {
+    /// Sorts the end of a post. `again` says that the card replaces one that was deleted.
+    fn posted(&self, recipient: &str, posted: Result<Placed, Undelivered>, again: bool) -> Done {
+        let placed = match posted {
+            Ok(placed) => {
+                debug!(request.id = %self.id, activity.id = placed.activity, "Successfully posted to MS Teams");
+                placed
+            }
+            Err(Undelivered::Nameless(error, conversation)) => {
+                warn!(request.id = %self.id, %error, "A card was posted that cannot be updated");
+                let activity = String::new();
+                Placed { conversation, activity }
+            }
+            Err(undelivered) => return self.failed(recipient, undelivered),
+        };
+        Done::Noted(vec![Outcome::Posted {
             recipient: recipient.to_owned(),
-            activity,
-            conversation,
+            activity: placed.activity,
+            conversation: placed.conversation,
             again,
             shown: self.shown,
-        }
+        }])
     }
 
-    fn refused(&self, mut outcomes: Vec<Outcome>, recipient: &str, why: String, hint: Option<String>) -> Done {
-        outcomes.push(Outcome::Refused {
+    /// Sorts a failure: refused, to be retried, or perhaps none.
+    fn failed(&self, recipient: &str, undelivered: Undelivered) -> Done {
+        let error = match undelivered {
+            Undelivered::NotBegun => return Done::NotBegun,
+            Undelivered::Later(error, asked) => {
+                return Done::Deferred(Deferral {
+                    shown_as: shown_as(recipient),
+                    error: Some(error),
+                    asked,
+                });
+            }
+            Undelivered::Refused(error) | Undelivered::Gone(error) => {
+                let hint = error.hint().map(str::to_owned);
+                return self.refused(recipient, error.to_string(), hint);
+            }
+            Undelivered::Unconfirmed(error) | Undelivered::Nameless(error, _) => error,
+        };
+        let outcome = Outcome::Unconfirmed {
+            recipient: recipient.to_owned(),
+            why: error.to_string(),
+            shown: self.shown,
+        };
+        let refused = Refused {
+            recipient: recipient.to_owned(),
+            why: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            unconfirmed: true,
+        };
+        Done::Refused(vec![outcome], refused)
+    }
+
+    fn refused(&self, recipient: &str, why: String, hint: Option<String>) -> Done {
+        let outcome = Outcome::Refused {
             recipient: recipient.to_owned(),
             why: why.clone(),
             shown: self.shown,
-        });
+        };
         let refused = Refused {
             recipient: recipient.to_owned(),
             why,
             hint,
             unconfirmed: false,
         };
-        Done::Refused(outcomes, refused)
-    }
-
-    /// Sorts a failure: refused, to be retried, or perhaps none.
-    fn failed(&self, recipient: &str, error: Error) -> Done {
-        if error.meaning() == Meaning::Stopped {
-            return Done::NotBegun;
-        }
-        let hint = error.hint();
-        match error.retry() {
-            Retry::Never => self.refused(Vec::new(), recipient, error.to_string(), hint.map(str::to_owned)),
-            Retry::Later(asked) => Done::Deferred(Deferral {
-                shown_as: shown_as(recipient),
-                error: Some(error),
-                asked,
-            }),
-            Retry::FateUnknown => {
-                let outcome = Outcome::Unconfirmed {
-                    recipient: recipient.to_owned(),
-                    why: error.to_string(),
-                    shown: self.shown,
-                };
-                let refused = Refused {
-                    recipient: recipient.to_owned(),
-                    why: error.to_string(),
-                    hint: hint.map(str::to_owned),
-                    unconfirmed: true,
-                };
-                Done::Refused(vec![outcome], refused)
-            }
-        }
+        Done::Refused(vec![outcome], refused)
     }
 }
 
 /// Returns a recipient as a log may show it.
 pub(super) fn shown_as(recipient: &str) -> String {
     Address::parse(recipient).map_or_else(|_| "(unreadable)".to_owned(), |address| address.to_string())
-}
-
-/// Tells whether the app or the chat is not what it was when we looked.
-fn is_elsewhere(error: &Error) -> bool {
-    matches!(error.meaning(), Meaning::BotNotInstalled | Meaning::NotFound)
 }

@@ -1,0 +1,197 @@
+//! Brings a message to an address, wherever its conversation and the app are now.
+//!
+//! Architecture Invariant: knows no record, request or job. Whoever sends a message decides what a failure means for it.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::recipients::Address;
+use crate::msteams::{Activity, Error, Meaning, Priority, Retry, Teams};
+
+/// Posts and updates messages.
+#[derive(Clone, Copy)]
+pub struct Courier<'a> {
+    teams: &'a Teams,
+    priority: &'a Priority,
+    /// Cancelled when nothing more is to be begun.
+    halt: &'a CancellationToken,
+}
+
+/// Where a message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub conversation: String,
+    /// Microsoft's id of the message.
+    pub activity: String,
+}
+
+/// Why a message was not delivered.
+#[derive(Debug)]
+pub enum Undelivered {
+    /// Nothing was begun: the courier was halted.
+    NotBegun,
+    /// Microsoft does not find the message that was to be updated.
+    Gone(Error),
+    /// It can be retried, at the earliest after the pause that Microsoft has asked for.
+    Later(Error, Option<Duration>),
+    /// Microsoft did not confirm it; the message may have been posted.
+    Unconfirmed(Error),
+    /// The message was posted, but Microsoft did not return its id, so that it cannot be updated.
+    Nameless(Error, String),
+    /// Microsoft refused it.
+    Refused(Error),
+}
+
+impl<'a> Courier<'a> {
+    pub fn new(teams: &'a Teams, priority: &'a Priority, halt: &'a CancellationToken) -> Self {
+        Self { teams, priority, halt }
+    }
+
+    /// Finds the conversation of an address; installs the app for a user who does not have it.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    pub async fn find(self, address: &Address) -> Result<String, Undelivered> {
+        tokio::select! {
+            () = self.halt.cancelled() => Err(Undelivered::NotBegun),
+            found = self.teams.resolve(address, self.priority) => match found {
+                Ok(conversation) => Ok(conversation.id),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    /// Posts a message into the conversation of an address. If the app or the conversation is not there any more, finds it
+    /// anew and tries once again.
+    ///
+    /// # Errors
+    /// Every variant but [`Gone`](Undelivered::Gone).
+    pub async fn post(
+        self,
+        address: &Address,
+        conversation: String,
+        activity: &Activity,
+    ) -> Result<Placed, Undelivered> {
+        match self.send(conversation, activity).await {
+            Err(Attempt::Elsewhere(_)) => {
+                let conversation = self.find_anew(address).await?;
+                Ok(self.send(conversation, activity).await?)
+            }
+            sent => Ok(sent?),
+        }
+    }
+
+    /// Posts a message into a conversation that is known to be there.
+    ///
+    /// # Errors
+    /// Every variant but [`Gone`](Undelivered::Gone).
+    pub async fn post_in(self, conversation: String, activity: &Activity) -> Result<Placed, Undelivered> {
+        Ok(self.send(conversation, activity).await?)
+    }
+
+    /// Updates a message; where its conversation is not there any more, finds that of the address, if it has one, and tries
+    /// once again. Returns where the message is.
+    ///
+    /// # Errors
+    /// Every variant but [`Nameless`](Undelivered::Nameless).
+    pub async fn update(
+        self,
+        address: Option<&Address>,
+        placed: Placed,
+        activity: &Activity,
+    ) -> Result<Placed, Undelivered> {
+        let Placed {
+            conversation,
+            activity: id,
+        } = placed;
+        match (self.edit(conversation, id.clone(), activity).await, address) {
+            (Err(Attempt::Elsewhere(_)), Some(address)) => {
+                let conversation = self.find_anew(address).await?;
+                Ok(self.edit(conversation, id, activity).await?)
+            }
+            (updated, _) => Ok(updated?),
+        }
+    }
+
+    async fn send(self, conversation: String, activity: &Activity) -> Result<Placed, Attempt> {
+        let sent = self.teams.post(&conversation, activity, self.priority, self.halt).await;
+        match sent {
+            Ok(activity) => Ok(Placed { conversation, activity }),
+            Err(error) if error.meaning() == Meaning::Delivered => {
+                Err(Attempt::Failed(Undelivered::Nameless(error, conversation)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn edit(self, conversation: String, id: String, activity: &Activity) -> Result<Placed, Attempt> {
+        let edit = self
+            .teams
+            .update(&conversation, &id, activity, self.priority, self.halt);
+        match edit.await {
+            Ok(()) => Ok(Placed {
+                conversation,
+                activity: id,
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Finds a conversation anew, which installs the app where it is missing.
+    async fn find_anew(self, address: &Address) -> Result<String, Undelivered> {
+        self.teams.forget(address);
+        self.find(address).await
+    }
+}
+
+impl Undelivered {
+    /// Returns Microsoft's reason; there is none if nothing was begun.
+    pub fn into_error(self) -> Option<Error> {
+        match self {
+            Self::NotBegun => None,
+            Self::Gone(error)
+            | Self::Later(error, _)
+            | Self::Unconfirmed(error)
+            | Self::Nameless(error, _)
+            | Self::Refused(error) => Some(error),
+        }
+    }
+}
+
+/// How one attempt failed.
+enum Attempt {
+    /// The app or the conversation is not what it was when it was found.
+    Elsewhere(Error),
+    Failed(Undelivered),
+}
+
+impl From<Error> for Attempt {
+    fn from(error: Error) -> Self {
+        match error.meaning() {
+            Meaning::BotNotInstalled | Meaning::NotFound => Self::Elsewhere(error),
+            _ => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<Attempt> for Undelivered {
+    fn from(attempt: Attempt) -> Self {
+        match attempt {
+            Attempt::Elsewhere(error) => error.into(),
+            Attempt::Failed(undelivered) => undelivered,
+        }
+    }
+}
+
+impl From<Error> for Undelivered {
+    fn from(error: Error) -> Self {
+        match (error.meaning(), error.retry()) {
+            (Meaning::Stopped, _) => Self::NotBegun,
+            (Meaning::Gone, _) => Self::Gone(error),
+            (_, Retry::Never) => Self::Refused(error),
+            (_, Retry::Later(pause)) => Self::Later(error, pause),
+            (_, Retry::FateUnknown) => Self::Unconfirmed(error),
+        }
+    }
+}
