@@ -9,41 +9,28 @@
 )]
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::{env, error, fs};
+use std::{env, error};
 
 use protox::prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
 use protox::prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let out = PathBuf::from(env::var("OUT_DIR")?);
     let descriptors = protox::compile(
         ["auth.proto", "rules.proto", "userloginstate.proto", "users.proto"],
         ["proto"],
     )?;
-    compile(read_loosely(descriptors.clone()), &out.join("client"), |builder| {
-        builder.build_server(false).bytes(".")
-    })?;
-    compile(descriptors, &out.join("server"), |builder| {
-        builder.build_server(true).codec_path("crate::world::cluster::Codec")
-    })?;
-    build_facts();
-    Ok(())
-}
-
-fn compile(
-    descriptors: FileDescriptorSet,
-    out: &Path,
-    choose: impl FnOnce(tonic_prost_build::Builder) -> tonic_prost_build::Builder,
-) -> Result<(), Box<dyn error::Error>> {
-    fs::create_dir_all(out)?;
-    // The client makes its calls without generated code, which would decode every answer as a whole.
-    let builder = tonic_prost_build::configure()
+    // Calls are made without generated code, which would decode every answer as a whole.
+    tonic_prost_build::configure()
         .build_client(false)
-        .build_transport(false);
-    choose(builder).out_dir(out).compile_fds(descriptors)?;
+        .build_server(false)
+        .build_transport(false)
+        .bytes(".")
+        .out_dir(env::var("OUT_DIR")?)
+        .compile_fds(read_loosely(descriptors))?;
+    build_facts();
     Ok(())
 }
 

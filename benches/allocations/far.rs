@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::time::timeout;
 
 use crate::servers::{Servers, request};
-use crate::world::cluster::{Draft, State, Verdict};
+use world::cluster::{Draft, State, Verdict};
 
 /// The argument that makes this program the servers.
 pub(crate) const COMMAND: &str = "servers";

@@ -12,14 +12,6 @@ mod daemon;
 mod far;
 #[path = "../delivery/servers.rs"]
 mod servers;
-#[path = "../../examples/sandbox/world/mod.rs"]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the page and the tests use the rest of it"
-)]
-mod world;
 
 use std::path::Path;
 use std::time::Duration;

@@ -18,14 +18,6 @@ mod svg;
 mod table;
 mod tally;
 mod trials;
-#[path = "../../examples/sandbox/world/mod.rs"]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the page and the tests use the rest of it"
-)]
-mod world;
 
 use std::future::Future;
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::model::{Begun, Plugin, Repeat};
 use crate::rig::Rig;
 use crate::servers::{Servers, request};
-use crate::world::cluster::State;
+use world::cluster::State;
 
 /// Longer than anything takes that is meant to end.
 const PATIENCE: Duration = Duration::from_mins(5);

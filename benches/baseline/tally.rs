@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use crate::servers::Servers;
-use crate::world::tenant::Card;
+use world::tenant::Card;
 
 /// Recipients of some requests, by what they see of theirs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::rig::Rig;
 use crate::servers::Servers;
 use crate::side::Side;
 use crate::tally::{Cards, Tally};
-use crate::world::tenant::{Chance, Fault};
+use world::tenant::{Chance, Fault};
 
 /// Recipients of each request, where there are many requests.
 const EACH: usize = 3;

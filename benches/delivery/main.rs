@@ -7,14 +7,6 @@
 
 mod rig;
 mod servers;
-#[path = "../../examples/sandbox/world/mod.rs"]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the page and the tests use the rest of it"
-)]
-mod world;
 
 use std::time::{Duration, Instant};
 

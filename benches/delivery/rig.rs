@@ -8,7 +8,6 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::servers::{Servers, recipient};
-use crate::world;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_teleport-msteams");
 

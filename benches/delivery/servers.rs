@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::world::cluster::{Cluster, ClusterOptions, Draft};
-use crate::world::identity::Validity;
-use crate::world::tenant::{Tenant, TenantOptions};
+use world::cluster::{Cluster, ClusterOptions, Draft};
+use world::identity::Validity;
+use world::tenant::{Tenant, TenantOptions};
 
 pub(crate) struct Servers {
     pub(crate) cluster: Cluster,

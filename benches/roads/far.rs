@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::world::port::{listen, serve};
+use world::port::{listen, serve};
 
 /// Pieces of a stream that are on their way.
 const ON_THE_WAY: usize = 1_024;

@@ -5,14 +5,6 @@
 #![expect(clippy::print_stdout, reason = "the table is for the person who asked for it")]
 
 mod far;
-#[path = "../../examples/sandbox/world/mod.rs"]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the page and the tests use the rest of it"
-)]
-mod world;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -22,12 +14,12 @@ use teleport_msteams::config::{
 };
 use teleport_msteams::teleport::Client;
 
-use crate::world::balancer::{Alpn, Balancer};
-use crate::world::cluster::{Cluster, ClusterOptions};
-use crate::world::corporate::{Corporate, Names, Speaks};
-use crate::world::identity::Validity;
-use crate::world::proxy::Proxy;
-use crate::world::web::WebAuthority;
+use world::balancer::{Alpn, Balancer};
+use world::cluster::{Cluster, ClusterOptions};
+use world::corporate::{Corporate, Names, Speaks};
+use world::identity::Validity;
+use world::proxy::Proxy;
+use world::web::WebAuthority;
 
 /// The way to whatever is dialled, and back.
 const ROUND_TRIP: Duration = Duration::from_millis(50);

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::world::cluster::Cluster;
-use crate::world::identity::Validity;
-use crate::world::tenant::{Tenant, User};
+use world::cluster::Cluster;
+use world::identity::Validity;
+use world::tenant::{Tenant, User};
 
 /// How many people there are; enough that nobody gets more messages than Microsoft allows for one conversation.
 const PEOPLE: usize = 40;

@@ -7,8 +7,8 @@ use serde_json::Value;
 use teleport_msteams::domain::lifecycle::Record;
 
 use crate::company;
-use crate::world::cluster::{Cluster, ClusterState};
-use crate::world::tenant::{Card, Tenant};
+use world::cluster::{Cluster, ClusterState};
+use world::tenant::{Card, Tenant};
 
 /// How many posts of one request to one recipient may be of unknown fate.
 const MOST_UNKNOWN: usize = 5;

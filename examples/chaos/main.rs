@@ -4,10 +4,6 @@
 //! `cargo run --release --example chaos -- --seed 7` needs no account and no network. The same seed makes the same
 //! script; what the processes make of it depends on the machine.
 
-#![expect(
-    unreachable_pub,
-    reason = "a program has no outside: `pub` means for the other files"
-)]
 #![expect(clippy::print_stdout, reason = "the report is for the person who asked for it")]
 
 mod company;
@@ -17,9 +13,6 @@ mod report;
 mod run;
 mod script;
 mod trouble;
-#[path = "../sandbox/world/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the page and the tests use the rest of it")]
-mod world;
 
 use std::process::ExitCode;
 

@@ -13,9 +13,8 @@ use crate::ledger::{Entry, Ledger, Verdict};
 use crate::replica::Replica;
 use crate::script::{self, Action};
 use crate::trouble::{self, NEAR};
-use crate::world;
-use crate::world::cluster::{Cluster, ClusterOptions, Draft, NOT_UTF8, State, Verdict as Review, WRONG_TYPE};
-use crate::world::tenant::{Tenant, TenantOptions};
+use world::cluster::{Cluster, ClusterOptions, Draft, NOT_UTF8, State, Verdict as Review, WRONG_TYPE};
+use world::tenant::{Tenant, TenantOptions};
 
 /// How long everything may take to come right once nothing is wrong any more: claims of the dead run out, and a post of
 /// unknown fate is repeated after a minute first, and after four minutes then.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::company::{self, Company};
-use crate::world::cluster::{CUT_SHORT, Cluster, Draft, NOT_UTF8, WRONG_TYPE};
-use crate::world::proto::Event;
-use crate::world::proto::event::Resource;
-use crate::world::tenant::{Fault, Rule, Tenant};
+use world::cluster::{CUT_SHORT, Cluster, Draft, NOT_UTF8, WRONG_TYPE};
+use world::proto::Event;
+use world::proto::event::Resource;
+use world::tenant::{Fault, Rule, Tenant};
 
 /// Something that goes wrong on one side, until it is mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

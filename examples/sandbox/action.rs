@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::sandbox::Sandbox;
-use crate::world::cluster::{Draft, State, Verdict};
+use world::cluster::{Draft, State, Verdict};
 
 /// One button or form of the page.
 #[derive(Debug, Deserialize)]

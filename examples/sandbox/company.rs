@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::world::tenant::{Tenant, User};
+use world::tenant::{Tenant, User};
 
 /// Somebody with a chat, or a channel.
 #[derive(Clone, Debug, Serialize)]

@@ -9,9 +9,9 @@ use anyhow::Context as _;
 use toml::Value;
 
 use crate::company::Company;
-use crate::world::cluster::Cluster;
-use crate::world::identity::Validity;
-use crate::world::tenant::Tenant;
+use world::cluster::Cluster;
+use world::identity::Validity;
+use world::tenant::Tenant;
 
 /// Writes the files into `folder`; returns the path of the configuration.
 pub fn write(folder: &Path, cluster: &Cluster, tenant: &Tenant, company: &Company) -> anyhow::Result<PathBuf> {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::world::types::{AccessRequestSpecV3, AccessRequestV3, RequestState};
+use world::types::{AccessRequestSpecV3, AccessRequestV3, RequestState};
 
 /// Requests by their ids, with the newest that was seen of each.
 #[derive(Default)]

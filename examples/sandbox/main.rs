@@ -21,8 +21,6 @@ mod sandbox;
 mod server;
 mod story;
 mod view;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest of it")]
-mod world;
 
 use std::process::ExitCode;
 

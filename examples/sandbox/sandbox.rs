@@ -22,8 +22,8 @@ use crate::ledger::Ledger;
 use crate::log_lines::LogLines;
 use crate::view;
 use crate::view::{CardView, ChatView, ClusterView, DaemonView, MicrosoftView, Person, RoleView, Verdict, View};
-use crate::world::cluster::{Cluster, ClusterOptions};
-use crate::world::tenant::{Fault, Rule, Tenant, TenantOptions};
+use world::cluster::{Cluster, ClusterOptions};
+use world::tenant::{Fault, Rule, Tenant, TenantOptions};
 
 /// Slow enough to be seen, fast enough not to be given up on.
 const SLOW: Duration = Duration::from_secs(3);

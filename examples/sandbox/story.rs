@@ -7,7 +7,7 @@ use crate::action::{Action, Mode, NewRequest, Proposal};
 use crate::narrator::{Narrator, picture};
 use crate::sandbox::Sandbox;
 use crate::view::View;
-use crate::world::cluster::{ClusterState, PluginData};
+use world::cluster::{ClusterState, PluginData};
 
 /// Answers of "too many requests" that the daemon has to live through.
 const THROTTLED: usize = 3;

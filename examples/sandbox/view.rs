@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::company::Chat;
 use crate::ledger::{Entry, Ledger};
 use crate::reading;
-use crate::world::tenant::Card;
-use crate::world::types::RequestState;
+use world::tenant::Card;
+use world::types::RequestState;
 
 /// Requests that the page lists; a flood shows its newest.
 const REQUESTS_SHOWN: usize = 60;

@@ -11,9 +11,6 @@
 
 #[path = "../sandbox/reading.rs"]
 mod reading;
-#[path = "../sandbox/world/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the sandbox and the tests use the rest of it")]
-mod world;
 
 use anyhow::Context as _;
 use axum::Json;
@@ -22,8 +19,8 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::world::port;
-use crate::world::tenant::{Card, Tenant, TenantOptions};
+use world::port;
+use world::tenant::{Card, Tenant, TenantOptions};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

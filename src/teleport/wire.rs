@@ -3,9 +3,9 @@
 #![expect(clippy::all, clippy::pedantic, unreachable_pub, reason = "generated code")]
 
 pub(super) mod proto {
-    include!(concat!(env!("OUT_DIR"), "/client/proto.rs"));
+    include!(concat!(env!("OUT_DIR"), "/proto.rs"));
 }
 
 pub(super) mod types {
-    include!(concat!(env!("OUT_DIR"), "/client/types.rs"));
+    include!(concat!(env!("OUT_DIR"), "/types.rs"));
 }

@@ -40,11 +40,5 @@ mod uninstall;
 mod validate;
 #[cfg(debug_assertions)]
 mod watchdog;
-#[path = "../../examples/sandbox/world/mod.rs"]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the page uses parts that no test needs"
-)]
-mod world;
+
+pub(crate) use ::world;

@@ -14,7 +14,6 @@ use tokio::time::timeout;
 use crate::model::cards::Cards;
 use crate::model::microsoft::{Microsoft, Repeat};
 use crate::servers::Servers;
-use crate::world;
 
 /// Connecting, finding the app and looking up every recipient have to be done by then.
 pub(crate) const START: Duration = Duration::from_secs(10);

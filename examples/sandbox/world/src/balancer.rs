@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::world::port::{listen, serve};
-use crate::world::proxy::Proxy;
-use crate::world::web::WebAuthority;
+use crate::port::{listen, serve};
+use crate::proxy::Proxy;
+use crate::web::WebAuthority;
 
 /// What load balancers know of protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

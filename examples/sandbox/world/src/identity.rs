@@ -20,8 +20,6 @@ use rustls::server::WebPkiClientVerifier;
 use time::Duration;
 use time::OffsetDateTime;
 
-use crate::world;
-
 /// The attribute that names the cluster.
 const CLUSTER: [u64; 5] = [1, 3, 9999, 1, 7];
 
@@ -209,7 +207,7 @@ impl Signer {
 }
 
 pub(super) fn params(validity: Validity) -> CertificateParams {
-    let now = OffsetDateTime::from(world::now());
+    let now = OffsetDateTime::from(crate::now());
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.not_before = now + Duration::seconds(validity.from);

@@ -14,11 +14,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::world::cluster::state::{ClusterFaults, ClusterState, PLUGIN, PluginData};
-use crate::world::cluster::{Draft, Held, Moment, State, Verdict, access_requests, listener};
-use crate::world::gate::Gate;
-use crate::world::identity::{Authority, HostCertificate};
-use crate::world::{self, proto, types};
+use crate::cluster::state::{ClusterFaults, ClusterState, PLUGIN, PluginData};
+use crate::cluster::{Draft, Held, Moment, State, Verdict, access_requests, listener};
+use crate::gate::Gate;
+use crate::identity::{Authority, HostCertificate};
+use crate::{proto, types};
 
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -156,7 +156,7 @@ impl Cluster {
     /// What the cluster takes for the time of day.
     fn now(&self) -> SystemTime {
         let faults = &self.state().faults;
-        world::now() + faults.clock_ahead - faults.clock_behind
+        crate::now() + faults.clock_ahead - faults.clock_behind
     }
 
     /// Lets calls of this method wait, once so many were let through.

@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, co
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use crate::world::port::{listen, serve};
-use crate::world::web::WebAuthority;
+use crate::port::{listen, serve};
+use crate::web::WebAuthority;
 
 /// What a proxy speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

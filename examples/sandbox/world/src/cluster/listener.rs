@@ -25,15 +25,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
-use crate::world;
-use crate::world::cluster::Cluster;
-use crate::world::cluster::frames::Pings;
-use crate::world::cluster::gateway::Gateway;
-use crate::world::cluster::service::AuthService;
-use crate::world::proto::auth_service_server::AuthServiceServer;
-use crate::world::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_server::AccessMonitoringRulesServiceServer;
-use crate::world::teleport::userloginstate::v1::user_login_state_service_server::UserLoginStateServiceServer;
-use crate::world::teleport::users::v1::users_service_server::UsersServiceServer;
+use crate::cluster::Cluster;
+use crate::cluster::frames::Pings;
+use crate::cluster::gateway::Gateway;
+use crate::cluster::service::AuthService;
+use crate::proto::auth_service_server::AuthServiceServer;
+use crate::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_server::AccessMonitoringRulesServiceServer;
+use crate::teleport::userloginstate::v1::user_login_state_service_server::UserLoginStateServiceServer;
+use crate::teleport::users::v1::users_service_server::UsersServiceServer;
 
 /// Connections whose handshake is done and which nobody serves yet.
 const WAITING: usize = 16;
@@ -69,7 +68,7 @@ pub(super) fn serve(cluster: Cluster, listener: TcpListener, running: Cancellati
     let (sender, connections) = mpsc::channel(WAITING);
     let service = AuthService::new(cluster.clone());
     let (gateway, stopped) = (Gateway(cluster.clone()), running.clone().cancelled_owned());
-    world::spawn(async move {
+    crate::spawn(async move {
         let incoming = ReceiverStream::new(connections);
         let server = Server::builder()
             .layer(gateway)
@@ -80,7 +79,7 @@ pub(super) fn serve(cluster: Cluster, listener: TcpListener, running: Cancellati
         // It ends with an error when its connections are closed under it, which is what a stop is for.
         let _ = server.serve_with_incoming_shutdown(incoming, stopped).await;
     });
-    world::spawn(async move {
+    crate::spawn(async move {
         loop {
             let accepted = tokio::select! {
                 () = running.cancelled() => return,
@@ -90,7 +89,7 @@ pub(super) fn serve(cluster: Cluster, listener: TcpListener, running: Cancellati
                 return;
             };
             let (cluster, sender, running) = (cluster.clone(), sender.clone(), running.clone());
-            world::spawn(async move {
+            crate::spawn(async move {
                 tokio::select! {
                     () = running.cancelled() => {}
                     connection = handshake(cluster, stream, running.clone()) => {
@@ -158,7 +157,7 @@ fn life(certificate: &[u8]) -> Duration {
     let parsed = x509_parser::parse_x509_certificate(certificate).ok();
     let end = parsed.map_or(0, |(_, certificate)| certificate.validity().not_after.timestamp());
     let end = SystemTime::UNIX_EPOCH + Duration::from_secs(end.try_into().unwrap_or_default());
-    end.duration_since(world::now()).unwrap_or_default()
+    end.duration_since(crate::now()).unwrap_or_default()
 }
 
 /// A connection that breaks when the cluster stops.

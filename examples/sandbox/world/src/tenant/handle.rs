@@ -11,9 +11,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::world::gate::Gate;
-use crate::world::tenant::state::{Account, Team, World};
-use crate::world::tenant::{Call, Card, Fault, Rule, TenantFaults, User, server};
+use crate::gate::Gate;
+use crate::tenant::state::{Account, Team, World};
+use crate::tenant::{Call, Card, Fault, Rule, TenantFaults, User, server};
 
 /// A pretend tenant; clones are the same one.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ impl Default for TenantOptions {
         Self {
             tenant_id: "ff882432-09b0-437b-bd22-ca13c0037ded".to_owned(),
             app_id: "2d3a1c0e-7c1b-4f0e-9a57-3c9b8f5d2e11".to_owned(),
-            app_secret: format!("sandbox~{}+with/odd=characters&", crate::world::PLANTED),
+            app_secret: format!("sandbox~{}+with/odd=characters&", crate::PLANTED),
             teams_app_id: "6f1b0c5e-2a4d-4e8a-8d7c-1b2f3a4c5d6e".to_owned(),
             catalog_id: "292e2881-38ab-7777-8aa7-cefed1404a63".to_owned(),
             in_catalog: true,

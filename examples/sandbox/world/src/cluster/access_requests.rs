@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
-use crate::world::types;
+use crate::types;
 
 /// Go's zero time, which Teleport sends for times that are not set.
 const YEAR_ONE: Timestamp = Timestamp {
@@ -34,7 +34,7 @@ pub struct Draft {
 }
 
 /// Where a request stands, with the numbers of the wire.
-pub use crate::world::types::RequestState as State;
+pub use crate::types::RequestState as State;
 
 /// What a review proposes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::world::cluster::Cluster;
+use crate::cluster::Cluster;
 
 /// Answers in place of the cluster while that is switched on.
 #[derive(Clone)]

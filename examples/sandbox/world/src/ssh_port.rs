@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::world::port::{listen, serve};
+use crate::port::{listen, serve};
 
 /// Opens the port and returns its address. It waits for a greeting, answers one of SSH, and closes on any other.
 pub async fn start() -> String {

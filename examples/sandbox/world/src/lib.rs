@@ -22,13 +22,13 @@ pub const PLANTED: &str = "plantedsecret";
 /// Teleport's messages of `proto/types.proto`.
 #[expect(clippy::pedantic, reason = "generated code")]
 pub mod types {
-    include!(concat!(env!("OUT_DIR"), "/server/types.rs"));
+    include!(concat!(env!("OUT_DIR"), "/types.rs"));
 }
 
 /// Teleport's messages and service of `proto/auth.proto`.
 #[expect(clippy::all, clippy::pedantic, clippy::allow_attributes, reason = "generated code")]
 pub mod proto {
-    include!(concat!(env!("OUT_DIR"), "/server/proto.rs"));
+    include!(concat!(env!("OUT_DIR"), "/proto.rs"));
 }
 
 /// The small services, in modules as deep as their packages.
@@ -36,19 +36,19 @@ pub mod proto {
 pub mod teleport {
     pub mod accessmonitoringrules {
         pub mod v1 {
-            include!(concat!(env!("OUT_DIR"), "/server/teleport.accessmonitoringrules.v1.rs"));
+            include!(concat!(env!("OUT_DIR"), "/teleport.accessmonitoringrules.v1.rs"));
         }
     }
 
     pub mod userloginstate {
         pub mod v1 {
-            include!(concat!(env!("OUT_DIR"), "/server/teleport.userloginstate.v1.rs"));
+            include!(concat!(env!("OUT_DIR"), "/teleport.userloginstate.v1.rs"));
         }
     }
 
     pub mod users {
         pub mod v1 {
-            include!(concat!(env!("OUT_DIR"), "/server/teleport.users.v1.rs"));
+            include!(concat!(env!("OUT_DIR"), "/teleport.users.v1.rs"));
         }
     }
 }

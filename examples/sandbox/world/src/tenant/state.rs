@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::world::tenant::limits::Limits;
-use crate::world::tenant::{Call, Fault, TenantFaults, TenantOptions};
+use crate::tenant::limits::Limits;
+use crate::tenant::{Call, Fault, TenantFaults, TenantOptions};
 
 /// A person; the handle stays the same whatever happens to them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::world::now;
-use crate::world::tenant::call::{Asked, Reply};
-use crate::world::tenant::state::{Card, World};
+use crate::now;
+use crate::tenant::call::{Asked, Reply};
+use crate::tenant::state::{Card, World};
 
 const SCOPE: &str = "https://api.botframework.com/.default";
 

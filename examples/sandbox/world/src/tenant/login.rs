@@ -8,9 +8,9 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::world::PLANTED;
-use crate::world::tenant::call::{Asked, Reply};
-use crate::world::tenant::state::{Token, World};
+use crate::PLANTED;
+use crate::tenant::call::{Asked, Reply};
+use crate::tenant::state::{Token, World};
 
 /// How long a token lives, in seconds.
 const LIFE: u64 = 3_599;

@@ -4,8 +4,6 @@ use std::io;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::world;
-
 /// Opens a free loopback port.
 ///
 /// # Panics
@@ -23,12 +21,12 @@ pub fn serve<F>(listener: TcpListener, each: impl Fn(TcpStream) -> F + Send + 's
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
-    world::spawn(async move {
+    crate::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             // Small pieces must not wait for each other.
             let _ = stream.set_nodelay(true);
             let served = each(stream);
-            world::spawn(async move { served.await.is_ok() });
+            crate::spawn(async move { served.await.is_ok() });
         }
     });
 }

@@ -18,9 +18,8 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::world;
-use crate::world::tenant::call::{Asked, Reply};
-use crate::world::tenant::{Call, Fault, Tenant, bot, graph, login};
+use crate::tenant::call::{Asked, Reply};
+use crate::tenant::{Call, Fault, Tenant, bot, graph, login};
 
 /// Largest request that is read, in bytes.
 const LARGEST: usize = 8 << 20;
@@ -29,12 +28,12 @@ const LARGEST: usize = 8 << 20;
 const ON_ITS_WAY: Duration = Duration::from_millis(20);
 
 pub(super) fn serve(tenant: Tenant, listener: TcpListener) {
-    world::spawn(async move {
+    crate::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             // Small answers must not wait for each other.
             let _ = stream.set_nodelay(true);
             let tenant = tenant.clone();
-            world::spawn(async move {
+            crate::spawn(async move {
                 let broken = CancellationToken::new();
                 let service = service_fn(|request: Request<hyper::body::Incoming>| {
                     let (tenant, broken) = (tenant.clone(), broken.clone());
@@ -80,7 +79,7 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
             ..Reply::empty(*status)
         }),
         Some(Fault::StatusUntil(status, seconds)) => Some(Reply {
-            retry_after: Some(date(world::now() + Duration::from_secs(*seconds))),
+            retry_after: Some(date(crate::now() + Duration::from_secs(*seconds))),
             ..Reply::empty(*status)
         }),
         Some(Fault::TokenError(code)) => Some(login::refusal(*code)),

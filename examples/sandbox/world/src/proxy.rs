@@ -14,9 +14,9 @@ use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
-use crate::world::cluster::Cluster;
-use crate::world::port::{listen, serve};
-use crate::world::web::WebAuthority;
+use crate::cluster::Cluster;
+use crate::port::{listen, serve};
+use crate::web::WebAuthority;
 
 /// Pings of a Proxy with `alpn-ping`; the real one waits 30 s.
 const PING_EVERY: Duration = Duration::from_millis(100);
@@ -102,6 +102,7 @@ impl Proxy {
         self.0.seen.borrow().clone()
     }
 
+    #[expect(clippy::missing_panics_doc, reason = "it never panics: the change is always made")]
     pub fn seen_mut<T>(&self, change: impl FnOnce(&mut Seen) -> T) -> T {
         let mut result = None;
         self.0.seen.send_modify(|seen| result = Some(change(seen)));

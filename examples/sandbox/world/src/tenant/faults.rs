@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::world::gate::Gate;
+use crate::gate::Gate;
 
 /// Everything is off at first.
 #[derive(Clone, Debug, Default)]

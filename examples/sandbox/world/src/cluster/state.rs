@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tonic::{Code, Status};
 
-use crate::world::cluster::{Hello, Lists};
-use crate::world::gate::Gate;
-use crate::world::proto::Event;
-use crate::world::types::{AccessMonitoringRule, AccessRequestV3, PluginDataUpdateParams};
+use crate::cluster::{Hello, Lists};
+use crate::gate::Gate;
+use crate::proto::Event;
+use crate::types::{AccessMonitoringRule, AccessRequestV3, PluginDataUpdateParams};
 
 /// The data of one plugin for one request.
 pub type PluginData = BTreeMap<String, String>;

@@ -6,12 +6,12 @@ use tonic::Request;
 use tonic::Response;
 use tonic::Status;
 
-use crate::world::cluster::Cluster;
-use crate::world::cluster::service::AuthService;
-use crate::world::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_server::AccessMonitoringRulesService;
-use crate::world::teleport::userloginstate::v1::user_login_state_service_server::UserLoginStateService;
-use crate::world::teleport::users::v1::users_service_server::UsersService;
-use crate::world::{proto, types};
+use crate::cluster::Cluster;
+use crate::cluster::service::AuthService;
+use crate::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_server::AccessMonitoringRulesService;
+use crate::teleport::userloginstate::v1::user_login_state_service_server::UserLoginStateService;
+use crate::teleport::users::v1::users_service_server::UsersService;
+use crate::{proto, types};
 
 /// Traits or labels of several values.
 pub type Lists = BTreeMap<String, Vec<String>>;

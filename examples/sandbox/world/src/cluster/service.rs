@@ -13,11 +13,11 @@ use tonic::Request;
 use tonic::Response;
 use tonic::Status;
 
-use crate::world::cluster::Cluster;
-use crate::world::cluster::Moment;
-use crate::world::cluster::listener::Peer;
-use crate::world::proto::auth_service_server;
-use crate::world::{proto, types};
+use crate::cluster::Cluster;
+use crate::cluster::Moment;
+use crate::cluster::listener::Peer;
+use crate::proto::auth_service_server;
+use crate::{proto, types};
 
 /// Requests in one page, if nobody wants another number.
 const PAGE: usize = 100;
