@@ -1,7 +1,7 @@
 //! The real daemon, killed again and again between a pretend cluster and a pretend tenant that fail at random, and at the
 //! end the count of what people see.
 //!
-//! `cargo run --release --example chaos -- --seed 7` needs no account and no network. The same seed makes the same
+//! `cargo run --example chaos -- --seed 7` needs no account and no network. The same seed makes the same
 //! script; what the processes make of it depends on the machine.
 
 #![expect(clippy::print_stdout, reason = "the report is for the person who asked for it")]

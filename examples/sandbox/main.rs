@@ -1,6 +1,6 @@
 //! A pretend Teleport cluster and a pretend Microsoft tenant, with the real daemon between them and a page to watch.
 //!
-//! `cargo run --release --example sandbox` needs no account and no network. The tests use the same pretend world.
+//! `cargo run --example sandbox` needs no account and no network. The tests use the same pretend world.
 
 #![expect(
     unreachable_pub,
