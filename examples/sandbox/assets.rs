@@ -1,4 +1,4 @@
-//! The files of the page, embedded: the program needs nothing beside itself.
+//! The files of the page, embedded: the program needs nothing beside itself. The icon is the one of the app.
 
 /// Path, media type and content.
 pub const ASSETS: &[(&str, &str, &str)] = &[
@@ -14,7 +14,11 @@ pub const ASSETS: &[(&str, &str, &str)] = &[
     ("/markdown.js", SCRIPT, include_str!("page/markdown.js")),
     ("/requests.js", SCRIPT, include_str!("page/requests.js")),
     ("/trouble.js", SCRIPT, include_str!("page/trouble.js")),
-    ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
+    (
+        "/icon.svg",
+        "image/svg+xml",
+        include_str!("../../src/msteams/package/color.svg"),
+    ),
 ];
 
 const HTML: &str = "text/html; charset=utf-8";

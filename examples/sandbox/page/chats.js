@@ -4,6 +4,8 @@ import { drawCard } from "./card.js";
 import { byId, clock, h, keyed, plural, setText } from "./dom.js";
 
 const STANDING = { ok: "", blocked: "has blocked the app", missing: "does not have the app" };
+// As in the manifest of the app.
+const BOT = "TeleBot";
 
 let chosen = null;
 let byHand = false;
@@ -14,6 +16,10 @@ export function wireChats(context) {
   byId("chat-block").addEventListener("click", () => {
     const button = byId("chat-block");
     context.act({ do: button.dataset.do, chat: chosen });
+  });
+  byId("new-card").addEventListener("click", toEnd);
+  byId("scroller").addEventListener("scroll", () => {
+    if (isAtEnd()) byId("new-card").hidden = true;
   });
 }
 
@@ -96,14 +102,26 @@ function drawConversation(chat, context) {
   block.hidden = chat.kind !== "person" || chat.standing === "missing";
   block.dataset.do = chat.standing === "blocked" ? "unblock" : "block";
   setText(block, chat.standing === "blocked" ? "Unblock the app" : "Block the app");
-  const scroller = byId("scroller");
-  const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+  const atEnd = isAtEnd();
   const changed = messages.dataset.chat !== chat.id;
   messages.dataset.chat = chat.id;
   const count = messages.children.length;
   const items = cards.map((card) => ({ ...card, chat: chat.id }));
   keyed(messages, items, (card) => `${chat.id} ${card.id}`, (card) => createMessage(card, context), (element, card) => updateMessage(element, card, context));
-  if (changed || (atEnd && messages.children.length > count)) scroller.scrollTop = scroller.scrollHeight;
+  // An edited card grows too, so the end is followed after every change.
+  if (changed || atEnd) toEnd();
+  else if (messages.children.length > count) byId("new-card").hidden = false;
+}
+
+function toEnd() {
+  const scroller = byId("scroller");
+  scroller.scrollTop = scroller.scrollHeight;
+  byId("new-card").hidden = true;
+}
+
+function isAtEnd() {
+  const scroller = byId("scroller");
+  return scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
 }
 
 function createMessage(card, context) {
@@ -112,7 +130,7 @@ function createMessage(card, context) {
   return h("li", { class: "message" },
     h("span", { class: "avatar bot", "aria-hidden": "true" }, h("img", { src: "/icon.svg", alt: "", width: 32, height: 32 })),
     h("div", { class: "bubble" },
-      h("p", { class: "byline" }, h("b", {}, "Teleport"), h("span", { class: "tag" }, "App"), h("time", {}, clock(card.versions[0].at)), h("span", { class: "edited" })),
+      h("p", { class: "byline" }, h("b", {}, BOT), h("span", { class: "tag" }, "App"), h("time", {}, clock(card.versions[0].at)), h("span", { class: "edited" })),
       h("div", { class: "card-place" }), h("div", { class: "under" }, truth, earlier)));
 }
 
