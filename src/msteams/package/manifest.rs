@@ -8,7 +8,7 @@ const SCHEMA: &str = "1.25";
 
 /// The version of the app. It is higher than the Go plugin's 1.0.0, so that the catalog takes this app for an update of that
 /// one; raise it with every change of the package.
-pub(super) const APP_VERSION: &str = "1.1.1";
+pub(super) const APP_VERSION: &str = "1.1.2";
 
 const PROJECT: &str = "https://github.com/teleport-msteams/teleport-msteams";
 
