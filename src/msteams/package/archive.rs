@@ -102,6 +102,16 @@ mod tests {
     }
 
     #[test]
+    fn the_developers_addresses_belong_to_no_organization() {
+        let manifest = manifest(APP, TEAMS_APP);
+        for key in ["websiteUrl", "privacyUrl", "termsOfUseUrl"] {
+            let address: url::Url = manifest["developer"][key].as_str().unwrap().parse().unwrap();
+            let host = address.host_str().unwrap();
+            assert!(host.ends_with(".invalid"), "{key}: {address}");
+        }
+    }
+
+    #[test]
     fn the_archive_holds_the_manifest_and_icons_of_the_right_kind_at_its_root() {
         let package = Package::new(APP, TEAMS_APP);
         let mut archive = zip::ZipArchive::new(Cursor::new(package.archive())).unwrap();

@@ -10,7 +10,10 @@ const SCHEMA: &str = "1.25";
 /// one; raise it with every change of the package.
 pub(super) const APP_VERSION: &str = "1.1.2";
 
-const PROJECT: &str = "https://github.com/teleport-msteams/teleport-msteams";
+/// The three addresses of the developer that the schema requires. The app belongs to the company that uploads it, whose
+/// pages are not known here, and this project has none. A name below `invalid` belongs to no organization and can never be
+/// registered (RFC 2606), so no stranger can publish a privacy policy in this app's name.
+const DEVELOPER_PAGES: &str = "https://not-set.invalid";
 
 /// Describes a bot that people cannot talk to, in all places where it may have to speak.
 pub(super) fn manifest(app_id: Uuid, teams_app_id: Uuid) -> Value {
@@ -21,9 +24,9 @@ pub(super) fn manifest(app_id: Uuid, teams_app_id: Uuid) -> Value {
         "id": teams_app_id,
         "developer": {
             "name": "teleport-msteams",
-            "websiteUrl": PROJECT,
-            "privacyUrl": format!("{PROJECT}#privacy"),
-            "termsOfUseUrl": format!("{PROJECT}/blob/main/LICENSE"),
+            "websiteUrl": DEVELOPER_PAGES,
+            "privacyUrl": format!("{DEVELOPER_PAGES}/privacy"),
+            "termsOfUseUrl": format!("{DEVELOPER_PAGES}/terms"),
         },
         "icons": { "color": "color.png", "outline": "outline.png" },
         "name": { "short": "TeleBot", "full": "TeleBot, for Teleport Access Requests" },
