@@ -89,7 +89,7 @@ async fn a_post_that_hangs_does_not_hold_up_the_decision_for_others() {
     let held = town.tenant.hold_answers("POST", &alice);
     let id = town.cluster.create(Draft::default());
     held.reached(1).await;
-    town.sees(BOB, &["PENDING"]).await;
+    town.both_see(&["PENDING"]).await;
     town.cluster.review(&id, "bob", Verdict::Approve, "fine");
     town.sees(BOB, &["APPROVED"]).await;
     town.cluster

@@ -84,7 +84,7 @@ async fn a_burst_while_the_configuration_is_read_again_and_again_loses_nothing_a
     }
     let carol = town.chat(CAROL).len();
     assert!(carol <= 12, "{carol}");
-    town.sees(CAROL, &vec!["APPROVED"; carol]).await;
+    town.sees_after(CAROL, &["PENDING"], &vec!["APPROVED"; carol]).await;
     town.finish().await;
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::faults::for_alice;
-use crate::support::{ALICE, Daemon, Town};
+use crate::support::{ALICE, BOB, Daemon, Town};
 use crate::world::cluster::{Draft, Moment, Verdict};
 
 impl Town {
@@ -155,11 +155,13 @@ async fn killed_before_an_update_is_noted_it_updates_the_same_cards_again() {
     let edits = town.tenant.hold_answers("PUT", "/activities");
     town.cluster.review(&id, "alice", Verdict::Deny, "no");
     edits.reached(2).await;
+    town.both_see(&["DENIED"]).await;
     town.kill_daemon();
     assert!(!town.cluster.plugin_data(&id).contains_key("resolution"));
     town.next_daemon().await;
     town.settled(&id).await;
-    town.both_see(&["DENIED"]).await;
+    town.then_sees(ALICE, &["DENIED"]).await;
+    town.then_sees(BOB, &["DENIED"]).await;
     assert_eq!(town.cluster.plugin_data(&id)["resolution"], "DENIED");
     town.finish().await;
 }

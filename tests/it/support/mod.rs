@@ -3,8 +3,10 @@
 mod daemon;
 mod program;
 pub(crate) mod secrets;
+mod sight;
 mod town;
 
 pub(crate) use daemon::Daemon;
 pub(crate) use program::{Ended, Program, Running};
-pub(crate) use town::{ALICE, BOB, Town, fails, newest, private_folder};
+pub(crate) use sight::newest;
+pub(crate) use town::{ALICE, BOB, Town, fails, private_folder};

@@ -1,13 +1,10 @@
 //! A cluster, a tenant, a company of people, and the daemon between them.
 
 use std::collections::BTreeMap;
-use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::Value;
 use teleport_msteams::config;
 use teleport_msteams::config::Limits;
 use teleport_msteams::config::{Loaded, Problems, Settings};
@@ -16,13 +13,14 @@ use teleport_msteams::teleport;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::support::sight::Seen;
 use crate::support::{Daemon, secrets};
 use crate::world::cluster::{Cluster, ClusterOptions};
 use crate::world::identity::Validity;
-use crate::world::tenant::{Card, Tenant, TenantOptions, User};
+use crate::world::tenant::{Tenant, TenantOptions, User};
 
 /// How long a test waits for something that must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a daemon says of its permission to write plugin data, one of these after each start.
 const CHECKED: [&str; 3] = [
@@ -39,9 +37,8 @@ pub(crate) struct Town {
     pub(crate) people: BTreeMap<&'static str, User>,
     /// The link of the channel "Approvals".
     pub(crate) channel: String,
-    /// How many versions of each message the test has looked at.
-    seen: Mutex<HashMap<(String, String), usize>>,
-    daemons: Vec<Daemon>,
+    pub(super) seen: Seen,
+    pub(super) daemons: Vec<Daemon>,
 }
 
 /// Names, mail addresses, and whether they have the app.
@@ -89,7 +86,7 @@ impl Town {
             tenant,
             folder,
             people,
-            seen: Mutex::default(),
+            seen: Seen::default(),
             daemons: Vec::new(),
         }
     }
@@ -224,66 +221,6 @@ impl Town {
         self.daemons.remove(0).kill();
     }
 
-    /// Returns the messages in the chat of a mail address, or in a channel by its link.
-    pub(crate) fn chat(&self, who: &str) -> Vec<Card> {
-        if who.contains("://") {
-            self.tenant.channel_cards(who)
-        } else {
-            self.tenant.chat_of(who)
-        }
-    }
-
-    /// Waits until the cards of a chat show these words, as in `PENDING` or `APPROVED`.
-    pub(crate) async fn sees(&self, who: &str, words: &[&str]) {
-        let mut changes = self.tenant.changes();
-        let shown = || self.chat(who).iter().map(|card| word(newest(card))).collect::<Vec<_>>();
-        let waiting = async {
-            while shown() != words {
-                changes.changed().await.unwrap();
-            }
-        };
-        let waited = timeout(PATIENCE, waiting).await;
-        let log = self.daemons.last().map(Daemon::log).unwrap_or_default();
-        assert!(waited.is_ok(), "{who} sees {:?}, not {words:?}\n{log}", shown());
-        let mut seen = self.seen.lock().unwrap();
-        for card in self.chat(who) {
-            seen.insert((card.conversation, card.id), card.history.len());
-        }
-    }
-
-    /// Waits until Alice and Bob, who are told of every request for `dba`, see this.
-    pub(crate) async fn both_see(&self, words: &[&str]) {
-        self.sees(ALICE, words).await;
-        self.sees(BOB, words).await;
-    }
-
-    /// Waits until the newest card of a chat has this text somewhere.
-    pub(crate) async fn reads(&self, who: &str, text: &str) {
-        let mut changes = self.tenant.changes();
-        let shown = || {
-            self.chat(who)
-                .last()
-                .map(|card| newest(card).to_string())
-                .unwrap_or_default()
-        };
-        let waiting = async {
-            while !shown().contains(text) {
-                changes.changed().await.unwrap();
-            }
-        };
-        let waited = timeout(PATIENCE, waiting).await;
-        assert!(
-            waited.is_ok(),
-            "{who} does not read {text:?} in {}\n{}",
-            shown(),
-            self.daemon().log()
-        );
-        let mut seen = self.seen.lock().unwrap();
-        for card in self.chat(who) {
-            seen.insert((card.conversation, card.id), card.history.len());
-        }
-    }
-
     /// Waits until nobody is told anything about a request any more: its claim is given back.
     pub(crate) async fn settled(&self, id: &str) {
         let what = format!("{id} is settled");
@@ -300,12 +237,7 @@ impl Town {
             assert!(!daemon.has_ended(), "the daemon ended early:\n{}", daemon.log());
             daemon.stop().await.unwrap();
         }
-        let seen = self.seen.lock().unwrap();
-        for (chat, card) in self.tenant.cards() {
-            let known = seen.get(&(card.conversation, card.id)).copied().unwrap_or_default();
-            let words: Vec<_> = card.history.iter().map(word).collect();
-            assert_eq!(words.len(), known, "unread in {chat}: {words:?}");
-        }
+        self.check_unread();
     }
 }
 
@@ -327,17 +259,6 @@ impl Drop for Town {
 
 fn claim_of(state: &crate::world::cluster::ClusterState, id: &str) -> Option<String> {
     state.plugin_data.get(id)?.get("msteams")?.get("x_claim").cloned()
-}
-
-pub(crate) fn newest(card: &Card) -> &Value {
-    card.history.last().unwrap()
-}
-
-/// Reads the word that says where the request stands.
-pub(crate) fn word(activity: &Value) -> String {
-    let body = &activity["attachments"][0]["content"]["body"];
-    let word = &body[1]["columns"][1]["items"][0]["text"];
-    word.as_str().unwrap_or("?").to_owned()
 }
 
 /// Expects the start to fail with these parts in its one line, or in those of the roads that were tried, and these in its remedy.

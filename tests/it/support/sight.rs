@@ -1,0 +1,144 @@
+//! What reviewers see of their cards, version by version: a card that shows a wrong state for a moment fails the test.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::support::town::{ALICE, BOB, PATIENCE, Town};
+use crate::world::tenant::Card;
+
+/// How many versions of each card the test has looked at, by conversation and message id.
+#[derive(Default)]
+pub(crate) struct Seen(Mutex<HashMap<(String, String), usize>>);
+
+impl Seen {
+    /// Returns the versions of a card that the test has not looked at, by their words.
+    fn unread(&self, card: &Card) -> Vec<String> {
+        let key = (card.conversation.clone(), card.id.clone());
+        let known = self.0.lock().unwrap().get(&key).copied().unwrap_or_default();
+        card.history[known..].iter().map(word).collect()
+    }
+
+    fn mark(&self, card: &Card) {
+        let key = (card.conversation.clone(), card.id.clone());
+        self.0.lock().unwrap().insert(key, card.history.len());
+    }
+}
+
+impl Town {
+    /// Returns the messages in the chat of a mail address, or in a channel by its link.
+    pub(crate) fn chat(&self, who: &str) -> Vec<Card> {
+        if who.contains("://") {
+            self.tenant.channel_cards(who)
+        } else {
+            self.tenant.chat_of(who)
+        }
+    }
+
+    /// Waits until the cards of a chat show these words, as in `PENDING` or `APPROVED`.
+    ///
+    /// Each card must be at the next version after the one that the test looked at last, or still at that one.
+    pub(crate) async fn sees(&self, who: &str, words: &[&str]) {
+        let right = |cards: &[Card]| {
+            for card in cards {
+                let unread = self.seen.unread(card);
+                assert!(unread.len() < 2, "{who} saw {unread:?} on the way to {words:?}");
+            }
+            words_of(cards) == words
+        };
+        for card in self.until_chat(who, &format!("{words:?}"), right).await {
+            self.seen.mark(&card);
+        }
+    }
+
+    /// Waits until Alice and Bob, who are told of every request for `dba`, see this.
+    pub(crate) async fn both_see(&self, words: &[&str]) {
+        self.sees(ALICE, words).await;
+        self.sees(BOB, words).await;
+    }
+
+    /// Waits until the newest card of a chat has come to the last of these words by exactly these versions.
+    pub(crate) async fn then_sees(&self, who: &str, versions: &[&str]) {
+        let right = |cards: &[Card]| cards.last().is_some_and(|card| self.seen.unread(card) == versions);
+        let what = format!("one version after another: {versions:?}");
+        let cards = self.until_chat(who, &what, right).await;
+        self.seen.mark(cards.last().unwrap());
+    }
+
+    /// Waits until the cards of a chat show these words, by way of versions with the words in `between` only.
+    ///
+    /// That is for states which the daemon may show or skip, depending on what it has heard of when it updates the card.
+    pub(crate) async fn sees_after(&self, who: &str, between: &[&str], words: &[&str]) {
+        let right = |cards: &[Card]| words_of(cards) == words;
+        for card in self.until_chat(who, &format!("{words:?}"), right).await {
+            let mut unread = self.seen.unread(&card);
+            unread.pop();
+            let wrong = unread.iter().find(|word| !between.contains(&word.as_str()));
+            assert!(wrong.is_none(), "{who} saw {unread:?} on the way to {words:?}");
+            self.seen.mark(&card);
+        }
+    }
+
+    /// Waits until the newest card of a chat has this text somewhere, at the next version or at the one last looked at.
+    pub(crate) async fn reads(&self, who: &str, text: &str) {
+        let right = |cards: &[Card]| {
+            let Some(card) = cards.last() else { return false };
+            let unread = self.seen.unread(card);
+            assert!(unread.len() < 2, "{who} saw {unread:?} on the way to {text:?}");
+            newest(card).to_string().contains(text)
+        };
+        let cards = self.until_chat(who, &format!("{text:?}"), right).await;
+        self.seen.mark(cards.last().unwrap());
+    }
+
+    /// Waits until the cards of a chat are right, and returns them as they were at that moment.
+    async fn until_chat(&self, who: &str, what: &str, right: impl Fn(&[Card]) -> bool) -> Vec<Card> {
+        let mut changes = self.tenant.changes();
+        let waiting = async {
+            loop {
+                let cards = self.chat(who);
+                if right(&cards) {
+                    return cards;
+                }
+                changes.changed().await.unwrap();
+            }
+        };
+        let waited = timeout(PATIENCE, waiting).await;
+        waited.unwrap_or_else(|_| {
+            let cards = self.chat(who);
+            let shown: Vec<Vec<_>> = cards
+                .iter()
+                .map(|card| card.history.iter().map(word).collect())
+                .collect();
+            let newest = cards.last().map(|card| newest(card).to_string()).unwrap_or_default();
+            let log = self.daemons.last().map(|daemon| daemon.log()).unwrap_or_default();
+            panic!("{who} sees {shown:?}, not {what}; the newest card is {newest}\n{log}")
+        })
+    }
+
+    /// Fails if a card has a version that the test did not look at.
+    pub(super) fn check_unread(&self) {
+        for (chat, card) in self.tenant.cards() {
+            let unread = self.seen.unread(&card);
+            let all: Vec<_> = card.history.iter().map(word).collect();
+            assert!(unread.is_empty(), "unread in {chat}: {unread:?} of {all:?}");
+        }
+    }
+}
+
+fn words_of(cards: &[Card]) -> Vec<String> {
+    cards.iter().map(|card| word(newest(card))).collect()
+}
+
+pub(crate) fn newest(card: &Card) -> &Value {
+    card.history.last().unwrap()
+}
+
+/// Reads the word that says where the request stands.
+fn word(activity: &Value) -> String {
+    let body = &activity["attachments"][0]["content"]["body"];
+    let word = &body[1]["columns"][1]["items"][0]["text"];
+    word.as_str().unwrap_or("?").to_owned()
+}
