@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{ALICE, BOB, Town};
+use crate::support::{ALICE, BOB, Left, Town};
 use crate::world::cluster::{Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
@@ -201,6 +201,7 @@ async fn a_post_that_may_have_arrived_is_not_sent_again_in_place() {
         town.daemon().says("Microsoft did not confirm a card").await;
         town.settled(&id).await;
         assert_eq!(town.tenant.met(&fault), 1, "{status}");
+        town.leaves(Left::Unrecorded(1), "its answer was lost");
         town.finish().await;
     }
 }

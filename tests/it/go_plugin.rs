@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{ALICE, BOB, Town};
+use crate::support::{ALICE, BOB, Left, Town};
 use crate::world::cluster::{Draft, Verdict};
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -149,5 +149,6 @@ async fn a_request_that_the_go_plugin_resolved_is_left_as_it_is() {
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
     town.sees(BOB, &["PENDING", "PENDING"]).await;
     town.settled(&next).await;
+    town.leaves(Left::Stale(2), "the record of the Go plugin is made up");
     town.finish().await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use teleport_msteams::config::Limits;
 
-use crate::support::{ALICE, BOB, Town};
+use crate::support::{ALICE, BOB, Left, Town};
 use crate::world::cluster::{ClusterState, Draft, State, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
@@ -196,6 +196,7 @@ async fn a_card_that_was_deleted_is_given_up_with_a_warning() {
         .await;
     town.settled(&id).await;
     assert!(town.tenant.met(&GONE) >= 2, "it was tried again before it was given up");
+    town.leaves(Left::Unrecorded(1), "the connector does not know it any more");
     town.finish().await;
 }
 
@@ -216,6 +217,7 @@ async fn a_decision_reaches_the_cards_although_the_request_and_its_record_are_go
     let next = town.cluster.create(Draft::default());
     town.sees(ALICE, &["APPROVED", "PENDING"]).await;
     town.settled(&next).await;
+    town.leaves(Left::Unrecorded(1), "the first record ended before");
     town.finish().await;
 }
 
@@ -305,6 +307,7 @@ async fn a_record_that_is_too_large_is_made_smaller_and_the_cards_stay_current()
     town.reads(ALICE, "one").await;
     town.cluster.set_state(&id, State::Denied, "no");
     town.sees(ALICE, &["DENIED"]).await;
+    town.leaves(Left::Stale(1), "another plugin fills the record");
     town.finish().await;
 }
 

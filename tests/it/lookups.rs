@@ -182,8 +182,9 @@ async fn recipients_that_hang_leave_the_connector_to_others() {
         });
     }
     meets(&town, &Fault::Hang, 64).await;
-    town.cluster.create(suggesting(Vec::new()));
+    let id = town.cluster.create(suggesting(Vec::new()));
     town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
     town.kill_daemon();
     town.finish().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{ALICE, BOB, Town};
+use crate::support::{ALICE, BOB, Left, Town};
 use crate::world::cluster::{Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
@@ -78,6 +78,7 @@ async fn a_lost_answer_repeats_the_post_rather_than_forget_it() {
     town.settled(&id).await;
     town.cluster.review(&id, "alice", Verdict::Approve, "ok");
     town.sees(ALICE, &["PENDING", "APPROVED"]).await;
+    town.leaves(Left::Unrecorded(1), "the answer was lost");
     town.finish().await;
 }
 
@@ -102,6 +103,7 @@ async fn a_post_that_was_taken_without_an_id_is_not_repeated() {
         });
         town.sees(ALICE, &["PENDING", "PENDING"]).await;
         town.settled(&next).await;
+        town.leaves(Left::Unrecorded(1), "its record has no id of it");
         town.finish().await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{ALICE, BOB, Town};
+use crate::support::{ALICE, BOB, Left, Town};
 use crate::world::cluster::{ClusterState, Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
@@ -135,6 +135,10 @@ async fn a_message_that_was_deleted_is_posted_anew_once_while_it_matters() {
     });
     town.sees(ALICE, &["PENDING", "PENDING", "PENDING"]).await;
     town.settled(&next).await;
+    town.leaves(
+        Left::Missing(1),
+        "the card that was deleted twice is given up, and stays recorded",
+    );
     town.finish().await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{ALICE, BOB, Town};
+use crate::support::{ALICE, BOB, Left, Town};
 use crate::world::cluster::{Draft, State, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
@@ -172,6 +172,7 @@ async fn the_last_update_does_not_need_the_record() {
     town.cluster.delete(&id);
     town.sees(ALICE, &["EXPIRED"]).await;
     town.sees(BOB, &["EXPIRED"]).await;
+    town.leaves(Left::Unrecorded(2), "the record ended before the request");
     town.finish().await;
 }
 
@@ -187,6 +188,7 @@ async fn the_last_update_does_not_need_the_record_although_calls_fail() {
     town.cluster.delete(&id);
     town.sees(ALICE, &["EXPIRED"]).await;
     town.sees(BOB, &["EXPIRED"]).await;
+    town.leaves(Left::Unrecorded(2), "the record ended before the request");
     town.finish().await;
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::faults::for_alice;
-use crate::support::{ALICE, BOB, Daemon, Town};
+use crate::support::{ALICE, BOB, Daemon, Left, Town};
 use crate::world::cluster::{Draft, Moment, Verdict};
 
 impl Town {
@@ -95,6 +95,7 @@ async fn killed_between_delivery_and_note_it_posts_once_more_and_keeps_the_new_c
     town.cluster.review(&id, "alice", Verdict::Approve, "ok");
     town.both_see(&["PENDING", "APPROVED"]).await;
     town.settled(&id).await;
+    town.leaves(Left::Unrecorded(2), "their ids died with the daemon");
     town.finish().await;
 }
 
@@ -111,6 +112,7 @@ async fn killed_before_microsofts_answer_it_posts_once_more_and_keeps_the_new_ca
     town.settled(&id).await;
     town.cluster.review(&id, "alice", Verdict::Deny, "no");
     town.both_see(&["PENDING", "DENIED"]).await;
+    town.leaves(Left::Unrecorded(2), "their ids died with the daemon");
     town.finish().await;
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use teleport_msteams::config::Limits;
 
 use crate::faults::for_alice;
-use crate::support::{ALICE, BOB, Daemon, Town};
+use crate::support::{ALICE, BOB, Daemon, Left, Town};
 use crate::world::cluster::{Draft, Moment, State, Verdict, rule};
 
 #[tokio::test]
@@ -243,6 +243,7 @@ async fn a_record_that_ended_before_the_deletion_came_is_not_needed() {
     let last = town.cluster.create(for_alice());
     town.sees(ALICE, &["EXPIRED", "APPROVED", "PENDING"]).await;
     town.settled(&last).await;
+    town.leaves(Left::Unrecorded(3), "both records ended before their requests");
     town.finish().await;
 }
 

@@ -2,11 +2,13 @@
 
 mod daemon;
 mod program;
+mod records;
 pub(crate) mod secrets;
 mod sight;
 mod town;
 
 pub(crate) use daemon::Daemon;
 pub(crate) use program::{Ended, Program, Running};
+pub(crate) use records::Left;
 pub(crate) use sight::newest;
 pub(crate) use town::{ALICE, BOB, Town, fails, private_folder};

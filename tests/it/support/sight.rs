@@ -137,7 +137,7 @@ pub(crate) fn newest(card: &Card) -> &Value {
 }
 
 /// Reads the word that says where the request stands.
-fn word(activity: &Value) -> String {
+pub(super) fn word(activity: &Value) -> String {
     let body = &activity["attachments"][0]["content"]["body"];
     let word = &body[1]["columns"][1]["items"][0]["text"];
     word.as_str().unwrap_or("?").to_owned()

@@ -13,6 +13,7 @@ use teleport_msteams::teleport;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::support::records::Differences;
 use crate::support::sight::Seen;
 use crate::support::{Daemon, secrets};
 use crate::world::cluster::{Cluster, ClusterOptions};
@@ -39,6 +40,7 @@ pub(crate) struct Town {
     pub(crate) channel: String,
     pub(super) seen: Seen,
     pub(super) daemons: Vec<Daemon>,
+    pub(super) differences: Differences,
 }
 
 /// Names, mail addresses, and whether they have the app.
@@ -88,6 +90,7 @@ impl Town {
             people,
             seen: Seen::default(),
             daemons: Vec::new(),
+            differences: Differences::default(),
         }
     }
 
@@ -231,13 +234,14 @@ impl Town {
             .await;
     }
 
-    /// Stops every daemon, which must end well, and checks that nobody was told anything that the test did not look at.
+    /// Stops every daemon, which must end well, and checks that the test knows of everything that was shown and recorded.
     pub(crate) async fn finish(mut self) {
         for daemon in self.daemons.drain(..) {
             assert!(!daemon.has_ended(), "the daemon ended early:\n{}", daemon.log());
             daemon.stop().await.unwrap();
         }
         self.check_unread();
+        self.check_records();
     }
 }
 

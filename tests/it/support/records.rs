@@ -1,0 +1,99 @@
+//! What is checked of the records at the end of each story: that they name exactly the cards that exist.
+
+use std::mem::discriminant;
+use std::sync::Mutex;
+
+use teleport_msteams::domain::lifecycle::{Posted, Record};
+
+use crate::support::sight::{newest, word};
+use crate::support::town::Town;
+use crate::world::tenant::Card;
+
+/// The differences that a test expects, and why there are any.
+#[derive(Default)]
+pub(crate) struct Differences(Mutex<Vec<(Left, &'static str)>>);
+
+/// How records and cards differ at the end, where they may not agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// So many cards are in no record.
+    Unrecorded(usize),
+    /// Records name so many cards that do not exist, or not any more.
+    Missing(usize),
+    /// Records say of so many cards that they show something else than they do.
+    Stale(usize),
+}
+
+impl Town {
+    /// Expects that records and cards differ like this at the end, for this reason.
+    pub(crate) fn leaves(&self, left: Left, why: &'static str) {
+        self.differences.0.lock().unwrap().push((left, why));
+    }
+
+    /// Fails unless the records name exactly the cards that exist, and what they show.
+    pub(super) fn check_records(&self) {
+        let mut unrecorded: Vec<Card> = self.tenant.cards().into_iter().map(|(_, card)| card).collect();
+        unrecorded.retain(|card| !card.deleted);
+        let (mut missing, mut stale) = (Vec::new(), Vec::new());
+        for (id, record) in self.records() {
+            // A card whose id Microsoft did not return is in the record, and cannot be found by it.
+            for posted in record.cards.iter().filter(|posted| !posted.activity.is_empty()) {
+                let what = format!("{} of {} for {id}", posted.activity, posted.recipient);
+                let Some(card) = self.card_of(posted) else {
+                    missing.push(what);
+                    continue;
+                };
+                let same = |other: &Card| (&other.id, &other.conversation) == (&card.id, &card.conversation);
+                let place = unrecorded.iter().position(same);
+                let place = place.unwrap_or_else(|| panic!("two entries of records name one card: {what}"));
+                unrecorded.swap_remove(place);
+                assert!(
+                    newest(&card).to_string().contains(&id),
+                    "a card of another request: {what}"
+                );
+                let (said, shown) = (record.shown(posted).stage.to_string(), word(newest(&card)));
+                if said != shown {
+                    stale.push(format!("{what} shows {shown}, recorded as {said}"));
+                }
+            }
+        }
+        let names: Vec<_> = unrecorded
+            .iter()
+            .map(|card| format!("{} in {}", card.id, card.conversation))
+            .collect();
+        self.check_left(&names, Left::Unrecorded);
+        self.check_left(&missing, Left::Missing);
+        self.check_left(&stale, Left::Stale);
+    }
+
+    fn check_left(&self, found: &[String], left: fn(usize) -> Left) {
+        let found_left = left(found.len());
+        let allowed = self.differences.0.lock().unwrap();
+        let is_it = |(allowed, _): &&(Left, _)| discriminant(allowed) == discriminant(&found_left);
+        match allowed.iter().find(is_it) {
+            Some((allowed, why)) => assert_eq!(found_left, *allowed, "{why}: {found:#?}"),
+            None => assert!(found.is_empty(), "{found_left:?}: {found:#?}"),
+        }
+    }
+
+    /// Finds the card of an entry in the chat of its recipient.
+    fn card_of(&self, posted: &Posted) -> Option<Card> {
+        let cards = self.chat(&posted.recipient).into_iter();
+        let is_it = |card: &Card| {
+            let conversation = posted.conversation.as_ref();
+            card.id == posted.activity && conversation.is_none_or(|known| *known == card.conversation)
+        };
+        cards.filter(|card| !card.deleted).find(is_it)
+    }
+
+    /// Decodes every record in the cluster, by the id of its request.
+    fn records(&self) -> Vec<(String, Record)> {
+        let state = self.cluster.state();
+        let records = state.plugin_data.iter().filter_map(|(id, plugins)| {
+            let record = Record::decode(plugins.get("msteams")?)?;
+            assert!(record.unreadable.is_empty(), "{id}: {:?}", record.unreadable);
+            Some((id.clone(), record))
+        });
+        records.collect()
+    }
+}
