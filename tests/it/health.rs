@@ -52,7 +52,7 @@ async fn probes_are_told_what_is_missing() {
     until(&address, "/readyz", |status, _| status == 200).await;
     assert_eq!(ask(&address, "GET", "/").await.0, 404);
     assert_eq!(ask(&address, "POST", "/livez").await.0, 405);
-    town.cluster.stop().await;
+    town.stop_teleport().await;
     let missing = until(&address, "/readyz", |status, _| status == 503).await;
     assert_eq!(missing, "events of Teleport are not received\n");
     assert_eq!(ask(&address, "GET", "/livez").await.0, 200, "a restart would not help");
@@ -74,7 +74,7 @@ async fn what_happens_is_counted() {
     town.cluster.review(&id, "alice", Verdict::Approve, "ok");
     town.sees(ALICE, &["APPROVED"]).await;
     town.sees(BOB, &["APPROVED"]).await;
-    town.cluster.cut_streams();
+    town.cut_streams();
     town.daemon().says("Watcher connected").await;
     let expiry = expiry(&town.daemon().log());
     for line in [
@@ -119,6 +119,10 @@ async fn rules_are_counted_with_those_that_cannot_be_understood() {
     ] {
         until(&address, "/metrics", |_, text| text.lines().any(|found| found == line)).await;
     }
+    town.expects_warnings(&[
+        "Access monitoring rule broken cannot be understood",
+        "The condition of rule failing could not be evaluated",
+    ]);
     town.finish().await;
 }
 

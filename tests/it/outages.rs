@@ -17,16 +17,6 @@ fn requests(town: &Town) {
     }
 }
 
-/// Waits until the log has so many lines with this text.
-async fn says_often(town: &Town, text: &str) {
-    let daemon = town.daemon();
-    daemon
-        .until(&format!("{REQUESTS} lines of {text:?}"), |log| {
-            log.matches(text).count() >= REQUESTS
-        })
-        .await;
-}
-
 /// Returns the lines of a level, without what stands before the sentence.
 fn lines(town: &Town, level: &str) -> Vec<String> {
     let log = town.daemon().log();
@@ -47,7 +37,7 @@ async fn an_outage_of_microsoft_has_one_line_and_one_example_however_many_reques
     town.tenant
         .faults(|faults| faults.rules = vec![Rule::every("POST", "/activities", Fault::Status(503, None))]);
     requests(&town);
-    says_often(&town, "Delivery failed for now").await;
+    town.daemon().says_times(REQUESTS, "Delivery failed for now").await;
     let warnings = lines(&town, "WARN");
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
     assert!(
@@ -63,6 +53,7 @@ async fn an_outage_of_microsoft_has_one_line_and_one_example_however_many_reques
         .iter()
         .filter(|line| line.contains("The Bot connector answers again"));
     assert_eq!(again.count(), 1, "{told:#?}");
+    town.expects_warnings(&["The Bot connector fails, trying again"]);
     town.finish().await;
 }
 
@@ -71,7 +62,7 @@ async fn an_outage_of_teleport_has_one_line_and_one_example_however_many_request
     let town = Town::start().await;
     town.cluster.faults(|faults| faults.deny_plugin_data = true);
     requests(&town);
-    says_often(&town, "Request has to wait").await;
+    town.daemon().says_times(REQUESTS, "Request has to wait").await;
     let warnings = lines(&town, "WARN");
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
     assert!(warnings[0].contains("Teleport fails, trying again"), "{warnings:#?}");
@@ -82,6 +73,7 @@ async fn an_outage_of_teleport_has_one_line_and_one_example_however_many_request
     let told = lines(&town, "INFO");
     let again = told.iter().filter(|line| line.contains("Teleport answers again"));
     assert_eq!(again.count(), 1, "{told:#?}");
+    town.expects_warnings(&["Teleport fails, trying again"]);
     town.finish().await;
 }
 
@@ -115,5 +107,6 @@ async fn throttling_is_told_once_and_the_requests_that_wait_for_it_are_not() {
         warnings[0].contains("The Bot connector asks to slow down"),
         "{warnings:#?}"
     );
+    town.expects_warnings(&["The Bot connector asks to slow down"]);
     town.finish().await;
 }

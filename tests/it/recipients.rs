@@ -139,6 +139,7 @@ async fn a_message_that_was_deleted_is_posted_anew_once_while_it_matters() {
         Left::Missing(1),
         "the card that was deleted twice is given up, and stays recorded",
     );
+    town.expects_warnings(&["A card was deleted, posting it again", "Recipient cannot be told"]);
     town.finish().await;
 }
 
@@ -157,6 +158,10 @@ async fn one_recipient_that_hangs_keeps_nobody_else_waiting() {
     }
     town.tenant.faults(|faults| faults.rules.clear());
     town.sees(BOB, &["PENDING"; 7]).await;
+    town.expects_warnings(&[
+        "The Bot connector fails, trying again",
+        "Microsoft did not confirm a card",
+    ]);
     town.finish().await;
 }
 

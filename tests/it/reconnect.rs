@@ -13,7 +13,7 @@ async fn what_was_missed_while_teleport_was_away_is_announced_and_shown() {
     town.sees(ALICE, &["PENDING"]).await;
     town.sees(BOB, &["PENDING"]).await;
     town.settled(&approved).await;
-    town.cluster.stop().await;
+    town.stop_teleport().await;
     town.daemon()
         .says("Connection problem detected, attempting to reconnect")
         .await;
@@ -32,12 +32,12 @@ async fn a_cut_stream_loses_nothing() {
     let town = Town::start().await;
     let mut words = Vec::new();
     for _ in 0..4 {
-        town.cluster.cut_streams();
+        town.cut_streams();
         let id = town.cluster.create(Draft::default());
         words.push("PENDING");
         town.sees(ALICE, &words).await;
         town.sees(BOB, &words).await;
-        town.cluster.cut_streams();
+        town.cut_streams();
         town.cluster.review(&id, "alice", Verdict::Approve, "ok");
         *words.last_mut().unwrap() = "APPROVED";
         town.sees(ALICE, &words).await;
@@ -154,7 +154,7 @@ async fn a_hidden_request_is_not_taken_for_an_ended_one() {
         .says("Requests with open cards are missing from the list requests=1")
         .await;
     town.cluster.faults(|faults| faults.hide_requests = false);
-    town.cluster.cut_streams();
+    town.cut_streams();
     town.cluster.review(&id, "alice", Verdict::Approve, "ok");
     town.sees(ALICE, &["APPROVED"]).await;
     town.sees(BOB, &["APPROVED"]).await;
@@ -189,6 +189,8 @@ async fn the_last_update_does_not_need_the_record_although_calls_fail() {
     town.sees(ALICE, &["EXPIRED"]).await;
     town.sees(BOB, &["EXPIRED"]).await;
     town.leaves(Left::Unrecorded(2), "the record ended before the request");
+    town.expects_warnings(&["Teleport fails, trying again"]);
+    town.allows_warnings(&["Request has to wait"]);
     town.finish().await;
 }
 
@@ -210,6 +212,7 @@ async fn lost_swaps_and_lost_answers_tell_nobody_twice() {
     town.sees(ALICE, &["APPROVED", "PENDING"]).await;
     town.sees(BOB, &["APPROVED", "PENDING"]).await;
     town.settled(&id).await;
+    town.expects_warnings(&["Teleport fails, trying again", "Request has to wait"]);
     town.finish().await;
 }
 
@@ -224,6 +227,7 @@ async fn failing_calls_are_made_again() {
         town.sees(BOB, &words).await;
         town.settled(&id).await;
     }
+    town.expects_warnings(&["Teleport fails, trying again", "Request has to wait"]);
     town.finish().await;
 }
 

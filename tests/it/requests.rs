@@ -108,6 +108,7 @@ async fn a_request_that_is_decided_before_anybody_hears_of_it_is_not_announced()
     town.sees(ALICE, &["PENDING"]).await;
     town.sees(BOB, &["PENDING"]).await;
     town.settled(&last).await;
+    town.expects_warnings(&["Unknown request state"]);
     town.finish().await;
 }
 
@@ -192,6 +193,10 @@ async fn what_this_version_does_not_know_does_no_harm() {
     });
     town.reads(ALICE, "from the future").await;
     town.reads(BOB, "from the future").await;
+    town.expects_warnings(&[
+        "Event of Teleport could not be decoded",
+        "Access request could not be decoded and is left out",
+    ]);
     town.finish().await;
 }
 
@@ -231,5 +236,6 @@ async fn odd_requests_are_shown_safely() {
     assert!(!all.contains("https://evil"), "{all}");
     assert!(!all.contains('\u{202E}'), "{all}");
     assert!(texts.iter().all(|text| text.len() < 40_000));
+    town.expects_warnings(&["No recipients to notify"]);
     town.finish().await;
 }

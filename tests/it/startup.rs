@@ -211,6 +211,7 @@ async fn a_missing_permission_for_rules_alone_stops_nothing() {
             .log()
             .contains("the role needs list and read on access_monitoring_rule")
     );
+    town.expects_warnings(&["Access monitoring rules cannot be read"]);
     town.finish().await;
 }
 

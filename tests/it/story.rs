@@ -44,7 +44,7 @@ async fn story(format: &str) -> String {
     town.sees(BOB, &["APPROVED"]).await;
     reader.says("APPROVED").await;
 
-    town.cluster.stop().await;
+    town.stop_teleport().await;
     reader.says("Connection problem detected").await;
     town.cluster.start_again().await;
     reader.says("Watcher connected").await;

@@ -252,7 +252,7 @@ async fn machines_read_one_object_for_each_line() {
 #[tokio::test]
 async fn services_that_do_not_answer_are_told_and_the_rest_is_skipped() {
     let town = Town::build().await;
-    town.cluster.stop().await;
+    town.stop_teleport().await;
     town.tenant
         .faults(|faults| faults.rules = vec![Rule::every("POST", "/token", Fault::TokenError(7_000_222))]);
     let (status, stdout, _) = validate(&town, &["--all"]).await;

@@ -28,6 +28,7 @@ async fn a_user_that_was_deleted_is_named_and_the_work_is_kept_until_it_is_back(
     town.cluster.faults(|faults| faults.user_deleted = false);
     town.sees(ALICE, &["APPROVED", "PENDING"]).await;
     town.sees(BOB, &["APPROVED"]).await;
+    town.expects_warnings(&["Request has to wait"]);
     town.finish().await;
 }
 
@@ -43,8 +44,7 @@ async fn a_burst_of_requests_that_are_gone_asks_a_few_times_about_our_user() {
         town.cluster.delete(id);
     }
     claims.open();
-    let all_gone = |log: &str| log.matches("The request is gone").count() == 20;
-    town.daemon().until("20 times that a request is gone", all_gone).await;
+    town.daemon().says_times(20, "The request is gone").await;
     let asked = town.cluster.calls()["Ping"] - before;
     assert!((1..=6).contains(&asked), "{asked}");
     assert!(!town.daemon().log().contains("WARN"), "{}", town.daemon().log());
@@ -63,7 +63,7 @@ async fn a_locked_user_is_named_and_no_role_is_blamed() {
         .says("Teleport refuses every call of the user teleport-msteams: [10] access denied: lock targeting")
         .await;
     town.daemon().says("tctl get locks").await;
-    town.cluster.cut_streams();
+    town.cut_streams();
     town.daemon()
         .says("could not watch access requests: Teleport refuses every call")
         .await;
@@ -74,6 +74,7 @@ async fn a_locked_user_is_named_and_no_role_is_blamed() {
     );
     town.cluster.faults(|faults| faults.user_locked = false);
     town.both_see(&["DENIED"]).await;
+    town.expects_warnings(&["Request has to wait"]);
     town.finish().await;
 }
 
@@ -104,6 +105,7 @@ async fn a_user_that_is_locked_or_deleted_leaves_the_rules_active() {
             !log.contains("the role needs") && !log.contains("cannot be read"),
             "{log}"
         );
+        town.expects_warnings(&["Teleport fails, trying again"]);
         town.finish().await;
     }
 }
@@ -135,6 +137,7 @@ async fn a_request_whose_traits_or_labels_a_rule_needs_is_deferred_while_the_use
             !log.contains("Rules see no traits") && !log.contains("are not known"),
             "{log}"
         );
+        town.expects_warnings(&["Teleport fails, trying again", "Request has to wait"]);
         town.finish().await;
     }
 }
@@ -181,7 +184,7 @@ async fn a_gateway_that_comes_between_delays_and_takes_nothing_for_gone() {
     town.settled(&open).await;
     for status in [403, 404] {
         town.cluster.faults(|faults| faults.gateway = Some(status));
-        town.cluster.cut_streams();
+        town.cut_streams();
         let what = format!("HTTP status {status}");
         town.daemon().says(&what).await;
     }
@@ -246,14 +249,14 @@ async fn a_role_that_may_watch_nothing_is_named_as_the_cause() {
 #[tokio::test]
 async fn an_end_of_the_stream_is_told_without_the_words_of_libraries() {
     let town = Town::start().await;
-    town.cluster.cut_streams();
+    town.cut_streams();
     town.daemon()
         .says("could not watch access requests: Teleport closed the stream")
         .await;
     town.cluster
         .until("it watches again", |state| state.watches() == 1)
         .await;
-    town.cluster.stop().await;
+    town.stop_teleport().await;
     town.daemon()
         .says("could not watch access requests: the connection was cut")
         .await;

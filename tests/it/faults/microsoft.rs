@@ -3,35 +3,35 @@
 use std::time::Duration;
 
 use crate::faults::for_alice;
-use crate::microsoft::survives;
+use crate::microsoft::{FAILS, SLOW_DOWN, survives};
 use crate::support::{ALICE, BOB, Left, Town};
 use crate::world::cluster::{Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
 #[tokio::test]
 async fn throttling_until_a_date_is_obeyed() {
-    survives(Fault::StatusUntil(429, 2), 2).await;
+    survives(Fault::StatusUntil(429, 2), 2, &[SLOW_DOWN]).await;
 }
 
 #[tokio::test]
 async fn a_storm_of_throttling_is_survived() {
-    survives(Fault::Status(429, None), 30).await;
+    survives(Fault::Status(429, None), 30, &[SLOW_DOWN]).await;
 }
 
 #[tokio::test]
 async fn a_service_with_a_problem_of_its_own_is_asked_again() {
-    survives(Fault::Status(500, None), 5).await;
+    survives(Fault::Status(500, None), 5, &[FAILS]).await;
 }
 
 #[tokio::test]
 async fn a_service_that_is_away_for_many_calls_is_waited_for() {
-    survives(Fault::Status(503, None), 25).await;
+    survives(Fault::Status(503, None), 25, &[FAILS]).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_is_right_but_for_its_type_is_taken() {
-    survives(Fault::Typed("text/plain"), 2).await;
-    survives(Fault::Typed("application/octet-stream"), 2).await;
+    survives(Fault::Typed("text/plain"), 2, &[]).await;
+    survives(Fault::Typed("application/octet-stream"), 2, &[]).await;
 }
 
 #[tokio::test]
@@ -52,6 +52,8 @@ async fn an_edit_whose_answer_is_lost_again_and_again_leaves_one_card() {
         town.sees_after(who, &["APPROVED"], &["APPROVED"]).await;
     }
     assert_eq!(town.tenant.met(&Fault::ResetAfter), 12);
+    town.expects_warnings(&["The Bot connector fails, trying again"]);
+    town.allows_warnings(&["Delivery failed for now"]);
     town.finish().await;
 }
 
@@ -153,6 +155,7 @@ async fn a_card_in_a_chat_that_moved_is_posted_where_the_chat_is_now() {
     town.cluster.review(&id, "dan", Verdict::Approve, "two of two");
     town.sees(ALICE, &["APPROVED"]).await;
     town.leaves(Left::Unrecorded(1), "the old chat cannot be reached any more");
+    town.expects_warnings(&["A card was deleted, posting it again"]);
     town.finish().await;
 }
 

@@ -135,13 +135,19 @@ async fn three_replicas_survive_throttling_and_lost_answers_of_teleport() {
         (4, 4)
     );
     assert_eq!(town.cluster.met("events_twice"), 2);
+    town.allows_warnings(&[
+        "Teleport fails, trying again",
+        "Request has to wait",
+        "The Bot connector asks to slow down",
+        "Delivery failed for now",
+    ]);
     town.finish().await;
 }
 
 #[tokio::test]
 async fn two_replicas_without_teleport_for_a_while_announce_once() {
     let town = with_replicas(2).await;
-    town.cluster.stop().await;
+    town.stop_teleport().await;
     let id = town.cluster.create(Draft::default());
     let denied = town.cluster.create(for_alice());
     town.cluster
@@ -149,7 +155,7 @@ async fn two_replicas_without_teleport_for_a_while_announce_once() {
     town.cluster.start_again().await;
     town.both_see(&["PENDING"]).await;
     town.settled(&id).await;
-    town.cluster.cut_streams();
+    town.cut_streams();
     town.cluster.review(&id, "alice", Verdict::Deny, "no");
     town.both_see(&["DENIED"]).await;
     town.settled(&id).await;

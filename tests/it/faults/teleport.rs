@@ -15,7 +15,7 @@ async fn a_stream_that_is_cut_before_or_after_any_event_loses_nothing() {
     for cut in 0..6 {
         let cut_if = |now: usize| {
             if cut == now {
-                town.cluster.cut_streams();
+                town.cut_streams();
             }
         };
         let before = town.cluster.calls()["WatchEvents"];
@@ -50,10 +50,9 @@ async fn a_server_that_is_gone_for_longer_than_every_pause_is_found_again() {
     let open = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
     town.settled(&open).await;
-    town.cluster.stop().await;
+    town.stop_teleport().await;
     // Pauses stopped growing several tries ago.
-    let often = |log: &str| log.matches("Connection problem detected").count() >= 16;
-    town.daemon().until("16 times that there is a problem", often).await;
+    town.daemon().says_times(16, "Connection problem detected").await;
     town.cluster.review(&open, "alice", Verdict::Approve, "ok");
     town.cluster.create(Draft::default());
     town.cluster.start_again().await;
@@ -129,7 +128,7 @@ async fn states_of_one_request_that_come_backwards_are_put_right_by_the_next_lis
     town.cluster.release_events(|events| events.reverse());
     // The last that was said of the new one is that it waits.
     town.both_see(&["APPROVED", "PENDING"]).await;
-    town.cluster.cut_streams();
+    town.cut_streams();
     town.both_see(&["APPROVED", "APPROVED"]).await;
     town.settled(&new).await;
     assert_eq!(town.cluster.met("hold_events"), 3);
@@ -156,6 +155,7 @@ async fn a_reader_that_is_cut_off_because_it_was_too_slow_loses_nothing() {
     }
     assert_eq!(town.cluster.met("buffer"), 2);
     town.both_see(&["APPROVED"; 7]).await;
+    town.expects_warnings(&["Connection problem detected, attempting to reconnect"]);
     town.finish().await;
 }
 
@@ -276,7 +276,7 @@ async fn without_the_permission_for_requests_it_waits_until_it_is_back() {
         faults.deny_kinds = vec!["access_request"];
         faults.hide_requests = true;
     });
-    town.cluster.cut_streams();
+    town.cut_streams();
     town.daemon().says("our role may not watch access_request").await;
     town.cluster.review(&open, "alice", Verdict::Approve, "ok");
     town.cluster.create(Draft::default());
@@ -287,7 +287,7 @@ async fn without_the_permission_for_requests_it_waits_until_it_is_back() {
         .await;
     assert!(town.cluster.met("deny_kinds") > 0 && town.cluster.met("hide_requests") > 0);
     town.cluster.faults(|faults| faults.hide_requests = false);
-    town.cluster.cut_streams();
+    town.cut_streams();
     town.both_see(&["APPROVED", "PENDING"]).await;
     town.finish().await;
 }
@@ -312,6 +312,7 @@ async fn without_the_permission_for_plugin_data_nobody_is_told_and_nothing_is_fo
     town.cluster.faults(|faults| faults.deny_plugin_data = false);
     town.settled(&second).await;
     town.both_see(&["PENDING", "PENDING"]).await;
+    town.expects_warnings(&["Teleport fails, trying again"]);
     town.finish().await;
 }
 
@@ -327,7 +328,7 @@ async fn without_the_permission_for_rules_the_table_decides_until_it_is_back() {
         faults.deny_kinds = vec!["access_monitoring_rule"];
         faults.deny_rules = true;
     });
-    town.cluster.cut_streams();
+    town.cut_streams();
     town.daemon()
         .says("the role needs list and read on access_monitoring_rule")
         .await;
@@ -339,7 +340,7 @@ async fn without_the_permission_for_rules_the_table_decides_until_it_is_back() {
         faults.deny_rules = false;
     });
     let lists = town.cluster.calls()["ListAccessRequests"];
-    town.cluster.cut_streams();
+    town.cut_streams();
     let listed = |state: &crate::world::cluster::ClusterState| state.calls["ListAccessRequests"] > lists;
     town.cluster.until("everything is listed again", listed).await;
     town.cluster.create(for_alice());

@@ -197,7 +197,7 @@ async fn the_watch_survives_a_road_that_disappears_and_takes_another() {
         (proxy.address(), "Watcher connected road=teleport.test:443 directly"),
     ] {
         names.set("teleport.test:443", address);
-        town.cluster.stop().await;
+        town.stop_teleport().await;
         town.cluster.start_again().await;
         town.daemon().says(road).await;
         town.cluster.create(Draft {
@@ -207,5 +207,11 @@ async fn the_watch_survives_a_road_that_disappears_and_takes_another() {
         words.push("PENDING");
         town.sees(ALICE, &words).await;
     }
+    town.expects_warnings(&["Connection problem detected, attempting to reconnect"]);
+    town.allows_warnings(&[
+        "Teleport fails, trying again",
+        "Delivered cards could not be noted yet",
+        "Request has to wait",
+    ]);
     town.finish().await;
 }

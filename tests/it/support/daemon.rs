@@ -15,6 +15,7 @@ use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::secrets;
+use crate::support::warnings::{is_warning, sentence};
 
 /// A running daemon.
 pub(crate) struct Daemon {
@@ -22,9 +23,17 @@ pub(crate) struct Daemon {
     ended: JoinHandle<anyhow::Result<()>>,
     stop: CancellationToken,
     log: Log,
+    /// What the lines say for which the test has waited.
+    awaited: Arc<Mutex<Vec<String>>>,
     /// What the daemon finds when it reads its configuration again, and how it is asked to.
     next: Arc<Mutex<Option<anyhow::Result<Loaded>>>>,
     reload: mpsc::Sender<()>,
+}
+
+/// The log of a daemon, and what the lines say for which the test has waited.
+pub(super) struct Heard {
+    pub(super) log: Log,
+    awaited: Arc<Mutex<Vec<String>>>,
 }
 
 /// The lines of one daemon.
@@ -32,6 +41,12 @@ pub(crate) struct Daemon {
 pub(crate) struct Log {
     bytes: Arc<Mutex<Vec<u8>>>,
     written: watch::Sender<()>,
+}
+
+impl Heard {
+    pub(super) fn awaited(&self) -> Vec<String> {
+        self.awaited.lock().unwrap().clone()
+    }
 }
 
 impl Daemon {
@@ -60,6 +75,7 @@ impl Daemon {
             ended,
             stop,
             log,
+            awaited: Arc::default(),
             next,
             reload,
         }
@@ -72,6 +88,8 @@ impl Daemon {
             // The result comes first, then every problem.
             Err(problems) => (false, problems.list.last().unwrap().to_string()),
         };
+        let problems = found.as_ref().err().into_iter().flat_map(|problems| &problems.list);
+        let problems: Vec<_> = problems.map(ToString::to_string).collect();
         let times = || self.log().matches(&said).count();
         let before = times();
         *self.next.lock().unwrap() = Some(found.map_err(Into::into));
@@ -84,6 +102,10 @@ impl Daemon {
         };
         let waited = tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await;
         assert!(waited.is_ok(), "no reload, good: {good}\n{}", self.log());
+        for problem in &problems {
+            self.expects(problem);
+            self.expects("Configuration not reloaded");
+        }
     }
 
     /// Ends it as SIGKILL would: nothing is finished, nothing is noted.
@@ -104,6 +126,13 @@ impl Daemon {
         (&mut self.ended).await.unwrap()
     }
 
+    pub(super) fn heard(&self) -> Heard {
+        Heard {
+            log: self.log.clone(),
+            awaited: Arc::clone(&self.awaited),
+        }
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.is_finished()
     }
@@ -114,7 +143,30 @@ impl Daemon {
 
     /// Waits until a line with this text was written.
     pub(crate) async fn says(&self, text: &str) {
-        self.until(&format!("{text:?}"), |log| log.contains(text)).await;
+        self.says_times(1, text).await;
+    }
+
+    /// Waits until so many lines with this text were written.
+    pub(crate) async fn says_times(&self, times: usize, text: &str) {
+        let what = format!("{text:?} {times} times");
+        self.until(&what, |log| log.matches(text).count() >= times).await;
+        self.expects(text);
+    }
+
+    /// Counts the warnings with this text.
+    pub(crate) fn warnings(&self, text: &str) -> usize {
+        self.expects(text);
+        let log = self.log();
+        let warnings = log.lines().filter(|line| is_warning(line) && line.contains(text));
+        warnings.count()
+    }
+
+    /// Takes what the first line with this text says for expected, whatever its level and its fields.
+    fn expects(&self, text: &str) {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(text));
+        let said = line.map(|line| sentence(line).to_owned());
+        self.awaited.lock().unwrap().extend(said);
     }
 
     /// Waits until the log is as good.

@@ -6,6 +6,7 @@ mod records;
 pub(crate) mod secrets;
 mod sight;
 mod town;
+mod warnings;
 
 pub(crate) use daemon::Daemon;
 pub(crate) use program::{Ended, Program, Running};

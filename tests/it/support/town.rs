@@ -13,8 +13,10 @@ use teleport_msteams::teleport;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::support::daemon::Heard;
 use crate::support::records::Differences;
 use crate::support::sight::Seen;
+use crate::support::warnings::Warnings;
 use crate::support::{Daemon, secrets};
 use crate::world::cluster::{Cluster, ClusterOptions};
 use crate::world::identity::Validity;
@@ -41,6 +43,9 @@ pub(crate) struct Town {
     pub(super) seen: Seen,
     pub(super) daemons: Vec<Daemon>,
     pub(super) differences: Differences,
+    pub(super) warnings: Warnings,
+    /// What each daemon has logged, whether it still runs or not.
+    pub(super) heard: Vec<Heard>,
 }
 
 /// Names, mail addresses, and whether they have the app.
@@ -91,6 +96,8 @@ impl Town {
             seen: Seen::default(),
             daemons: Vec::new(),
             differences: Differences::default(),
+            warnings: Warnings::default(),
+            heard: Vec::new(),
         }
     }
 
@@ -186,7 +193,7 @@ impl Town {
     }
 
     pub(crate) async fn start_daemon_on(&mut self, settings: Settings) {
-        let daemon = Daemon::start(settings);
+        let daemon = self.start_one(settings);
         daemon.says("Plugin is ready").await;
         // The check of a permission is a write too, which a test that counts or holds writes does not mean.
         if self.cluster.state().faults.gates.is_empty() {
@@ -198,9 +205,15 @@ impl Town {
 
     /// Starts a daemon that need not come up, and waits until it says something.
     pub(crate) async fn start_daemon_until(&mut self, settings: Settings, text: &str) {
-        let daemon = Daemon::start(settings);
+        let daemon = self.start_one(settings);
         daemon.says(text).await;
         self.daemons.push(daemon);
+    }
+
+    fn start_one(&mut self, settings: Settings) -> Daemon {
+        let daemon = Daemon::start(settings);
+        self.heard.push(daemon.heard());
+        daemon
     }
 
     /// Starts a daemon that may not come up.
@@ -234,7 +247,8 @@ impl Town {
             .await;
     }
 
-    /// Stops every daemon, which must end well, and checks that the test knows of everything that was shown and recorded.
+    /// Stops every daemon, which must end well, and checks that the test knows of everything that was shown, recorded and
+    /// warned of.
     pub(crate) async fn finish(mut self) {
         for daemon in self.daemons.drain(..) {
             assert!(!daemon.has_ended(), "the daemon ended early:\n{}", daemon.log());
@@ -242,6 +256,7 @@ impl Town {
         }
         self.check_unread();
         self.check_records();
+        self.check_warnings();
     }
 }
 
