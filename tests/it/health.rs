@@ -75,7 +75,7 @@ async fn what_happens_is_counted() {
     town.sees(ALICE, &["APPROVED"]).await;
     town.sees(BOB, &["APPROVED"]).await;
     town.cut_streams();
-    town.daemon().says("Watcher connected").await;
+    town.daemon().says_next("Watcher connected").await;
     let expiry = expiry(&town.daemon().log());
     for line in [
         "teleport_msteams_watch_connected 1".to_owned(),

@@ -157,7 +157,7 @@ async fn re_3_renewals_are_noticed_for_as_long_as_the_daemon_runs() {
         write(&town, &sign(&town, SHORT));
         connected(&town, before + 1).await;
         town.stop_teleport().await;
-        town.daemon().says("Connection problem detected").await;
+        town.daemon().says_next("Connection problem detected").await;
         town.cluster.start_again().await;
         connected(&town, before + 2).await;
         let renewed = town.daemon().log().matches("Credentials renewed").count();

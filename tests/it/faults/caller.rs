@@ -99,7 +99,7 @@ async fn a_user_that_is_locked_or_deleted_leaves_the_rules_active() {
         town.cluster.create(for_alice());
         town.sees(BOB, &["PENDING"]).await;
         lists.open();
-        town.daemon().says("Access monitoring rules listed").await;
+        town.daemon().says_next("Access monitoring rules listed").await;
         let log = town.daemon().log();
         assert!(
             !log.contains("the role needs") && !log.contains("cannot be read"),

@@ -199,7 +199,7 @@ async fn the_watch_survives_a_road_that_disappears_and_takes_another() {
         names.set("teleport.test:443", address);
         town.stop_teleport().await;
         town.cluster.start_again().await;
-        town.daemon().says(road).await;
+        town.daemon().says_next(road).await;
         town.cluster.create(Draft {
             roles: vec!["dev".to_owned()],
             ..Draft::default()

@@ -114,7 +114,7 @@ async fn a_rule_that_cannot_be_understood_disables_itself_alone_and_is_told_once
     let town = town_with(&[broken, rule("good", "true", &[EVE])]).await;
     goes_to(&town, EVE, 0).await;
     town.cut_streams();
-    town.daemon().says("Watcher connected").await;
+    town.daemon().says_next("Watcher connected").await;
     goes_to(&town, EVE, 1).await;
     let log = town.daemon().log();
     let lines = town
@@ -237,8 +237,8 @@ async fn rules_that_changed_while_teleport_was_away_are_known_after_the_reconnec
     town.cluster.delete_rule("old");
     town.cluster.put_rule(rule("new", "true", &[EVE]));
     town.cluster.start_again().await;
-    town.daemon().says("Watcher connected").await;
-    town.daemon().says("Access monitoring rules listed rules=2").await;
+    town.daemon().says_next("Watcher connected").await;
+    town.daemon().says_next("Access monitoring rules listed rules=2").await;
     goes_to(&town, EVE, 0).await;
     town.finish().await;
 }

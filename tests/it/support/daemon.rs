@@ -25,6 +25,8 @@ pub(crate) struct Daemon {
     log: Log,
     /// What the lines say for which the test has waited.
     awaited: Arc<Mutex<Vec<String>>>,
+    /// How many bytes of the log the test has read: everything up to the newest line for which it has waited.
+    read: Mutex<usize>,
     /// What the daemon finds when it reads its configuration again, and how it is asked to.
     next: Arc<Mutex<Option<anyhow::Result<Loaded>>>>,
     reload: mpsc::Sender<()>,
@@ -76,6 +78,7 @@ impl Daemon {
             stop,
             log,
             awaited: Arc::default(),
+            read: Mutex::default(),
             next,
             reload,
         }
@@ -149,8 +152,32 @@ impl Daemon {
     /// Waits until so many lines with this text were written.
     pub(crate) async fn says_times(&self, times: usize, text: &str) {
         let what = format!("{text:?} {times} times");
-        self.until(&what, |log| log.matches(text).count() >= times).await;
+        let place = |log: &str| log.match_indices(text).nth(times.saturating_sub(1)).map(|(at, _)| at);
+        self.until(&what, |log| place(log).is_some()).await;
         self.expects(text);
+        self.reads_to(place(&self.log()).unwrap_or_default());
+    }
+
+    /// Waits until a line with this text was written after every line for which the test has waited before.
+    pub(crate) async fn says_next(&self, text: &str) {
+        let read = *self.read.lock().unwrap();
+        let place = |log: &str| log[read..].find(text).map(|at| read + at);
+        self.until(&format!("{text:?} next"), |log| place(log).is_some()).await;
+        self.expects(text);
+        self.reads_to(place(&self.log()).unwrap());
+    }
+
+    /// Takes everything up to now for read.
+    pub(super) fn skip(&self) {
+        self.reads_to(self.log().trim_end().len());
+    }
+
+    /// Takes the line at this place, and what is before it, for read.
+    fn reads_to(&self, place: usize) {
+        let log = self.log();
+        let end = log[place..].find('\n').map_or(log.len(), |at| place + at + 1);
+        let mut read = self.read.lock().unwrap();
+        *read = end.max(*read);
     }
 
     /// Counts the warnings with this text.

@@ -200,6 +200,7 @@ impl Town {
             let checked = |log: &str| CHECKED.iter().any(|line| log.contains(line));
             daemon.until("whether it may write", checked).await;
         }
+        daemon.skip();
         self.daemons.push(daemon);
     }
 
