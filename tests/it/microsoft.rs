@@ -71,7 +71,24 @@ async fn a_page_of_a_proxy_is_no_answer() {
 
 #[tokio::test]
 async fn a_slow_microsoft_is_waited_for() {
-    survives(Fault::Slow(Duration::from_millis(300)), 2, &[]).await;
+    let mut town = Town::build().await;
+    let mut settings = town.settings(&town.config());
+    // Longer than any other patience of the program within this test.
+    settings.limits.microsoft_timeout = Duration::from_secs(20);
+    town.start_daemon_on(settings).await;
+    let slow = Fault::Slow(Duration::from_millis(2_500));
+    let rule = Rule::some(2, "POST", "/activities", slow.clone());
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    // A call that is given up is made again, and warned of.
+    assert_eq!(town.tenant.met(&slow), 2);
+    let posts = town.tenant.calls().into_iter();
+    let posts = posts.filter(|call| call.method == "POST" && call.path.ends_with("/activities"));
+    assert_eq!(posts.count(), 2);
+    town.finish().await;
 }
 
 #[tokio::test]
@@ -161,7 +178,7 @@ async fn revoked_tokens_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_refused_secret_while_running_keeps_requests_until_it_is_accepted() {
+async fn a_login_service_that_fails_while_running_keeps_requests_until_it_answers() {
     let town = Town::start().await;
     town.tenant.revoke_tokens();
     town.tenant
