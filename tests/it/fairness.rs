@@ -69,9 +69,13 @@ async fn announcements_go_out_in_the_order_in_which_their_requests_came() {
         order.push(town.cluster.create(draft(&[&mails[number % mails.len()]])));
     }
     let mut changes = town.tenant.changes();
-    while town.tenant.messages() < order.len() {
-        changes.changed().await.unwrap();
-    }
+    let announced = async {
+        while town.tenant.messages() < order.len() {
+            changes.changed().await.unwrap();
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), announced).await;
+    assert!(waited.is_ok(), "{} were announced", town.tenant.messages());
     let mut cards: Vec<_> = town.tenant.cards().into_iter().map(|(_, card)| card).collect();
     cards.sort_by_key(|card| card.id.parse::<u64>().unwrap());
     for (place, card) in cards.iter().enumerate() {

@@ -161,9 +161,13 @@ async fn new_recipients_are_looked_up_once_the_file_asks_for_it() {
     let config = config.replace(ALICE, CAROL);
     town.daemon().reload(town.load(&config)).await;
     // She does not have the app yet.
-    while town.tenant.standing(&town.people["Carol"]) != "ok" {
-        changes.changed().await.unwrap();
-    }
+    let installed = async {
+        while town.tenant.standing(&town.people["Carol"]) != "ok" {
+            changes.changed().await.unwrap();
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), installed).await;
+    assert!(waited.is_ok(), "the app was not installed for Carol");
     town.finish().await;
 }
 

@@ -1,6 +1,7 @@
 //! A loop that hangs is found out. The fault is a part of debug builds alone, and so are these tests.
 
 use std::fs;
+use std::time::Duration;
 
 use tokio::net::UnixDatagram;
 
@@ -33,7 +34,8 @@ fn seconds(body: &str, name: &str) -> Option<u64> {
 async fn no_sign_until_all_turn_again(manager: &UnixDatagram) {
     let mut message = [0; 512];
     loop {
-        let length = manager.recv(&mut message).await.unwrap();
+        let received = tokio::time::timeout(Duration::from_secs(20), manager.recv(&mut message)).await;
+        let length = received.expect("the manager hears nothing any more").unwrap();
         let message = String::from_utf8_lossy(&message[..length]);
         if message.contains("STATUS=Working again") {
             return;
