@@ -7,8 +7,8 @@ pub enum Delivery {
     Updated,
     /// For good: there is no such user, or they blocked the app.
     Refused,
-    /// It is tried again.
-    Failed,
+    /// It is retried.
+    Deferred,
 }
 
 /// What a card tells of.
@@ -37,7 +37,7 @@ impl Delivery {
             Self::Posted => "posted",
             Self::Updated => "updated",
             Self::Refused => "refused",
-            Self::Failed => "failed",
+            Self::Deferred => "deferred",
         }
     }
 }

@@ -76,7 +76,7 @@ impl Metrics {
         let gauge = |name, help| register(&registry, IntGauge::with_opts(options(name, help)));
         let numbers = Numbers {
             requests: counters(
-                "requests_seen_total",
+                "request_events_total",
                 "Events of access requests, by the state they showed.",
                 "state",
             ),
@@ -146,7 +146,12 @@ impl Metrics {
     /// Shows what never happened as zero, or a rate of it is nothing.
     fn begin_at_zero(&self) {
         let numbers = &self.0;
-        for outcome in [Delivery::Posted, Delivery::Updated, Delivery::Refused, Delivery::Failed] {
+        for outcome in [
+            Delivery::Posted,
+            Delivery::Updated,
+            Delivery::Refused,
+            Delivery::Deferred,
+        ] {
             self.delivered(outcome, 0);
         }
         for state in ["pending", "approved", "denied", "promoted"] {

@@ -19,8 +19,8 @@ impl Traffic {
         let counters =
             |name, help, labels: &[&str]| register(registry, IntCounterVec::new(options(name, help), labels));
         let queued = options(
-            "queued_messages",
-            "Requests to Microsoft that wait for their turn under its limits.",
+            "queued_calls",
+            "Calls to Microsoft that are queued to stay below its limits.",
         );
         let traffic = Self {
             queued: register(registry, IntGaugeVec::new(queued, &["api"])),

@@ -203,7 +203,7 @@ async fn throttling_retries_and_tokens_are_counted_by_service() {
         ("token_refreshes_total{api=\"bot\",outcome=\"done\"}", "1"),
         ("token_refreshes_total{api=\"graph\",outcome=\"done\"}", "1"),
         ("token_refreshes_total{api=\"graph\",outcome=\"failed\"}", "0"),
-        ("queued_messages{api=\"bot\"}", "0"),
+        ("queued_calls{api=\"bot\"}", "0"),
     ] {
         assert_eq!(value(&text, series), expected, "{series}");
     }
@@ -227,7 +227,7 @@ async fn what_waits_is_seen_at_the_moment_of_the_question() {
     until(&address, "/metrics", |_, text| {
         value(text, "unfinished_requests") == "3"
             && value(text, "open_requests") == "3"
-            && value(text, "queued_messages{api=\"bot\"}") == "1"
+            && value(text, "queued_calls{api=\"bot\"}") == "1"
     })
     .await;
     town.tenant.faults(|faults| faults.rules.clear());

@@ -80,7 +80,7 @@ impl<'a> Report<'a> {
         let (recipient, error) = (shown_as(&refused.recipient), &refused.why);
         let hint = refused.hint.as_deref();
         let (count, outcome) = if refused.unconfirmed {
-            (&mut self.deferred, Delivery::Failed)
+            (&mut self.deferred, Delivery::Deferred)
         } else {
             (&mut self.refused, Delivery::Refused)
         };
@@ -104,7 +104,7 @@ impl<'a> Report<'a> {
     /// Takes a delivery that is retried after the pause. `first` says that it is its first failure in a row.
     pub(super) fn deferred(&mut self, deferral: &Deferral, retry_in: Duration, first: bool, source: Option<&str>) {
         self.deferred += 1;
-        self.context.metrics.delivered(Delivery::Failed, 1);
+        self.context.metrics.delivered(Delivery::Deferred, 1);
         let (recipient, retry_in) = (&deferral.shown_as, readable(retry_in));
         let Some(error) = &deferral.error else {
             debug!(request.id = %self.id, recipient, retry_in, "A card seems to be deleted, checking again");
