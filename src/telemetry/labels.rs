@@ -11,6 +11,12 @@ pub enum Delivery {
     Deferred,
 }
 
+/// Whom a card is drawn for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    Reviewers,
+}
+
 /// What a card tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryKind {
@@ -38,6 +44,14 @@ impl Delivery {
             Self::Updated => "updated",
             Self::Refused => "refused",
             Self::Deferred => "deferred",
+        }
+    }
+}
+
+impl Audience {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Reviewers => "reviewers",
         }
     }
 }

@@ -10,7 +10,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::telemetry::labels::{Delivery, DeliveryKind, Peer};
+use crate::telemetry::labels::{Audience, Delivery, DeliveryKind, Peer};
 use crate::telemetry::logs;
 use crate::telemetry::process::Process;
 use crate::telemetry::readings::{Readings, Source};
@@ -92,11 +92,7 @@ impl Metrics {
                 "Times that the configuration was read again, by whether it was taken up.",
                 "outcome",
             ),
-            deliveries: counters(
-                "deliveries_total",
-                "Cards posted or updated for one recipient, by outcome.",
-                "outcome",
-            ),
+            deliveries: register(&registry, deliveries()),
             watch_connected: gauge("watch_connected", "Whether events of Teleport are received: 0 or 1."),
             reconnects: counter(
                 "reconnects_total",
@@ -171,7 +167,8 @@ impl Metrics {
             DeliveryKind::Review,
             DeliveryKind::Resolution,
         ] {
-            numbers.delivery_seconds.with_label_values(&[kind.label()]);
+            let labels = [Audience::Reviewers.label(), kind.label()];
+            numbers.delivery_seconds.with_label_values(&labels);
         }
         self.rules(0, 0);
     }
@@ -188,13 +185,17 @@ impl Metrics {
 
     pub fn delivered(&self, outcome: Delivery, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        self.0.deliveries.with_label_values(&[outcome.label()]).inc_by(count);
+        let labels = [Audience::Reviewers.label(), outcome.label()];
+        self.0.deliveries.with_label_values(&labels).inc_by(count);
     }
 
     /// Notes that a card was accepted so long after what it tells of was heard.
     pub fn delivery_took(&self, kind: DeliveryKind, delay: Duration) {
-        let histogram = self.0.delivery_seconds.with_label_values(&[kind.label()]);
-        histogram.observe(delay.as_secs_f64());
+        let labels = [Audience::Reviewers.label(), kind.label()];
+        self.0
+            .delivery_seconds
+            .with_label_values(&labels)
+            .observe(delay.as_secs_f64());
     }
 
     pub fn retried(&self, peer: Peer) {
@@ -289,11 +290,16 @@ pub(super) fn options(name: &str, help: &str) -> Opts {
     Opts::new(format!("{PREFIX}_{name}"), help)
 }
 
+fn deliveries() -> prometheus::Result<IntCounterVec> {
+    let help = "Cards posted or updated for one recipient, by whom they are drawn for and by outcome.";
+    IntCounterVec::new(options("deliveries_total", help), &["audience", "outcome"])
+}
+
 fn delays() -> prometheus::Result<HistogramVec> {
     let name = "delivery_seconds";
     let help = "From the moment when something was heard of a request until a card that tells it was accepted.";
     let options = HistogramOpts::from(options(name, help)).buckets(DELAYS.to_vec());
-    HistogramVec::new(options, &["kind"])
+    HistogramVec::new(options, &["audience", "change"])
 }
 
 pub(super) fn set(gauge: &IntGauge, count: usize) {

@@ -79,11 +79,11 @@ async fn what_happens_is_counted() {
     let expiry = expiry(&town.daemon().log());
     for line in [
         "teleport_msteams_watch_connected 1".to_owned(),
-        "teleport_msteams_deliveries_total{outcome=\"posted\"} 2".to_owned(),
-        "teleport_msteams_deliveries_total{outcome=\"updated\"} 2".to_owned(),
-        "teleport_msteams_delivery_seconds_count{kind=\"announcement\"} 2".to_owned(),
-        "teleport_msteams_delivery_seconds_count{kind=\"resolution\"} 2".to_owned(),
-        "teleport_msteams_delivery_seconds_count{kind=\"review\"} 0".to_owned(),
+        "teleport_msteams_deliveries_total{audience=\"reviewers\",outcome=\"posted\"} 2".to_owned(),
+        "teleport_msteams_deliveries_total{audience=\"reviewers\",outcome=\"updated\"} 2".to_owned(),
+        "teleport_msteams_delivery_seconds_count{audience=\"reviewers\",change=\"announcement\"} 2".to_owned(),
+        "teleport_msteams_delivery_seconds_count{audience=\"reviewers\",change=\"resolution\"} 2".to_owned(),
+        "teleport_msteams_delivery_seconds_count{audience=\"reviewers\",change=\"review\"} 0".to_owned(),
         "teleport_msteams_request_events_total{state=\"pending\"} 1".to_owned(),
         "teleport_msteams_request_events_total{state=\"approved\"} 1".to_owned(),
         "teleport_msteams_reconnects_total 1".to_owned(),
