@@ -26,7 +26,7 @@ impl Traffic {
             queued: register(registry, IntGaugeVec::new(queued, &["api"])),
             retries: counters(
                 "retries_total",
-                "What was tried again after a failure, by who had failed.",
+                "Calls and deliveries retried after a failure, by the API that failed; see reconnects_total for streams.",
                 &["api"],
             ),
             throttles: counters(

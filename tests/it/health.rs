@@ -87,6 +87,7 @@ async fn what_happens_is_counted() {
         "teleport_msteams_request_events_total{state=\"pending\"} 1".to_owned(),
         "teleport_msteams_request_events_total{state=\"approved\"} 1".to_owned(),
         "teleport_msteams_reconnects_total 1".to_owned(),
+        "teleport_msteams_retries_total{api=\"teleport\"} 0".to_owned(),
         format!("teleport_msteams_identity_expiry_timestamp_seconds {expiry}"),
         "teleport_msteams_identity_renewals_total{outcome=\"failed\"} 0".to_owned(),
     ] {

@@ -71,7 +71,6 @@ impl Troubles {
 
     /// Takes a break of the stream of events, or a try to open one that failed. The next try comes after the pause.
     pub(in crate::daemon) fn watch_broke(&self, error: &teleport::Error, pause: Duration) {
-        self.metrics.retried(Peer::Teleport);
         let (what, hint) = ("Connection problem detected, attempting to reconnect", error.hint());
         let Some(report) = self.known().watch.fails(Instant::now(), &cause(error)) else {
             debug!(%error, hint, ?pause, "{what}");
