@@ -85,7 +85,7 @@ impl Dispatcher {
                 self.context.connections.send_modify(|opened| *opened += 1);
             }
             WatchEvent::Request(request) => {
-                self.context.metrics.request_seen(request.stage.as_str());
+                self.context.metrics.request_event(request.stage);
                 self.lanes.event(*request);
             }
             WatchEvent::Gone(id) => self.lanes.gone(&id),

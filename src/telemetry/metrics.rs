@@ -10,6 +10,8 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::domain::request::Stage;
+use crate::domain::rules::FailureKind;
 use crate::telemetry::labels::{Audience, Delivery, DeliveryKind, Peer};
 use crate::telemetry::logs;
 use crate::telemetry::process::Process;
@@ -150,14 +152,15 @@ impl Metrics {
         ] {
             self.delivered(outcome, 0);
         }
-        for state in ["pending", "approved", "denied", "promoted"] {
-            numbers.requests.with_label_values(&[state]);
+        // No event shows an expired request: Teleport deletes it.
+        for stage in Stage::SHOWN.into_iter().filter(|stage| *stage != Stage::Expired) {
+            numbers.requests.with_label_values(&[&label(stage)]);
         }
         for outcome in ["done", "failed"] {
             numbers.identity_renewals.with_label_values(&[outcome]);
         }
-        for kind in ["parse", "type", "eval", "schedule"] {
-            numbers.rule_errors.with_label_values(&[kind]);
+        for kind in FailureKind::ALL {
+            numbers.rule_errors.with_label_values(&[kind.as_str()]);
         }
         for outcome in ["done", "refused"] {
             numbers.reloads.with_label_values(&[outcome]);
@@ -179,8 +182,8 @@ impl Metrics {
         *place = Some(Source::new(source));
     }
 
-    pub fn request_seen(&self, state: &str) {
-        self.0.requests.with_label_values(&[&state.to_lowercase()]).inc();
+    pub fn request_event(&self, stage: Stage) {
+        self.0.requests.with_label_values(&[&label(stage)]).inc();
     }
 
     pub fn delivered(&self, outcome: Delivery, count: usize) {
@@ -246,8 +249,8 @@ impl Metrics {
         }
     }
 
-    pub fn rule_failed(&self, kind: &str) {
-        self.0.rule_errors.with_label_values(&[kind]).inc();
+    pub fn rule_failed(&self, kind: FailureKind) {
+        self.0.rule_errors.with_label_values(&[kind.as_str()]).inc();
     }
 
     /// Writes everything in Prometheus' text format.
@@ -284,6 +287,10 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn label(stage: Stage) -> String {
+    stage.as_str().to_lowercase()
 }
 
 pub(super) fn options(name: &str, help: &str) -> Opts {

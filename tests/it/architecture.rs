@@ -21,7 +21,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["domain::request", "domain::recipients", "domain::card"],
     ),
     ("config", &["domain::recipients", "nearest", "secret", "visible"]),
-    ("telemetry", &["config", "clock", "pulse", "visible"]),
+    (
+        "telemetry",
+        &[
+            "domain::request",
+            "domain::rules",
+            "config",
+            "clock",
+            "pulse",
+            "visible",
+        ],
+    ),
     (
         "teleport",
         &[

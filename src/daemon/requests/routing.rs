@@ -71,7 +71,7 @@ fn matching<'a>(
         match &verdict {
             Verdict::Matches => matching.push(&**rule),
             Verdict::Failed(failure) => {
-                context.metrics.rule_failed(failure.kind.as_str());
+                context.metrics.rule_failed(failure.kind);
                 // What is broken was told when it was read, and missing labels when they were looked up.
                 let news = rule.broken().is_none() && !(subject.labels.is_err() && rule.uses_labels());
                 if news && tell {

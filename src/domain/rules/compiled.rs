@@ -51,6 +51,13 @@ impl From<&Error> for Failure {
 }
 
 impl FailureKind {
+    pub const ALL: [Self; 4] = [
+        Self::Condition(ErrorKind::Parse),
+        Self::Condition(ErrorKind::Type),
+        Self::Condition(ErrorKind::Eval),
+        Self::Schedule,
+    ];
+
     /// Returns the word for machines.
     pub fn as_str(self) -> &'static str {
         match self {
