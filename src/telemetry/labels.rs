@@ -1,7 +1,14 @@
-//! What metrics are told apart by.
+//! What metrics are told apart by. Each enum is a label, and each variant one of its values.
+
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+
+use crate::domain::request::Stage;
+use crate::domain::rules::FailureKind;
 
 /// What became of one card for one recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
     Posted,
     Updated,
@@ -12,13 +19,13 @@ pub enum Delivery {
 }
 
 /// Whom a card is drawn for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Audience {
     Reviewers,
 }
 
 /// What a card tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeliveryKind {
     /// A request that waits for reviews.
     Announcement,
@@ -29,7 +36,7 @@ pub enum DeliveryKind {
 }
 
 /// Somebody that the program asks for things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     Login,
     Graph,
@@ -37,42 +44,80 @@ pub enum Peer {
     Teleport,
 }
 
-impl Delivery {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Posted => "posted",
-            Self::Updated => "updated",
-            Self::Refused => "refused",
-            Self::Deferred => "deferred",
-        }
-    }
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Outcome {
+    Done,
+    Failed,
+    Refused,
 }
 
-impl Audience {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Reviewers => "reviewers",
-        }
-    }
+/// Whether an Access Monitoring Rule can be evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum RuleState {
+    InForce,
+    Broken,
+}
+
+impl Delivery {
+    pub(super) const ALL: [Self; 4] = [Self::Posted, Self::Updated, Self::Refused, Self::Deferred];
 }
 
 impl DeliveryKind {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Announcement => "announcement",
-            Self::Review => "review",
-            Self::Resolution => "resolution",
-        }
-    }
+    pub(super) const ALL: [Self; 3] = [Self::Announcement, Self::Review, Self::Resolution];
 }
 
-impl Peer {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Graph => "graph",
-            Self::Bot => "bot",
-            Self::Teleport => "teleport",
+/// Writes an enum as a label of this name, with the word of the variant as its value.
+macro_rules! label {
+    ($name:literal, $label:ty, $word:expr) => {
+        impl EncodeLabelSet for $label {
+            fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+                let word: fn(&Self) -> &'static str = $word;
+                ($name, word(self)).encode(encoder.encode_label())
+            }
         }
+    };
+}
+
+label!("outcome", Delivery, |outcome| match outcome {
+    Delivery::Posted => "posted",
+    Delivery::Updated => "updated",
+    Delivery::Refused => "refused",
+    Delivery::Deferred => "deferred",
+});
+
+label!("audience", Audience, |audience| match audience {
+    Audience::Reviewers => "reviewers",
+});
+
+label!("change", DeliveryKind, |change| match change {
+    DeliveryKind::Announcement => "announcement",
+    DeliveryKind::Review => "review",
+    DeliveryKind::Resolution => "resolution",
+});
+
+label!("api", Peer, |api| match api {
+    Peer::Login => "login",
+    Peer::Graph => "graph",
+    Peer::Bot => "bot",
+    Peer::Teleport => "teleport",
+});
+
+label!("outcome", Outcome, |outcome| match outcome {
+    Outcome::Done => "done",
+    Outcome::Failed => "failed",
+    Outcome::Refused => "refused",
+});
+
+label!("state", RuleState, |state| match state {
+    RuleState::InForce => "in_force",
+    RuleState::Broken => "broken",
+});
+
+label!("kind", FailureKind, |kind| kind.as_str());
+
+impl EncodeLabelSet for Stage {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        ("state", self.as_str().to_lowercase()).encode(encoder.encode_label())
     }
 }

@@ -11,7 +11,6 @@ mod metrics;
 mod process;
 mod readings;
 pub mod systemd;
-mod traffic;
 
 pub use diagnostics::{Connection, Diagnostics};
 pub use error::Error;

@@ -3,11 +3,12 @@
 //! Read from Linux' `/proc/self` at each scrape, which works in the unit's sandbox (`ProcSubset=pid`) too. What cannot be
 //! read is left out.
 
-use std::fs;
+use std::{fmt, fs};
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, IntGauge, Opts};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::clock;
 
@@ -17,79 +18,60 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// The process, as Prometheus sees it.
 #[derive(Debug)]
 pub(super) struct Process {
-    cpu: prometheus::Counter,
-    start: Gauge,
-    resident: IntGauge,
-    virtual_memory: IntGauge,
-    threads: IntGauge,
-    open_files: IntGauge,
-    most_files: IntGauge,
+    /// Seconds since 1970.
+    start: f64,
 }
 
 impl Process {
     /// Sets up the metrics. The program does so as it starts, so the start time is now.
     pub(super) fn new() -> Self {
-        let gauge = |name: &str, help: &str| IntGauge::with_opts(Opts::new(name, help)).expect(VALID);
-        let process = Self {
-            cpu: prometheus::Counter::with_opts(Opts::new(
-                "process_cpu_seconds_total",
-                "Total user and system CPU time spent in seconds.",
-            ))
-            .expect(VALID),
-            start: Gauge::with_opts(Opts::new(
-                "process_start_time_seconds",
-                "Start time of the process since unix epoch in seconds.",
-            ))
-            .expect(VALID),
-            resident: gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
-            virtual_memory: gauge("process_virtual_memory_bytes", "Virtual memory size in bytes."),
-            threads: gauge("process_threads", "Number of OS threads in the process."),
-            open_files: gauge("process_open_fds", "Number of open file descriptors."),
-            most_files: gauge("process_max_fds", "Maximum number of open file descriptors."),
-        };
-        process.start.set(clock::now().as_duration().as_secs_f64());
-        process
+        Self {
+            start: clock::now().as_duration().as_secs_f64(),
+        }
     }
 }
 
-const VALID: &str = "the names are constants and valid";
-
 impl Collector for Process {
-    fn desc(&self) -> Vec<&Desc> {
-        [
-            self.cpu.desc(),
-            self.start.desc(),
-            self.resident.desc(),
-            self.virtual_memory.desc(),
-            self.threads.desc(),
-            self.open_files.desc(),
-            self.most_files.desc(),
-        ]
-        .concat()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let mut families = self.start.collect();
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut write = |name: &str, help: &str, metric: &dyn EncodeMetric| {
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+        };
         let text = |file: &str| fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default();
+        let help = "Start time of the process since unix epoch in seconds.";
+        write("process_start_time_seconds", help, &ConstGauge::new(self.start))?;
         if let Some(seconds) = cpu_seconds(&text("stat")) {
-            // A counter only grows.
-            self.cpu.inc_by((seconds - self.cpu.get()).max(0.0));
-            families.extend(self.cpu.collect());
+            let help = "Total user and system CPU time spent in seconds.";
+            write("process_cpu_seconds", help, &ConstCounter::new(seconds))?;
         }
         let (status, limits) = (text("status"), text("limits"));
-        for (gauge, value) in [
-            (&self.resident, kibibytes(&status, "VmRSS:")),
-            (&self.virtual_memory, kibibytes(&status, "VmSize:")),
-            (&self.threads, number(&status, "Threads:")),
-            (&self.open_files, open_files()),
-            (&self.most_files, number(&limits, "Max open files")),
+        for (name, help, value) in [
+            (
+                "process_resident_memory_bytes",
+                "Resident memory size in bytes.",
+                kibibytes(&status, "VmRSS:"),
+            ),
+            (
+                "process_virtual_memory_bytes",
+                "Virtual memory size in bytes.",
+                kibibytes(&status, "VmSize:"),
+            ),
+            (
+                "process_threads",
+                "Number of OS threads in the process.",
+                number(&status, "Threads:"),
+            ),
+            ("process_open_fds", "Number of open file descriptors.", open_files()),
+            (
+                "process_max_fds",
+                "Maximum number of open file descriptors.",
+                number(&limits, "Max open files"),
+            ),
         ] {
             if let Some(value) = value {
-                gauge.set(value);
-                families.extend(gauge.collect());
+                write(name, help, &ConstGauge::new(value))?;
             }
         }
-        families
+        Ok(())
     }
 }
 

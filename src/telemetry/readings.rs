@@ -1,6 +1,13 @@
-//! What is read when somebody asks for metrics, since it changes all the time.
+//! What is read at each scrape, since it changes all the time.
 
 use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::telemetry::labels::Peer;
 
 /// The state of the work at one moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,9 +26,33 @@ impl Source {
     pub(super) fn new(read: impl Fn() -> Readings + Send + Sync + 'static) -> Self {
         Self(Box::new(read))
     }
+}
 
-    pub(super) fn read(&self) -> Readings {
-        (self.0)()
+impl Collector for Source {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Readings {
+            open_requests,
+            unfinished_requests,
+            queued_for_graph,
+            queued_for_bot,
+        } = (self.0)();
+        for (name, help, value) in [
+            ("open_requests", "Requests that are kept an eye on.", open_requests),
+            (
+                "unfinished_requests",
+                "Requests whose cards are not all as they should be.",
+                unfinished_requests,
+            ),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let help = "Calls to Microsoft that are queued to stay below its limits.";
+        let mut queued = encoder.encode_descriptor("queued_calls", help, None, MetricType::Gauge)?;
+        for (api, value) in [(Peer::Graph, queued_for_graph), (Peer::Bot, queued_for_bot)] {
+            ConstGauge::new(value).encode(queued.encode_family(&api)?)?;
+        }
+        Ok(())
     }
 }
 

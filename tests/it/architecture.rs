@@ -107,7 +107,7 @@ const ONLY_IN: &[(&str, &str)] = &[
     ("tonic", "teleport"),
     ("prost", "teleport"),
     ("reqwest", "msteams"),
-    ("prometheus", "telemetry"),
+    ("prometheus_client", "telemetry"),
     ("notify", "teleport"),
     ("tungstenite", "teleport"),
     ("clap", "cli"),
