@@ -6,6 +6,7 @@
 mod changes;
 mod check;
 mod cloud;
+mod duration;
 mod excerpt;
 mod exposure;
 mod file;

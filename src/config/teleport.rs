@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::Value;
 use url::Url;
 
+use crate::config::duration::duration;
 use crate::config::file::{Notes, Section};
 use crate::config::proxy::proxy;
 use crate::config::shown::{described, quoted};
@@ -145,12 +146,13 @@ fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: 
         Some(Value::Integer(nanoseconds)) => u64::try_from(*nanoseconds)
             .map(Duration::from_nanos)
             .map_err(|_| format!("{nanoseconds} is negative")),
-        Some(Value::String(text)) => duration(text).ok_or_else(|| format!("{} is not a duration", quoted(text))),
+        Some(Value::String(text)) => duration(text).map_err(|what| format!("{} {what}", quoted(text))),
         Some(other) => Err(format!("{} is not a duration", described(other))),
     };
     let interval = interval.unwrap_or_else(|problem| {
         let key = section.key("refresh_identity_interval");
-        notes.problem(key, problem, "write for example \"1m\"");
+        let remedy = "write numbers with the units h, m, s or ms, such as \"90s\" or \"1h30m\"";
+        notes.problem(key, problem, remedy);
         REFRESH_EVERY
     });
     // The Go plugin takes 0 for its default.
@@ -158,33 +160,6 @@ fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: 
         .filter(|interval| !interval.is_zero())
         .unwrap_or(REFRESH_EVERY);
     (refresh != Some(false)).then_some(interval)
-}
-
-/// Reads a duration as Go writes it: `90s`, `1h30m`, `500ms`.
-fn duration(text: &str) -> Option<Duration> {
-    let mut rest = Some(text.trim()).filter(|text| *text != "0").unwrap_or("0s");
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit_length = rest[digits..]
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(rest.len() - digits);
-        let seconds = match &rest[digits..digits + unit_length] {
-            "ns" => 1e-9,
-            "us" | "µs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3_600.0,
-            _ => return None,
-        };
-        total += number * seconds;
-        rest = &rest[digits + unit_length..];
-    }
-    Duration::try_from_secs_f64(total)
-        .ok()
-        .filter(|_| !text.trim().is_empty())
 }
 
 /// Reads `host:port`, `host`, `[v6]:port` and `https://host[:port]`; the port is 443 if none is given.
