@@ -198,22 +198,22 @@ impl Numbers {
     fn register(&self, registry: &mut Registry) {
         registry.register(
             "build",
-            "The running program; always 1",
+            "Version and commit of the running program; always 1",
             Info::new([("version", env!("CARGO_PKG_VERSION")), ("commit", env!("BUILD_COMMIT"))]),
         );
         registry.register(
             "request_events",
-            "Events of access requests, by the state they showed",
+            "Access Request events received, repeats included, by the state they show",
             self.requests.clone(),
         );
         registry.register(
             "deliveries",
-            "Cards posted or updated for one recipient, by whom they are drawn for and by outcome",
+            "Cards posted or updated for one recipient, by audience and outcome",
             self.deliveries.clone(),
         );
         registry.register(
             "delivery_seconds",
-            "From the moment when something was heard of a request until a card that tells it was accepted",
+            "Time from receiving a request event to Microsoft accepting the card, by audience and change",
             self.delivery_seconds.clone(),
         );
         registry.register(
@@ -223,52 +223,52 @@ impl Numbers {
         );
         registry.register(
             "throttles",
-            "Answers of Microsoft that ask to slow down (429)",
+            "Responses from Microsoft that ask to slow down (429), by API",
             self.throttles.clone(),
         );
         registry.register(
             "token_refreshes",
-            "Tokens that were asked for, by the service they open, and whether they were given",
+            "Tokens requested from Microsoft, by the API they are for and by outcome",
             self.token_refreshes.clone(),
         );
         registry.register(
             "reloads",
-            "Times that the configuration was read again, by whether it was taken up",
+            "Configuration reloads, by outcome",
             self.reloads.clone(),
         );
         registry.register(
             "watch_connected",
-            "Whether events of Teleport are received: 0 or 1",
+            "Whether the daemon receives events from Teleport: 0 or 1",
             self.watch_connected.clone(),
         );
         registry.register(
             "reconnects",
-            "Streams of events that broke, and attempts to open one that failed",
+            "Event streams that broke, and attempts to open one that failed",
             self.reconnects.clone(),
         );
         registry.register(
             "last_resync_timestamp_seconds",
-            "When everything was last listed and compared; 0 if never",
+            "Unix time of the last complete resync with Teleport; 0 if none",
             self.last_resync.clone(),
         );
         registry.register(
             "identity_expiry_timestamp_seconds",
-            "When the newest credentials for Teleport end",
+            "Unix time when the newest Teleport credentials expire",
             self.identity_expiry.clone(),
         );
         registry.register(
             "identity_renewals",
-            "New credentials that were taken up, and files that could not be used, by outcome",
+            "New credentials loaded, and files that could not be used, by outcome",
             self.identity_renewals.clone(),
         );
         registry.register(
             "rules",
-            "Access monitoring rules for this program, by whether they can be understood",
+            "Access Monitoring Rules for this plugin, by whether they can be evaluated",
             self.rules.clone(),
         );
         registry.register(
             "rule_errors",
-            "Rules that could not be asked about a request, by what failed",
+            "Rule evaluations that failed, by kind of error",
             self.rule_errors.clone(),
         );
         registry.register_collector(Box::new(LogLines));
@@ -294,7 +294,7 @@ struct LogLines;
 impl Collector for LogLines {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let dropped = ConstCounter::new(logs::dropped());
-        let help = "Log lines that the reader or the disk did not accept.";
+        let help = "Log lines dropped because the reader or the disk did not accept them.";
         dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, dropped.metric_type())?)
     }
 }

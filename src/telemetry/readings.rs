@@ -37,10 +37,10 @@ impl Collector for Source {
             queued_for_bot,
         } = (self.0)();
         for (name, help, value) in [
-            ("open_requests", "Requests that are kept an eye on.", open_requests),
+            ("open_requests", "Access Requests being tracked.", open_requests),
             (
                 "unfinished_requests",
-                "Requests whose cards are not all as they should be.",
+                "Access Requests with at least one outdated or missing card.",
                 unfinished_requests,
             ),
         ] {
