@@ -231,11 +231,7 @@ impl Numbers {
             "Tokens requested from Microsoft, by the API they are for and by outcome",
             self.token_refreshes.clone(),
         );
-        registry.register(
-            "reloads",
-            "Configuration reloads, by outcome",
-            self.reloads.clone(),
-        );
+        registry.register("reloads", "Configuration reloads, by outcome", self.reloads.clone());
         registry.register(
             "watch_connected",
             "Whether the daemon receives events from Teleport: 0 or 1",

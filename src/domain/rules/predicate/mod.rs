@@ -3,6 +3,8 @@
 //! Architecture Invariant: knows no rule and no request beyond the [`Subject`](crate::domain::rules::Subject) that it
 //! evaluates against. Nothing is evaluated that was not checked, and no text makes it panic or loop.
 
+mod arguments;
+mod call;
 mod check;
 mod email;
 mod error;
