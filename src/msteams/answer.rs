@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::msteams::envelope;
-use crate::msteams::error::{Again, Error, Meaning, Operation, Retry};
+use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry};
 use crate::msteams::happening::Endpoint;
 
 /// What a success must look like to be one.
@@ -92,7 +92,9 @@ impl Answer {
         Err(match body {
             Ok(_) => error,
             Err(Unread::Broken(source)) => error.detail("the answer broke off").with_source(source),
-            Err(Unread::TooLong) => error.detail("the answer is too long").with_again(Again::No),
+            Err(Unread::TooLong) => error
+                .detail("the answer is too long")
+                .with_in_place_retry(InPlaceRetry::No),
         })
     }
 

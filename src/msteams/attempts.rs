@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::backoff::Backoff;
-use crate::msteams::error::{Again, Error, Retry};
+use crate::msteams::error::{Error, InPlaceRetry, Retry};
 
 /// The attempts that one request has left.
 pub(crate) struct Attempts {
@@ -31,10 +31,10 @@ impl Attempts {
 
     /// Reports whether another attempt follows this failure.
     pub(crate) fn has_more(&self, error: &Error) -> bool {
-        let allowed = match error.again() {
-            Again::No => 0,
-            Again::Once => self.cautious.min(self.left),
-            Again::Yes => self.left,
+        let allowed = match error.in_place_retry() {
+            InPlaceRetry::No => 0,
+            InPlaceRetry::Once => self.cautious.min(self.left),
+            InPlaceRetry::Yes => self.left,
         };
         allowed > 0 && asked(error).is_none_or(|pause| pause <= self.longest)
     }
@@ -44,7 +44,7 @@ impl Attempts {
         if !self.has_more(&error) {
             return Err(error);
         }
-        if error.again() == Again::Once {
+        if error.in_place_retry() == InPlaceRetry::Once {
             self.cautious -= 1;
         }
         self.left -= 1;

@@ -25,7 +25,7 @@ struct Report {
     request_id: Option<String>,
     hint: Option<String>,
     retry: Retry,
-    again: Again,
+    in_place_retry: InPlaceRetry,
     waited_for: Option<Wait>,
     source: Option<Arc<reqwest::Error>>,
 }
@@ -75,7 +75,7 @@ pub enum Meaning {
     Stopped,
 }
 
-/// Whether the same call may succeed another time.
+/// Whether the same call may succeed another time, once its attempts are used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// The same call fails again until somebody changes what it is about.
@@ -86,9 +86,10 @@ pub enum Retry {
     FateUnknown,
 }
 
-/// Whether the failed attempt may be repeated in place.
+/// Whether the call may attempt the same request again before it fails. A message that may have arrived is never sent again
+/// in place, whatever is said here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum InPlaceRetry {
     No,
     /// One cautious time.
     Once,
@@ -124,7 +125,7 @@ impl Error {
             request_id: None,
             hint: None,
             retry,
-            again: Again::No,
+            in_place_retry: InPlaceRetry::No,
             waited_for: None,
             source: None,
         }))
@@ -138,7 +139,7 @@ impl Error {
         };
         Self::new(operation, Meaning::Protocol, Retry::Later(None))
             .detail(detail)
-            .with_again(Again::Yes)
+            .with_in_place_retry(InPlaceRetry::Yes)
     }
 
     pub fn meaning(&self) -> Meaning {
@@ -203,8 +204,11 @@ impl Error {
         self.0.status
     }
 
-    pub(crate) fn again(&self) -> Again {
-        self.0.again
+    pub(crate) fn in_place_retry(&self) -> InPlaceRetry {
+        match self.0.retry {
+            Retry::FateUnknown => InPlaceRetry::No,
+            Retry::Never | Retry::Later(_) => self.0.in_place_retry,
+        }
     }
 
     /// Says for whom or what it was tried, unless it was for everybody; the text must be fit for a log.
@@ -226,8 +230,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_again(mut self, again: Again) -> Self {
-        self.0.again = again;
+    pub(crate) fn with_in_place_retry(mut self, retry: InPlaceRetry) -> Self {
+        self.0.in_place_retry = retry;
         self
     }
 
@@ -356,6 +360,13 @@ impl Operation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_of_unknown_fate_is_not_sent_again_in_place() {
+        let error = Error::new(Operation::Post, Meaning::Unreachable, Retry::FateUnknown);
+        let error = error.with_in_place_retry(InPlaceRetry::Yes);
+        assert_eq!(error.in_place_retry(), InPlaceRetry::No);
+    }
 
     #[test]
     fn an_error_says_what_for_whom_and_what_came_back() {

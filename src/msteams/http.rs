@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::{Limits, Proxies};
 use crate::msteams::answer::{Answer, Expects, is_page, read, request_id, retry_after};
 use crate::msteams::attempts::{Attempts, asked};
-use crate::msteams::error::{Again, Error, Meaning, Operation, Retry, Wait};
+use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry, Wait};
 use crate::msteams::happening::{Endpoint, Happening, Observer};
 use crate::msteams::{cause, trust, verdict};
 
@@ -109,8 +109,8 @@ impl Http {
         &self.observer
     }
 
-    /// Notes that the request is sent once more.
-    pub(crate) fn again(&self, request: &Request) {
+    /// Counts that the request is sent once more.
+    pub(crate) fn count_retry(&self, request: &Request) {
         self.observer.hear(Happening::Retried(request.operation.endpoint()));
     }
 
@@ -160,10 +160,10 @@ impl Http {
         // A request that found no connection, or could not be written, was not sent. Any other may have arrived.
         let unsent = error.is_connect() || error.is_builder();
         let unknown = request.effect == Effect::CreatesMessage && !unsent;
-        let (retry, again) = if unknown {
-            (Retry::FateUnknown, Again::No)
+        let retry = if unknown {
+            Retry::FateUnknown
         } else {
-            (Retry::Later(None), Again::Yes)
+            Retry::Later(None)
         };
         let host = request.url.host_str().unwrap_or_default();
         let proxy = self.proxies.shown(&request.url);
@@ -175,7 +175,7 @@ impl Http {
         };
         let unanswered = Error::new(request.operation, Meaning::Unreachable, retry)
             .detail(cause.detail)
-            .with_again(again)
+            .with_in_place_retry(InPlaceRetry::Yes)
             .with_hint(Some(cause.hint))
             .with_wait(waited_for);
         if cause.is_known {
@@ -245,22 +245,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_post_without_an_answer_may_have_arrived_unless_there_was_no_connection() {
-        let fate = |error: &Error| (error.retry(), error.again());
+        let fate = |error: &Error| (error.retry(), error.in_place_retry());
         let refused = post_to(async |listener| drop(listener)).await;
-        assert_eq!(fate(&refused), (Retry::Later(None), Again::Yes), "{refused:?}");
+        assert_eq!(fate(&refused), (Retry::Later(None), InPlaceRetry::Yes), "{refused:?}");
         let broken = post_to(async |listener| {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.read_exact(&mut [0; 16]).await.unwrap();
         });
         let broken = broken.await;
-        assert_eq!(fate(&broken), (Retry::FateUnknown, Again::No), "{broken:?}");
+        assert_eq!(fate(&broken), (Retry::FateUnknown, InPlaceRetry::No), "{broken:?}");
         let hanging = post_to(async |listener| {
             let (stream, _) = listener.accept().await.unwrap();
             tokio::time::sleep(Duration::from_millis(400)).await;
             drop(stream);
         });
         let hanging = hanging.await;
-        assert_eq!(fate(&hanging), (Retry::FateUnknown, Again::No), "{hanging:?}");
+        assert_eq!(fate(&hanging), (Retry::FateUnknown, InPlaceRetry::No), "{hanging:?}");
         let expected = "could not post the card: no answer from 127.0.0.1 in time";
         assert_eq!(hanging.to_string(), expected);
         assert!(hanging.hint().unwrap().contains("127.0.0.1"));

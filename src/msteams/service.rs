@@ -130,7 +130,7 @@ impl Service {
                 () = stop.cancelled() => return Err(stopped(request)),
                 () = sleep(pause?) => {}
             }
-            self.http.again(request);
+            self.http.count_retry(request);
         }
     }
 
@@ -176,15 +176,15 @@ impl Service {
             }
             *refused = true;
             self.token.refused(&token);
-            self.http.again(request);
+            self.http.count_retry(request);
         }
     }
 
-    /// Tells whether a refused token is worth a new one; `again` says that this was a new one.
-    fn renews(&self, again: bool) -> bool {
+    /// Tells whether a refused token is worth a new one; `second_refusal` says that this was a new one.
+    fn renews(&self, second_refusal: bool) -> bool {
         let now = Instant::now();
         let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
-        if again {
+        if second_refusal {
             *shut = Some(now);
         }
         shut.is_none_or(|shut| now > shut + SHUT_FOR)

@@ -227,7 +227,7 @@ impl Token {
                     sleep(attempts.after(error)?).await;
                 }
             }
-            self.http.again(&request);
+            self.http.count_retry(&request);
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::msteams::aadsts;
 use crate::msteams::envelope::{Envelope, Shape};
-use crate::msteams::error::{Again, Error, Meaning, Operation, Retry};
+use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry};
 use crate::msteams::{hint, refusal};
 
 /// Judges an answer whose status is not a success.
@@ -42,7 +42,8 @@ fn judge_login(operation: Operation, status: u16, retry_after: Option<Duration>,
     let passing = envelope.number.is_some_and(aadsts::is_passing)
         || envelope.is_one_of(&["temporarily_unavailable", "server_error"]);
     if passing || status >= 500 {
-        return Error::new(operation, Meaning::Unreachable, Retry::Later(retry_after)).with_again(Again::Yes);
+        return Error::new(operation, Meaning::Unreachable, Retry::Later(retry_after))
+            .with_in_place_retry(InPlaceRetry::Yes);
     }
     // A wrong secret stays wrong, but a new one needs a minute to be known everywhere: later, not never.
     let error = Error::new(operation, Meaning::Credentials, Retry::Later(None));
@@ -80,12 +81,11 @@ fn judge_service(operation: Operation, status: u16, envelope: &Envelope) -> Erro
         None => error,
     };
     // An edit twice is harmless, and a card that was given up in error is lost.
-    let again = if meaning == Meaning::Gone {
-        Again::Once
+    if meaning == Meaning::Gone {
+        error.with_in_place_retry(InPlaceRetry::Once)
     } else {
-        Again::No
-    };
-    error.with_again(again)
+        error
+    }
 }
 
 /// Judges the statuses that are documented as worth another try.
@@ -104,7 +104,7 @@ fn busy(operation: Operation, status: u16, retry_after: Option<Duration>) -> Opt
         let error = Error::new(operation, meaning, Retry::FateUnknown);
         return Some(error.detail("the service gave no answer in time, and the card may have arrived"));
     }
-    let error = Error::new(operation, meaning, Retry::Later(retry_after)).with_again(Again::Yes);
+    let error = Error::new(operation, meaning, Retry::Later(retry_after)).with_in_place_retry(InPlaceRetry::Yes);
     Some(match meaning {
         Meaning::Unreachable => error.detail("the service is not available"),
         _ => error,
@@ -114,14 +114,14 @@ fn busy(operation: Operation, status: u16, retry_after: Option<Duration>) -> Opt
 /// Judges a server error that is not documented as passing. A message is not sent again in place; if the connector itself
 /// says that it failed, it is tried later, and if something else says so, the message may have arrived.
 fn broken(operation: Operation, envelope: &Envelope) -> Error {
-    let (retry, again) = match operation {
-        Operation::Post if envelope.shape == Shape::Unknown => (Retry::FateUnknown, Again::No),
-        Operation::Post => (Retry::Later(None), Again::No),
-        _ => (Retry::Later(None), Again::Once),
+    let (retry, in_place_retry) = match operation {
+        Operation::Post if envelope.shape == Shape::Unknown => (Retry::FateUnknown, InPlaceRetry::No),
+        Operation::Post => (Retry::Later(None), InPlaceRetry::No),
+        _ => (Retry::Later(None), InPlaceRetry::Once),
     };
     Error::new(operation, Meaning::Unreachable, retry)
         .detail("the service has a problem of its own")
-        .with_again(again)
+        .with_in_place_retry(in_place_retry)
 }
 
 #[cfg(test)]
@@ -153,12 +153,12 @@ mod tests {
         let (graph, bot) = (Operation::GraphToken, Operation::BotToken);
         let error = check(graph, 401, body, Meaning::Credentials, LATER, "app_secret");
         assert_eq!(error.code(), Some("AADSTS7000215"));
-        assert_eq!(error.again(), Again::No);
+        assert_eq!(error.in_place_retry(), InPlaceRetry::No);
         let unknown = r#"{"error":"invalid_request"}"#;
         check(bot, 400, unknown, Meaning::Credentials, LATER, "tenant_id");
         let body = r#"{"error":"invalid_request","error_codes":[90033]}"#;
         let error = check(bot, 400, body, Meaning::Unreachable, LATER, "");
-        assert_eq!(error.again(), Again::Yes);
+        assert_eq!(error.in_place_retry(), InPlaceRetry::Yes);
         check(bot, 301, "", Meaning::Protocol, LATER, "");
     }
 
@@ -192,7 +192,7 @@ mod tests {
             for operation in ALL {
                 for status in REFUSALS {
                     let error = check(operation, status, body, Meaning::Protocol, LATER, "");
-                    assert_eq!(error.again(), Again::Yes, "{error}");
+                    assert_eq!(error.in_place_retry(), InPlaceRetry::Yes, "{error}");
                     assert_eq!(error.code(), None);
                 }
             }
@@ -357,36 +357,39 @@ mod tests {
             None,
             code("ActivityNotFoundInConversation").as_bytes(),
         );
-        assert_eq!(gone.again(), Again::Once);
+        assert_eq!(gone.in_place_retry(), InPlaceRetry::Once);
     }
 
     #[test]
     fn only_documented_statuses_are_repeated_and_a_post_never_where_it_may_have_arrived() {
         for status in [412, 429, 503] {
             assert_eq!(
-                judge(Operation::Post, status, None, b"").again(),
-                Again::Yes,
+                judge(Operation::Post, status, None, b"").in_place_retry(),
+                InPlaceRetry::Yes,
                 "{status}"
             );
         }
         for status in [408, 500, 501, 502, 504, 505] {
             let error = judge(Operation::Post, status, None, b"<html>");
             assert_eq!(
-                (error.retry(), error.again()),
-                (Retry::FateUnknown, Again::No),
+                (error.retry(), error.in_place_retry()),
+                (Retry::FateUnknown, InPlaceRetry::No),
                 "{status}"
             );
         }
         for status in [408, 502, 504] {
             assert_eq!(
-                judge(Operation::Update, status, None, b"").again(),
-                Again::Yes,
+                judge(Operation::Update, status, None, b"").in_place_retry(),
+                InPlaceRetry::Yes,
                 "{status}"
             );
         }
         let failed = judge(Operation::Post, 500, None, code("ServiceError").as_bytes());
-        assert_eq!((failed.retry(), failed.again()), (LATER, Again::No));
-        assert_eq!(judge(Operation::Update, 500, None, b"").again(), Again::Once);
+        assert_eq!((failed.retry(), failed.in_place_retry()), (LATER, InPlaceRetry::No));
+        assert_eq!(
+            judge(Operation::Update, 500, None, b"").in_place_retry(),
+            InPlaceRetry::Once
+        );
         let pause = Some(Duration::from_secs(7));
         assert_eq!(judge(Operation::Post, 429, pause, b"").retry(), Retry::Later(pause));
     }
