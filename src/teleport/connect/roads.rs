@@ -47,6 +47,15 @@ struct Memory {
 /// A session, and the way it takes.
 pub(super) type Connected = (Road, TlsStream<BoxStream>);
 
+/// What is known of an address to which no way leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unconnected {
+    /// The server may speak SSH.
+    MaybeSsh,
+    /// No other port of the host is worth an attempt.
+    NotSsh,
+}
+
 impl Roads {
     pub(in crate::teleport) fn new(settings: &TeleportSettings, patience: Duration) -> Self {
         Self {
@@ -108,12 +117,10 @@ impl Roads {
     }
 
     async fn search(&self, identity: &Identity, attempts: &mut Vec<Attempt>) -> Option<Connected> {
-        let may_be_ssh = match self.search_at(&self.address, identity, attempts).await {
+        match self.search_at(&self.address, identity, attempts).await {
             Ok(connected) => return Some(connected),
-            Err(may_be_ssh) => may_be_ssh,
-        };
-        if !may_be_ssh || !self.speaks_ssh().await {
-            return None;
+            Err(Unconnected::MaybeSsh) if self.speaks_ssh().await => {}
+            Err(Unconnected::MaybeSsh | Unconnected::NotSsh) => return None,
         }
         if let Some(last) = attempts.last_mut() {
             let sentence = format!(
@@ -136,17 +143,17 @@ impl Roads {
         None
     }
 
-    /// Tries one address plainly, and then through the load balancer that may stand there. Fails with whether it may be
-    /// an SSH port.
+    /// Tries one address plainly, and then through the load balancer that may stand there.
     async fn search_at(
         &self,
         address: &HostPort,
         identity: &Identity,
         attempts: &mut Vec<Attempt>,
-    ) -> Result<Connected, bool> {
+    ) -> Result<Connected, Unconnected> {
         let in_websocket = self.road(address, true);
+        let not_ssh = |_| Unconnected::NotSsh;
         if self.upgrade == Upgrade::Always {
-            return self.take(in_websocket, identity, attempts).await.map_err(|_| false);
+            return self.take(in_websocket, identity, attempts).await.map_err(not_ssh);
         }
         let next = match self.take(self.road(address, false), identity, attempts).await {
             Ok(connected) => return Ok(connected),
@@ -159,9 +166,9 @@ impl Roads {
             Next::Report => Standing::Unknown,
         };
         match standing {
-            Standing::Balancer => self.take(in_websocket, identity, attempts).await.map_err(|_| false),
-            Standing::Proxy => Err(false),
-            Standing::Unknown => Err(next == Next::TestAndAskForSsh),
+            Standing::Balancer => self.take(in_websocket, identity, attempts).await.map_err(not_ssh),
+            Standing::Unknown if next == Next::TestAndAskForSsh => Err(Unconnected::MaybeSsh),
+            Standing::Proxy | Standing::Unknown => Err(Unconnected::NotSsh),
         }
     }
 
