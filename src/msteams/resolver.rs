@@ -103,7 +103,7 @@ impl Resolver {
         };
         if let Err(error) = &outcome {
             self.refusals.remember(address, error);
-            self.drop_unused(address, &entry);
+            self.drop_unused(address, entry);
         }
         outcome.map_err(|error| error.about(address))
     }
@@ -200,12 +200,13 @@ impl Resolver {
         entry.or_insert_with(|| Arc::new(SingleFlight::new())).clone()
     }
 
-    /// Keeps addresses that lead nowhere from filling the table.
-    fn drop_unused(&self, address: &Address, entry: &Arc<SingleFlight<Conversation>>) {
+    /// Keeps addresses that lead nowhere from filling the table: the last of those who wait for an entry removes it if it
+    /// holds nothing.
+    fn drop_unused(&self, address: &Address, entry: Arc<SingleFlight<Conversation>>) {
         let mut known = self.lock();
-        let current = known.get(address).is_some_and(|current| Arc::ptr_eq(current, entry));
-        // The table and the caller have one each; anybody else still waits for it.
-        if current && Arc::strong_count(entry) == 2 && entry.held().is_none() {
+        drop(entry);
+        let only_in_table = known.get_mut(address).and_then(Arc::get_mut);
+        if only_in_table.is_some_and(|entry| entry.held().is_none()) {
             known.remove(address);
         }
     }
