@@ -14,6 +14,7 @@ mod answer;
 mod attempts;
 mod bot;
 mod cause;
+mod credential;
 mod envelope;
 mod error;
 mod graph;

@@ -11,6 +11,7 @@ use crate::config::{Limits, MicrosoftSettings};
 use crate::domain::recipients::Address;
 use crate::msteams::activity::Activity;
 use crate::msteams::bot::{self, Bot};
+use crate::msteams::credential::Credential;
 use crate::msteams::error::Error;
 use crate::msteams::graph::{self, CatalogApp, Graph};
 use crate::msteams::happening::{Endpoint, Observer};
@@ -18,7 +19,7 @@ use crate::msteams::http::Http;
 use crate::msteams::line::Priority;
 use crate::msteams::resolver::{Conversation, Place, Resolver};
 use crate::msteams::service::Service;
-use crate::msteams::token::{ClientSecret, Token};
+use crate::msteams::token::Token;
 use crate::pulse::Pulse;
 use crate::secret::Secret;
 
@@ -27,7 +28,7 @@ use crate::secret::Secret;
 pub struct Teams(Arc<Parts>);
 
 struct Parts {
-    client: Arc<ClientSecret>,
+    credential: Arc<Credential>,
     resolver: Resolver,
     bot: Bot,
 }
@@ -45,13 +46,13 @@ impl Teams {
     pub fn observed(settings: &MicrosoftSettings, limits: &Limits, observer: Observer) -> Result<Self, Error> {
         let http = Http::new(limits, &settings.proxies, observer)?;
         let endpoints = &settings.endpoints;
-        let client = Arc::new(ClientSecret::new(settings.app_secret.value.clone()));
-        let token = Token::new(&http, settings, &client, Endpoint::Graph);
+        let credential = Arc::new(Credential::new(settings));
+        let token = Token::new(&http, endpoints, &credential, Endpoint::Graph);
         let graph = Service::new(&http, &endpoints.graph, token, graph::pace(), limits);
-        let token = Token::new(&http, settings, &client, Endpoint::Bot);
+        let token = Token::new(&http, endpoints, &credential, Endpoint::Bot);
         let bot = Service::new(&http, &endpoints.bot, token, bot::pace(), limits);
         Ok(Self(Arc::new(Parts {
-            client,
+            credential,
             resolver: Resolver::new(
                 Graph::new(graph, limits),
                 &settings.teams_app_id,
@@ -146,7 +147,7 @@ impl Teams {
 
     /// Puts another secret of the app in force, and proves it by asking for tokens with it. Tokens that are at hand serve on.
     pub async fn replace_secret(&self, secret: Secret) -> Result<(), Error> {
-        self.0.client.replace(secret);
+        self.0.credential.replace(secret);
         let graph = self.0.resolver.graph().service().token();
         tokio::try_join!(graph.prove(), self.0.bot.service().token().prove())?;
         Ok(())

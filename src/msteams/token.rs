@@ -3,7 +3,7 @@
 //! A token serves until shortly before its end. It is renewed long before, beside the sends, so that no send waits for the
 //! login service while that is slow or down.
 //!
-//! Architecture Invariant: the only place that sends the secret. Neither it nor a token is ever part of an error.
+//! Architecture Invariant: neither a token nor the secret is ever part of an error.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,21 +11,17 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use reqwest::Method;
 use serde::Deserialize;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
-use url::{Url, form_urlencoded};
 
 use crate::backoff::Backoff;
-use crate::config::MicrosoftSettings;
-use crate::msteams::answer::{Answer, Expects};
+use crate::config::Endpoints;
+use crate::msteams::answer::Answer;
+use crate::msteams::credential::Credential;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::happening::{Endpoint, Happening};
-use crate::msteams::http::{Effect, FORM, Http, Request};
-use crate::msteams::paths::join;
+use crate::msteams::http::Http;
 use crate::msteams::permissions::Permission;
 use crate::msteams::single_flight::SingleFlight;
 use crate::pulse::Pulse;
@@ -37,16 +33,9 @@ pub(crate) struct Token {
     operation: Operation,
     /// The service that it opens.
     service: Endpoint,
-    url: Url,
-    client_id: String,
-    client: Arc<ClientSecret>,
+    credential: Arc<Credential>,
     scope: String,
     issued: SingleFlight<Issued>,
-}
-
-/// The secret that all tokens are asked for with. It may be replaced.
-pub(crate) struct ClientSecret {
-    value: watch::Sender<Secret>,
 }
 
 /// A token, and when it is no longer fit for use.
@@ -88,45 +77,17 @@ const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// Whoever waits for a card waits for this, too.
 const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 
-impl ClientSecret {
-    pub(crate) fn new(secret: Secret) -> Self {
-        Self {
-            value: watch::Sender::new(secret),
-        }
-    }
-
-    /// Puts another secret in force; whoever keeps a token asks for a new one at once.
-    pub(crate) fn replace(&self, secret: Secret) {
-        self.value.send_replace(secret);
-    }
-
-    fn current(&self) -> Secret {
-        self.value.borrow().clone()
-    }
-}
-
 impl Token {
-    pub(crate) fn new(
-        http: &Http,
-        settings: &MicrosoftSettings,
-        client: &Arc<ClientSecret>,
-        service: Endpoint,
-    ) -> Self {
+    pub(crate) fn new(http: &Http, endpoints: &Endpoints, credential: &Arc<Credential>, service: Endpoint) -> Self {
         let (operation, scope) = match service {
-            Endpoint::Bot => (Operation::BotToken, &settings.endpoints.bot_scope),
-            Endpoint::Graph | Endpoint::Login => (Operation::GraphToken, &settings.endpoints.graph_scope),
+            Endpoint::Bot => (Operation::BotToken, &endpoints.bot_scope),
+            Endpoint::Graph | Endpoint::Login => (Operation::GraphToken, &endpoints.graph_scope),
         };
         Self {
             http: http.clone(),
             operation,
             service,
-            url: join(
-                &settings.endpoints.login,
-                &[&settings.tenant_id, "oauth2", "v2.0", "token"],
-                None,
-            ),
-            client_id: settings.app_id.clone(),
-            client: Arc::clone(client),
+            credential: Arc::clone(credential),
             scope: scope.clone(),
             issued: SingleFlight::new(),
         }
@@ -171,13 +132,13 @@ impl Token {
 
     /// Returns a token that was asked for with the secret in force, and has some of its life before it.
     async fn fresh(&self) -> Result<Issued, Error> {
-        let fresh = |issued: &Issued| Instant::now() < issued.renew_at && *issued.secret == *self.client.value.borrow();
+        let fresh = |issued: &Issued| Instant::now() < issued.renew_at && self.credential.is_current(&issued.secret);
         self.issued.get(fresh, Box::pin(self.fetch())).await
     }
 
     /// Keeps a fresh token at hand, for ever.
     pub(crate) async fn keep(&self, pulse: &Pulse) -> Infallible {
-        let mut secrets = self.client.value.subscribe();
+        let mut secrets = self.credential.replacements();
         let mut failures = Backoff::new(AFTER_FAILURE, LONGEST_PAUSE);
         let mut refusals = Backoff::new(AFTER_REFUSAL, LONGEST_PAUSE);
         loop {
@@ -214,8 +175,8 @@ impl Token {
     }
 
     async fn tries(&self) -> Result<Issued, Error> {
-        let secret = self.client.current();
-        let request = self.request(&secret);
+        let secret = self.credential.current();
+        let request = self.credential.request(self.operation, &self.scope, &secret);
         let mut attempts = self.http.attempts();
         loop {
             let asked = Instant::now();
@@ -233,7 +194,7 @@ impl Token {
 
     /// Reads the token, which must be fit for a header.
     fn grant(&self, answer: &Answer) -> Result<Grant, Error> {
-        let host = self.url.host_str().unwrap_or_default();
+        let host = self.credential.login_host();
         let hint = format!("check what answers at {host}: a proxy or a gateway may change answers on the path");
         let grant = answer
             .json::<Grant>()
@@ -245,23 +206,6 @@ impl Token {
             return Err(error.detail(detail).with_hint(Some(hint)));
         }
         Ok(grant)
-    }
-
-    fn request(&self, secret: &Secret) -> Request {
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", &self.client_id)
-            .append_pair("client_secret", secret.expose())
-            .append_pair("scope", &self.scope)
-            .finish();
-        Request {
-            operation: self.operation,
-            method: Method::POST,
-            url: self.url.clone(),
-            body: Some((FORM, Bytes::from(form))),
-            effect: Effect::Idempotent,
-            expects: Expects::Object,
-        }
     }
 }
 
