@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::report::report;
-use crate::cli::{configure, environment, output, papers, rules, start, uninstall, validate, version};
+use crate::cli::{configure, environment, manual, output, rules, start, uninstall, validate, version};
 use crate::telemetry;
 
 /// Shows Teleport Access Requests in Microsoft Teams and keeps every card true.
@@ -55,9 +55,9 @@ enum Command {
     /// Print the version of this program
     Version,
     /// Print a script with which a shell completes command lines
-    Completions(papers::Completions),
+    Completions(manual::Completions),
     /// Print the manual
-    Man(papers::Man),
+    Man(manual::Man),
 }
 
 /// Runs the program. Returns 0 if it did what it was asked, 1 if it failed, 2 for a wrong command line, and 78 for a wrong

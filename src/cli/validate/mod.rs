@@ -2,10 +2,10 @@
 //!
 //! Architecture Invariant: checks and tells; changes nothing but what the first card to somebody would change too.
 
-mod findings;
+mod everything;
 mod options;
 mod recipients;
+mod results;
 mod rules;
-mod whole;
 
 pub(super) use options::Options;

@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use crate::cli::configured::ConfigFile;
 use crate::cli::report::Failed;
-use crate::cli::validate::{recipients, whole};
+use crate::cli::validate::{everything, recipients};
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, clap::Args)]
@@ -54,13 +54,13 @@ impl Options {
             json,
         } = self;
         if all {
-            let wanted = whole::Wanted {
+            let wanted = everything::Wanted {
                 send,
                 offline,
                 json,
                 recipients,
             };
-            return runtime.block_on(whole::check(&config.path, wanted));
+            return runtime.block_on(everything::check(&config.path, wanted));
         }
         let settings = config.settings()?;
         let failed = runtime.block_on(recipients::check(&settings, &recipients))?;

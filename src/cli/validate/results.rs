@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// One line: what was checked, for whom, whether it is right, what was seen, and what to do about it.
 #[derive(Serialize)]
-struct Finding<'a> {
+struct CheckResult<'a> {
     check: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
@@ -38,8 +38,8 @@ pub(super) enum Status {
     Skipped,
 }
 
-/// Prints findings as they come, and counts them.
-pub(super) struct Findings {
+/// Prints results as they come, and counts them.
+pub(super) struct CheckResults {
     json: bool,
     colours: bool,
     ok: usize,
@@ -48,7 +48,7 @@ pub(super) struct Findings {
     warnings: usize,
 }
 
-impl Findings {
+impl CheckResults {
     pub(super) fn new(json: bool, colours: bool) -> Self {
         Self {
             json,
@@ -126,7 +126,7 @@ impl Findings {
             Status::Skipped => self.skipped += 1,
         }
         if self.json {
-            return print(&Finding {
+            return print(&CheckResult {
                 check: &check.to_lowercase().replace(' ', "-"),
                 target,
                 status,

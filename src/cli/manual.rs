@@ -19,12 +19,12 @@ Examples:
   teleport-msteams completions fish > ~/.config/fish/completions/teleport-msteams.fish")]
 pub(super) struct Completions {
     #[arg(value_enum)]
-    shell: Known,
+    shell: SupportedShell,
 }
 
 /// The shells that are tried.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Known {
+enum SupportedShell {
     Bash,
     Zsh,
     Fish,
@@ -44,9 +44,9 @@ pub(super) struct Man {
 impl Completions {
     pub(super) fn run(self, mut command: Command) {
         let shell = match self.shell {
-            Known::Bash => Shell::Bash,
-            Known::Zsh => Shell::Zsh,
-            Known::Fish => Shell::Fish,
+            SupportedShell::Bash => Shell::Bash,
+            SupportedShell::Zsh => Shell::Zsh,
+            SupportedShell::Fish => Shell::Fish,
         };
         let mut script = Vec::new();
         let name = command.get_name().to_owned();

@@ -8,8 +8,8 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::cli::environment;
 use crate::cli::report::Failed;
-use crate::cli::validate::findings::{Findings, counted};
 use crate::cli::validate::recipients::{RECIPIENTS, Trouble, post};
+use crate::cli::validate::results::{CheckResults, counted};
 use crate::cli::validate::rules::rules;
 use crate::config;
 use crate::config::{MicrosoftSettings, Settings};
@@ -34,50 +34,50 @@ pub(super) struct Wanted {
 /// Checks, and fails if anything did.
 pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
     let colours = stdout().is_terminal() && environment::wants_colours();
-    let mut findings = Findings::new(wanted.json, colours);
-    let settings = configuration(file, &mut findings)?;
-    let client = identity(&settings, &mut findings).await;
+    let mut results = CheckResults::new(wanted.json, colours);
+    let settings = configuration(file, &mut results)?;
+    let client = identity(&settings, &mut results).await;
     let mut by_rules = Vec::new();
     if wanted.offline {
-        findings.skipped("network", "--offline: neither Teleport nor Microsoft was asked");
+        results.skipped("network", "--offline: neither Teleport nor Microsoft was asked");
     } else {
         match client {
-            Some(client) => by_rules = cluster(&client, &mut findings).await,
-            None => findings.skipped("Teleport", "it cannot be asked without an identity"),
+            Some(client) => by_rules = cluster(&client, &mut results).await,
+            None => results.skipped("Teleport", "it cannot be asked without an identity"),
         }
-        microsoft(&settings, &wanted, &by_rules, &mut findings).await;
+        microsoft(&settings, &wanted, &by_rules, &mut results).await;
     }
-    findings.finish();
-    match findings.failed {
+    results.finish();
+    match results.failed {
         0 => Ok(()),
         failed => bail!(Failed(format!("{} failed", counted(failed, "check")))),
     }
 }
 
-fn configuration(file: &Path, findings: &mut Findings) -> anyhow::Result<Settings> {
+fn configuration(file: &Path, results: &mut CheckResults) -> anyhow::Result<Settings> {
     let check = "configuration";
     match config::load(file, &environment::variable) {
         Ok(loaded) => {
-            findings.ok(check, format!("{} can be used", file.display()));
+            results.ok(check, format!("{} can be used", file.display()));
             for warning in loaded.warnings {
-                findings.warning(check, warning.what(), Some(&warning.remedy));
+                results.warning(check, warning.what(), Some(&warning.remedy));
             }
             Ok(loaded.settings)
         }
         Err(problems) => {
             for problem in &problems.list {
-                findings.failed(check, problem.what(), Some(&problem.remedy));
+                results.failed(check, problem.what(), Some(&problem.remedy));
             }
             for unknown in &problems.unknown {
-                findings.warning(check, unknown.what(), Some(&unknown.remedy));
+                results.warning(check, unknown.what(), Some(&unknown.remedy));
             }
-            findings.finish();
+            results.finish();
             Err(problems.into())
         }
     }
 }
 
-async fn identity(settings: &Settings, findings: &mut Findings) -> Option<Client> {
+async fn identity(settings: &Settings, results: &mut CheckResults) -> Option<Client> {
     let check = "identity";
     match Client::new(&settings.teleport, &settings.limits).await {
         Ok(client) => {
@@ -91,9 +91,9 @@ async fn identity(settings: &Settings, findings: &mut Findings) -> Option<Client
                 identity.authority_count(),
                 identity.not_after
             );
-            findings.ok(check, detail);
+            results.ok(check, detail);
             if identity.roles.is_empty() {
-                findings.warning(
+                results.warning(
                     check,
                     "it has no roles, so it may do nothing",
                     Some("sign one for a user with a role"),
@@ -102,22 +102,22 @@ async fn identity(settings: &Settings, findings: &mut Findings) -> Option<Client
             Some(client)
         }
         Err(error) => {
-            failed(findings, check, &error);
+            failed(results, check, &error);
             None
         }
     }
 }
 
-fn failed(findings: &mut Findings, check: &str, error: &teleport::Error) {
-    failed_for(findings, check, error, "the role");
+fn failed(results: &mut CheckResults, check: &str, error: &teleport::Error) {
+    failed_for(results, check, error, "the role");
 }
 
 /// As [`failed`], with the roles by name where the hint speaks of the role.
-fn failed_for(findings: &mut Findings, check: &str, error: &teleport::Error, role: &str) {
+fn failed_for(results: &mut CheckResults, check: &str, error: &teleport::Error, role: &str) {
     let hint = error.hint().map(|hint| hint.replacen("the role", role, 1));
-    findings.failed(check, error.to_string(), hint.as_deref());
+    results.failed(check, error.to_string(), hint.as_deref());
     for way in error.tried() {
-        findings.skipped(check, format!("tried {way}"));
+        results.skipped(check, format!("tried {way}"));
     }
 }
 
@@ -131,16 +131,16 @@ fn role(client: &Client) -> String {
 }
 
 /// Asks Teleport for everything, and returns the recipients of its rules.
-async fn cluster(client: &Client, findings: &mut Findings) -> Vec<Address> {
+async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
     match client.ping().await {
         Ok(cluster) => {
             if let Some(road) = client.road() {
-                findings.ok("road to Teleport", road.to_string());
+                results.ok("road to Teleport", road.to_string());
             }
-            findings.ok("Teleport", format!("{} {}", cluster.name, cluster.version));
+            results.ok("Teleport", format!("{} {}", cluster.name, cluster.version));
             if cluster.proxy_public_addr.is_empty() {
                 let remedy = "set public_addr in proxy_service of Teleport's configuration";
-                findings.warning(
+                results.warning(
                     "Teleport",
                     "it names no address of its Web UI: cards have no link",
                     Some(remedy),
@@ -148,8 +148,8 @@ async fn cluster(client: &Client, findings: &mut Findings) -> Vec<Address> {
             }
         }
         Err(error) => {
-            failed(findings, "road to Teleport", &error);
-            findings.skipped("permissions in Teleport", "they cannot be asked for");
+            failed(results, "road to Teleport", &error);
+            results.skipped("permissions in Teleport", "they cannot be asked for");
             return Vec::new();
         }
     }
@@ -158,14 +158,14 @@ async fn cluster(client: &Client, findings: &mut Findings) -> Vec<Address> {
     let mut has_rules = true;
     match Watch::open(client).await {
         Ok(watch) => {
-            findings.ok(check, "granted");
+            results.ok(check, "granted");
             has_rules = watch.denied().is_empty();
             for kind in watch.denied() {
                 let hint = format!("add list and read on {kind} to {role}");
-                findings.warning(check, format!("{kind} is not granted"), Some(&hint));
+                results.warning(check, format!("{kind} is not granted"), Some(&hint));
             }
         }
-        Err(error) => failed_for(findings, check, &error, &role),
+        Err(error) => failed_for(results, check, &error, &role),
     }
     let check = "permission to list requests";
     let mut requests = 0_usize;
@@ -174,28 +174,28 @@ async fn cluster(client: &Client, findings: &mut Findings) -> Vec<Address> {
         Ok(_) if requests == 0 => {
             let hint =
                 format!("check that {role} has list and read on access_request, or create a request and try again");
-            findings.warning(check, "not verified: no access request is visible", Some(&hint));
+            results.warning(check, "not verified: no access request is visible", Some(&hint));
         }
-        Ok(_) => findings.ok(check, format!("{} visible", counted(requests, "request"))),
-        Err(error) => failed_for(findings, check, &error, &role),
+        Ok(_) => results.ok(check, format!("{} visible", counted(requests, "request"))),
+        Err(error) => failed_for(results, check, &error, &role),
     }
     let check = "permission to read plugin data";
     match client.all_plugin_data().await {
-        Ok(data) => findings.ok(check, format!("granted; {} requests have cards", data.len())),
-        Err(error) => failed_for(findings, check, &error, &role),
+        Ok(data) => results.ok(check, format!("granted; {} requests have cards", data.len())),
+        Err(error) => failed_for(results, check, &error, &role),
     }
     let check = "permission to write plugin data";
     match client.check_write_permission().await {
-        Ok(()) => findings.ok(check, "granted"),
-        Err(error) => failed_for(findings, check, &error, &role),
+        Ok(()) => results.ok(check, "granted"),
+        Err(error) => failed_for(results, check, &error, &role),
     }
-    rules(client, has_rules, findings).await
+    rules(client, has_rules, results).await
 }
 
-async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], findings: &mut Findings) {
+async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], results: &mut CheckResults) {
     let teams = match Teams::new(&settings.microsoft, &settings.limits) {
         Ok(teams) => teams,
-        Err(error) => return findings.failed("HTTPS", error.to_string(), error.hint()),
+        Err(error) => return results.failed("HTTPS", error.to_string(), error.hint()),
     };
     let mut addresses = settings.routing.addresses();
     for address in by_rules {
@@ -207,7 +207,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], f
         match Address::parse(recipient) {
             Ok(address) => addresses.push(address),
             Err(reason) => {
-                findings.recipient(recipient, Err((&reason, Some(RECIPIENTS))));
+                results.recipient(recipient, Err((&reason, Some(RECIPIENTS))));
             }
         }
     }
@@ -215,46 +215,46 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], f
     let check = "token for Graph";
     match teams.granted_permissions().await {
         Ok(granted) => {
-            findings.ok(check, "granted");
-            permissions(granted.as_deref(), channels, findings);
+            results.ok(check, "granted");
+            permissions(granted.as_deref(), channels, results);
         }
         Err(error) => {
             let MicrosoftSettings { app_id, tenant_id, .. } = &settings.microsoft;
             let detail = format!("{error}; app_id is {app_id}, tenant_id is {tenant_id}");
-            findings.failed(check, detail, error.hint());
-            findings.skipped("recipients", "they cannot be looked up without a token");
+            results.failed(check, detail, error.hint());
+            results.skipped("recipients", "they cannot be looked up without a token");
             return;
         }
     }
     match teams.check_bot_token().await {
-        Ok(()) => findings.ok("token for the Bot connector", "granted"),
-        Err(error) => findings.failed("token for the Bot connector", error.to_string(), error.hint()),
+        Ok(()) => results.ok("token for the Bot connector", "granted"),
+        Err(error) => results.failed("token for the Bot connector", error.to_string(), error.hint()),
     }
     match teams.find_app().await {
         Ok(app) => {
-            findings.ok("app in the catalog", format!("{} ({})", app.name, app.id));
-            published(&teams, findings).await;
+            results.ok("app in the catalog", format!("{} ({})", app.name, app.id));
+            published(&teams, results).await;
         }
         Err(error) => {
             let detail = format!("{error}; teams_app_id is {}", settings.microsoft.teams_app_id);
-            findings.failed("app in the catalog", detail, error.hint());
-            findings.skipped("recipients", "they cannot be told without the app");
+            results.failed("app in the catalog", detail, error.hint());
+            results.skipped("recipients", "they cannot be told without the app");
             return;
         }
     }
-    recipients(&teams, &addresses, wanted.send, findings).await;
+    recipients(&teams, &addresses, wanted.send, results).await;
     if !wanted.send {
-        findings.skipped(
+        results.skipped(
             "Teams channel of the bot",
             "only a message shows whether it is there: add --send",
         );
     }
 }
 
-fn permissions(granted: Option<&[String]>, channels: bool, findings: &mut Findings) {
+fn permissions(granted: Option<&[String]>, channels: bool, results: &mut CheckResults) {
     let check = "permissions in Microsoft Graph";
     let Some(granted) = granted else {
-        findings.warning(check, "the token does not say which were granted", None);
+        results.warning(check, "the token does not say which were granted", None);
         return;
     };
     let has = |name: &str| granted.iter().any(|granted| granted == name);
@@ -269,12 +269,12 @@ fn permissions(granted: Option<&[String]>, channels: bool, findings: &mut Findin
             ..
         } = permission;
         if has(least) {
-            findings.ok(check, format!("{least}, to {purpose}"));
+            results.ok(check, format!("{least}, to {purpose}"));
         } else if let Some(instead) = broader.iter().find(|name| has(name)) {
-            findings.ok(check, format!("{instead}, to {purpose}"));
+            results.ok(check, format!("{instead}, to {purpose}"));
         } else {
             let remedy = "add it to the app registration as an application permission, and grant admin consent";
-            findings.failed(check, format!("{least} is missing, to {purpose}"), Some(remedy));
+            results.failed(check, format!("{least} is missing, to {purpose}"), Some(remedy));
         }
     }
     for name in granted {
@@ -285,41 +285,41 @@ fn permissions(granted: Option<&[String]>, channels: bool, findings: &mut Findin
         }
         if let Some(Permission { least, .. }) = PERMISSIONS.iter().find(serves) {
             let remedy = format!("grant {least} in its place");
-            findings.warning(check, format!("{name} allows more than is needed"), Some(&remedy));
+            results.warning(check, format!("{name} allows more than is needed"), Some(&remedy));
         } else {
             let remedy = "remove it from the app registration";
-            findings.warning(check, format!("{name} is not needed"), Some(remedy));
+            results.warning(check, format!("{name} is not needed"), Some(remedy));
         }
     }
 }
 
-async fn published(teams: &Teams, findings: &mut Findings) {
+async fn published(teams: &Teams, results: &mut CheckResults) {
     let check = "version of the app";
     match teams.published_version().await {
-        Ok(Some(version)) if version == Package::VERSION => findings.ok(check, version),
+        Ok(Some(version)) if version == Package::VERSION => results.ok(check, version),
         Ok(Some(version)) => {
             let detail = format!("the catalog has {version}, this program makes {}", Package::VERSION);
             let remedy = "make app.zip anew with configure --force, and upload it as an update of the app";
-            findings.warning(check, detail, Some(remedy));
+            results.warning(check, detail, Some(remedy));
         }
-        Ok(None) => findings.skipped(check, "the catalog does not say"),
-        Err(error) => findings.warning(check, error.to_string(), error.hint()),
+        Ok(None) => results.skipped(check, "the catalog does not say"),
+        Err(error) => results.warning(check, error.to_string(), error.hint()),
     }
 }
 
-async fn recipients(teams: &Teams, addresses: &[Address], send: bool, findings: &mut Findings) {
+async fn recipients(teams: &Teams, addresses: &[Address], send: bool, results: &mut CheckResults) {
     let mut checked = stream::iter(addresses)
         .map(|address| async move { (address, recipient(teams, address, send).await) })
         .buffered(AT_ONCE);
     while let Some((address, found)) = checked.next().await {
         match found {
-            Ok(detail) => findings.recipient(address.as_str(), Ok(&detail)),
-            Err(Trouble { what, hint }) => findings.recipient(address.as_str(), Err((&what, hint.as_deref()))),
+            Ok(detail) => results.recipient(address.as_str(), Ok(&detail)),
+            Err(Trouble { what, hint }) => results.recipient(address.as_str(), Err((&what, hint.as_deref()))),
         }
     }
     if addresses.is_empty() {
         let remedy = "name recipients in [role_to_recipients] or in access monitoring rules";
-        findings.warning("recipient", "nobody is named but suggested reviewers", Some(remedy));
+        results.warning("recipient", "nobody is named but suggested reviewers", Some(remedy));
     }
 }
 
