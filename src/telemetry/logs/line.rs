@@ -25,12 +25,12 @@ pub(super) struct Style {
 
 /// A line in the making; fields are added in their order.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct LogLine {
     text: String,
     format: LogFormat,
 }
 
-impl Line {
+impl LogLine {
     pub(super) fn new(style: Style, level: Level, at: Timestamp) -> Self {
         let mut text = String::with_capacity(256);
         let written = match style {
@@ -100,7 +100,7 @@ impl Line {
     }
 }
 
-impl Visit for Line {
+impl Visit for LogLine {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut text = Short(String::new());
         // An error only means that the text was cut.
@@ -146,7 +146,7 @@ pub(super) struct Fields(pub(super) String);
 
 impl Fields {
     pub(super) fn of(attributes: &tracing::span::Attributes<'_>) -> Self {
-        let mut line = Line {
+        let mut line = LogLine {
             text: String::new(),
             format: LogFormat::Text,
         };

@@ -10,7 +10,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::clock;
 use crate::config::LogFormat;
-use crate::telemetry::logs::line::{Fields, Line, Style};
+use crate::telemetry::logs::line::{Fields, LogLine, Style};
 use crate::telemetry::logs::queue::Queue;
 
 /// Prints every event that the filter lets through.
@@ -31,7 +31,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut line = Line::new(self.style, *event.metadata().level(), clock::now());
+        let mut line = LogLine::new(self.style, *event.metadata().level(), clock::now());
         event.record(&mut line);
         // JSON has the names that are documented, and no others.
         if self.style.format == LogFormat::Text {

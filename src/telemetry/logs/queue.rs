@@ -12,7 +12,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use crate::clock;
-use crate::telemetry::logs::line::{Line, Style};
+use crate::telemetry::logs::line::{LogLine, Style};
 
 /// Bytes that may wait; as many more may be on their way to the reader.
 const ROOM: usize = 1 << 20;
@@ -177,7 +177,7 @@ impl<W: Write> Output<W> {
         if self.dropped == 0 {
             return;
         }
-        let mut line = Line::new(style, Level::WARN, clock::now());
+        let mut line = LogLine::new(style, Level::WARN, clock::now());
         line.string(
             "message",
             "Log lines were dropped because the reader or the disk did not accept them",
