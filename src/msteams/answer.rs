@@ -14,9 +14,9 @@ use reqwest::Response;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::msteams::call_event::Endpoint;
 use crate::msteams::envelope;
 use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry};
-use crate::msteams::happening::Endpoint;
 
 /// What a success must look like to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

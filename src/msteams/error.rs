@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{error, fmt};
 
-use crate::msteams::happening::Endpoint;
+use crate::msteams::call_event::Endpoint;
 
 /// A failed operation: what it was, for whom, what the failure means, and what to do about it.
 #[derive(Clone)]

@@ -16,8 +16,8 @@ use crate::clock;
 use crate::config::{Limits, Proxies};
 use crate::msteams::answer::{Answer, Expects, is_page, read, request_id, retry_after};
 use crate::msteams::attempts::{Attempts, asked};
+use crate::msteams::call_event::{CallEvent, Endpoint, Observer};
 use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry, Wait};
-use crate::msteams::happening::{Endpoint, Happening, Observer};
 use crate::msteams::{cause, trust, verdict};
 
 /// Sends requests; cheap to clone, and all clones share their connections.
@@ -111,7 +111,7 @@ impl Http {
 
     /// Counts that the request is sent once more.
     pub(crate) fn count_retry(&self, request: &Request) {
-        self.observer.hear(Happening::Retried(request.operation.endpoint()));
+        self.observer.hear(CallEvent::Retried(request.operation.endpoint()));
     }
 
     /// Reports a failure of an attempt that took long, or that is followed by a long pause: with all its attempts a call
@@ -119,7 +119,7 @@ impl Http {
     pub(crate) fn first_sign(&self, error: &Error, attempts: &Attempts) {
         let long_pause = error.meaning() != Meaning::Throttled && asked(error) > Some(LONGEST_SILENCE);
         if (error.was_slow() || long_pause) && attempts.has_more(error) {
-            self.observer.hear(Happening::Retrying(error.endpoint(), error));
+            self.observer.hear(CallEvent::Retrying(error.endpoint(), error));
         }
     }
 
@@ -142,7 +142,7 @@ impl Http {
         let request_id = request_id(response.headers());
         let is_page = is_page(response.headers());
         if status == StatusCode::TOO_MANY_REQUESTS {
-            self.observer.hear(Happening::Throttled(endpoint, retry_after));
+            self.observer.hear(CallEvent::Throttled(endpoint, retry_after));
         }
         let (operation, body) = (request.operation, read(response).await);
         let outcome = if status.is_success() {

@@ -12,8 +12,8 @@ use url::Url;
 
 use crate::config::Limits;
 use crate::msteams::answer::Answer;
+use crate::msteams::call_event::Endpoint;
 use crate::msteams::error::{Error, Meaning, Retry};
-use crate::msteams::happening::Endpoint;
 use crate::msteams::http::{Http, Request};
 use crate::msteams::line::Caller;
 use crate::msteams::pace::PaceLimits;

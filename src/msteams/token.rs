@@ -18,9 +18,9 @@ use tracing::debug;
 use crate::backoff::Backoff;
 use crate::config::Endpoints;
 use crate::msteams::answer::Answer;
+use crate::msteams::call_event::{CallEvent, Endpoint};
 use crate::msteams::credential::Credential;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
-use crate::msteams::happening::{Endpoint, Happening};
 use crate::msteams::http::Http;
 use crate::msteams::permissions::Permission;
 use crate::msteams::single_flight::SingleFlight;
@@ -167,7 +167,7 @@ impl Token {
         let outcome = self.tries().await;
         let given = outcome.is_ok();
         let observer = self.http.observer();
-        observer.hear(Happening::TokenAsked {
+        observer.hear(CallEvent::TokenAsked {
             service: self.service,
             given,
         });

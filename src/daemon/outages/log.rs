@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use crate::daemon::outages::outage::{Report, Trouble};
 use crate::daemon::outages::services::Services;
 use crate::msteams;
-use crate::msteams::{Endpoint, Happening, Observer};
+use crate::msteams::{CallEvent, Endpoint, Observer};
 use crate::telemetry::{Metrics, Peer};
 use crate::teleport;
 
@@ -147,15 +147,15 @@ impl Troubles {
     /// Returns what listens to Microsoft's services for as long as the daemon runs.
     pub(in crate::daemon) fn observer(self: &Arc<Self>) -> Observer {
         let troubles = Arc::clone(self);
-        Observer::new(move |happening| troubles.hear(happening))
+        Observer::new(move |event| troubles.hear(event))
     }
 
-    fn hear(&self, happening: Happening<'_>) {
+    fn hear(&self, event: CallEvent<'_>) {
         let now = Instant::now();
-        match happening {
-            Happening::Retried(endpoint) => self.metrics.retried(peer(endpoint)),
-            Happening::TokenAsked { service, given } => self.metrics.token_refreshed(peer(service), given),
-            Happening::Throttled(endpoint, pause) => {
+        match event {
+            CallEvent::Retried(endpoint) => self.metrics.retried(peer(endpoint)),
+            CallEvent::TokenAsked { service, given } => self.metrics.token_refreshed(peer(service), given),
+            CallEvent::Throttled(endpoint, pause) => {
                 self.metrics.throttled(peer(endpoint));
                 let (service, pause) = (name(endpoint), pause.map(text).map(tracing::field::display));
                 let report = self.known().throttled.fails(now, "");
@@ -166,19 +166,19 @@ impl Troubles {
                     debug!(pause, "{service} asks to slow down");
                 }
             }
-            Happening::Answered(endpoint) => {
+            CallEvent::Answered(endpoint) => {
                 // One conversation that fails is no outage: its next try must not come with each success of another.
                 let outage = if endpoint == Endpoint::Bot { 2 } else { 1 };
                 if let Some(report) = self.works(|known| known.service(endpoint), Services::of(endpoint), outage) {
                     Line::of(report).works(name(endpoint));
                 }
             }
-            Happening::Retrying(endpoint, error) => {
+            CallEvent::Retrying(endpoint, error) => {
                 if let Some(report) = self.known().service(endpoint).fails(now, &error.cause()) {
                     Line::of(report).retries(name(endpoint), error, error.hint());
                 }
             }
-            Happening::Failed(endpoint, error) => {
+            CallEvent::Failed(endpoint, error) => {
                 let mut known = self.known();
                 if !known.started {
                     debug!(%error, "{} fails", name(endpoint));

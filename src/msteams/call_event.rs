@@ -19,7 +19,7 @@ pub enum Endpoint {
 
 /// One thing that happened.
 #[derive(Clone, Copy, Debug)]
-pub enum Happening<'a> {
+pub enum CallEvent<'a> {
     /// A request is sent once more.
     Retried(Endpoint),
     /// The service asked to slow down (429), and for how long if it said so.
@@ -36,11 +36,11 @@ pub enum Happening<'a> {
 
 /// Hears of everything that happens; clones are the same.
 #[derive(Clone)]
-pub struct Observer(Arc<dyn Fn(Happening<'_>) + Send + Sync>);
+pub struct Observer(Arc<dyn Fn(CallEvent<'_>) + Send + Sync>);
 
 impl Observer {
-    /// Calls `hear` for each happening. It must be quick: whatever happened waits for it.
-    pub fn new(hear: impl Fn(Happening<'_>) + Send + Sync + 'static) -> Self {
+    /// Calls `hear` for each event. It must be quick: the call waits for it.
+    pub fn new(hear: impl Fn(CallEvent<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(hear))
     }
 
@@ -49,23 +49,23 @@ impl Observer {
         Self::new(|_| {})
     }
 
-    pub(crate) fn hear(&self, happening: Happening<'_>) {
-        (self.0)(happening);
+    pub(crate) fn hear(&self, event: CallEvent<'_>) {
+        (self.0)(event);
     }
 
     /// Takes how a call of a service ended, and hands the outcome on.
     pub(crate) fn outcome<T>(&self, endpoint: Endpoint, outcome: Result<T, Error>) -> Result<T, Error> {
         match &outcome {
-            Ok(_) => self.hear(Happening::Answered(endpoint)),
+            Ok(_) => self.hear(CallEvent::Answered(endpoint)),
             // A token that could not be had was told of where it was asked for.
             Err(error) if error.endpoint() != endpoint => {}
             Err(error) => match error.meaning() {
                 Meaning::Credentials | Meaning::Unreachable | Meaning::Protocol => {
-                    self.hear(Happening::Failed(endpoint, error));
+                    self.hear(CallEvent::Failed(endpoint, error));
                 }
                 // Throttling is told of with each answer that asks for it.
                 Meaning::Stopped | Meaning::Throttled => {}
-                _ => self.hear(Happening::Answered(endpoint)),
+                _ => self.hear(CallEvent::Answered(endpoint)),
             },
         }
         outcome
