@@ -30,13 +30,13 @@ pub(crate) struct Service {
     pacer: Pacer,
     /// How long a conversation is left alone whose messages are not answered. Longer than anybody waits in place, so that
     /// those who wait for their turn there are told at once.
-    hanging: Duration,
+    unresponsive_pause: Duration,
     /// When even a new token was refused.
-    shut: Mutex<Option<Instant>>,
+    token_refused_at: Mutex<Option<Instant>>,
 }
 
 /// While even new tokens are refused, asking for more of them with every send would only be a burden.
-const SHUT_FOR: Duration = Duration::from_secs(30);
+const NO_NEW_TOKEN_FOR: Duration = Duration::from_secs(30);
 
 /// Most answers take a few hundred milliseconds. What takes longer does not hold up others.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
@@ -48,8 +48,8 @@ impl Service {
             base: base.clone(),
             token,
             pacer: Pacer::new(pace, limits.microsoft_longest_pause),
-            hanging: limits.microsoft_longest_pause * 2,
-            shut: Mutex::new(None),
+            unresponsive_pause: limits.microsoft_longest_pause * 2,
+            token_refused_at: Mutex::new(None),
         }
     }
 
@@ -119,7 +119,7 @@ impl Service {
                 self.http.first_sign(&error, &attempts);
             } else if error.is_timeout() {
                 // Nobody else should wait as long for a conversation that does not answer.
-                self.pacer.pause(key, self.hanging);
+                self.pacer.pause(key, self.unresponsive_pause);
             }
             let pause = attempts.after(error);
             if throttled && let Some(pause) = asked_pause(&pause) {
@@ -183,11 +183,11 @@ impl Service {
     /// Tells whether a refused token is worth a new one; `second_refusal` says that this was a new one.
     fn renews(&self, second_refusal: bool) -> bool {
         let now = Instant::now();
-        let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused_at = self.token_refused_at.lock().unwrap_or_else(PoisonError::into_inner);
         if second_refusal {
-            *shut = Some(now);
+            *refused_at = Some(now);
         }
-        shut.is_none_or(|shut| now > shut + SHUT_FOR)
+        refused_at.is_none_or(|at| now > at + NO_NEW_TOKEN_FOR)
     }
 }
 
