@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use teleport_msteams::clock;
 use teleport_msteams::domain::request::{AccessRequest, RequestId, Stage};
-use teleport_msteams::domain::rules::{CompiledRule, Labels, Rule, Schedule, Shift, Subject, Verdict, dict_of};
+use teleport_msteams::domain::rules::{CompiledRule, Labels, Rule, RuleAnswer, Schedule, Shift, Subject, dict_of};
 
 const RULES: usize = 1_000;
 
@@ -57,7 +57,7 @@ fn main() {
         ("five kinds of conditions, with a schedule", rules(&CONDITIONS, true)),
     ] {
         let run = || {
-            let matching = rules.iter().filter(|rule| rule.verdict(&subject) == Verdict::Matches);
+            let matching = rules.iter().filter(|rule| rule.answer(&subject) == RuleAnswer::Matches);
             black_box(matching.count());
         };
         report(name, run);

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config;
 use crate::domain::recipients::{Address, RoutingTable};
 use crate::domain::request::AccessRequest;
-use crate::domain::rules::{CompiledRule, Labels, PLUGIN, Route, Source, Subject, Verdict, dict_of};
+use crate::domain::rules::{CompiledRule, Labels, PLUGIN, Route, RuleAnswer, Source, Subject, dict_of};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -54,7 +54,7 @@ pub(super) struct Options {
 /// A rule with what it said.
 struct Tested<'a> {
     rule: &'a CompiledRule,
-    verdict: Verdict,
+    answer: RuleAnswer,
 }
 
 impl Options {
@@ -78,7 +78,7 @@ impl Options {
             .iter()
             .map(|rule| Tested {
                 rule,
-                verdict: verdict(rule, &subject),
+                answer: answer(rule, &subject),
             })
             .collect();
         let matching = tested
@@ -138,10 +138,10 @@ impl Options {
 }
 
 /// Asks a rule; what keeps it from ever being asked is told even outside its schedules.
-fn verdict(rule: &CompiledRule, subject: &Subject) -> Verdict {
+fn answer(rule: &CompiledRule, subject: &Subject) -> RuleAnswer {
     match rule.broken() {
-        Some(error) => Verdict::Failed(error.into()),
-        None => rule.verdict(subject),
+        Some(error) => RuleAnswer::Failed(error.into()),
+        None => rule.answer(subject),
     }
 }
 
@@ -151,7 +151,7 @@ impl Tested<'_> {
     }
 
     fn matches(&self) -> bool {
-        self.is_ours() && self.verdict == Verdict::Matches
+        self.is_ours() && self.answer == RuleAnswer::Matches
     }
 }
 
@@ -165,8 +165,8 @@ fn told(route: &Route) -> Vec<&str> {
 
 fn as_json(tested: &[Tested<'_>], route: &Route) -> serde_json::Value {
     let rule = |tested: &Tested<'_>| {
-        let error = match &tested.verdict {
-            Verdict::Failed(failure) => json!({"kind": failure.kind.as_str(), "message": failure.message}),
+        let error = match &tested.answer {
+            RuleAnswer::Failed(failure) => json!({"kind": failure.kind.as_str(), "message": failure.message}),
             _ => serde_json::Value::Null,
         };
         json!({"name": tested.rule.rule().name, "matches": tested.matches(), "error": error})
@@ -200,11 +200,11 @@ fn print(request: &AccessRequest, subject: &Subject, tested: &[Tested<'_>], rout
         } else if each.matches() {
             ("matches", format!("tells {}", rule.recipients.join(", ")))
         } else {
-            let word = match each.verdict {
-                Verdict::Failed(_) => "fails",
+            let word = match each.answer {
+                RuleAnswer::Failed(_) => "fails",
                 _ => "no match",
             };
-            (word, each.rule.why_not(subject, &each.verdict).unwrap_or_default())
+            (word, each.rule.why_not(subject, &each.answer).unwrap_or_default())
         };
         say!("  {word:8}  {:wide$}  {why}", rule.name);
     }

@@ -9,7 +9,7 @@ use crate::daemon::context::Context;
 use crate::daemon::requests::lookups::Unanswered;
 use crate::domain::recipients::RoutingTable;
 use crate::domain::request::AccessRequest;
-use crate::domain::rules::{CompiledRule, Dict, FailureKind, Route, RuleSet, Subject, Verdict, dict_of};
+use crate::domain::rules::{CompiledRule, Dict, FailureKind, Route, RuleAnswer, RuleSet, Subject, dict_of};
 use crate::teleport::Error;
 
 /// Decides whom a request goes to: by the rules, and by the table where no rule names anyone. `failures` counts the runs that could not be finished before.
@@ -51,10 +51,10 @@ fn matching<'a>(
 ) -> Vec<&'a CompiledRule> {
     let mut matching = Vec::new();
     for rule in rules.iter() {
-        let verdict = rule.verdict(subject);
+        let answer = rule.answer(subject);
         if enabled!(Level::DEBUG) {
             let name = &rule.rule().name;
-            match rule.why_not(subject, &verdict) {
+            match rule.why_not(subject, &answer) {
                 None => debug!(
                     request.id = %request.id,
                     rule = name,
@@ -68,9 +68,9 @@ fn matching<'a>(
                 ),
             }
         }
-        match &verdict {
-            Verdict::Matches => matching.push(&**rule),
-            Verdict::Failed(failure) => {
+        match &answer {
+            RuleAnswer::Matches => matching.push(&**rule),
+            RuleAnswer::Failed(failure) => {
                 context.metrics.rule_failed(failure.kind);
                 // What is broken was told when it was read, and missing labels when they were looked up.
                 let news = rule.broken().is_none() && !(subject.labels.is_err() && rule.uses_labels());
@@ -88,7 +88,7 @@ fn matching<'a>(
                     );
                 }
             }
-            Verdict::OffDuty | Verdict::False | Verdict::NotBoolean => {}
+            RuleAnswer::OffDuty | RuleAnswer::False | RuleAnswer::NotBoolean => {}
         }
     }
     matching

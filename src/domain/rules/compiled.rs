@@ -18,7 +18,7 @@ pub struct CompiledRule {
 
 /// What a rule says of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RuleAnswer {
     Matches,
     /// The request was made outside every schedule.
     OffDuty,
@@ -87,24 +87,24 @@ impl CompiledRule {
     }
 
     /// Asks the rule about a request.
-    pub fn verdict(&self, subject: &Subject) -> Verdict {
+    pub fn answer(&self, subject: &Subject) -> RuleAnswer {
         match self.on_duty(subject.created) {
             Err(message) => {
                 let kind = FailureKind::Schedule;
-                return Verdict::Failed(Failure { kind, message });
+                return RuleAnswer::Failed(Failure { kind, message });
             }
-            Ok(false) => return Verdict::OffDuty,
+            Ok(false) => return RuleAnswer::OffDuty,
             Ok(true) => {}
         }
         let answer = match &self.condition {
             Ok(condition) => condition.holds(subject),
-            Err(error) => return Verdict::Failed(error.into()),
+            Err(error) => return RuleAnswer::Failed(error.into()),
         };
         match answer {
-            Ok(Answer::Yes) => Verdict::Matches,
-            Ok(Answer::No) => Verdict::False,
-            Ok(Answer::NotBoolean) => Verdict::NotBoolean,
-            Err(error) => Verdict::Failed((&error).into()),
+            Ok(Answer::Yes) => RuleAnswer::Matches,
+            Ok(Answer::No) => RuleAnswer::False,
+            Ok(Answer::NotBoolean) => RuleAnswer::NotBoolean,
+            Err(error) => RuleAnswer::Failed((&error).into()),
         }
     }
 
@@ -122,13 +122,13 @@ impl CompiledRule {
     }
 
     /// Says why a rule does not match a request; nothing if it does.
-    pub fn why_not(&self, subject: &Subject, verdict: &Verdict) -> Option<String> {
-        match verdict {
-            Verdict::Matches => None,
-            Verdict::OffDuty => Some("the request was made outside its schedules".to_owned()),
-            Verdict::NotBoolean => Some("its condition is neither true nor false".to_owned()),
-            Verdict::Failed(failure) => Some(failure.message.clone()),
-            Verdict::False => {
+    pub fn why_not(&self, subject: &Subject, answer: &RuleAnswer) -> Option<String> {
+        match answer {
+            RuleAnswer::Matches => None,
+            RuleAnswer::OffDuty => Some("the request was made outside its schedules".to_owned()),
+            RuleAnswer::NotBoolean => Some("its condition is neither true nor false".to_owned()),
+            RuleAnswer::Failed(failure) => Some(failure.message.clone()),
+            RuleAnswer::False => {
                 let condition = self.condition.as_ref().ok();
                 let parts = condition
                     .map(|condition| condition.deciding(subject))

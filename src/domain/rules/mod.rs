@@ -11,7 +11,7 @@ mod rule_set;
 mod schedule;
 mod subject;
 
-pub use compiled::{CompiledRule, Failure, FailureKind, Verdict};
+pub use compiled::{CompiledRule, Failure, FailureKind, RuleAnswer};
 pub use labels::Labels;
 pub use predicate::{Answer, Condition, Dict, Error, ErrorKind, Expr, Node, Set, Span, parse};
 pub use rule::{KIND, PLUGIN, Rule, SUBJECT};

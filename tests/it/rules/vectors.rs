@@ -9,7 +9,8 @@ use serde_json::Value;
 use teleport_msteams::domain::recipients::{Address, RoutingTable};
 use teleport_msteams::domain::request::{AccessRequest, RequestId, Stage};
 use teleport_msteams::domain::rules::{
-    Answer, CompiledRule, Condition, Dict, FailureKind, Labels, Route, Rule, Schedule, Shift, Subject, Verdict, dict_of,
+    Answer, CompiledRule, Condition, Dict, FailureKind, Labels, Route, Rule, RuleAnswer, Schedule, Shift, Subject,
+    dict_of,
 };
 
 /// Every vector of one part of the file.
@@ -127,10 +128,10 @@ fn every_schedule_covers_what_teleport_says() {
             ..Rule::default()
         };
         let made = serde_json::json!({"request": {"creation_time": vector["instant"]}});
-        match compile(rule).verdict(&subject(&made)) {
-            Verdict::Matches => Value::from(true),
-            Verdict::OffDuty => Value::from(false),
-            Verdict::Failed(failure) if failure.kind == FailureKind::Schedule => Value::from("error:eval"),
+        match compile(rule).answer(&subject(&made)) {
+            RuleAnswer::Matches => Value::from(true),
+            RuleAnswer::OffDuty => Value::from(false),
+            RuleAnswer::Failed(failure) if failure.kind == FailureKind::Schedule => Value::from("error:eval"),
             other => panic!("{other:?}"),
         }
     });
@@ -187,7 +188,7 @@ fn every_request_goes_to_whom_teleport_tells() {
             .filter(|_| readable)
             .map(rule);
         let rules: Vec<_> = rules.filter(|rule| rule.belongs_to(plugin)).map(compile).collect();
-        let is_match = |rule: &&CompiledRule| rule.verdict(&subject) == Verdict::Matches;
+        let is_match = |rule: &&CompiledRule| rule.answer(&subject) == RuleAnswer::Matches;
         let matching: Vec<&CompiledRule> = rules.iter().filter(is_match).collect();
         let route = Route::new(
             matching.iter().copied(),
@@ -263,16 +264,16 @@ fn labels_that_are_not_known_concern_only_the_rules_that_ask_for_them() {
             condition: condition.to_owned(),
             ..Rule::default()
         };
-        compile(rule).verdict(&subject)
+        compile(rule).answer(&subject)
     };
-    assert_eq!(verdict("true"), Verdict::Matches);
+    assert_eq!(verdict("true"), RuleAnswer::Matches);
     assert_eq!(
         verdict(
             r#"access_request.spec.roles.contains("dev") || access_request.spec.resource_labels_union.env.contains("x")"#
         ),
-        Verdict::Matches
+        RuleAnswer::Matches
     );
-    let Verdict::Failed(failure) = verdict("is_empty(access_request.spec.resource_labels_union.env)") else {
+    let RuleAnswer::Failed(failure) = verdict("is_empty(access_request.spec.resource_labels_union.env)") else {
         panic!("it does not fail");
     };
     assert!(failure.message.contains("not known: access denied"), "{failure:?}");
