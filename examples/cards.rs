@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use clap::Parser;
 use jiff::Timestamp;
 use serde_json::json;
-use teleport_msteams::domain::card::{Cluster, Message, Remembered, of_record, of_request};
+use teleport_msteams::domain::card::{CardCluster, Message, Remembered, of_record, of_request};
 use teleport_msteams::domain::request::{AccessList, AccessRequest, RequestId, Resource, Review, Stage, Verdict};
 
 #[derive(Debug, Parser)]
@@ -101,8 +101,8 @@ fn kinds() -> Vec<(&'static str, Message)> {
     all
 }
 
-fn cluster(web: bool) -> Cluster {
-    Cluster {
+fn cluster(web: bool) -> CardCluster {
+    CardCluster {
         name: "teleport.example.com".to_owned(),
         web: web.then(|| "https://teleport.example.com".to_owned()),
     }

@@ -15,7 +15,7 @@ use crate::daemon::requests::Lookups;
 use crate::daemon::requests::RuleBook;
 use crate::daemon::requests::Turns;
 use crate::daemon::upkeep::Live;
-use crate::domain::card::Cluster;
+use crate::domain::card::CardCluster;
 use crate::domain::lifecycle::Claim;
 use crate::msteams::Teams;
 use crate::telemetry::Metrics;
@@ -30,7 +30,7 @@ pub(super) struct Context {
     pub(super) live: Live,
     pub(super) rules: RuleBook,
     pub(super) lookups: Lookups,
-    pub(super) cluster: Cluster,
+    pub(super) cluster: CardCluster,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
     pub(super) troubles: Arc<Troubles>,
@@ -57,7 +57,7 @@ impl Context {
         client: Client,
         teams: Teams,
         live: Live,
-        cluster: Cluster,
+        cluster: CardCluster,
         limits: Limits,
         troubles: Arc<Troubles>,
         stopping: CancellationToken,

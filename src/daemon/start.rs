@@ -168,7 +168,7 @@ async fn start_teleport(
     client: &Client,
     address: &HostPort,
     limits: &Limits,
-) -> anyhow::Result<(card::Cluster, Watch)> {
+) -> anyhow::Result<(card::CardCluster, Watch)> {
     let mut started = pin!(connect_teleport(client));
     if let Ok(started) = timeout(limits.teleport_slow_start, &mut started).await {
         return started;
@@ -178,7 +178,7 @@ async fn start_teleport(
     started.await
 }
 
-async fn connect_teleport(client: &Client) -> anyhow::Result<(card::Cluster, Watch)> {
+async fn connect_teleport(client: &Client) -> anyhow::Result<(card::CardCluster, Watch)> {
     let identity = client.keyring().newest();
     info!(user = identity.user, cluster = identity.cluster, expires = %identity.not_after, "Credentials loaded");
     debug!("Checking Teleport server version");
@@ -191,12 +191,12 @@ async fn connect_teleport(client: &Client) -> anyhow::Result<(card::Cluster, Wat
         "Teleport cluster found"
     );
     let web = if facts.advanced_workflows {
-        card::Cluster::web_address(&facts.proxy_public_addr)
+        card::CardCluster::web_address(&facts.proxy_public_addr)
     } else {
         None
     };
     let watch = Watch::open(client).await?;
-    let cluster = card::Cluster { name: facts.name, web };
+    let cluster = card::CardCluster { name: facts.name, web };
     Ok((cluster, watch))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use teleport_msteams::domain::card::Cluster;
+use teleport_msteams::domain::card::CardCluster;
 use teleport_msteams::domain::lifecycle::{
     Aim, Facts, Observed, Outcome, Plan, Posted, Record, RefusalPauses, Shown, Step, Why, Work, plan,
 };
@@ -57,7 +57,7 @@ fn decide(observed: &Observed, record: Option<&Record>) -> Plan {
 /// Plans at a moment at which the configuration was just loaded.
 fn decide_at(observed: &Observed, record: Option<&Record>, now: Timestamp) -> Plan {
     plan(Facts {
-        cluster: &Cluster {
+        cluster: &CardCluster {
             name: "example.com".to_owned(),
             web: None,
         },

@@ -20,7 +20,7 @@ pub(crate) struct Cards {
     pub(crate) teleport: Client,
     pub(crate) microsoft: Microsoft,
     pub(crate) settings: Settings,
-    pub(crate) cluster: card::Cluster,
+    pub(crate) cluster: card::CardCluster,
 }
 
 /// What a step makes of the data that it finds.

@@ -61,8 +61,8 @@ impl Plugin {
         let watch = Watch::open(&teleport).await?;
         let limits = settings.limits.clone();
         let cards = Cards {
-            cluster: card::Cluster {
-                web: card::Cluster::web_address(&facts.proxy_public_addr),
+            cluster: card::CardCluster {
+                web: card::CardCluster::web_address(&facts.proxy_public_addr),
                 name: facts.name,
             },
             teleport: teleport.clone(),

@@ -7,13 +7,13 @@ use crate::domain::request::RequestId;
 
 /// A cluster, as cards name it and link to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cluster {
+pub struct CardCluster {
     pub name: String,
     /// The Web UI, such as `https://teleport.example.com`, where it can show requests.
     pub web: Option<String>,
 }
 
-impl Cluster {
+impl CardCluster {
     /// Turns the public address that a Proxy tells into that of its Web UI; `None` if it is no clean address.
     ///
     /// Like the Go plugin's: port 443 is dropped, other ports are kept, and so is a scheme if there is one.
@@ -60,7 +60,7 @@ mod tests {
             ("t.example.com/x?y", None),
             ("t.example.com)](x", None),
         ] {
-            assert_eq!(Cluster::web_address(public).as_deref(), expected, "{public}");
+            assert_eq!(CardCluster::web_address(public).as_deref(), expected, "{public}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::card::schema::{Element, TextBlock};
-use crate::domain::card::{Card, Cluster, Message, of_request};
+use crate::domain::card::{Card, CardCluster, Message, of_request};
 use crate::domain::request::{AccessRequest, RequestId, Review, Stage, Verdict};
 
 /// Says hello.
@@ -57,7 +57,7 @@ pub fn example(id: &str, now: Timestamp) -> Message {
         expires: None,
         promoted_to: None,
     };
-    let cluster = Cluster {
+    let cluster = CardCluster {
         name: "local-cluster".to_owned(),
         web: None,
     };

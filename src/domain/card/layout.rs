@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::domain::card::schema::{Column, Element, Fact, TextBlock};
 use crate::domain::card::text::plain;
-use crate::domain::card::{Card, Cluster};
+use crate::domain::card::{Card, CardCluster};
 use crate::domain::request::{AccessRequest, RequestId, Review, Stage, Verdict};
 
 /// What the record remembers of a request that is gone.
@@ -61,7 +61,7 @@ impl Detail {
 }
 
 /// Draws a request.
-pub(super) fn draw_request(cluster: &Cluster, request: &AccessRequest, detail: Detail) -> Card {
+pub(super) fn draw_request(cluster: &CardCluster, request: &AccessRequest, detail: Detail) -> Card {
     let link = cluster.link(&request.id);
     let stage = request.stage;
     let mut facts = Facts::new(cluster, &request.user, detail);
@@ -105,7 +105,7 @@ pub(super) fn draw_request(cluster: &Cluster, request: &AccessRequest, detail: D
 }
 
 /// Draws what is remembered of a request.
-pub(super) fn draw_record(cluster: &Cluster, remembered: &Remembered<'_>, detail: Detail) -> Card {
+pub(super) fn draw_record(cluster: &CardCluster, remembered: &Remembered<'_>, detail: Detail) -> Card {
     let Remembered {
         id,
         user,
@@ -138,7 +138,7 @@ pub(super) fn draw_record(cluster: &Cluster, remembered: &Remembered<'_>, detail
 struct Facts(Vec<Fact>);
 
 impl Facts {
-    fn new(cluster: &Cluster, user: &str, detail: Detail) -> Self {
+    fn new(cluster: &CardCluster, user: &str, detail: Detail) -> Self {
         let mut facts = Self(Vec::new());
         facts.add("Cluster", plain(&cluster.name, detail.name));
         facts.add("User", plain(user, detail.name));
@@ -233,7 +233,7 @@ fn roles(names: &[impl AsRef<str>], detail: Detail) -> String {
 }
 
 /// Lists resources as `kind name`, with the cluster where it is another one.
-fn resources(cluster: &Cluster, request: &AccessRequest, detail: Detail) -> String {
+fn resources(cluster: &CardCluster, request: &AccessRequest, detail: Detail) -> String {
     let shown = request.resources.iter().map(|resource| {
         let mut text = format!("{} {}", resource.kind, resource.name);
         if !resource.sub_resource.is_empty() {

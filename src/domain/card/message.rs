@@ -4,7 +4,7 @@ use serde::Serialize as _;
 
 use crate::domain::card::layout::{Detail, draw_record, draw_request};
 use crate::domain::card::text::squeezed;
-use crate::domain::card::{Card, Cluster, Remembered};
+use crate::domain::card::{Card, CardCluster, Remembered};
 use crate::domain::request::{AccessRequest, Stage};
 
 /// Largest message in bytes of UTF-16, which is how Teams counts. Its documented limit is about 100 KB, and 80 KB is what
@@ -22,7 +22,7 @@ pub struct Message {
 }
 
 /// Draws the card of a request.
-pub fn of_request(cluster: &Cluster, request: &AccessRequest) -> Message {
+pub fn of_request(cluster: &CardCluster, request: &AccessRequest) -> Message {
     let roles = request.roles.join(", ");
     Message {
         card: fitting(|detail| draw_request(cluster, request, detail)),
@@ -31,7 +31,7 @@ pub fn of_request(cluster: &Cluster, request: &AccessRequest) -> Message {
 }
 
 /// Draws the card of a request that is gone, from what the record remembers.
-pub fn of_record(cluster: &Cluster, remembered: &Remembered<'_>) -> Message {
+pub fn of_record(cluster: &CardCluster, remembered: &Remembered<'_>) -> Message {
     let roles = remembered.roles.replace(',', ", ");
     Message {
         card: fitting(|detail| draw_record(cluster, remembered, detail)),
@@ -90,8 +90,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn cluster(web: bool) -> Cluster {
-        Cluster {
+    fn cluster(web: bool) -> CardCluster {
+        CardCluster {
             name: "teleport.example.com".to_owned(),
             web: web.then(|| "https://teleport.example.com".to_owned()),
         }

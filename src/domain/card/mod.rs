@@ -10,7 +10,7 @@ mod message;
 mod schema;
 mod text;
 
-pub use cluster::Cluster;
+pub use cluster::CardCluster;
 pub use example::{example, greeting};
 pub use layout::Remembered;
 pub use message::{Message, of_record, of_request};

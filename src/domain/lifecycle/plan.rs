@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::card::{Cluster, Message, Remembered, of_record, of_request};
+use crate::domain::card::{CardCluster, Message, Remembered, of_record, of_request};
 use crate::domain::lifecycle::{Aim, Posted, Record, RefusalPauses, Shown};
 use crate::domain::recipients::Address;
 use crate::domain::request::{AccessRequest, RequestId, Stage};
@@ -21,7 +21,7 @@ pub enum Observed {
 /// Everything a plan depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    pub cluster: &'a Cluster,
+    pub cluster: &'a CardCluster,
     pub id: &'a RequestId,
     pub observed: &'a Observed,
     pub record: Option<&'a Record>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use teleport_msteams::domain::card::Cluster;
+use teleport_msteams::domain::card::CardCluster;
 use teleport_msteams::domain::lifecycle::{
     Claim, Facts, Known, Landed, Lease, Observed, Plan, Record, RefusalPauses, RoutedBy, Run, Step, Stored, Why, Write,
     plan,
@@ -49,7 +49,7 @@ pub(super) enum Input {
 }
 
 pub(super) struct Pure {
-    cluster: Cluster,
+    cluster: CardCluster,
     id: RequestId,
     pub(super) people: Vec<Address>,
     pub(super) history: Vec<Arc<AccessRequest>>,
@@ -81,7 +81,7 @@ const NONE: Id = Id::MAX;
 impl Pure {
     pub(super) fn new(history: Vec<AccessRequest>, ends: bool, vanishes: bool, people: usize) -> Self {
         Self {
-            cluster: Cluster {
+            cluster: CardCluster {
                 name: "teleport.example.com".to_owned(),
                 web: None,
             },
