@@ -45,5 +45,5 @@ pub use graph::CatalogApp;
 pub use line::{Priority, Urgency};
 pub use package::Package;
 pub use permissions::{PERMISSIONS, Permission};
-pub use resolver::{Conversation, ConversationKind, Place};
+pub use resolver::{Conversation, ConversationKind, InstalledAt};
 pub use teams::Teams;

@@ -45,7 +45,7 @@ pub(crate) struct Permit {
 }
 
 /// A place in a line that is given up when it is dropped.
-struct Place<'a> {
+struct QueuePlace<'a> {
     shared: &'a Shared,
     key: &'a Key,
     ticket: Ticket,
@@ -152,11 +152,11 @@ impl Shared {
         state: &mut State,
         now: Instant,
         caller: Caller<'a>,
-    ) -> (Place<'a>, oneshot::Receiver<Permit>) {
+    ) -> (QueuePlace<'a>, oneshot::Receiver<Permit>) {
         let ticket = state.pace.join(now, caller);
         let (sender, bell) = oneshot::channel();
         state.bells.insert(ticket, sender);
-        let place = Place {
+        let place = QueuePlace {
             shared: self,
             key: caller.key,
             ticket,
@@ -226,7 +226,7 @@ impl Drop for Permit {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         let held = state.pace.leave(Instant::now(), self.key, self.ticket);

@@ -25,7 +25,7 @@ pub struct Conversation {
 
 /// Everything there is to know of where an address is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct InstalledAt {
     /// The id of the app's installation there.
     pub installation: String,
     pub conversation: Conversation,
@@ -168,9 +168,9 @@ impl Resolver {
         user: Option<&str>,
         app: &CatalogApp,
         priority: &Priority,
-    ) -> Result<Place, Error> {
+    ) -> Result<InstalledAt, Error> {
         if let Some(channel) = address.channel() {
-            return Ok(Place {
+            return Ok(InstalledAt {
                 installation: self.graph.installation_in_team(&channel.team, app, priority).await?,
                 conversation: Conversation {
                     id: channel.thread.clone(),
@@ -180,7 +180,7 @@ impl Resolver {
             });
         }
         let chat = self.graph.chat(user.unwrap_or(address.as_str()), app, priority).await?;
-        Ok(Place {
+        Ok(InstalledAt {
             installation: chat.installation,
             conversation: Conversation {
                 id: chat.id,

@@ -17,7 +17,7 @@ use crate::msteams::error::Error;
 use crate::msteams::graph::{self, CatalogApp, Graph};
 use crate::msteams::http::Http;
 use crate::msteams::line::Priority;
-use crate::msteams::resolver::{Conversation, Place, Resolver};
+use crate::msteams::resolver::{Conversation, InstalledAt, Resolver};
 use crate::msteams::service::Service;
 use crate::msteams::token::Token;
 use crate::pulse::Pulse;
@@ -85,7 +85,7 @@ impl Teams {
 
     /// Finds where an address is told, step by step and without remembering; installs the app for a user who does not have
     /// it. `user` is what [`find_user`](Self::find_user) returned.
-    pub async fn find_place(&self, address: &Address, user: Option<&str>) -> Result<Place, Error> {
+    pub async fn find_place(&self, address: &Address, user: Option<&str>) -> Result<InstalledAt, Error> {
         let app = self.find_app().await?;
         let place = self.0.resolver.place(address, user, &app, &Priority::command()).await;
         place.map_err(|error| error.about(address))
