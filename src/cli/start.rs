@@ -58,7 +58,7 @@ impl Options {
         }
         #[cfg(debug_assertions)]
         if let Some(file) = environment::variable("TELEPORT_MSTEAMS_HANG") {
-            crate::pulse::hang::as_told_in(file.into());
+            crate::heartbeat::hang::as_told_in(file.into());
         }
         let (reload, reloads) = Reloads::new(move || {
             let loaded = self.load_again(debug, &log)?;

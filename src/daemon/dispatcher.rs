@@ -10,19 +10,19 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::daemon::context::Context;
 use crate::daemon::requests::Lanes;
 use crate::domain::rules;
-use crate::pulse::Pulse;
+use crate::heartbeat::Heartbeat;
 use crate::telemetry::{Health, systemd};
 use crate::teleport::WatchEvent;
 
 /// How often the dispatcher shows that it lives, even if nothing happens.
-const PULSE: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_secs(1);
 
 /// Sorts events into lanes, and has everything listed when that is due.
 pub(super) struct Dispatcher {
     context: Arc<Context>,
     lanes: Lanes,
     health: Health,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     events: mpsc::Receiver<WatchEvent>,
     fail_fast: bool,
     /// Requests without recipients may have some now.
@@ -34,7 +34,7 @@ impl Dispatcher {
         context: Arc<Context>,
         lanes: Lanes,
         health: Health,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         events: mpsc::Receiver<WatchEvent>,
         fail_fast: bool,
     ) -> Self {
@@ -42,7 +42,7 @@ impl Dispatcher {
             context,
             lanes,
             health,
-            pulse,
+            heartbeat,
             events,
             fail_fast,
             rules_changed: false,
@@ -51,14 +51,14 @@ impl Dispatcher {
 
     /// Sorts until the watch fails and the daemon is to end with it.
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
-        let mut pulse = interval(PULSE);
-        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.pulse.turn().await;
+            self.heartbeat.beat().await;
             tokio::select! {
-                _ = pulse.tick() => {
+                _ = ticks.tick() => {
                     self.health.tokens(self.context.teams.holds_tokens());
-                    // A pulse apart, since rules often change many at a time.
+                    // A tick apart, since rules often change many at a time.
                     if std::mem::take(&mut self.rules_changed) {
                         self.lanes.retry_unrouted();
                     }

@@ -81,14 +81,14 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let lanes = Lanes::new(Arc::clone(&context), tasks.clone());
     metrics.read_from(readings(&lanes, &teams));
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
-    let (graph, bot) = (health.watch_over("graph-token"), health.watch_over("bot-token"));
+    let (graph, bot) = (health.register("graph-token"), health.register("bot-token"));
     tasks.service("tokens", async move { teams.renew_tokens(&graph, &bot).await });
-    let pulse = health.watch_over("secret");
-    tasks.service("secret", secret::follow(Arc::clone(&context), pulse));
-    let pulse = health.watch_over("recovery");
+    let heartbeat = health.register("secret");
+    tasks.service("secret", secret::follow(Arc::clone(&context), heartbeat));
+    let heartbeat = health.register("recovery");
     tasks.service(
         "recovery",
-        secret::try_waiting(Arc::clone(&context), lanes.clone(), pulse),
+        secret::try_waiting(Arc::clone(&context), lanes.clone(), heartbeat),
     );
     tasks.service(
         "credentials",
@@ -96,13 +96,13 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
             client.keyring().clone(),
             teleport.refresh,
             metrics,
-            health.watch_over("credentials"),
+            health.register("credentials"),
         ),
     );
     let probed = client.clone();
     tasks.errand("permissions", async move { permissions::probe(&probed).await });
-    let pulse = health.watch_over("watch");
-    tasks.service("watch", watch.run(client, limits.clone(), sender, pulse));
+    let heartbeat = health.register("watch");
+    tasks.service("watch", watch.run(client, limits.clone(), sender, heartbeat));
     if preloading {
         let context = Arc::clone(&context);
         let addresses = in_force.routing.addresses();
@@ -110,12 +110,12 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     }
     let reload = reload::serve(reloads, in_force, Arc::clone(&context), tasks.clone(), health.clone());
     tasks.service("reload", reload);
-    let pulse = health.watch_over("dispatcher");
-    tasks.service("watchdog", watchdog::watch_over(health.clone()));
+    let heartbeat = health.register("dispatcher");
+    tasks.service("watchdog", watchdog::register(health.clone()));
     let (failed, mut cannot_start) = mpsc::channel(1);
     let resync = Resync::new(Arc::clone(&context), lanes.clone(), health.clone(), failed);
-    tasks.service("resync", resync.run(health.watch_over("resync")));
-    let dispatcher = Dispatcher::new(context, lanes, health, pulse, events, fail_fast);
+    tasks.service("resync", resync.run(health.register("resync")));
+    let dispatcher = Dispatcher::new(context, lanes, health, heartbeat, events, fail_fast);
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
         ended = dispatcher.run() => ended,

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Limits, MicrosoftSettings};
 use crate::domain::recipients::Address;
+use crate::heartbeat::Heartbeat;
 use crate::msteams::activity::Activity;
 use crate::msteams::bot::{self, Bot};
 use crate::msteams::call_event::{Endpoint, Observer};
@@ -20,7 +21,6 @@ use crate::msteams::line::Priority;
 use crate::msteams::resolver::{Conversation, InstalledAt, Resolver};
 use crate::msteams::service::Service;
 use crate::msteams::token::Token;
-use crate::pulse::Pulse;
 use crate::secret::Secret;
 
 /// Finds people and channels, and posts and updates cards there; cheap to clone.
@@ -195,7 +195,7 @@ impl Teams {
     }
 
     /// Keeps fresh tokens at hand, for ever.
-    pub async fn renew_tokens(&self, for_graph: &Pulse, for_bot: &Pulse) -> Infallible {
+    pub async fn renew_tokens(&self, for_graph: &Heartbeat, for_bot: &Heartbeat) -> Infallible {
         let graph = self.0.resolver.graph().service().token().keep(for_graph);
         let bot = self.0.bot.service().token().keep(for_bot);
         tokio::join!(graph, bot).0

@@ -205,8 +205,8 @@ fn every_call_can_be_made_from_any_thread() {
     fn check<T: Send>(_: impl FnOnce(&'static Teams) -> T) {}
     check(Teams::find_app);
     check(|teams| async move {
-        let pulse = Pulse::new("test", Duration::from_secs(5));
-        teams.renew_tokens(&pulse, &pulse).await
+        let heartbeat = Heartbeat::new("test", Duration::from_secs(5));
+        teams.renew_tokens(&heartbeat, &heartbeat).await
     });
     check(|teams| async move {
         let address = Address::parse("a@b").unwrap();

@@ -17,6 +17,7 @@ use tracing::debug;
 
 use crate::backoff::Backoff;
 use crate::config::Endpoints;
+use crate::heartbeat::Heartbeat;
 use crate::msteams::answer::Answer;
 use crate::msteams::call_event::{CallEvent, Endpoint};
 use crate::msteams::credential::Credential;
@@ -24,7 +25,6 @@ use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::http::Http;
 use crate::msteams::permissions::Permission;
 use crate::msteams::single_flight::SingleFlight;
-use crate::pulse::Pulse;
 use crate::secret::Secret;
 
 /// The token of one scope.
@@ -137,12 +137,12 @@ impl Token {
     }
 
     /// Keeps a fresh token at hand, for ever.
-    pub(crate) async fn keep(&self, pulse: &Pulse) -> Infallible {
+    pub(crate) async fn keep(&self, heartbeat: &Heartbeat) -> Infallible {
         let mut secrets = self.credential.replacements();
         let mut failures = Backoff::new(AFTER_FAILURE, LONGEST_PAUSE);
         let mut refusals = Backoff::new(AFTER_REFUSAL, LONGEST_PAUSE);
         loop {
-            let next = match pulse.rest(self.fresh()).await {
+            let next = match heartbeat.while_waiting(self.fresh()).await {
                 Ok(issued) => {
                     failures.reset();
                     refusals.reset();
@@ -156,7 +156,7 @@ impl Token {
                 }
             };
             // The sender lives as long as `self`.
-            let replaced = pulse.rest(timeout_at(next, secrets.changed())).await;
+            let replaced = heartbeat.while_waiting(timeout_at(next, secrets.changed())).await;
             if replaced.is_ok() {
                 self.issued.forget_failures();
             }

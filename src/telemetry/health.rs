@@ -4,17 +4,17 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::pulse::Pulse;
+use crate::heartbeat::Heartbeat;
 
 /// A loop that gives no sign for so long is stuck. None has anything to do that takes longer without a rest in between: calls
 /// have bounds of their own, and are waited for in rests.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
 
-/// Loops give a sign so many times in the time after which they count as stuck.
-const SIGNS: u32 = 4;
+/// A waiting loop beats so many times in the time after which it counts as stuck.
+const BEATS: u32 = 4;
 
-/// More often than this is of no use to anybody.
-const SELDOMEST_SIGNS: Duration = Duration::from_secs(5);
+/// An upper bound on the interval between heartbeats.
+const LONGEST_BEAT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What is known of one daemon; clones know the same.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Health {
 #[derive(Debug)]
 struct State {
     /// Every loop that must turn.
-    loops: Vec<Pulse>,
+    loops: Vec<Heartbeat>,
     watching: bool,
     resynced: bool,
     token: bool,
@@ -50,22 +50,25 @@ impl Health {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches over one more loop, which has to give signs from now on.
-    pub fn watch_over(&self, name: &'static str) -> Pulse {
-        let pulse = Pulse::new(name, self.signs_every());
-        self.state().loops.push(pulse.clone());
-        pulse
+    /// Registers one more loop, which has to beat from now on.
+    pub fn register(&self, name: &'static str) -> Heartbeat {
+        let heartbeat = Heartbeat::new(name, self.beat_interval());
+        self.state().loops.push(heartbeat.clone());
+        heartbeat
     }
 
-    /// How often loops give signs, and how often it is worth to look at them.
-    pub fn signs_every(&self) -> Duration {
-        SELDOMEST_SIGNS.min(self.stuck_after / SIGNS)
+    /// Returns how often waiting loops beat, and how often they are checked.
+    pub fn beat_interval(&self) -> Duration {
+        LONGEST_BEAT_INTERVAL.min(self.stuck_after / BEATS)
     }
 
     /// Names the loops that are stuck, and tells for how long they have been silent.
     pub fn stuck(&self) -> Vec<(&'static str, Duration)> {
         let state = self.state();
-        let silent = state.loops.iter().map(|pulse| (pulse.name(), pulse.silence()));
+        let silent = state
+            .loops
+            .iter()
+            .map(|heartbeat| (heartbeat.name(), heartbeat.silence()));
         silent.filter(|(_, silence)| *silence >= self.stuck_after).collect()
     }
 
@@ -132,23 +135,23 @@ mod tests {
     async fn a_loop_that_stands_still_is_named_while_the_others_turn() {
         let health = Health::new(None);
         assert_eq!(health.live(), Ok(()), "nothing has begun");
-        let (watch, tokens) = (health.watch_over("watch"), health.watch_over("tokens"));
+        let (watch, tokens) = (health.register("watch"), health.register("tokens"));
         tokio::time::advance(STUCK_AFTER).await;
-        tokens.turn().await;
+        tokens.beat().await;
         assert_eq!(
             health.live(),
             Err("the loop watch has not turned for 30 s\n".to_owned())
         );
-        watch.turn().await;
+        watch.beat().await;
         assert_eq!(health.live(), Ok(()));
     }
 
     #[test]
     fn a_loop_counts_as_stuck_before_the_manager_loses_patience() {
-        for (watchdog, stuck_after, signs_every) in [(None, 30, 5), (Some(60), 30, 5), (Some(8), 4, 1)] {
+        for (watchdog, stuck_after, beat_interval) in [(None, 30, 5), (Some(60), 30, 5), (Some(8), 4, 1)] {
             let health = Health::new(watchdog.map(Duration::from_secs));
             assert_eq!(health.stuck_after.as_secs(), stuck_after);
-            assert_eq!(health.signs_every().as_secs(), signs_every);
+            assert_eq!(health.beat_interval().as_secs(), beat_interval);
         }
     }
 

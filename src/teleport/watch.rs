@@ -14,7 +14,7 @@ use crate::backoff::Backoff;
 use crate::config::Limits;
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::domain::rules::{KIND as RULES, Rule};
-use crate::pulse::Pulse;
+use crate::heartbeat::Heartbeat;
 use crate::teleport::client::REFUSED_SILENTLY;
 use crate::teleport::damaged::{Kind, Read};
 use crate::teleport::lossy::Reading;
@@ -140,7 +140,7 @@ impl Watch {
         client: Client,
         limits: Limits,
         events: mpsc::Sender<WatchEvent>,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
     ) -> Option<Infallible> {
         let mut backoff = Backoff::new(limits.teleport_first_pause, limits.teleport_longest_pause);
         let mut renewals = client.keyring().renewals();
@@ -149,12 +149,12 @@ impl Watch {
             renewals.mark_unchanged();
             let opened = match watch.take() {
                 Some(watch) => Ok(watch),
-                None => pulse.rest(Self::open(&client)).await,
+                None => heartbeat.while_waiting(Self::open(&client)).await,
             };
             let error = match opened {
                 Ok(watch) => {
                     let opened = Instant::now();
-                    let error = watch.report(&client, &limits, &events, &pulse).await?;
+                    let error = watch.report(&client, &limits, &events, &heartbeat).await?;
                     // A server that grants streams and ends them at once must not be hammered.
                     if opened.elapsed() > limits.teleport_longest_pause {
                         backoff.reset();
@@ -166,7 +166,11 @@ impl Watch {
             let pause = backoff.pause();
             events.send(WatchEvent::Disconnected { error, pause }).await.ok()?;
             // New credentials may be what was missing.
-            if pulse.rest(timeout(pause, renewals.changed())).await.is_ok() {
+            if heartbeat
+                .while_waiting(timeout(pause, renewals.changed()))
+                .await
+                .is_ok()
+            {
                 backoff.reset();
             }
         }
@@ -178,15 +182,15 @@ impl Watch {
         client: &Client,
         limits: &Limits,
         events: &mpsc::Sender<WatchEvent>,
-        pulse: &Pulse,
+        heartbeat: &Heartbeat,
     ) -> Option<Error> {
         events.send(self.connected(client)).await.ok()?;
         let mut successor = pin!(Self::successor(client, limits));
         loop {
-            pulse.turn().await;
+            heartbeat.beat().await;
             let event = select! {
                 // A quiet cluster may send nothing for days.
-                () = pulse.tick() => continue,
+                () = heartbeat.pause() => continue,
                 event = self.next(client) => match event {
                     Ok(event) => event,
                     Err(error) => return Some(error),

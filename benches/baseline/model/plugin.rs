@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use teleport_msteams::config;
 use teleport_msteams::domain::card;
-use teleport_msteams::pulse::Pulse;
+use teleport_msteams::heartbeat::Heartbeat;
 use teleport_msteams::teleport::{Client, Watch, WatchEvent};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
@@ -70,8 +70,8 @@ impl Plugin {
             settings,
         };
         let (sender, events) = mpsc::channel(1);
-        let pulse = Pulse::new("watch", Duration::from_secs(5));
-        world::spawn(watch.run(teleport, limits, sender, pulse));
+        let heartbeat = Heartbeat::new("watch", Duration::from_secs(5));
+        world::spawn(watch.run(teleport, limits, sender, heartbeat));
         let (counter, done) = watch::channel(0);
         world::spawn(work(Arc::new(cards), events, counter));
         Ok(Begun::Ready(Self { done }))

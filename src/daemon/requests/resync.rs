@@ -15,7 +15,7 @@ use crate::daemon::context::Context;
 use crate::daemon::outages::{Report, Trouble};
 use crate::daemon::requests::lanes::Lanes;
 use crate::daemon::requests::listing::{Past, Round, list};
-use crate::pulse::Pulse;
+use crate::heartbeat::Heartbeat;
 use crate::telemetry::{Health, systemd};
 use crate::teleport::{Error, Meaning, Watch};
 
@@ -69,10 +69,10 @@ impl Resync {
     }
 
     /// Lists for as long as the daemon runs.
-    pub(in crate::daemon) async fn run(mut self, pulse: Pulse) -> Option<Infallible> {
+    pub(in crate::daemon) async fn run(mut self, heartbeat: Heartbeat) -> Option<Infallible> {
         let mut connections = self.connections.clone();
         // Before the first connection there is nothing that a list could be compared with.
-        pulse.rest(connections.changed()).await.ok()?;
+        heartbeat.while_waiting(connections.changed()).await.ok()?;
         loop {
             // What was listed on an older connection is worthless, so the next one does not wait for it.
             connections.mark_unchanged();
@@ -80,13 +80,13 @@ impl Resync {
             self.backoff.reset();
             select! {
                 changed = connections.changed() => changed.ok()?,
-                () = self.keep(&pulse) => {}
+                () = self.keep(&heartbeat) => {}
             }
         }
     }
 
     /// Lists at once, and then whenever it is due, on one connection.
-    async fn keep(&mut self, pulse: &Pulse) {
+    async fn keep(&mut self, heartbeat: &Heartbeat) {
         // The watch was opened just now.
         let mut fresh = true;
         let mut some_missing = false;
@@ -94,14 +94,14 @@ impl Resync {
             let begun = Instant::now();
             if some_missing && !fresh {
                 // Without it, an absence would prove nothing.
-                fresh = pulse.rest(Watch::open(&self.context.client)).await.is_ok();
+                fresh = heartbeat.while_waiting(Watch::open(&self.context.client)).await.is_ok();
             }
             // Boxed, since a listing needs much more room than the wait for the next one.
             let listing = Box::pin(list(&self.context, &self.lanes, &mut self.past, fresh));
-            let round = pulse.rest(listing).await;
+            let round = heartbeat.while_waiting(listing).await;
             (fresh, some_missing) = (false, round.some_missing);
             let due = Instant::now() + self.take(&round).await;
-            pulse.rest(self.until(begun + APART, due)).await;
+            heartbeat.while_waiting(self.until(begun + APART, due)).await;
         }
     }
 

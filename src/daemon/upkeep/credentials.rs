@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::clock;
 use crate::daemon::outages::Trouble;
-use crate::pulse::Pulse;
+use crate::heartbeat::Heartbeat;
 use crate::telemetry::Metrics;
 use crate::teleport::{Identity, IdentityEvent, Keyring};
 
@@ -25,7 +25,7 @@ pub(in crate::daemon) async fn follow(
     keyring: Keyring,
     refresh: Option<Duration>,
     metrics: Metrics,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 ) -> Option<Infallible> {
     metrics.identity_ends(keyring.newest().not_after);
     // One at a time: who reports waits until the last line is written.
@@ -37,7 +37,10 @@ pub(in crate::daemon) async fn follow(
             tell(event, &mut broken);
         }
     };
-    let (followed, ()) = join!(keyring.follow(refresh.unwrap_or(LOOK_FOR_THE_END), sender, pulse), told);
+    let (followed, ()) = join!(
+        keyring.follow(refresh.unwrap_or(LOOK_FOR_THE_END), sender, heartbeat),
+        told
+    );
     followed
 }
 

@@ -51,11 +51,11 @@ pub(in crate::daemon) async fn serve(
     tasks: Tasks,
     health: Health,
 ) -> Infallible {
-    let pulse = health.watch_over("reload");
+    let heartbeat = health.register("reload");
     let mut next = Instant::now();
-    while pulse.rest(reloads.asked.recv()).await.is_some() {
+    while heartbeat.while_waiting(reloads.asked.recv()).await.is_some() {
         // However many signals come, reading and comparing everything takes only so much of the time.
-        pulse.rest(sleep_until(next)).await;
+        heartbeat.while_waiting(sleep_until(next)).await;
         next = Instant::now() + context.limits.reload_every;
         // What was asked for meanwhile is this reload.
         while reloads.asked.try_recv().is_ok() {}
@@ -65,7 +65,7 @@ pub(in crate::daemon) async fn serve(
             systemd::reloading();
         }
         let mut read = reloads.read;
-        let (loaded, read_again) = pulse.rest(apart(move || (read(), read))).await;
+        let (loaded, read_again) = heartbeat.while_waiting(apart(move || (read(), read))).await;
         reloads.read = read_again;
         context.metrics.reloaded(loaded.is_ok());
         match loaded {
@@ -76,7 +76,7 @@ pub(in crate::daemon) async fn serve(
             systemd::reloaded();
         }
     }
-    pulse.rest(std::future::pending()).await
+    heartbeat.while_waiting(std::future::pending()).await
 }
 
 fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, tasks: &Tasks) {

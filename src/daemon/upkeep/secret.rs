@@ -12,34 +12,34 @@ use crate::blocking::apart;
 use crate::config::AppSecret;
 use crate::daemon::context::Context;
 use crate::daemon::requests::Lanes;
-use crate::pulse::Pulse;
+use crate::heartbeat::Heartbeat;
 
 /// The least time between two rounds of tries after recoveries.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(500);
 
 /// Looks at the secret's file now and then, and takes up what stands there, or in a configuration that was read again. A file
 /// that cannot be used changes nothing, and is told of once.
-pub(in crate::daemon) async fn follow(context: Arc<Context>, pulse: Pulse) -> Infallible {
+pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbeat) -> Infallible {
     let mut live = context.live.subscribe();
     let mut in_force = live.borrow_and_update().app_secret.clone();
     let mut told = false;
     loop {
         // The sender lives as long as the context.
         let changed = timeout(context.limits.secret_look_every, live.changed());
-        let next = if pulse.rest(changed).await.is_ok() {
+        let next = if heartbeat.while_waiting(changed).await.is_ok() {
             told = false;
             let configured = live.borrow_and_update().app_secret.clone();
             Ok(Some(configured).filter(|configured| *configured != in_force))
         } else {
             let known = in_force.clone();
-            pulse.rest(apart(move || known.renewed())).await
+            heartbeat.while_waiting(apart(move || known.renewed())).await
         };
         match next {
             Ok(None) => told = false,
             Ok(Some(secret)) => {
                 told = false;
                 in_force = secret;
-                pulse.rest(take_up(&context, &in_force)).await;
+                heartbeat.while_waiting(take_up(&context, &in_force)).await;
             }
             Err(error) if !told => {
                 told = true;
@@ -67,12 +67,12 @@ async fn take_up(context: &Context, secret: &AppSecret) {
 }
 
 /// Lets requests that wait try again as soon as a service answers after failures; their own pauses may be long by then.
-pub(in crate::daemon) async fn try_waiting(context: Arc<Context>, lanes: Lanes, pulse: Pulse) -> Infallible {
+pub(in crate::daemon) async fn try_waiting(context: Arc<Context>, lanes: Lanes, heartbeat: Heartbeat) -> Infallible {
     loop {
-        let recovered = pulse.rest(context.troubles.recovered()).await;
+        let recovered = heartbeat.while_waiting(context.troubles.recovered()).await;
         debug!("A service answers again; retrying deferred deliveries");
         lanes.wake(recovered);
         // Services that come and go must not turn each of their successes into a round of tries.
-        pulse.rest(sleep(BETWEEN_ROUNDS)).await;
+        heartbeat.while_waiting(sleep(BETWEEN_ROUNDS)).await;
     }
 }

@@ -9,7 +9,7 @@ use tracing::{error, info};
 
 use crate::telemetry::{Health, silent, systemd};
 
-pub(in crate::daemon) async fn watch_over(health: Health) -> Infallible {
+pub(in crate::daemon) async fn register(health: Health) -> Infallible {
     let mut told: Vec<&str> = Vec::new();
     loop {
         let stuck = health.stuck();
@@ -31,6 +31,6 @@ pub(in crate::daemon) async fn watch_over(health: Health) -> Infallible {
             systemd::status(&format!("Stuck: {stuck}"));
         }
         told = names;
-        sleep(health.signs_every()).await;
+        sleep(health.beat_interval()).await;
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock;
 use crate::config::Credentials;
-use crate::pulse::Pulse;
+use crate::heartbeat::Heartbeat;
 use crate::teleport::identity::{Identity, IdentityError, Keyring};
 use crate::teleport::{Error, Meaning};
 
@@ -46,7 +46,7 @@ impl Keyring {
         self,
         interval: Duration,
         events: mpsc::Sender<IdentityEvent>,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
     ) -> Option<Infallible> {
         let changed = Arc::new(Notify::new());
         // Without it, as on some network file systems, there is still the interval.
@@ -81,7 +81,7 @@ impl Keyring {
                 events.send(event).await.ok()?;
             }
             // Either way the files are looked at.
-            let _ = pulse.rest(timeout(interval, changed.notified())).await;
+            let _ = heartbeat.while_waiting(timeout(interval, changed.notified())).await;
         }
     }
 

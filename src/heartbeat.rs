@@ -1,6 +1,6 @@
-//! Signs of life of the loops that do the work.
+//! The heartbeats of the loops that do the work.
 //!
-//! A loop beats each time that it turns. Where it may rightly wait for long, it beats by the clock meanwhile: silence then
+//! A loop beats in each round. Where it may rightly wait for long, it beats by the clock meanwhile: silence then
 //! means that it hangs somewhere in between, and not that there is nothing to do.
 //!
 //! Architecture Invariant: knows nothing of the program, and decides nothing; who listens is somebody else's business.
@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// The signs of one loop; clones are the same ones.
+/// The heartbeat of one loop; clones share it.
 #[derive(Clone, Debug)]
-pub struct Pulse(Arc<Inner>);
+pub struct Heartbeat(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -22,7 +22,7 @@ struct Inner {
     last: Mutex<Instant>,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// A loop with this name, which beats at least so often while it waits.
     pub fn new(name: &'static str, every: Duration) -> Self {
         Self(Arc::new(Inner {
@@ -36,31 +36,31 @@ impl Pulse {
         self.0.name
     }
 
-    /// Tells how long ago the last sign was.
+    /// Returns how long ago the last beat was.
     pub fn silence(&self) -> Duration {
         self.last().elapsed()
     }
 
-    /// Belongs at the top of the loop: it turns.
-    pub async fn turn(&self) {
+    /// Beats once. It belongs at the top of the loop.
+    pub async fn beat(&self) {
         #[cfg(debug_assertions)]
         hang::if_told(self.0.name).await;
         *self.last() = Instant::now();
     }
 
-    /// Belongs beside what a loop waits for in a `select!`: after it, the loop has to turn.
-    pub async fn tick(&self) {
+    /// Waits until the next beat is due. It belongs beside what a loop waits for in a `select!`; the loop has to beat after it.
+    pub async fn pause(&self) {
         sleep(self.0.every).await;
     }
 
     /// Waits for something that may take long, and beats meanwhile.
-    pub async fn rest<F: Future>(&self, future: F) -> F::Output {
+    pub async fn while_waiting<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         loop {
-            self.turn().await;
+            self.beat().await;
             tokio::select! {
                 output = &mut future => return output,
-                () = self.tick() => {}
+                () = self.pause() => {}
             }
         }
     }
@@ -90,7 +90,7 @@ pub mod hang {
         let _ = TOLD_IN.set(file);
     }
 
-    pub(in crate::pulse) async fn if_told(name: &str) {
+    pub(in crate::heartbeat) async fn if_told(name: &str) {
         let Some(file) = TOLD_IN.get() else {
             return;
         };
@@ -108,13 +108,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_rests_beats_by_the_clock_and_one_that_hangs_does_not() {
-        let pulse = Pulse::new("test", EVERY);
-        pulse.rest(sleep(EVERY * 10)).await;
-        let rested = pulse.silence();
+        let heartbeat = Heartbeat::new("test", EVERY);
+        heartbeat.while_waiting(sleep(EVERY * 10)).await;
+        let rested = heartbeat.silence();
         assert!(rested <= EVERY);
         sleep(EVERY * 10).await;
-        assert!(pulse.silence() >= rested + EVERY * 10);
-        pulse.turn().await;
-        assert_eq!(pulse.silence(), Duration::ZERO);
+        assert!(heartbeat.silence() >= rested + EVERY * 10);
+        heartbeat.beat().await;
+        assert_eq!(heartbeat.silence(), Duration::ZERO);
     }
 }
