@@ -31,13 +31,13 @@ pub struct Placed {
 pub enum Undelivered {
     /// Nothing was begun: the courier was halted.
     NotBegun,
-    /// Microsoft does not find the message that was to be updated.
-    Gone(Error),
+    /// Microsoft does not find the message that was to be updated in this conversation, which is the address's now.
+    Gone(Error, String),
     /// It can be retried, at the earliest after the pause that Microsoft has asked for.
     Later(Error, Option<Duration>),
     /// Microsoft did not confirm it; the message may have been posted.
     Unconfirmed(Error),
-    /// The message was posted, but Microsoft did not return its id, so that it cannot be updated.
+    /// The message was posted in this conversation, but Microsoft did not return its id, so that it cannot be updated.
     Nameless(Error, String),
     /// Microsoft refused it.
     Refused(Error),
@@ -134,6 +134,9 @@ impl<'a> Courier<'a> {
                 conversation,
                 activity: id,
             }),
+            Err(error) if error.meaning() == Meaning::Gone => {
+                Err(Attempt::Failed(Undelivered::Gone(error, conversation)))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -150,7 +153,7 @@ impl Undelivered {
     pub fn into_error(self) -> Option<Error> {
         match self {
             Self::NotBegun => None,
-            Self::Gone(error)
+            Self::Gone(error, _)
             | Self::Later(error, _)
             | Self::Unconfirmed(error)
             | Self::Nameless(error, _)
@@ -188,7 +191,6 @@ impl From<Error> for Undelivered {
     fn from(error: Error) -> Self {
         match (error.meaning(), error.retry()) {
             (Meaning::Stopped, _) => Self::NotBegun,
-            (Meaning::Gone, _) => Self::Gone(error),
             (_, Retry::Never) => Self::Refused(error),
             (_, Retry::Later(pause)) => Self::Later(error, pause),
             (_, Retry::FateUnknown) => Self::Unconfirmed(error),

@@ -216,7 +216,7 @@ impl<'a> Round<'a> {
             (None, Err(reason)) => return self.refused(&card.recipient, reason.clone(), None),
         };
         let placed = Placed {
-            conversation: conversation.clone(),
+            conversation,
             activity: card.activity.clone(),
         };
         let updated = courier.update(address.as_ref().ok(), placed, &self.activity).await;
@@ -227,9 +227,11 @@ impl<'a> Round<'a> {
                 conversation,
                 shown: self.shown,
             }]),
-            Err(Undelivered::Gone(error)) if missing => self.replace(courier, card, conversation, &error).await,
+            Err(Undelivered::Gone(error, conversation)) if missing => {
+                self.replace(courier, card, conversation, &error).await
+            }
             // Microsoft may be behind; a card is given up only if it is missing twice.
-            Err(Undelivered::Gone(_)) => Done::Deferred(Deferral {
+            Err(Undelivered::Gone(..)) => Done::Deferred(Deferral {
                 shown_as: shown_as(&card.recipient),
                 error: None,
                 asked: None,
@@ -309,7 +311,7 @@ impl<'a> Round<'a> {
                     asked,
                 });
             }
-            Undelivered::Refused(error) | Undelivered::Gone(error) => {
+            Undelivered::Refused(error) | Undelivered::Gone(error, _) => {
                 let hint = error.hint().map(str::to_owned);
                 return self.refused(recipient, error.to_string(), hint);
             }
