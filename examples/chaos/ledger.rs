@@ -85,7 +85,7 @@ impl Ledger {
         let noted: HashSet<(&str, &str)> = records
             .values()
             .flat_map(|record| &record.cards)
-            .map(|card| (card.recipient.as_str(), card.activity.as_str()))
+            .map(|card| (card.recipient.name.as_str(), card.activity.as_str()))
             .collect();
         for recipient in company::mails() {
             let cards = tenant.chat_of(&recipient).into_iter();
@@ -143,7 +143,7 @@ impl Ledger {
         let noted = record.map(|record| record.cards.as_slice()).unwrap_or_default();
         let noted: Vec<&str> = noted
             .iter()
-            .filter(|noted| noted.recipient == recipient)
+            .filter(|noted| noted.recipient.name == recipient)
             .map(|noted| noted.activity.as_str())
             .collect();
         let is_noted = |card: &&Card| noted.contains(&card.id.as_str());

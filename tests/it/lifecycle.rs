@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use teleport_msteams::domain::card::CardCluster;
 use teleport_msteams::domain::lifecycle::{
-    Aim, Facts, Observed, Outcome, Plan, Posted, Record, RefusalPauses, Shown, Step, Why, Work, plan,
+    Aim, Facts, Observed, Outcome, Plan, Posted, Recipient, Record, RefusalPauses, Shown, Step, Target, Why, Work, plan,
 };
 use teleport_msteams::domain::recipients::Address;
 use teleport_msteams::domain::request::{AccessRequest, RequestId, Review, Stage, Verdict};
@@ -45,8 +45,8 @@ fn seen(stage: Stage, reviews: usize) -> Observed {
     Observed::Request(Arc::new(request(stage, reviews)))
 }
 
-fn address(text: &str) -> Address {
-    Address::parse(text).unwrap()
+fn target(text: &str) -> Target {
+    Target::reviewer(Address::parse(text).unwrap())
 }
 
 /// Plans for the recipients `a@x.y` and `b@x.y`.
@@ -64,8 +64,8 @@ fn decide_at(observed: &Observed, record: Option<&Record>, now: Timestamp) -> Pl
         id: &RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
         observed,
         record,
-        recipients: &[address("a@x.y"), address("b@x.y")],
-        told: &HashSet::new(),
+        targets: &[target("a@x.y"), target("b@x.y")],
+        aliases: &HashSet::new(),
         retry_refused_before: now,
         refusal_pauses: RefusalPauses {
             first: Duration::from_mins(1),
@@ -85,15 +85,15 @@ fn carry_out(work: Work, record: &mut Record, refuse: &[&str]) {
     } = work.aim;
     for step in steps {
         let outcome = match step {
-            Step::Post(address) if refuse.contains(&address.as_str()) => Outcome::Refused {
-                recipient: address.as_str().to_owned(),
+            Step::Post(target) if refuse.contains(&target.address.as_str()) => Outcome::Refused {
+                recipient: target.recipient(),
                 why: "no such user".to_owned(),
                 shown,
             },
-            Step::Post(address) => Outcome::Posted {
-                recipient: address.as_str().to_owned(),
-                activity: format!("{}-{}", address.as_str(), record.cards.len()),
-                conversation: format!("chat of {}", address.as_str()),
+            Step::Post(target) => Outcome::Posted {
+                recipient: target.recipient(),
+                activity: format!("{}-{}", target.address.as_str(), record.cards.len()),
+                conversation: format!("chat of {}", target.address.as_str()),
                 again: false,
                 shown,
             },
@@ -198,8 +198,8 @@ fn a_late_view_never_sets_a_card_back() {
 fn a_recipient_who_was_refused_is_left_out_and_the_others_are_not() {
     let record = live(&[seen(Stage::Pending, 0), seen(Stage::Pending, 0)], &["a@x.y"]).unwrap();
     assert_eq!(record.cards.len(), 1);
-    assert_eq!(record.cards[0].recipient, "b@x.y");
-    assert_eq!(record.refusals["a@x.y"].why, "no such user");
+    assert_eq!(record.cards[0].recipient, Recipient::reviewer("b@x.y"));
+    assert_eq!(record.refusals[&Recipient::reviewer("a@x.y")].why, "no such user");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_reload_or_a_restart_retries_a_refusal_but_repeats_no_post_that_may_have_arr
     for (outcome, retried) in [("refused", true), ("unconfirmed", false)] {
         let mut record = Record::default();
         let (recipient, why, shown) = (
-            "a@x.y".to_owned(),
+            Recipient::reviewer("a@x.y"),
             String::new(),
             Shown::of(&request(Stage::Pending, 0)),
         );
@@ -221,7 +221,7 @@ fn a_reload_or_a_restart_retries_a_refusal_but_repeats_no_post_that_may_have_arr
         let Plan::Work(work) = plan else {
             panic!("b@x.y has no card")
         };
-        let posts_to_a = work.aim.steps.contains(&Step::Post(address("a@x.y")));
+        let posts_to_a = work.aim.steps.contains(&Step::Post(target("a@x.y")));
         assert_eq!(posts_to_a, retried, "{:?}", work.aim.steps);
     }
 }
@@ -231,7 +231,7 @@ fn cards_of_the_go_plugin_are_updated_in_place() {
     let card = Posted {
         activity: "17".to_owned(),
         posted: "07 May 24 09:05 UTC".to_owned(),
-        recipient: "A@x.y".to_owned(),
+        recipient: Recipient::reviewer("A@x.y"),
         conversation: None,
         shown: None,
         again: false,

@@ -18,12 +18,14 @@ use crate::daemon::context::Context;
 use crate::daemon::requests::delivery::{Done, Round, Taken};
 use crate::daemon::requests::memory::{Memory, Retry};
 use crate::daemon::requests::news::News;
-use crate::daemon::requests::planning::{Planned, known_recipients, nothing, planned, refusal_pauses, source, until};
+use crate::daemon::requests::planning::{
+    Planned, known_recipients, nothing, planned, refusal_pauses, source, targets, until,
+};
 use crate::daemon::requests::report::Report;
 use crate::daemon::requests::settling::{Settled, settle};
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Known, Landed, Observed, Outcome, Plan, Run, Step, Why, Work};
+use crate::domain::lifecycle::{Known, Landed, Observed, Outcome, Plan, Recipient, Run, Step, Why, Work};
 use crate::domain::request::RequestId;
 
 /// Deliveries of one request that move at once: a request with a thousand recipients then stands in the queue like any
@@ -69,7 +71,7 @@ pub(super) async fn deliver(
     let round = Arc::new(Round::new(
         context,
         id,
-        &work.message,
+        &work.messages,
         run.account().shown(),
         &taken,
         CancellationToken::new(),
@@ -117,7 +119,7 @@ struct Driver<'a> {
     /// When a delivery is due again.
     retry_at: Option<Instant>,
     /// The recipients of the deliveries in flight, and since when they are.
-    begun: Vec<(String, Instant)>,
+    begun: Vec<(Recipient, Instant)>,
     /// When deliveries that have ended are to be recorded.
     record_at: Option<Instant>,
     /// Rules have to be asked for the recipients, which only a new run does.
@@ -143,7 +145,7 @@ impl<'a> Driver<'a> {
             while self.may_begin(now)
                 && let Some(step) = self.run.begin(now)
             {
-                self.begun.push((step.recipient().to_owned(), now));
+                self.begun.push((step.recipient(), now));
                 flights.push(delivery(Arc::clone(&self.round), self.memory.is_missing(&step), step));
             }
             if self.run.is_halted() || !self.run.holds(now) {
@@ -221,7 +223,7 @@ impl<'a> Driver<'a> {
             self.run.rest(false, false);
             return;
         };
-        let addresses = &recipients.addresses;
+        let targets = &targets(&recipients);
         let Planned {
             plan,
             deferred,
@@ -232,7 +234,7 @@ impl<'a> Driver<'a> {
             id,
             self.observed,
             Some(&record),
-            addresses,
+            targets,
             self.memory,
         );
         self.retry_at = retry_at;
@@ -253,7 +255,7 @@ impl<'a> Driver<'a> {
                     halt.cancel();
                     halt = CancellationToken::new();
                 }
-                self.round = Arc::new(Round::new(context, id, &work.message, shown, &self.taken, halt));
+                self.round = Arc::new(Round::new(context, id, &work.messages, shown, &self.taken, halt));
                 self.run.aim(work.aim, deferred);
             }
         }
@@ -295,7 +297,7 @@ impl<'a> Driver<'a> {
 
     /// Takes the end of a delivery.
     fn landed(&mut self, step: &Step, done: Done) {
-        let recipient = step.recipient();
+        let recipient = &step.recipient();
         self.begun.retain(|(begun, _)| begun != recipient);
         let landed = match done {
             Done::Noted(outcomes) => {
@@ -308,17 +310,17 @@ impl<'a> Driver<'a> {
                 let before = self.run.account().record().refusals.get(recipient);
                 let news = before.is_none_or(|before| before.why != refused.why);
                 let retry_in = self.retry_refused(&outcomes);
-                if !step.is_update() && !self.memory.told.is_empty() {
+                if !step.is_update() && !self.memory.aliases.is_empty() {
                     // The card that others counted on is not there; they are asked again who has one.
-                    self.memory.told.clear();
+                    self.memory.aliases.clear();
                     self.retry_in(Duration::ZERO);
                 }
                 let source = self.source(recipient);
                 self.report.refused(&refused, retry_in, source.as_deref(), news);
                 Landed::Done(outcomes)
             }
-            Done::Elsewhere(address) => {
-                self.memory.told.insert(address);
+            Done::Elsewhere(target) => {
+                self.memory.aliases.insert(target);
                 Landed::Elsewhere
             }
             Done::Deferred(deferral) => {
@@ -334,7 +336,7 @@ impl<'a> Driver<'a> {
                     self.memory.tries.remove(recipient);
                     let refused = deferral.give_up(recipient);
                     self.report.refused(&refused, None, source.as_deref(), true);
-                    let recipient = recipient.to_owned();
+                    let recipient = recipient.clone();
                     let why = refused.why;
                     Landed::Done(vec![Outcome::Refused { recipient, why, shown }])
                 } else {
@@ -350,7 +352,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn source(&self, recipient: &str) -> Option<String> {
+    fn source(&self, recipient: &Recipient) -> Option<String> {
         source(&self.live, self.observed, self.run.account().record(), recipient)
     }
 

@@ -13,11 +13,10 @@ use tracing::warn;
 
 use crate::daemon::context::Context;
 use crate::daemon::courier::{Courier, Placed, Undelivered};
-use crate::domain::card::Message;
-use crate::domain::lifecycle::{Outcome, Posted, Shown, Step};
+use crate::domain::lifecycle::{Audience, Change, Messages, Outcome, Posted, Recipient, Shown, Step, Target};
 use crate::domain::recipients::Address;
 use crate::domain::request::RequestId;
-use crate::msteams::{Activity, Conversation, Error, Meaning, Priority, Teams, Urgency};
+use crate::msteams::{Activity, Error, Meaning, Priority, Teams, Urgency};
 
 /// What became of one delivery.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub(super) enum Done {
     /// Microsoft refused it, or did not confirm it.
     Refused(Vec<Outcome>, Refused),
     /// The person has a card under another address.
-    Elsewhere(Address),
+    Elsewhere(Target),
     /// Not now.
     Deferred(Deferral),
     /// Nothing was begun, because a newer plan came or the run was halted.
@@ -37,7 +36,7 @@ pub(super) enum Done {
 /// A delivery that Microsoft refused or did not confirm.
 #[derive(Debug)]
 pub(super) struct Refused {
-    pub(super) recipient: String,
+    pub(super) recipient: Recipient,
     pub(super) why: String,
     pub(super) hint: Option<String>,
     /// The card may have been posted: Microsoft did not confirm it.
@@ -74,10 +73,10 @@ impl Deferral {
     }
 
     /// Gives the delivery up, for the reason that it failed for.
-    pub(super) fn give_up(&self, recipient: &str) -> Refused {
+    pub(super) fn give_up(&self, recipient: &Recipient) -> Refused {
         let error = self.error.as_ref();
         Refused {
-            recipient: recipient.to_owned(),
+            recipient: recipient.clone(),
             why: error.map_or_else(|| "the message is gone".to_owned(), ToString::to_string),
             hint: error.and_then(Error::hint).map(str::to_owned),
             unconfirmed: false,
@@ -85,23 +84,25 @@ impl Deferral {
     }
 }
 
+/// A conversation, and the audience that has a card there.
+type Place = (Audience, String);
+
 /// The conversations that have a card of a request, or are about to. It lives as long as the claim.
 pub(super) struct Taken {
-    conversations: Mutex<HashSet<String>>,
-    /// Recipients with a card of the Go plugin, which does not note where its cards are.
-    unknown: Vec<Address>,
+    conversations: Mutex<HashSet<Place>>,
+    /// Targets with a card of the Go plugin, which does not note where its cards are.
+    unknown: Vec<Target>,
     found: OnceCell<()>,
 }
 
 impl Taken {
     pub(super) fn new(cards: &[Posted]) -> Self {
-        let known = cards.iter().filter_map(|card| card.conversation.clone());
+        let place = |card: &Posted| Some((card.recipient.audience, card.conversation.clone()?));
+        let known = cards.iter().filter_map(place);
         let unknown = cards.iter().filter(|card| card.conversation.is_none());
         Self {
             conversations: Mutex::new(known.collect()),
-            unknown: unknown
-                .filter_map(|card| Address::parse(&card.recipient).ok())
-                .collect(),
+            unknown: unknown.filter_map(Posted::target).collect(),
             found: OnceCell::new(),
         }
     }
@@ -111,29 +112,31 @@ impl Taken {
         let find = async || {
             let look_ups = self.unknown.iter().cloned();
             let mut look_ups: FuturesUnordered<_> = look_ups
-                .map(|address| look_up(context.teams.clone(), address, priority.clone()))
+                .map(|target| look_up(context.teams.clone(), target, priority.clone()))
                 .collect();
             while let Some(found) = look_ups.next().await {
-                self.lock().extend(found.map(|conversation| conversation.id));
+                self.lock().extend(found);
             }
         };
         self.found.get_or_init(find).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+    fn lock(&self) -> MutexGuard<'_, HashSet<Place>> {
         self.conversations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn look_up(teams: Teams, address: Address, priority: Priority) -> Option<Conversation> {
-    teams.resolve(&address, &priority).await.ok()
+async fn look_up(teams: Teams, target: Target, priority: Priority) -> Option<Place> {
+    let conversation = teams.resolve(&target.address, &priority).await.ok()?;
+    Some((target.audience, conversation.id))
 }
 
 /// What the deliveries of one plan share.
 pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
     pub(super) id: &'a RequestId,
-    activity: Activity,
+    /// The card of each audience.
+    activities: Vec<(Audience, Activity)>,
     pub(super) shown: Shown,
     taken: Arc<Taken>,
     /// Cancelled when nothing more of this plan is to be begun.
@@ -144,7 +147,7 @@ impl<'a> Round<'a> {
     pub(super) fn new(
         context: &'a Context,
         id: &'a RequestId,
-        message: &Message,
+        messages: &Messages,
         shown: Shown,
         taken: &Arc<Taken>,
         halt: CancellationToken,
@@ -152,7 +155,10 @@ impl<'a> Round<'a> {
         Self {
             context,
             id,
-            activity: Activity::new(&message.card, &message.summary),
+            activities: messages
+                .iter()
+                .map(|(audience, message)| (audience, Activity::new(&message.card, &message.summary)))
+                .collect(),
             shown,
             taken: Arc::clone(taken),
             halt,
@@ -161,52 +167,50 @@ impl<'a> Round<'a> {
 
     /// Delivers a card. `missing` says that an update has found no message before.
     pub(super) async fn deliver(&self, step: Step, missing: bool) -> Done {
+        let drawn = self
+            .activities
+            .iter()
+            .find(|(audience, _)| *audience == step.audience());
+        let Some((_, activity)) = drawn else {
+            return Done::NotBegun;
+        };
+        // Each request has a queue, so that one with many recipients does not delay another.
+        let priority = Priority::new(urgency(step.change(self.shown)), self.id.as_str());
         match step {
-            Step::Post(address) => self.post(&address).await,
-            Step::Update(card) => self.update(&card, missing).await,
+            Step::Post(target) => self.post(&target, activity, &priority).await,
+            Step::Update(card) => self.update(&card, activity, &priority, missing).await,
         }
-    }
-
-    /// Each request has a queue, so that one with many recipients does
-    /// not delay another.
-    fn priority(&self, urgency: Urgency) -> Priority {
-        Priority::new(urgency, self.id.as_str())
     }
 
     fn courier<'c>(&'c self, priority: &'c Priority) -> Courier<'c> {
         Courier::new(&self.context.teams, priority, &self.halt)
     }
 
-    async fn post(&self, address: &Address) -> Done {
-        let priority = self.priority(Urgency::Announcement);
-        let courier = self.courier(&priority);
-        let conversation = match courier.find(address).await {
+    async fn post(&self, target: &Target, activity: &Activity, priority: &Priority) -> Done {
+        let courier = self.courier(priority);
+        let conversation = match courier.find(&target.address).await {
             Ok(conversation) => conversation,
-            Err(undelivered) => return self.failed(address.as_str(), undelivered),
+            Err(undelivered) => return self.failed(&target.recipient(), undelivered),
         };
         tokio::select! {
             () = self.halt.cancelled() => return Done::NotBegun,
-            () = self.taken.find(self.context, &priority) => {}
+            () = self.taken.find(self.context, priority) => {}
         }
-        if !self.taken.lock().insert(conversation.clone()) {
-            return Done::Elsewhere(address.clone());
+        let place = (target.audience, conversation.clone());
+        if !self.taken.lock().insert(place.clone()) {
+            return Done::Elsewhere(target.clone());
         }
-        let posted = courier.post(address, conversation.clone(), &self.activity).await;
-        let done = self.posted(address.as_str(), posted, false);
+        let posted = courier.post(&target.address, conversation, activity).await;
+        let done = self.posted(&target.recipient(), posted, false);
         if !matches!(done, Done::Noted(_)) {
-            self.taken.lock().remove(&conversation);
+            self.taken.lock().remove(&place);
         }
         done
     }
 
-    async fn update(&self, card: &Posted, missing: bool) -> Done {
-        let address = Address::parse(&card.recipient);
-        let priority = self.priority(if self.shown.stage.is_resolved() {
-            Urgency::Resolution
-        } else {
-            Urgency::Review
-        });
-        let courier = self.courier(&priority);
+    async fn update(&self, card: &Posted, activity: &Activity, priority: &Priority, missing: bool) -> Done {
+        let address = Address::parse(&card.recipient.name);
+        let courier = self.courier(priority);
         let conversation = match (&card.conversation, &address) {
             (Some(conversation), _) => conversation.clone(),
             (None, Ok(address)) => match courier.find(address).await {
@@ -219,7 +223,7 @@ impl<'a> Round<'a> {
             conversation,
             activity: card.activity.clone(),
         };
-        let updated = courier.update(address.as_ref().ok(), placed, &self.activity).await;
+        let updated = courier.update(address.as_ref().ok(), placed, activity).await;
         match updated {
             Ok(Placed { conversation, .. }) => Done::Noted(vec![Outcome::Updated {
                 recipient: card.recipient.clone(),
@@ -228,11 +232,11 @@ impl<'a> Round<'a> {
                 shown: self.shown,
             }]),
             Err(Undelivered::Gone(error, conversation)) if missing => {
-                self.replace(courier, card, conversation, &error).await
+                self.replace(courier, card, conversation, activity, &error).await
             }
             // Microsoft may be behind; a card is given up only if it is missing twice.
             Err(Undelivered::Gone(..)) => Done::Deferred(Deferral {
-                shown_as: shown_as(&card.recipient),
+                shown_as: shown_as(&card.recipient.name),
                 error: None,
                 asked: None,
             }),
@@ -241,14 +245,21 @@ impl<'a> Round<'a> {
     }
 
     /// Posts a card anew whose message was deleted: once, and only while there is something to decide.
-    async fn replace(&self, courier: Courier<'_>, card: &Posted, conversation: String, error: &Error) -> Done {
+    async fn replace(
+        &self,
+        courier: Courier<'_>,
+        card: &Posted,
+        conversation: String,
+        activity: &Activity,
+        error: &Error,
+    ) -> Done {
         let id = self.id;
         let vanished = Outcome::Vanished {
             recipient: card.recipient.clone(),
             activity: card.activity.clone(),
         };
         if !self.shown.stage.is_open() {
-            let (recipient, stage) = (shown_as(&card.recipient), self.shown.stage);
+            let (recipient, stage) = (shown_as(&card.recipient.name), self.shown.stage);
             warn!(
                 request.id = %id, request.stage = %stage, recipient, activity.id = card.activity, %error,
                 "A card was deleted, its last update was not delivered"
@@ -260,16 +271,16 @@ impl<'a> Round<'a> {
             let why = "the message was deleted twice".to_owned();
             return self.refused(&card.recipient, why, None);
         }
-        let recipient = shown_as(&card.recipient);
+        let recipient = shown_as(&card.recipient.name);
         warn!(
             request.id = %id, recipient, activity.id = card.activity, %error,
             "A card was deleted, posting it again"
         );
-        let posted = courier.post_in(conversation.clone(), &self.activity).await;
+        let posted = courier.post_in(conversation.clone(), activity).await;
         match self.posted(&card.recipient, posted, true) {
             Done::Noted(outcomes) => Done::Noted([vec![vanished], outcomes].concat()),
             Done::Refused(outcomes, refused) => {
-                self.taken.lock().remove(&conversation);
+                self.taken.lock().remove(&(card.recipient.audience, conversation));
                 Done::Refused([vec![vanished], outcomes].concat(), refused)
             }
             // Deferred, the record keeps the old card, and the next try comes here again.
@@ -278,7 +289,7 @@ impl<'a> Round<'a> {
     }
 
     /// Sorts the end of a post. `again` says that the card replaces one that was deleted.
-    fn posted(&self, recipient: &str, posted: Result<Placed, Undelivered>, again: bool) -> Done {
+    fn posted(&self, recipient: &Recipient, posted: Result<Placed, Undelivered>, again: bool) -> Done {
         let placed = match posted {
             Ok(placed) => {
                 debug!(request.id = %self.id, activity.id = placed.activity, "Successfully posted to MS Teams");
@@ -292,7 +303,7 @@ impl<'a> Round<'a> {
             Err(undelivered) => return self.failed(recipient, undelivered),
         };
         Done::Noted(vec![Outcome::Posted {
-            recipient: recipient.to_owned(),
+            recipient: recipient.clone(),
             activity: placed.activity,
             conversation: placed.conversation,
             again,
@@ -301,12 +312,12 @@ impl<'a> Round<'a> {
     }
 
     /// Sorts a failure: refused, to be retried, or perhaps none.
-    fn failed(&self, recipient: &str, undelivered: Undelivered) -> Done {
+    fn failed(&self, recipient: &Recipient, undelivered: Undelivered) -> Done {
         let error = match undelivered {
             Undelivered::NotBegun => return Done::NotBegun,
             Undelivered::Later(error, asked) => {
                 return Done::Deferred(Deferral {
-                    shown_as: shown_as(recipient),
+                    shown_as: shown_as(&recipient.name),
                     error: Some(error),
                     asked,
                 });
@@ -318,12 +329,12 @@ impl<'a> Round<'a> {
             Undelivered::Unconfirmed(error) | Undelivered::Nameless(error, _) => error,
         };
         let outcome = Outcome::Unconfirmed {
-            recipient: recipient.to_owned(),
+            recipient: recipient.clone(),
             why: error.to_string(),
             shown: self.shown,
         };
         let refused = Refused {
-            recipient: recipient.to_owned(),
+            recipient: recipient.clone(),
             why: error.to_string(),
             hint: error.hint().map(str::to_owned),
             unconfirmed: true,
@@ -331,19 +342,28 @@ impl<'a> Round<'a> {
         Done::Refused(vec![outcome], refused)
     }
 
-    fn refused(&self, recipient: &str, why: String, hint: Option<String>) -> Done {
+    fn refused(&self, recipient: &Recipient, why: String, hint: Option<String>) -> Done {
         let outcome = Outcome::Refused {
-            recipient: recipient.to_owned(),
+            recipient: recipient.clone(),
             why: why.clone(),
             shown: self.shown,
         };
         let refused = Refused {
-            recipient: recipient.to_owned(),
+            recipient: recipient.clone(),
             why,
             hint,
             unconfirmed: false,
         };
         Done::Refused(vec![outcome], refused)
+    }
+}
+
+/// Returns how urgent the delivery of a change is.
+fn urgency(change: Change) -> Urgency {
+    match change {
+        Change::Announcement => Urgency::Announcement,
+        Change::Review => Urgency::Review,
+        Change::Resolution => Urgency::Resolution,
     }
 }
 

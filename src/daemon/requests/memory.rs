@@ -12,8 +12,7 @@ use crate::config::Limits;
 use crate::daemon::outages::Services;
 use crate::daemon::requests::delivery::Deferral;
 use crate::daemon::requests::waiting::Waiting;
-use crate::domain::lifecycle::{Foreign, Record, Shown, Step, Stored, Why};
-use crate::domain::recipients::Address;
+use crate::domain::lifecycle::{Foreign, Recipient, Record, Shown, Step, Stored, Target, Why};
 
 /// The memory of one lane. It ends with the lane, and with the process; nothing depends on it but speed, and the last
 /// update of a card whose record ended before its request.
@@ -22,10 +21,10 @@ pub(super) struct Memory {
     pub(super) stored: Stored,
     /// The record was looked for once, be it only by trying to create it.
     pub(super) looked: bool,
-    /// Addresses of people who were told under another address.
-    pub(super) told: HashSet<Address>,
+    /// Targets whose conversation has a card under another address.
+    pub(super) aliases: HashSet<Target>,
     /// Deliveries that failed and are retried, by recipient.
-    pub(super) tries: HashMap<String, Try>,
+    pub(super) tries: HashMap<Recipient, Try>,
     pub(super) again: Backoff,
     /// Runs that Teleport kept from beginning, since the last one that began.
     pub(super) failures: u32,
@@ -83,7 +82,7 @@ impl Memory {
         Self {
             stored: Stored::Unknown,
             looked: false,
-            told: HashSet::new(),
+            aliases: HashSet::new(),
             tries: HashMap::new(),
             again: Backoff::new(limits.teleport_first_pause, limits.again_longest_pause),
             failures: 0,
@@ -109,7 +108,7 @@ impl Memory {
 
     /// Takes a delivery that failed for now.
     pub(super) fn defer(&mut self, step: &Step, shown: Shown, deferral: &Deferral, limits: &Limits) -> Retry {
-        let before = self.tries.remove(step.recipient());
+        let before = self.tries.remove(&step.recipient());
         let first = before.is_none();
         let times = before.as_ref().map_or(0, |before| before.times).saturating_add(1);
         let pauses = before.map(|before| before.pauses);
@@ -131,7 +130,7 @@ impl Memory {
             outage: service,
             missing: deferral.error.is_none(),
         };
-        self.tries.insert(step.recipient().to_owned(), this);
+        self.tries.insert(step.recipient(), this);
         let hopeless = shown.stage.is_resolved() && times >= MOST_LAST_TRIES && deferral.is_about_the_card();
         Retry {
             pause: retry_in,
@@ -142,7 +141,7 @@ impl Memory {
 
     /// Tells whether an update found no message when it was tried last.
     pub(super) fn is_missing(&self, step: &Step) -> bool {
-        let last = self.tries.get(step.recipient());
+        let last = self.tries.get(&step.recipient());
         matches!(step, Step::Update(_)) && last.is_some_and(|last| last.missing)
     }
 

@@ -10,7 +10,7 @@ use crate::config::Limits;
 use crate::daemon::context::Context;
 use crate::daemon::requests::memory::Memory;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Facts, Observed, Plan, Record, RefusalPauses, RoutedBy, Why, plan};
+use crate::domain::lifecycle::{Facts, Observed, Plan, Recipient, Record, RefusalPauses, RoutedBy, Target, Why, plan};
 use crate::domain::recipients::{Address, Recipients};
 use crate::domain::request::RequestId;
 
@@ -30,7 +30,7 @@ pub(super) fn planned(
     id: &RequestId,
     observed: &Observed,
     record: Option<&Record>,
-    recipients: &[Address],
+    targets: &[Target],
     memory: &mut Memory,
 ) -> Planned {
     let facts = Facts {
@@ -38,8 +38,8 @@ pub(super) fn planned(
         id,
         observed,
         record,
-        recipients,
-        told: &memory.told,
+        targets,
+        aliases: &memory.aliases,
         retry_refused_before: live.since,
         refusal_pauses: refusal_pauses(&context.limits),
         now: clock::now(),
@@ -58,12 +58,12 @@ pub(super) fn planned(
         }
     };
     let tries = &mut memory.tries;
-    tries.retain(|recipient, _| work.aim.steps.iter().any(|step| step.recipient() == recipient));
+    tries.retain(|recipient, _| work.aim.steps.iter().any(|step| step.is_for(recipient)));
     let mut retry_at = work.retry_at.map(at);
     let wanted = work.aim.shown;
     let mut deferred = false;
     work.aim.steps.retain(|step| {
-        let due = tries.get(step.recipient()).map_or(now, |one| one.due(wanted, now));
+        let due = tries.get(&step.recipient()).map_or(now, |one| one.due(wanted, now));
         if due > now {
             deferred = true;
             retry_at = retry_at.into_iter().chain([due]).min();
@@ -91,6 +91,11 @@ pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
     }
 }
 
+/// Returns where the cards of a request are to be.
+pub(super) fn targets(reviewers: &Recipients) -> Vec<Target> {
+    reviewers.addresses.iter().cloned().map(Target::reviewer).collect()
+}
+
 /// Returns the recipients of a request, unless the rules have to be asked.
 pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Option<&Record>) -> Option<Recipients> {
     let Observed::Request(request) = observed else {
@@ -108,16 +113,21 @@ pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Opti
 
 /// Returns why an address is a recipient of a request, for the log: mail addresses are shortened there, so that an operator
 /// needs to know where to look.
-pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recipient: &str) -> Option<String> {
+pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recipient: &Recipient) -> Option<String> {
     let (Observed::Request(request) | Observed::Gone(Some(request))) = observed else {
         return None;
     };
     let named = match &record.routed_by {
-        RoutedBy::Rules(named) => named.iter().any(|named| named == recipient),
+        RoutedBy::Rules(named) => named.contains(&recipient.name),
         RoutedBy::Unknown | RoutedBy::Table => false,
     };
-    let in_table = || live.routing.place(request, &Address::parse(recipient).ok()?);
-    let suggested = || request.suggested_reviewers.iter().any(|reviewer| reviewer == recipient);
+    let in_table = || live.routing.place(request, &Address::parse(&recipient.name).ok()?);
+    let suggested = || {
+        request
+            .suggested_reviewers
+            .iter()
+            .any(|reviewer| *reviewer == recipient.name)
+    };
     if named {
         Some("access_monitoring_rule".to_owned())
     } else {

@@ -11,7 +11,7 @@ use crate::daemon::requests::claiming::{Claimed, claim, holds_since, others_turn
 use crate::daemon::requests::deliver::{Job, deliver};
 use crate::daemon::requests::memory::Memory;
 use crate::daemon::requests::news::News;
-use crate::daemon::requests::planning::{Planned, known_recipients, nothing, planned};
+use crate::daemon::requests::planning::{Planned, known_recipients, nothing, planned, targets};
 use crate::daemon::requests::routing::route;
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
@@ -73,7 +73,7 @@ pub(super) async fn reconcile(
             id,
             observed,
             record.as_ref(),
-            &recipients.addresses,
+            &targets(&recipients),
             memory,
         );
         let mut work = match plan {

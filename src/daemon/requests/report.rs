@@ -77,7 +77,7 @@ impl<'a> Report<'a> {
     /// Takes a delivery that Microsoft refused or did not confirm; it is retried after the pause, if at all. `source` is why it
     /// is a recipient; `news` says that it failed for another reason before, or not at all.
     pub(super) fn refused(&mut self, refused: &Refused, retry_in: Option<Duration>, source: Option<&str>, news: bool) {
-        let (recipient, error) = (shown_as(&refused.recipient), &refused.why);
+        let (recipient, error) = (shown_as(&refused.recipient.name), &refused.why);
         let hint = refused.hint.as_deref();
         let (count, outcome) = if refused.unconfirmed {
             (&mut self.deferred, Delivery::Deferred)

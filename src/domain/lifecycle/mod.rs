@@ -6,6 +6,7 @@
 mod account;
 mod claim;
 mod known;
+mod notice;
 mod plan;
 mod record;
 mod run;
@@ -14,6 +15,7 @@ mod stored;
 pub use account::{Account, Entry};
 pub use claim::{Claim, Foreign, Lease};
 pub use known::{Known, Stored, Write};
-pub use plan::{Facts, Observed, Plan, Step, Why, Work, plan};
+pub use notice::{Audience, Change, Due, Recipient, Target, due};
+pub use plan::{Facts, Messages, Observed, Plan, Step, Why, Work, plan};
 pub use record::{Outcome, Posted, Record, Refusal, RefusalPauses, RoutedBy, Shown};
 pub use run::{Aim, Landed, Run};

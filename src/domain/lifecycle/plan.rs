@@ -6,8 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::card::{CardCluster, Message, Remembered, of_record, of_request};
-use crate::domain::lifecycle::{Aim, Posted, Record, RefusalPauses, Shown};
-use crate::domain::recipients::Address;
+use crate::domain::lifecycle::{Aim, Audience, Change, Posted, Recipient, Record, RefusalPauses, Shown, Target, due};
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 
 /// The newest we know of a request.
@@ -25,9 +24,10 @@ pub struct Facts<'a> {
     pub id: &'a RequestId,
     pub observed: &'a Observed,
     pub record: Option<&'a Record>,
-    pub recipients: &'a [Address],
-    /// Addresses of people who were told under another one.
-    pub told: &'a HashSet<Address>,
+    /// Where cards are to be.
+    pub targets: &'a [Target],
+    /// Targets whose conversation has a card under another address.
+    pub aliases: &'a HashSet<Target>,
     /// Refusals recorded before this moment are retried now.
     pub retry_refused_before: Timestamp,
     pub refusal_pauses: RefusalPauses,
@@ -59,10 +59,33 @@ pub enum Why {
     UnknownState,
 }
 
-/// Deliveries of one and the same card.
+/// One card for each audience that gets a delivery.
+#[derive(Debug, Default)]
+pub struct Messages(Vec<(Audience, Message)>);
+
+impl Messages {
+    fn draw(&mut self, audience: Audience, draw: impl Fn(Audience) -> Message) {
+        if self.of(audience).is_none() {
+            self.0.push((audience, draw(audience)));
+        }
+    }
+
+    /// Returns the card of an audience.
+    pub fn of(&self, audience: Audience) -> Option<&Message> {
+        self.iter()
+            .find_map(|(drawn, message)| (drawn == audience).then_some(message))
+    }
+
+    /// Returns all cards.
+    pub fn iter(&self) -> impl Iterator<Item = (Audience, &Message)> {
+        self.0.iter().map(|(audience, message)| (*audience, message))
+    }
+}
+
+/// Deliveries that all show the same state of a request.
 #[derive(Debug)]
 pub struct Work {
-    pub message: Message,
+    pub messages: Messages,
     pub aim: Aim,
     /// When refused deliveries are due again.
     pub retry_at: Option<Timestamp>,
@@ -71,7 +94,7 @@ pub struct Work {
 /// One delivery; it succeeds or fails alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    Post(Address),
+    Post(Target),
     Update(Posted),
 }
 
@@ -81,11 +104,35 @@ impl Step {
         matches!(self, Self::Update(_))
     }
 
-    /// Returns the recipient as records write it.
-    pub fn recipient(&self) -> &str {
+    /// Returns the recipient as the record writes it.
+    pub fn recipient(&self) -> Recipient {
         match self {
-            Self::Post(address) => address.as_str(),
-            Self::Update(card) => &card.recipient,
+            Self::Post(target) => target.recipient(),
+            Self::Update(card) => card.recipient.clone(),
+        }
+    }
+
+    /// Returns whom the card is drawn for.
+    pub fn audience(&self) -> Audience {
+        match self {
+            Self::Post(target) => target.audience,
+            Self::Update(card) => card.recipient.audience,
+        }
+    }
+
+    /// Tells whether the delivery is for a recipient.
+    pub fn is_for(&self, recipient: &Recipient) -> bool {
+        match self {
+            Self::Post(target) => target.audience == recipient.audience && target.address.as_str() == recipient.name,
+            Self::Update(card) => card.recipient == *recipient,
+        }
+    }
+
+    /// Returns what the delivery of a card that shows this tells.
+    pub fn change(&self, shown: Shown) -> Change {
+        match self {
+            Self::Post(_) => Change::Announcement,
+            Self::Update(_) => Change::of_update(shown),
         }
     }
 }
@@ -111,28 +158,24 @@ fn plan_request(facts: Facts<'_>, request: &AccessRequest) -> Plan {
     if behind {
         return nothing(Why::Behind);
     }
+    let over = request.is_over(facts.now);
+    let gets = |audience| due(audience, request.stage, over);
     let mut draft = Draft::new(facts, wanted);
-    match request.stage {
-        Stage::Unknown | Stage::Pending => {}
-        Stage::Approved | Stage::Denied | Stage::Promoted | Stage::Expired => {
-            let Some(record) = facts.record else {
-                return nothing(Why::NeverAnnounced);
-            };
-            draft.update(record, |_| true);
-            return draft.plan(&request.resolve_reason, || of_request(facts.cluster, request));
-        }
+    match facts.record {
+        Some(record) => draft.update(record, |card| gets(card.recipient.audience).updates),
+        None if request.stage.is_resolved() => return nothing(Why::NeverAnnounced),
+        None if facts.targets.is_empty() && !over => return nothing(Why::NoRecipients),
+        None => {}
     }
-    if let Some(record) = facts.record {
-        draft.update(record, |_| true);
-    }
-    if request.is_over(facts.now) {
-        return draft.plan("", || of_request(facts.cluster, request));
-    }
-    if facts.recipients.is_empty() && draft.steps.is_empty() && facts.record.is_none() {
-        return nothing(Why::NoRecipients);
-    }
-    draft.post();
-    draft.plan("", || of_request(facts.cluster, request))
+    draft.post(|target| gets(target.audience).posts);
+    let resolve_reason = if request.stage.is_resolved() {
+        &request.resolve_reason
+    } else {
+        ""
+    };
+    draft.plan(resolve_reason, |audience| match audience {
+        Audience::Reviewers => of_request(facts.cluster, request),
+    })
 }
 
 /// Closes the cards of a request that is over. A resolved card stays as it is: the end of an access that was granted is
@@ -148,7 +191,7 @@ fn plan_end(facts: Facts<'_>, last: Option<&AccessRequest>) -> Plan {
     };
     let mut draft = Draft::new(facts, wanted);
     draft.update(record, |card| !record.shown(card).stage.is_resolved());
-    draft.plan(&record.resolve_reason, || match last {
+    draft.plan(&record.resolve_reason, |Audience::Reviewers| match last {
         Some(last) if record.resolution.is_none() => {
             let ended = AccessRequest {
                 stage: wanted.stage,
@@ -204,27 +247,24 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Posts to every recipient who has no card, and none under another address.
-    fn post(&mut self) {
+    /// Posts to every target that wants it and has no card, and none under another address.
+    fn post(&mut self, wants: impl Fn(&Target) -> bool) {
         let cards = self
             .facts
             .record
             .map(|record| record.cards.as_slice())
             .unwrap_or_default();
-        let have: HashSet<Address> = cards
-            .iter()
-            .filter_map(|card| Address::parse(&card.recipient).ok())
-            .collect();
-        for address in self.facts.recipients {
-            let without = !have.contains(address) && !self.facts.told.contains(address);
-            if without && self.is_due(address.as_str()) {
-                self.steps.push(Step::Post(address.clone()));
+        let have: HashSet<Target> = cards.iter().filter_map(Posted::target).collect();
+        for target in self.facts.targets.iter().filter(|target| wants(target)) {
+            let without = !have.contains(target) && !self.facts.aliases.contains(target);
+            if without && self.is_due(&target.recipient()) {
+                self.steps.push(Step::Post(target.clone()));
             }
         }
     }
 
     /// Tells whether a delivery was not refused, or may be retried by now; otherwise remembers when.
-    fn is_due(&mut self, recipient: &str) -> bool {
+    fn is_due(&mut self, recipient: &Recipient) -> bool {
         let Facts { record, now, .. } = self.facts;
         let Some(refusal) = record.and_then(|record| record.refusals.get(recipient)) else {
             return true;
@@ -250,7 +290,7 @@ impl<'a> Draft<'a> {
         at <= now
     }
 
-    fn plan(self, resolve_reason: &str, message: impl FnOnce() -> Message) -> Plan {
+    fn plan(self, resolve_reason: &str, draw: impl Fn(Audience) -> Message) -> Plan {
         let Self {
             wanted,
             steps,
@@ -261,8 +301,12 @@ impl<'a> Draft<'a> {
             let why = Why::UpToDate;
             return Plan::Nothing { why, retry_at };
         }
+        let mut messages = Messages::default();
+        for step in &steps {
+            messages.draw(step.audience(), &draw);
+        }
         Plan::Work(Work {
-            message: message(),
+            messages,
             aim: Aim {
                 shown: wanted,
                 resolve_reason: resolve_reason.to_owned(),

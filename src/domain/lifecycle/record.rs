@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use jiff::Timestamp;
 
-use crate::domain::lifecycle::Claim;
 use crate::domain::lifecycle::stored::posted_at;
+use crate::domain::lifecycle::{Claim, Recipient, Target};
+use crate::domain::recipients::Address;
 use crate::domain::request::{AccessRequest, Stage};
 
 /// The record of one request, kept in Teleport's plugin data.
@@ -37,7 +38,7 @@ pub struct Record {
     /// When the request itself ends.
     pub expires: Option<Timestamp>,
     /// Recipients whose card could not be delivered, by their string.
-    pub refusals: BTreeMap<String, Refusal>,
+    pub refusals: BTreeMap<Recipient, Refusal>,
     /// Teleport refused this record for its size; less of it is written since.
     pub brief: bool,
 }
@@ -61,8 +62,7 @@ pub struct Posted {
     pub activity: String,
     /// The time of posting as the Go plugin writes it.
     pub posted: String,
-    /// The recipient as it was written.
-    pub recipient: String,
+    pub recipient: Recipient,
     /// Where the card is; unknown for cards of the Go plugin.
     pub conversation: Option<String>,
     /// What the card shows; unknown for cards of the Go plugin, which keeps it for all cards at once.
@@ -113,7 +113,7 @@ const MOST_REFUSED_LAST_UPDATES: u32 = 10;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     Posted {
-        recipient: String,
+        recipient: Recipient,
         activity: String,
         conversation: String,
         /// It replaces a card that somebody deleted.
@@ -121,22 +121,22 @@ pub enum Outcome {
         shown: Shown,
     },
     Updated {
-        recipient: String,
+        recipient: Recipient,
         activity: String,
         conversation: String,
         shown: Shown,
     },
     /// The card is not there any more.
-    Vanished { recipient: String, activity: String },
+    Vanished { recipient: Recipient, activity: String },
     /// The card cannot be delivered, and retrying immediately would not help.
     Refused {
-        recipient: String,
+        recipient: Recipient,
         why: String,
         shown: Shown,
     },
     /// A post whose answer was lost: the card may be there.
     Unconfirmed {
-        recipient: String,
+        recipient: Recipient,
         why: String,
         shown: Shown,
     },
@@ -184,7 +184,7 @@ impl Record {
     }
 
     /// Returns the card of a recipient with this activity id.
-    pub fn card(&self, recipient: &str, activity: &str) -> Option<&Posted> {
+    pub fn card(&self, recipient: &Recipient, activity: &str) -> Option<&Posted> {
         self.cards.iter().find(|card| card.is(recipient, activity))
     }
 
@@ -226,7 +226,7 @@ impl Record {
         }
     }
 
-    fn refuse(&mut self, recipient: String, why: String, at: Shown, since: Timestamp, unconfirmed: bool) {
+    fn refuse(&mut self, recipient: Recipient, why: String, at: Shown, since: Timestamp, unconfirmed: bool) {
         let before = self.refusals.get(&recipient);
         // A card that may be there counts for as long as the request lives, whatever the request looks like by now.
         let unconfirmed = unconfirmed || before.is_some_and(|before| before.unconfirmed);
@@ -256,9 +256,16 @@ impl Record {
 }
 
 impl Posted {
+    /// Returns where the card is to be; `None` if the recipient cannot be read.
+    pub fn target(&self) -> Option<Target> {
+        let address = Address::parse(&self.recipient.name).ok()?;
+        let audience = self.recipient.audience;
+        Some(Target { audience, address })
+    }
+
     /// Tells whether this is the recipient's card with this activity id.
-    pub fn is(&self, recipient: &str, activity: &str) -> bool {
-        self.activity == activity && self.recipient == recipient
+    pub fn is(&self, recipient: &Recipient, activity: &str) -> bool {
+        self.activity == activity && self.recipient == *recipient
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::lifecycle::{Account, Claim, Entry, Known, Lease, Outcome, Record, Shown, Step, Write};
+use crate::domain::lifecycle::{Account, Claim, Entry, Known, Lease, Outcome, Recipient, Record, Shown, Step, Write};
 
 /// What a run is to bring about: every step delivers a card that shows the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +62,7 @@ pub struct Run<T> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Flight {
     step: Step,
+    recipient: Recipient,
     shown: Shown,
     /// A newer plan has to look at what becomes of it.
     overtaken: bool,
@@ -96,10 +97,7 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         self.outdated = false;
         self.incomplete = deferred;
         for flight in &mut self.flights {
-            let mut concerned = aim
-                .steps
-                .iter()
-                .filter(|step| step.recipient() == flight.step.recipient());
+            let mut concerned = aim.steps.iter().filter(|step| step.is_for(&flight.recipient));
             // The same delivery of the same card needs no second look.
             let same = flight.shown == aim.shown && concerned.all(|step| *step == flight.step);
             flight.overtaken |= !same;
@@ -148,6 +146,7 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         let step = self.queue.remove(next)?;
         self.flights.push(Flight {
             step: step.clone(),
+            recipient: step.recipient(),
             shown: self.account.shown(),
             overtaken: false,
         });
@@ -166,12 +165,8 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
     }
 
     /// Takes the end of the delivery to a recipient.
-    pub fn landed(&mut self, recipient: &str, landed: Landed) {
-        let Some(at) = self
-            .flights
-            .iter()
-            .position(|flight| flight.step.recipient() == recipient)
-        else {
+    pub fn landed(&mut self, recipient: &Recipient, landed: Landed) {
+        let Some(at) = self.flights.iter().position(|flight| flight.recipient == *recipient) else {
             return;
         };
         let flight = self.flights.remove(at);
@@ -323,5 +318,5 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
 }
 
 fn is_busy(flights: &[Flight], step: &Step) -> bool {
-    flights.iter().any(|flight| flight.step.recipient() == step.recipient())
+    flights.iter().any(|flight| step.is_for(&flight.recipient))
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::domain::lifecycle::{Claim, Posted, Record, Refusal, RoutedBy, Shown};
+use crate::domain::lifecycle::{Claim, Posted, Recipient, Record, Refusal, RoutedBy, Shown};
 use crate::domain::request::Stage;
 
 /// The keys that the Go plugin expects to be absent when it claims a request.
@@ -171,7 +171,7 @@ impl Record {
                 times: stored.times,
                 unconfirmed: stored.unconfirmed,
             };
-            Some((recipient, refusal))
+            Some((Recipient::reviewer(recipient), refusal))
         });
         record.refusals = refusals.collect();
         Some(record)
@@ -182,7 +182,7 @@ impl Record {
             let message = Message {
                 id: card.activity.clone(),
                 ts: card.posted.clone(),
-                rid: card.recipient.clone(),
+                rid: card.recipient.name.clone(),
             };
             STANDARD.encode(as_go_writes(&json(&message)))
         });
@@ -222,7 +222,7 @@ impl Record {
                 times: refusal.times,
                 unconfirmed: refusal.unconfirmed,
             };
-            (recipient, stored)
+            (&recipient.name, stored)
         });
         let refusals: BTreeMap<_, _> = refusals.collect();
         if refusals.is_empty() {
@@ -251,7 +251,7 @@ fn posted(message: Message) -> Posted {
     Posted {
         activity: message.id,
         posted: message.ts,
-        recipient: message.rid,
+        recipient: Recipient::reviewer(message.rid),
         conversation: None,
         shown: None,
         again: false,
@@ -341,7 +341,7 @@ mod tests {
         Posted {
             activity: activity.to_owned(),
             posted: posted_at,
-            recipient: recipient.to_owned(),
+            recipient: Recipient::reviewer(recipient),
             conversation: None,
             shown: None,
             again: false,
@@ -386,7 +386,7 @@ mod tests {
             stage: Stage::Pending,
             reviews: 1,
         });
-        record.refusals.insert("x@example.com".to_owned(), refusal(3));
+        record.refusals.insert(Recipient::reviewer("x@example.com"), refusal(3));
         assert_eq!(stored_and_read(&record), record);
     }
 
@@ -426,7 +426,7 @@ mod tests {
         ];
         let map = map.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let record = Record::decode(&map.into()).unwrap();
-        assert_eq!(record.refusals["x@example.com"], refusal(1));
+        assert_eq!(record.refusals[&Recipient::reviewer("x@example.com")], refusal(1));
         assert_eq!(record.cards[0].conversation, None);
         assert_eq!(record.cards[1].conversation.as_deref(), Some("19:e0@thread.tacv2"));
     }
@@ -446,7 +446,7 @@ mod tests {
             reviews: 1,
         };
         let updated = Outcome::Updated {
-            recipient: LINK.to_owned(),
+            recipient: Recipient::reviewer(LINK),
             activity: "1".to_owned(),
             conversation: "19:e0@thread.tacv2".to_owned(),
             shown,
@@ -465,7 +465,7 @@ mod tests {
             refusal.why = "w".repeat(1_000);
             // The longest mail address.
             let stranger = format!("{number:064}@{}.com", "x".repeat(251));
-            record.refusals.insert(stranger, refusal);
+            record.refusals.insert(Recipient::reviewer(stranger), refusal);
         }
         let size = |record: &Record| record.encode().values().map(String::len).sum::<usize>();
         assert!(size(&record) < 90_000, "{} bytes", size(&record));

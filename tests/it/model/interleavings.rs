@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use teleport_msteams::domain::lifecycle::{Account, Claim, Entry, Known, Lease, Outcome, Record, Shown, Stored, Write};
+use teleport_msteams::domain::lifecycle::{
+    Account, Claim, Entry, Known, Lease, Outcome, Recipient, Record, Shown, Stored, Write,
+};
 use teleport_msteams::domain::request::Stage;
 
 use crate::model::pure::now;
@@ -33,7 +35,7 @@ fn claimed(mark: &str) -> Known {
 
 fn posted(activity: &str, shown: Shown) -> Outcome {
     Outcome::Posted {
-        recipient: "alice@example.com".to_owned(),
+        recipient: Recipient::reviewer("alice@example.com"),
         activity: activity.to_owned(),
         conversation: "a".to_owned(),
         again: false,
@@ -43,7 +45,7 @@ fn posted(activity: &str, shown: Shown) -> Outcome {
 
 fn updated(shown: Shown) -> Outcome {
     Outcome::Updated {
-        recipient: "alice@example.com".to_owned(),
+        recipient: Recipient::reviewer("alice@example.com"),
         activity: "1".to_owned(),
         conversation: "a".to_owned(),
         shown,

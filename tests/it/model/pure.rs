@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use teleport_msteams::domain::card::CardCluster;
 use teleport_msteams::domain::lifecycle::{
-    Claim, Facts, Known, Landed, Lease, Observed, Plan, Record, RefusalPauses, RoutedBy, Run, Step, Stored, Why, Write,
-    plan,
+    Claim, Facts, Known, Landed, Lease, Observed, Plan, Recipient, Record, RefusalPauses, RoutedBy, Run, Step, Stored,
+    Target, Why, Write, plan,
 };
 use teleport_msteams::domain::recipients::Address;
 use teleport_msteams::domain::request::{AccessRequest, RequestId};
@@ -51,7 +51,7 @@ pub(super) enum Input {
 pub(super) struct Pure {
     cluster: CardCluster,
     id: RequestId,
-    pub(super) people: Vec<Address>,
+    pub(super) people: Vec<Target>,
     pub(super) history: Vec<Arc<AccessRequest>>,
     /// The request is deleted in the end.
     pub(super) ends: bool,
@@ -68,7 +68,7 @@ pub(super) struct Pure {
     answers: HashMap<Question, Id>,
     /// The run after an input, and what it answers.
     reactions: HashMap<(Id, Input), (Id, Id)>,
-    told: HashSet<Address>,
+    aliases: HashSet<Target>,
 }
 
 /// `Unknown` and `Absent` among the stored values.
@@ -88,7 +88,7 @@ impl Pure {
             id: history[0].id.clone(),
             people: PEOPLE[..people]
                 .iter()
-                .map(|one| Address::parse(one).unwrap())
+                .map(|one| Target::reviewer(Address::parse(one).unwrap()))
                 .collect(),
             history: history.into_iter().map(Arc::new).collect(),
             ends,
@@ -103,7 +103,7 @@ impl Pure {
             texts: Pool::new(Vec::new()),
             answers: HashMap::new(),
             reactions: HashMap::new(),
-            told: HashSet::new(),
+            aliases: HashSet::new(),
         }
     }
 
@@ -166,8 +166,8 @@ impl Pure {
             id: &self.id,
             observed: &observed,
             record,
-            recipients: if pending { &self.people } else { &[] },
-            told: &self.told,
+            targets: if pending { &self.people } else { &[] },
+            aliases: &self.aliases,
             retry_refused_before: Timestamp::UNIX_EPOCH,
             refusal_pauses: RefusalPauses {
                 first: Duration::ZERO,
@@ -244,7 +244,9 @@ impl Pure {
                 let step = run.begin(Moment::Now)?;
                 return Some(self.steps.id(step));
             }
-            Input::Landed(person, landed) => run.landed(PEOPLE[person], self.landed.of(landed).clone()),
+            Input::Landed(person, landed) => {
+                run.landed(&Recipient::reviewer(PEOPLE[person]), self.landed.of(landed).clone())
+            }
             Input::Entry { mark: id, renew } => {
                 let due = renew || run.has_unrecorded();
                 let write = run.entry(mark(self, id), due, now())?;
@@ -300,10 +302,10 @@ pub(super) fn activity(person: usize, number: u8) -> String {
 pub(super) fn task(step: &Step) -> Task {
     let person = |recipient: &str| PEOPLE.iter().position(|one| *one == recipient).unwrap();
     match step {
-        Step::Post(address) => Task::Post(person(address.as_str())),
+        Step::Post(target) => Task::Post(person(target.address.as_str())),
         Step::Update(card) => {
             let (_, number) = card.activity.split_once('-').unwrap();
-            Task::Update(person(&card.recipient), number.parse().unwrap())
+            Task::Update(person(&card.recipient.name), number.parse().unwrap())
         }
     }
 }

@@ -38,7 +38,7 @@ impl Town {
         for (id, record) in self.records() {
             // A card whose id Microsoft did not return is in the record, and cannot be found by it.
             for posted in record.cards.iter().filter(|posted| !posted.activity.is_empty()) {
-                let what = format!("{} of {} for {id}", posted.activity, posted.recipient);
+                let what = format!("{} of {} for {id}", posted.activity, posted.recipient.name);
                 let Some(card) = self.card_of(posted) else {
                     missing.push(what);
                     continue;
@@ -78,7 +78,7 @@ impl Town {
 
     /// Finds the card of an entry in the chat of its recipient.
     fn card_of(&self, posted: &Posted) -> Option<Card> {
-        let cards = self.chat(&posted.recipient).into_iter();
+        let cards = self.chat(&posted.recipient.name).into_iter();
         let is_it = |card: &Card| {
             let conversation = posted.conversation.as_ref();
             card.id == posted.activity && conversation.is_none_or(|known| *known == card.conversation)
