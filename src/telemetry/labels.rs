@@ -4,6 +4,7 @@ use std::fmt;
 
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 
+use crate::domain::lifecycle::{Audience, Change};
 use crate::domain::request::Stage;
 use crate::domain::rules::FailureKind;
 
@@ -16,23 +17,6 @@ pub enum Delivery {
     Refused,
     /// It is retried.
     Deferred,
-}
-
-/// Whom a card is drawn for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Audience {
-    Reviewers,
-}
-
-/// What a card tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeliveryKind {
-    /// A request that waits for reviews.
-    Announcement,
-    /// A review that does not decide.
-    Review,
-    /// The end of a request, in whatever way.
-    Resolution,
 }
 
 /// Somebody that the program asks for things.
@@ -63,10 +47,6 @@ impl Delivery {
     pub(super) const ALL: [Self; 4] = [Self::Posted, Self::Updated, Self::Refused, Self::Deferred];
 }
 
-impl DeliveryKind {
-    pub(super) const ALL: [Self; 3] = [Self::Announcement, Self::Review, Self::Resolution];
-}
-
 /// Writes an enum as a label of this name, with the word of the variant as its value.
 macro_rules! label {
     ($name:literal, $label:ty, $word:expr) => {
@@ -90,10 +70,10 @@ label!("audience", Audience, |audience| match audience {
     Audience::Reviewers => "reviewers",
 });
 
-label!("change", DeliveryKind, |change| match change {
-    DeliveryKind::Announcement => "announcement",
-    DeliveryKind::Review => "review",
-    DeliveryKind::Resolution => "resolution",
+label!("change", Change, |change| match change {
+    Change::Announcement => "announcement",
+    Change::Review => "review",
+    Change::Resolution => "resolution",
 });
 
 label!("api", Peer, |api| match api {

@@ -14,9 +14,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::domain::lifecycle::{Audience, Change};
 use crate::domain::request::Stage;
 use crate::domain::rules::FailureKind;
-use crate::telemetry::labels::{Audience, Delivery, DeliveryKind, Outcome, Peer, RuleState};
+use crate::telemetry::labels::{Delivery, Outcome, Peer, RuleState};
 use crate::telemetry::logs;
 use crate::telemetry::process::Process;
 use crate::telemetry::readings::{Readings, Source};
@@ -41,7 +42,7 @@ pub struct Metrics {
 struct Numbers {
     requests: Family<Stage, Counter>,
     deliveries: Family<(Audience, Delivery), Counter>,
-    delivery_seconds: Family<(Audience, DeliveryKind), Histogram, fn() -> Histogram>,
+    delivery_seconds: Family<(Audience, Change), Histogram, fn() -> Histogram>,
     retries: Family<Peer, Counter>,
     throttles: Family<Peer, Counter>,
     token_refreshes: Family<(Peer, Outcome), Counter>,
@@ -79,16 +80,13 @@ impl Metrics {
         self.numbers.requests.get_or_create(&stage).inc();
     }
 
-    pub fn delivered(&self, outcome: Delivery, count: usize) {
-        let count = u64::try_from(count).unwrap_or(u64::MAX);
-        let labels = (Audience::Reviewers, outcome);
-        self.numbers.deliveries.get_or_create(&labels).inc_by(count);
+    pub fn delivered(&self, audience: Audience, outcome: Delivery) {
+        self.numbers.deliveries.get_or_create(&(audience, outcome)).inc();
     }
 
     /// Notes that a card was accepted so long after what it tells of was heard.
-    pub fn delivery_took(&self, kind: DeliveryKind, delay: Duration) {
-        let labels = (Audience::Reviewers, kind);
-        let histogram = self.numbers.delivery_seconds.get_or_create(&labels);
+    pub fn delivery_took(&self, audience: Audience, change: Change, delay: Duration) {
+        let histogram = self.numbers.delivery_seconds.get_or_create(&(audience, change));
         histogram.observe(delay.as_secs_f64());
     }
 
@@ -169,12 +167,12 @@ impl Numbers {
         // No event shows an expired request: Teleport deletes it.
         let stages = Stage::SHOWN.into_iter().filter(|stage| *stage != Stage::Expired);
         let delivery_seconds = Family::new_with_constructor((|| Histogram::new(DELAYS)) as fn() -> _);
-        for change in DeliveryKind::ALL {
-            drop(delivery_seconds.get_or_create(&(Audience::Reviewers, change)));
+        for (audience, change) in pairs(Audience::ALL, Change::ALL) {
+            drop(delivery_seconds.get_or_create(&(audience, change)));
         }
         Self {
             requests: at_zero(stages),
-            deliveries: at_zero(Delivery::ALL.map(|outcome| (Audience::Reviewers, outcome))),
+            deliveries: at_zero(pairs(Audience::ALL, Delivery::ALL)),
             delivery_seconds,
             retries: at_zero([login, graph, bot, Peer::Teleport]),
             throttles: at_zero([login, graph, bot]),
@@ -269,6 +267,15 @@ impl Numbers {
         );
         registry.register_collector(Box::new(LogLines));
     }
+}
+
+/// Returns each of the one with each of the others.
+fn pairs<A: Copy, B>(
+    all: impl IntoIterator<Item = A>,
+    others: impl IntoIterator<Item = B> + Clone,
+) -> impl Iterator<Item = (A, B)> {
+    let each = move |one| others.clone().into_iter().map(move |other| (one, other));
+    all.into_iter().flat_map(each)
 }
 
 fn at_zero<L, M>(labels: impl IntoIterator<Item = L>) -> Family<L, M>

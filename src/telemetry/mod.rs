@@ -15,7 +15,7 @@ pub mod systemd;
 pub use diagnostics::{Connection, Diagnostics};
 pub use error::Error;
 pub use health::{Health, silent};
-pub use labels::{Delivery, DeliveryKind, Peer};
+pub use labels::{Delivery, Peer};
 pub use logs::{Log, flush, start};
 pub use metrics::Metrics;
 pub use readings::Readings;

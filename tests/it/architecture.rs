@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "domain::request",
             "domain::rules",
+            "domain::lifecycle",
             "config",
             "clock",
             "heartbeat",

@@ -74,7 +74,7 @@ async fn announcements_go_out_in_the_order_in_which_their_requests_came() {
             changes.changed().await.unwrap();
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(60), announced).await;
+    let waited = tokio::time::timeout(Duration::from_mins(1), announced).await;
     assert!(waited.is_ok(), "{} were announced", town.tenant.messages());
     let mut cards: Vec<_> = town.tenant.cards().into_iter().map(|(_, card)| card).collect();
     cards.sort_by_key(|card| card.id.parse::<u64>().unwrap());

@@ -46,7 +46,7 @@ pub(super) struct Refused {
 /// A delivery that failed and can be retried.
 #[derive(Debug)]
 pub(super) struct Deferral {
-    pub(super) shown_as: String,
+    pub(super) recipient: Recipient,
     /// Microsoft's reason; without one, the card was not where it should be, and that is to be confirmed.
     pub(super) error: Option<Error>,
     /// How long Microsoft wants nothing.
@@ -236,7 +236,7 @@ impl<'a> Round<'a> {
             }
             // Microsoft may be behind; a card is given up only if it is missing twice.
             Err(Undelivered::Gone(..)) => Done::Deferred(Deferral {
-                shown_as: shown_as(&card.recipient.name),
+                recipient: card.recipient.clone(),
                 error: None,
                 asked: None,
             }),
@@ -317,7 +317,7 @@ impl<'a> Round<'a> {
             Undelivered::NotBegun => return Done::NotBegun,
             Undelivered::Later(error, asked) => {
                 return Done::Deferred(Deferral {
-                    shown_as: shown_as(&recipient.name),
+                    recipient: recipient.clone(),
                     error: Some(error),
                     asked,
                 });

@@ -122,12 +122,7 @@ pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recip
         RoutedBy::Unknown | RoutedBy::Table => false,
     };
     let in_table = || live.routing.place(request, &Address::parse(&recipient.name).ok()?);
-    let suggested = || {
-        request
-            .suggested_reviewers
-            .iter()
-            .any(|reviewer| *reviewer == recipient.name)
-    };
+    let suggested = || request.suggested_reviewers.contains(&recipient.name);
     if named {
         Some("access_monitoring_rule".to_owned())
     } else {

@@ -10,9 +10,9 @@ use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::TOO_LARGE;
 use crate::daemon::requests::delivery::{Deferral, Refused, shown_as};
 use crate::daemon::requests::waiting::Waiting;
-use crate::domain::lifecycle::{Outcome, Shown};
+use crate::domain::lifecycle::{Audience, Change, Outcome, Shown};
 use crate::domain::request::RequestId;
-use crate::telemetry::{Delivery, DeliveryKind};
+use crate::telemetry::Delivery;
 use crate::teleport::Error;
 
 /// What was done since the last line about it.
@@ -44,33 +44,27 @@ impl<'a> Report<'a> {
     pub(super) fn delivered(&mut self, outcomes: &[Outcome], waiting: Option<Waiting>) {
         for outcome in outcomes {
             match outcome {
-                Outcome::Posted { again, .. } => {
+                Outcome::Posted { recipient, again, .. } => {
                     self.posted += 1;
-                    self.context.metrics.delivered(Delivery::Posted, 1);
+                    self.context.metrics.delivered(recipient.audience, Delivery::Posted);
                     if !again {
-                        self.accepted(DeliveryKind::Announcement, waiting);
+                        self.accepted(recipient.audience, Change::Announcement, waiting);
                     }
                 }
-                Outcome::Updated { shown, .. } => {
+                Outcome::Updated { recipient, shown, .. } => {
                     self.updated += 1;
-                    self.context.metrics.delivered(Delivery::Updated, 1);
-                    let kind = if shown.stage.is_resolved() {
-                        DeliveryKind::Resolution
-                    } else {
-                        DeliveryKind::Review
-                    };
-                    self.accepted(kind, waiting);
+                    self.context.metrics.delivered(recipient.audience, Delivery::Updated);
+                    self.accepted(recipient.audience, Change::of_update(*shown), waiting);
                 }
                 Outcome::Unconfirmed { .. } | Outcome::Refused { .. } | Outcome::Vanished { .. } => {}
             }
         }
     }
 
-    fn accepted(&self, kind: DeliveryKind, waiting: Option<Waiting>) {
+    fn accepted(&self, audience: Audience, change: Change, waiting: Option<Waiting>) {
         if let Some(waiting) = waiting {
-            self.context
-                .metrics
-                .delivery_took(kind, waiting.delay(kind, Instant::now()));
+            let delay = waiting.delay(change, Instant::now());
+            self.context.metrics.delivery_took(audience, change, delay);
         }
     }
 
@@ -85,7 +79,7 @@ impl<'a> Report<'a> {
             (&mut self.refused, Delivery::Refused)
         };
         *count += 1;
-        self.context.metrics.delivered(outcome, 1);
+        self.context.metrics.delivered(refused.recipient.audience, outcome);
         let what = match (refused.unconfirmed, retry_in) {
             (true, Some(_)) => "Microsoft did not confirm a card, it may have been posted",
             (true, None) => "Microsoft did not confirm a card, it is not posted again",
@@ -104,8 +98,9 @@ impl<'a> Report<'a> {
     /// Takes a delivery that is retried after the pause. `first` says that it is its first failure in a row.
     pub(super) fn deferred(&mut self, deferral: &Deferral, retry_in: Duration, first: bool, source: Option<&str>) {
         self.deferred += 1;
-        self.context.metrics.delivered(Delivery::Deferred, 1);
-        let (recipient, retry_in) = (&deferral.shown_as, readable(retry_in));
+        let audience = deferral.recipient.audience;
+        self.context.metrics.delivered(audience, Delivery::Deferred);
+        let (recipient, retry_in) = (shown_as(&deferral.recipient.name), readable(retry_in));
         let Some(error) = &deferral.error else {
             debug!(request.id = %self.id, recipient, retry_in, "A card seems to be deleted, checking again");
             return;

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::lifecycle::Observed;
+use crate::domain::lifecycle::{Change, Observed};
 use crate::domain::request::Stage;
-use crate::telemetry::DeliveryKind;
 
 /// The news of one request that not everybody has yet.
 #[derive(Clone, Copy, Debug)]
@@ -53,12 +52,12 @@ impl Waiting {
         }
     }
 
-    /// Returns how long a card of this kind was waited for: whoever gets one for the first time has waited for the oldest
+    /// Returns how long a card that tells of this was waited for: whoever gets one for the first time has waited for the oldest
     /// news.
-    pub(super) fn delay(&self, kind: DeliveryKind, now: Instant) -> Duration {
-        let since = match kind {
-            DeliveryKind::Announcement => self.since,
-            DeliveryKind::Review | DeliveryKind::Resolution => self.newest,
+    pub(super) fn delay(&self, change: Change, now: Instant) -> Duration {
+        let since = match change {
+            Change::Announcement => self.since,
+            Change::Review | Change::Resolution => self.newest,
         };
         now.saturating_duration_since(since)
     }
@@ -80,8 +79,8 @@ mod tests {
         let over = Waiting::hear(Some(pending), &gone, start + 2 * minute);
         let again = Waiting::hear(Some(over), &gone, start + 3 * minute);
         let now = start + 5 * minute;
-        assert_eq!(again.delay(DeliveryKind::Announcement, now), 5 * minute);
-        assert_eq!(again.delay(DeliveryKind::Resolution, now), 3 * minute);
-        assert_eq!(again.newest_alone().delay(DeliveryKind::Announcement, now), 3 * minute);
+        assert_eq!(again.delay(Change::Announcement, now), 5 * minute);
+        assert_eq!(again.delay(Change::Resolution, now), 3 * minute);
+        assert_eq!(again.newest_alone().delay(Change::Announcement, now), 3 * minute);
     }
 }

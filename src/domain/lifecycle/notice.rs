@@ -86,7 +86,15 @@ impl Recipient {
     }
 }
 
+impl Audience {
+    /// Every audience.
+    pub const ALL: [Self; 1] = [Self::Reviewers];
+}
+
 impl Change {
+    /// Every change.
+    pub const ALL: [Self; 3] = [Self::Announcement, Self::Review, Self::Resolution];
+
     /// Returns what the update of a card to this tells.
     pub fn of_update(shown: Shown) -> Self {
         if shown.stage.is_resolved() {

@@ -245,7 +245,7 @@ impl Pure {
                 return Some(self.steps.id(step));
             }
             Input::Landed(person, landed) => {
-                run.landed(&Recipient::reviewer(PEOPLE[person]), self.landed.of(landed).clone())
+                run.landed(&Recipient::reviewer(PEOPLE[person]), self.landed.of(landed).clone());
             }
             Input::Entry { mark: id, renew } => {
                 let due = renew || run.has_unrecorded();

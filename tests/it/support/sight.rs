@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::support::daemon::Daemon;
 use crate::support::town::{ALICE, BOB, PATIENCE, Town};
 use crate::world::tenant::Card;
 
@@ -113,7 +114,7 @@ impl Town {
                 .map(|card| card.history.iter().map(word).collect())
                 .collect();
             let newest = cards.last().map(|card| newest(card).to_string()).unwrap_or_default();
-            let log = self.daemons.last().map(|daemon| daemon.log()).unwrap_or_default();
+            let log = self.daemons.last().map(Daemon::log).unwrap_or_default();
             panic!("{who} sees {shown:?}, not {what}; the newest card is {newest}\n{log}")
         })
     }
