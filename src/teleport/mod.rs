@@ -25,5 +25,5 @@ pub use client::{Client, Cluster, Listed};
 pub use connect::Road;
 pub use error::{Error, Meaning};
 pub use identity::{Identity, IdentityEvent, Keyring};
-pub use plugin_data::{Records, Swap};
+pub use plugin_data::{PluginData, PluginDataKey, PluginDataKind, Swap};
 pub use watch::{Watch, WatchEvent};

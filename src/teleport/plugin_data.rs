@@ -1,17 +1,13 @@
-//! The store for what we told whom: a map of strings beside each request, written by compare-and-swap.
+//! The store for what was delivered: a map of strings beside each resource, written by compare-and-swap.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use crate::domain::request::RequestId;
+use crate::domain::rules::PLUGIN;
 use crate::teleport::damaged::Kind;
 use crate::teleport::wire::{proto, types};
 use crate::teleport::{Client, Error, Meaning, convert};
-
-const KIND: &str = "access_request";
-
-/// The entry of the Go plugin, which we share.
-const PLUGIN: &str = "msteams";
 
 const READ: &str = "read plugin data";
 
@@ -21,34 +17,68 @@ pub enum Swap {
     Written,
     /// The stored values were others; nothing was written.
     Lost,
-    /// There is no such request, and no data of it.
+    /// There is no such resource, and no data of it.
     Gone,
     /// The data of all plugins of a resource together have a limit (1,000,000 bytes), and are over it.
     TooLarge,
 }
 
-/// The data of many requests; those that could not be decoded are absent in it.
-pub type Records = HashMap<RequestId, Option<BTreeMap<String, String>>>;
+/// The kinds of resources that plugin data can belong to. Teleport refuses every other kind (`unsupported resource kind`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PluginDataKind {
+    AccessRequest,
+    AccessList,
+}
+
+/// Whose plugin data are meant. The entry is that of the Go plugin, which this program shares.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PluginDataKey {
+    pub kind: PluginDataKind,
+    /// The name of the resource; for an access request, its id.
+    pub name: String,
+}
+
+/// The data of all resources of one kind, by name; those that could not be decoded are `None`.
+pub type PluginData = HashMap<String, Option<BTreeMap<String, String>>>;
+
+impl PluginDataKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessRequest => "access_request",
+            Self::AccessList => "access_list",
+        }
+    }
+}
+
+impl PluginDataKey {
+    /// Returns the key of an access request.
+    pub fn request(id: &RequestId) -> Self {
+        Self {
+            kind: PluginDataKind::AccessRequest,
+            name: id.as_str().to_owned(),
+        }
+    }
+}
 
 impl Client {
-    /// Reads the data of one request; an empty map if there are none.
+    /// Reads the data of one resource; an empty map if there are none.
     ///
     /// # Errors
     /// Also if they cannot be decoded: what was done is not known then, and nothing may be done.
-    pub async fn plugin_data(&self, id: &RequestId) -> Result<BTreeMap<String, String>, Error> {
-        let mut all = self.read(id.as_str()).await?;
-        let record = all.remove(id).unwrap_or_else(|| Some(BTreeMap::new()));
-        record.ok_or_else(|| Error::new(Meaning::Undecodable, READ, "they cannot be decoded"))
+    pub async fn plugin_data(&self, key: &PluginDataKey) -> Result<BTreeMap<String, String>, Error> {
+        let mut all = self.read(key.kind, &key.name).await?;
+        let data = all.remove(&key.name).unwrap_or_else(|| Some(BTreeMap::new()));
+        data.ok_or_else(|| Error::new(Meaning::Undecodable, READ, "they cannot be decoded"))
     }
 
-    /// Reads the data of every request that has some.
-    pub async fn all_plugin_data(&self) -> Result<Records, Error> {
-        self.read("").await
+    /// Reads the data of every resource of a kind that has some.
+    pub async fn all_plugin_data(&self, kind: PluginDataKind) -> Result<PluginData, Error> {
+        self.read(kind, "").await
     }
 
-    async fn read(&self, resource: &str) -> Result<Records, Error> {
+    async fn read(&self, kind: PluginDataKind, resource: &str) -> Result<PluginData, Error> {
         let filter = types::PluginDataFilter {
-            kind: KIND.to_owned(),
+            kind: kind.as_str().to_owned(),
             resource: resource.to_owned(),
             plugin: PLUGIN.to_owned(),
         };
@@ -57,33 +87,33 @@ impl Client {
             Meaning::Denied => error.or_hint("the role needs list and read on access_plugin_data or access_request"),
             _ => error,
         })?;
-        let mut records = Records::new();
+        let mut all = PluginData::new();
         for bytes in &answer.plugin_data {
             let read = convert::plugin_data(bytes, PLUGIN);
-            let id = read.id.as_ref().map(RequestId::new);
+            let name = read.id.clone();
             let data = self.damaged().take(Kind::Record, bytes, read);
-            match (id, data) {
+            match (name, data) {
                 // Other plugins have data of it, and we have none.
                 (_, Some(None)) | (None, _) => {}
-                (Some(id), data) => {
-                    records.insert(id, data.flatten());
+                (Some(name), data) => {
+                    all.insert(name, data.flatten());
                 }
             }
         }
-        Ok(records)
+        Ok(all)
     }
 
     /// Writes `set` if every key of `expect` still has its value. In `set` an empty value deletes the key; in `expect` it
     /// means that the key is absent.
     pub async fn swap_plugin_data(
         &self,
-        id: &RequestId,
+        key: &PluginDataKey,
         expect: BTreeMap<String, String>,
         set: BTreeMap<String, String>,
     ) -> Result<Swap, Error> {
         let update = types::PluginDataUpdateParams {
-            kind: KIND.to_owned(),
-            resource: id.as_str().to_owned(),
+            kind: key.kind.as_str().to_owned(),
+            resource: key.name.clone(),
             plugin: PLUGIN.to_owned(),
             set: set.into_iter().collect(),
             expect: expect.into_iter().collect(),
@@ -113,6 +143,8 @@ impl Client {
         let nobody = RequestId::new("00000000-0000-0000-0000-000000000000");
         let expect = BTreeMap::from([("x_claim".to_owned(), "never".to_owned())]);
         let set = BTreeMap::from([("x_claim".to_owned(), "never".to_owned())]);
-        self.swap_plugin_data(&nobody, expect, set).await.map(|_| ())
+        self.swap_plugin_data(&PluginDataKey::request(&nobody), expect, set)
+            .await
+            .map(|_| ())
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use teleport_msteams::config::Settings;
 use teleport_msteams::domain::card;
 use teleport_msteams::domain::request::{AccessRequest, RequestId, Stage};
-use teleport_msteams::teleport::{Client, Swap, WatchEvent};
+use teleport_msteams::teleport::{Client, PluginDataKey, Swap, WatchEvent};
 use tokio::time::sleep;
 
 use crate::model::microsoft::Microsoft;
@@ -46,12 +46,13 @@ impl Cards {
     /// Claims a request that nobody has claimed, tells one recipient after another, and then notes all cards at once.
     async fn announce(&self, request: &AccessRequest) -> anyhow::Result<()> {
         let id = &request.id;
-        if !self.teleport.plugin_data(id).await?.is_empty() {
+        let key = PluginDataKey::request(id);
+        if !self.teleport.plugin_data(&key).await?.is_empty() {
             return Ok(());
         }
         let claimed = self
             .teleport
-            .swap_plugin_data(id, record::nothing(), record::claim(request));
+            .swap_plugin_data(&key, record::nothing(), record::claim(request));
         ensure!(claimed.await? == Swap::Written, "somebody else has claimed it");
         let card = card::of_request(&self.cluster, request).card;
         let mut messages = Vec::new();
@@ -94,11 +95,12 @@ impl Cards {
     /// Reads the data and writes what a step makes of it, until nobody else writes in between.
     async fn change(&self, id: &RequestId, step: impl Fn(Data) -> anyhow::Result<Change>) -> anyhow::Result<Data> {
         let mut pauses = Pauses::up_to(LONGEST_PAUSE);
+        let key = PluginDataKey::request(id);
         loop {
-            let found = self.teleport.plugin_data(id).await?;
+            let found = self.teleport.plugin_data(&key).await?;
             ensure!(!found.is_empty(), "there are no data");
             if let Change::Write(data) = step(found.clone())?
-                && self.teleport.swap_plugin_data(id, found, data.clone()).await? == Swap::Written
+                && self.teleport.swap_plugin_data(&key, found, data.clone()).await? == Swap::Written
             {
                 return Ok(data);
             }

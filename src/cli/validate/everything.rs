@@ -17,7 +17,7 @@ use crate::domain::card;
 use crate::domain::recipients::Address;
 use crate::msteams::{PERMISSIONS, Package, Permission, Teams};
 use crate::teleport;
-use crate::teleport::{Client, Watch};
+use crate::teleport::{Client, PluginDataKind, Watch};
 
 /// Recipients at once; the calls themselves are paced to Microsoft's limits.
 const AT_ONCE: usize = 16;
@@ -180,7 +180,7 @@ async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
         Err(error) => failed_for(results, check, &error, &role),
     }
     let check = "permission to read plugin data";
-    match client.all_plugin_data().await {
+    match client.all_plugin_data(PluginDataKind::AccessRequest).await {
         Ok(data) => results.ok(check, format!("granted; {} requests have cards", data.len())),
         Err(error) => failed_for(results, check, &error, &role),
     }

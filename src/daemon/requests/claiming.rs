@@ -11,7 +11,7 @@ use crate::daemon::requests::memory::Memory;
 use crate::domain::lifecycle::{Claim, Foreign, Observed, RoutedBy};
 use crate::domain::request::RequestId;
 use crate::domain::rules::{Route, Source};
-use crate::teleport::{Error, Swap};
+use crate::teleport::{Error, PluginDataKey, Swap};
 
 /// What is logged where Teleport refuses a record for its size.
 pub(super) const TOO_LARGE: &str = "Plugin data of the access request are too large, storing less";
@@ -55,11 +55,12 @@ pub(super) async fn claim(
     memory: &mut Memory,
 ) -> Result<Claimed, Error> {
     let routed_by = decided.map_or(RoutedBy::Unknown, routed_by);
+    let key = PluginDataKey::request(id);
     for brief in [false, true] {
         let write = memory.stored.claim(observed, &routed_by, context.mark(), brief);
         let swap = context
             .client
-            .swap_plugin_data(id, write.expect.clone(), write.set.clone());
+            .swap_plugin_data(&key, write.expect.clone(), write.set.clone());
         match swap.await? {
             Swap::Written => {
                 memory.stored.claimed(write);

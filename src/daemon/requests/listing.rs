@@ -16,7 +16,7 @@ use crate::daemon::requests::lanes::Lanes;
 use crate::daemon::requests::missing::{Evidence, Missing};
 use crate::domain::lifecycle::Record;
 use crate::domain::request::{AccessRequest, RequestId};
-use crate::teleport::{Error, Listed, Meaning, Records};
+use crate::teleport::{Error, Listed, Meaning, PluginDataKind};
 
 /// Rules are listed before requests, so that those are routed by the present ones; but not at any price.
 const RULES_FIRST: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
     };
     let listing = lanes.begin_listing();
     let first = *past.first.get_or_insert(listing);
-    let mut records = match context.client.all_plugin_data().await {
+    let mut records = match context.client.all_plugin_data(PluginDataKind::AccessRequest).await {
         Ok(records) => {
             past.one_by_one = false;
             Some(records)
@@ -95,7 +95,9 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
         ids.insert(request.id.clone());
         // A record that is not known is read by the lane when it needs it.
         let record = match &mut records {
-            Some(records) => records.remove(&request.id).unwrap_or_else(|| Some(BTreeMap::new())),
+            Some(records) => records
+                .remove(request.id.as_str())
+                .unwrap_or_else(|| Some(BTreeMap::new())),
             None => None,
         };
         lanes.listed(request, record, listing);
@@ -120,7 +122,8 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
         next_end: None,
     };
     let records = records.unwrap_or_default().into_iter();
-    absent.sort(records.filter(|(id, _)| !ids.contains(id)).collect());
+    let records = records.map(|(id, map)| (RequestId::new(id), map));
+    absent.sort(records.filter(|(id, _)| !ids.contains(id)));
     round.next_end = absent.next_end;
     round.some_missing = absent.judge(&listed, past, first, fresh);
     round
@@ -148,7 +151,7 @@ struct Absent<'a> {
 
 impl Absent<'_> {
     /// Closes the cards of requests whose recorded end has passed, and keeps the others with open cards for a judgement.
-    fn sort(&mut self, records: Records) {
+    fn sort(&mut self, records: impl Iterator<Item = (RequestId, Option<BTreeMap<String, String>>)>) {
         for (id, map) in records {
             let Some((map, record)) = map.and_then(|map| Record::decode(&map).map(|record| (map, record))) else {
                 continue;

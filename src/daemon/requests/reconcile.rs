@@ -19,7 +19,7 @@ use crate::domain::lifecycle::{Lease, Observed, Plan, Run, Step, Stored};
 use crate::domain::recipients::Recipients;
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
-use crate::teleport::Error;
+use crate::teleport::{Error, PluginDataKey};
 
 /// How often a request is looked at again in one run because somebody else wrote first. Beyond that the two of us are
 /// racing, and a pause helps more.
@@ -170,7 +170,7 @@ async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: 
     if looks_new && !memory.looked {
         memory.stored = Stored::Absent;
     } else {
-        memory.read(context.client.plugin_data(id).await?);
+        memory.read(context.client.plugin_data(&PluginDataKey::request(id)).await?);
     }
     memory.looked = true;
     Ok(())

@@ -9,7 +9,7 @@ use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::holds_since;
 use crate::domain::lifecycle::Write;
 use crate::domain::request::RequestId;
-use crate::teleport::{Error, Swap};
+use crate::teleport::{Error, PluginDataKey, Swap};
 
 /// How one try to write an entry ended.
 pub(super) enum Settled {
@@ -34,16 +34,16 @@ pub(super) fn settle<'a>(
     write: Write,
 ) -> Pin<Box<dyn Future<Output = Settled> + Send + 'a>> {
     Box::pin(async move {
-        let begun = Instant::now();
+        let (begun, key) = (Instant::now(), PluginDataKey::request(id));
         let (expect, set) = (write.expect.clone(), write.set.clone());
-        match context.client.swap_plugin_data(id, expect, set).await {
+        match context.client.swap_plugin_data(&key, expect, set).await {
             Ok(Swap::Written) => {
                 context.troubles.teleport_works();
                 Settled::Written(Box::new(write), holds_since(&context.limits, begun))
             }
             Ok(Swap::Gone) => Settled::Gone,
             Ok(Swap::TooLarge) => Settled::TooLarge,
-            Ok(Swap::Lost) => match context.client.plugin_data(id).await {
+            Ok(Swap::Lost) => match context.client.plugin_data(&key).await {
                 Ok(map) => Settled::Overtaken(map),
                 Err(error) => Settled::Failed(error),
             },
