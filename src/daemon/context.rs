@@ -9,8 +9,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
+use crate::daemon::outages::OutageLog;
 use crate::daemon::outages::Services;
-use crate::daemon::outages::Troubles;
 use crate::daemon::requests::Lookups;
 use crate::daemon::requests::RuleBook;
 use crate::daemon::requests::Turns;
@@ -33,7 +33,7 @@ pub(super) struct Context {
     pub(super) cluster: CardCluster,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
-    pub(super) troubles: Arc<Troubles>,
+    pub(super) outages: Arc<OutageLog>,
     /// Cancelled when the daemon takes no more work.
     pub(super) stopping: CancellationToken,
     pub(super) turns: Turns,
@@ -47,7 +47,7 @@ pub(super) struct Context {
     /// Held by requests that find out whether a service works again.
     pub(super) probes: Arc<Semaphore>,
     /// Everything has to be listed and looked at again.
-    pub(super) look_again: Notify,
+    pub(super) resync_now: Notify,
     /// Counts the streams of events that were opened.
     pub(super) connections: watch::Sender<u64>,
 }
@@ -59,10 +59,10 @@ impl Context {
         live: Live,
         cluster: CardCluster,
         limits: Limits,
-        troubles: Arc<Troubles>,
+        outages: Arc<OutageLog>,
         stopping: CancellationToken,
     ) -> Self {
-        let metrics = troubles.metrics().clone();
+        let metrics = outages.metrics().clone();
         let lookups = Lookups::new(client.clone());
         Self {
             client,
@@ -73,7 +73,7 @@ impl Context {
             cluster,
             limits,
             metrics,
-            troubles,
+            outages,
             stopping,
             turns: Turns::new(),
             replica: uuid::Uuid::new_v4().simple().to_string(),
@@ -81,7 +81,7 @@ impl Context {
             hidden: AtomicUsize::new(0),
             retry_now: watch::Sender::new(Services::NONE),
             probes: Arc::new(Semaphore::new(PROBES)),
-            look_again: Notify::new(),
+            resync_now: Notify::new(),
             connections: watch::Sender::new(0),
         }
     }
@@ -97,7 +97,7 @@ impl Context {
     }
 
     /// Notes how many requests with open cards a list did not have; tells whether that is another number than before.
-    pub(super) fn hide(&self, hidden: usize) -> bool {
+    pub(super) fn note_unlisted(&self, hidden: usize) -> bool {
         self.hidden.swap(hidden, Ordering::Relaxed) != hidden
     }
 

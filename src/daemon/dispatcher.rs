@@ -80,7 +80,7 @@ impl Dispatcher {
                     systemd::status("Watching access requests");
                 }
                 self.context.metrics.connected();
-                self.context.troubles.watch_works(road);
+                self.context.outages.watch_works(road);
                 self.context.rules.watched(!denied.contains(&rules::KIND));
                 self.context.connections.send_modify(|opened| *opened += 1);
             }
@@ -104,7 +104,7 @@ impl Dispatcher {
                 if self.fail_fast {
                     return Err(error).context("Connection problem detected. Exiting as fail fast is on");
                 }
-                self.context.troubles.watch_broke(&error, pause);
+                self.context.outages.watch_broke(&error, pause);
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use tracing::warn;
 use crate::config::{HostPort, Limits, Settings};
 use crate::daemon::context::Context;
 use crate::daemon::dispatcher::Dispatcher;
-use crate::daemon::outages::Troubles;
+use crate::daemon::outages::OutageLog;
 use crate::daemon::requests::Lanes;
 use crate::daemon::requests::Resync;
 use crate::daemon::tasks::Tasks;
@@ -60,13 +60,13 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         serve_diagnostics(&address, &health, &metrics, &tasks).await?;
     }
     let client = Client::new(&teleport, &limits).await?;
-    let troubles = Arc::new(Troubles::new(metrics.clone()));
-    let teams = Teams::observed(&microsoft, &limits, troubles.observer())?;
+    let outages = Arc::new(OutageLog::new(metrics.clone()));
+    let teams = Teams::observed(&microsoft, &limits, outages.observer())?;
     let ((cluster, watch), ()) = tokio::select! {
         () = stop.cancelled() => return Ok(()),
         started = async { tokio::try_join!(start_teleport(&client, &teleport.address, &limits), start_microsoft(&teams)) } => started?,
     };
-    troubles.started();
+    outages.started();
 
     let context = Context::new(
         client.clone(),
@@ -74,7 +74,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         Live::new(&in_force),
         cluster,
         limits.clone(),
-        troubles,
+        outages,
         stopping.clone(),
     );
     let context = Arc::new(context);
@@ -100,13 +100,13 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         ),
     );
     let probed = client.clone();
-    tasks.errand("permissions", async move { permissions::probe(&probed).await });
+    tasks.background("permissions", async move { permissions::probe(&probed).await });
     let heartbeat = health.register("watch");
     tasks.service("watch", watch.run(client, limits.clone(), sender, heartbeat));
     if preloading {
         let context = Arc::clone(&context);
         let addresses = in_force.routing.addresses();
-        tasks.errand("preload", async move { preload(&context, addresses).await });
+        tasks.background("preload", async move { preload(&context, addresses).await });
     }
     let reload = reload::serve(reloads, in_force, Arc::clone(&context), tasks.clone(), health.clone());
     tasks.service("reload", reload);
@@ -144,7 +144,7 @@ async fn serve_diagnostics(
     let diagnostics = Diagnostics::open(address, health, metrics).await?;
     info!(address = diagnostics.address(), "Diagnostics served");
     let probes = tasks.clone();
-    let serve = diagnostics.serve(move |connection: Connection| probes.errand("probe", connection));
+    let serve = diagnostics.serve(move |connection: Connection| probes.background("probe", connection));
     tasks.service("diagnostics", serve);
     Ok(())
 }

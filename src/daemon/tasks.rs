@@ -46,12 +46,12 @@ impl Tasks {
     }
 
     /// Runs what ends by itself; a stop waits for it.
-    pub(super) fn job(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn must_finish(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         self.spawn(name, future);
     }
 
     /// Runs what ends by itself, and is of no more use once the daemon stops: it is dropped then.
-    pub(super) fn errand(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn background(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         let stopping = self.stopping.clone();
         self.spawn(name, async move {
             tokio::select! {
@@ -101,25 +101,25 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_ends_and_a_job_that_panics_are_told() {
         let tasks = Tasks::new(CancellationToken::new());
-        tasks.job("good", async {});
+        tasks.must_finish("good", async {});
         tasks.service("short", async {});
         assert_eq!(tasks.failed().await, "short");
 
         let tasks = Tasks::new(CancellationToken::new());
-        tasks.job("broken", async { panic!("on purpose") });
+        tasks.must_finish("broken", async { panic!("on purpose") });
         assert_eq!(tasks.failed().await, "broken");
         tasks.drained().await;
     }
 
     #[tokio::test]
-    async fn a_stop_drops_services_and_errands_and_waits_for_jobs() {
+    async fn a_stop_drops_services_and_background_tasks_and_waits_for_the_others() {
         let stopping = CancellationToken::new();
         let tasks = Tasks::new(stopping.clone());
-        tasks.errand("unfinished", std::future::pending());
+        tasks.background("unfinished", std::future::pending());
         let (sender, done) = tokio::sync::oneshot::channel();
         tasks.service("endless", std::future::pending::<()>());
         let until = stopping.clone();
-        tasks.job("last words", async move {
+        tasks.must_finish("last words", async move {
             until.cancelled().await;
             sender.send("said").unwrap();
         });

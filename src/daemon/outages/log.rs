@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::daemon::outages::outage::{Report, Trouble};
+use crate::daemon::outages::outage::{Outage, Report};
 use crate::daemon::outages::services::Services;
 use crate::msteams;
 use crate::msteams::{CallEvent, Endpoint, Observer};
@@ -21,7 +21,7 @@ use crate::teleport;
 
 /// Everything that can fail on its own.
 #[derive(Debug)]
-pub(in crate::daemon) struct Troubles {
+pub(in crate::daemon) struct OutageLog {
     metrics: Metrics,
     known: Mutex<Known>,
     /// The services that answered again after failures, since that was looked at last.
@@ -31,18 +31,18 @@ pub(in crate::daemon) struct Troubles {
 #[derive(Debug, Default)]
 struct Known {
     /// Events of Teleport.
-    watch: Trouble,
+    watch: Outage,
     /// Calls to Teleport.
-    teleport: Trouble,
-    login: Trouble,
-    graph: Trouble,
-    bot: Trouble,
-    throttled: Trouble,
+    teleport: Outage,
+    login: Outage,
+    graph: Outage,
+    bot: Outage,
+    throttled: Outage,
     /// The start is over. Before that, a failure ends the daemon, and the last line of the log reports it.
     started: bool,
 }
 
-impl Troubles {
+impl OutageLog {
     pub(in crate::daemon) fn new(metrics: Metrics) -> Self {
         Self {
             metrics,
@@ -146,8 +146,8 @@ impl Troubles {
 
     /// Returns what listens to Microsoft's services for as long as the daemon runs.
     pub(in crate::daemon) fn observer(self: &Arc<Self>) -> Observer {
-        let troubles = Arc::clone(self);
-        Observer::new(move |event| troubles.hear(event))
+        let outages = Arc::clone(self);
+        Observer::new(move |event| outages.hear(event))
     }
 
     fn hear(&self, event: CallEvent<'_>) {
@@ -168,8 +168,8 @@ impl Troubles {
             }
             CallEvent::Answered(endpoint) => {
                 // One conversation that fails is no outage: its next try must not come with each success of another.
-                let outage = if endpoint == Endpoint::Bot { 2 } else { 1 };
-                if let Some(report) = self.works(|known| known.service(endpoint), Services::of(endpoint), outage) {
+                let threshold = if endpoint == Endpoint::Bot { 2 } else { 1 };
+                if let Some(report) = self.works(|known| known.service(endpoint), Services::of(endpoint), threshold) {
                     Line::of(report).works(name(endpoint));
                 }
             }
@@ -190,13 +190,13 @@ impl Troubles {
     }
 
     /// Takes a success, and signals a recovery if there were so many failures in a row before it.
-    fn works(&self, of: impl FnOnce(&mut Known) -> &mut Trouble, service: Services, outage: u64) -> Option<Report> {
+    fn works(&self, of: impl FnOnce(&mut Known) -> &mut Outage, service: Services, threshold: u64) -> Option<Report> {
         let mut known = self.known();
-        let trouble = of(&mut known);
-        let failures = trouble.failures();
-        let report = trouble.works(Instant::now());
+        let outage = of(&mut known);
+        let failures = outage.failures();
+        let report = outage.works(Instant::now());
         drop(known);
-        if failures >= outage {
+        if failures >= threshold {
             self.recovered
                 .send_modify(|services| *services = services.with(service));
         }
@@ -209,7 +209,7 @@ impl Troubles {
 }
 
 impl Known {
-    fn service(&mut self, endpoint: Endpoint) -> &mut Trouble {
+    fn service(&mut self, endpoint: Endpoint) -> &mut Outage {
         match endpoint {
             Endpoint::Login => &mut self.login,
             Endpoint::Graph => &mut self.graph,

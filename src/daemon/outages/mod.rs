@@ -7,6 +7,6 @@ mod log;
 mod outage;
 mod services;
 
-pub(super) use log::Troubles;
-pub(super) use outage::{Report, Trouble};
+pub(super) use log::OutageLog;
+pub(super) use outage::{Outage, Report};
 pub(super) use services::Services;

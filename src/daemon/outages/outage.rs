@@ -18,7 +18,7 @@ const CALM: Duration = Duration::from_mins(10);
 
 /// What is known of one thing that can fail.
 #[derive(Debug, Default)]
-pub(in crate::daemon) struct Trouble {
+pub(in crate::daemon) struct Outage {
     /// Present while it fails.
     spell: Option<Spell>,
     last_failure: Option<Instant>,
@@ -52,7 +52,7 @@ pub(in crate::daemon) struct Report {
     pub(in crate::daemon) lasted: Duration,
 }
 
-impl Trouble {
+impl Outage {
     /// Takes a failure; returns what to tell of it, if that is due: by the clock, or because of a cause that has had no line
     /// since it was calm.
     pub(in crate::daemon) fn fails(&mut self, now: Instant, cause: &str) -> Option<Report> {
@@ -128,10 +128,10 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// Lets it fail every second for so long; returns the minutes at which that was told.
-    fn told(trouble: &mut Trouble, start: Instant, lasting: Duration) -> Vec<u64> {
+    fn told(outage: &mut Outage, start: Instant, lasting: Duration) -> Vec<u64> {
         let seconds = 0..lasting.as_secs();
         let told = seconds.filter(|second| {
-            trouble
+            outage
                 .fails(start + SECOND * u32::try_from(*second).unwrap(), "cause")
                 .is_some()
         });
@@ -140,64 +140,64 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_at_growing_intervals_and_its_end_once() {
-        let (mut trouble, start) = (Trouble::default(), Instant::now());
+        let (mut outage, start) = (Outage::default(), Instant::now());
         let lasting = Duration::from_hours(5);
         let expected = [0, 1, 3, 7, 15, 31, 63, 123, 183, 243];
-        assert_eq!(told(&mut trouble, start, lasting), expected);
-        assert!(trouble.is_told());
-        let report = trouble.works(start + lasting).unwrap();
+        assert_eq!(told(&mut outage, start, lasting), expected);
+        assert!(outage.is_told());
+        let report = outage.works(start + lasting).unwrap();
         assert_eq!((report.failures, report.lasted), (lasting.as_secs(), lasting));
-        assert_eq!(trouble.works(start + lasting), None);
+        assert_eq!(outage.works(start + lasting), None);
     }
 
     #[test]
     fn what_comes_and_goes_is_told_no_more_often_than_what_stays() {
-        let (mut trouble, start) = (Trouble::default(), Instant::now());
+        let (mut outage, start) = (Outage::default(), Instant::now());
         let mut lines = 0;
         for second in 0..3_600 {
-            lines += usize::from(trouble.fails(start + second * SECOND, "cause").is_some());
-            lines += usize::from(trouble.works(start + second * SECOND).is_some());
+            lines += usize::from(outage.fails(start + second * SECOND, "cause").is_some());
+            lines += usize::from(outage.works(start + second * SECOND).is_some());
         }
         assert_eq!(lines, 12);
         assert!(
-            trouble.fails(start + Duration::from_hours(1) + CALM, "cause").is_some(),
+            outage.fails(start + Duration::from_hours(1) + CALM, "cause").is_some(),
             "news again"
         );
     }
 
     #[test]
     fn each_line_may_have_one_example() {
-        let (mut trouble, start) = (Trouble::default(), Instant::now());
-        assert!(!trouble.example());
-        trouble.fails(start, "cause");
-        assert!(trouble.example());
-        trouble.fails(start, "cause");
-        assert!(!trouble.example());
-        trouble.fails(start + FIRST_INTERVAL, "cause");
-        assert!(trouble.example());
+        let (mut outage, start) = (Outage::default(), Instant::now());
+        assert!(!outage.example());
+        outage.fails(start, "cause");
+        assert!(outage.example());
+        outage.fails(start, "cause");
+        assert!(!outage.example());
+        outage.fails(start + FIRST_INTERVAL, "cause");
+        assert!(outage.example());
     }
 
     #[test]
     fn another_cause_is_told_once_although_the_failure_goes_on() {
-        let (mut trouble, start) = (Trouble::default(), Instant::now());
-        let mut told = |second, cause| trouble.fails(start + second * SECOND, cause).is_some();
+        let (mut outage, start) = (Outage::default(), Instant::now());
+        let mut told = |second, cause| outage.fails(start + second * SECOND, cause).is_some();
         assert!(told(0, "refused"));
         assert!(!told(1, "refused"));
         assert!(told(2, "the certificate is not trusted"));
         assert!(!told(3, "refused"));
         assert!(!told(4, "the certificate is not trusted"));
-        assert!(trouble.works(start + 5 * SECOND).is_some());
+        assert!(outage.works(start + 5 * SECOND).is_some());
     }
 
     #[test]
     fn another_cause_has_its_line_although_the_last_outage_ended_a_moment_ago() {
-        let (mut trouble, start) = (Trouble::default(), Instant::now());
-        assert!(trouble.fails(start, "no such user").is_some());
-        assert!(trouble.works(start + 5 * SECOND).is_some());
-        assert!(trouble.fails(start + 8 * SECOND, "the user is locked").is_some());
-        assert!(trouble.works(start + 9 * SECOND).is_some());
+        let (mut outage, start) = (Outage::default(), Instant::now());
+        assert!(outage.fails(start, "no such user").is_some());
+        assert!(outage.works(start + 5 * SECOND).is_some());
+        assert!(outage.fails(start + 8 * SECOND, "the user is locked").is_some());
+        assert!(outage.works(start + 9 * SECOND).is_some());
         for cause in ["no such user", "the user is locked"] {
-            assert!(trouble.fails(start + 12 * SECOND, cause).is_none());
+            assert!(outage.fails(start + 12 * SECOND, cause).is_none());
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Limits;
 use crate::daemon::outages::Services;
 use crate::daemon::requests::memory::Memory;
-use crate::daemon::requests::turns::{Line, Place};
+use crate::daemon::requests::turns::{Queue, QueuePlace};
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::Observed;
 use crate::domain::request::{AccessRequest, RequestId};
@@ -49,8 +49,8 @@ pub(super) struct Lane {
     pub(super) heard: Option<Listing>,
     /// Absent while everybody has what there is to tell.
     pub(super) waiting: Option<Waiting>,
-    /// The services which a request waits for, and what takes its place in a line when one of them recovers.
-    pub(super) woken: Option<(Services, oneshot::Sender<(Place, Services)>)>,
+    /// The services which a request waits for, and what takes its place in a queue when one of them recovers.
+    pub(super) woken: Option<(Services, oneshot::Sender<(QueuePlace, Services)>)>,
     /// Counts lanes in the order in which their requests came.
     pub(super) number: u64,
 }
@@ -99,11 +99,11 @@ impl Table {
 
 impl Lane {
     /// Returns where the newest observation has to wait.
-    pub(super) fn line(&self) -> Line {
+    pub(super) fn queue(&self) -> Queue {
         let announced = self.memory.as_ref().is_some_and(|memory| memory.record().is_some());
         match &self.newest {
-            Some(Observed::Request(request)) if request.stage.is_open() && !announced => Line::Announcements,
-            Some(Observed::Request(_) | Observed::Gone(_)) | None => Line::Updates,
+            Some(Observed::Request(request)) if request.stage.is_open() && !announced => Queue::Announcements,
+            Some(Observed::Request(_) | Observed::Gone(_)) | None => Queue::Updates,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::daemon::requests::lane::{Lane, Listing, SharedTable};
 use crate::daemon::requests::memory::Memory;
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::reconcile::{Outcome, reconcile};
-use crate::daemon::requests::turns::{Line, Place};
+use crate::daemon::requests::turns::{Queue, QueuePlace};
 use crate::daemon::requests::waiting::Waiting;
 use crate::daemon::tasks::Tasks;
 use crate::domain::lifecycle::Observed;
@@ -36,8 +36,8 @@ pub(in crate::daemon) struct Lanes {
 /// What ended the wait of a request.
 #[derive(Default)]
 struct Rested {
-    /// The place in the line that the recovery of services gave it.
-    place: Option<Place>,
+    /// The place in the queue that the recovery of services gave it.
+    place: Option<QueuePlace>,
     recovered: Services,
     /// The right to find out whether the service works again.
     probe: Option<OwnedSemaphorePermit>,
@@ -170,21 +170,21 @@ impl Lanes {
         if !lane.running && !self.context.stopping.is_cancelled() {
             lane.running = true;
             // Taken here, so that requests are announced in the order in which they came.
-            let place = self.context.turns.join(lane.line());
+            let place = self.context.turns.join(lane.queue());
             let job = self.clone().run(id.clone(), place);
-            self.tasks.job("request", job);
+            self.tasks.must_finish("request", job);
         }
     }
 
     /// Works until there is nothing newer.
-    async fn run(self, id: RequestId, place: Place) {
+    async fn run(self, id: RequestId, place: QueuePlace) {
         let mut place = Some(place);
         let mut probe = None;
-        while let Some((line, changed)) = self.next(&id) {
+        while let Some((queue, changed)) = self.next(&id) {
             // A decision does not wait among announcements; whatever else comes leaves the place as it is.
             let mut here = match place.take() {
-                Some(place) if place.line() == line => place,
-                Some(_) | None => self.context.turns.join(line),
+                Some(place) if place.queue() == queue => place,
+                Some(_) | None => self.context.turns.join(queue),
             };
             let mut turn = tokio::select! {
                 biased;
@@ -261,21 +261,21 @@ impl Lanes {
             .values_mut()
             .filter_map(|lane| {
                 let (_, woken) = lane.woken.take_if(|(services, _)| services.meets(recovered))?;
-                Some((lane.number, lane.line(), woken))
+                Some((lane.number, lane.queue(), woken))
             })
             .collect();
         waiting.sort_by_key(|(number, ..)| *number);
-        for (_, line, woken) in waiting {
+        for (_, queue, woken) in waiting {
             // Whoever no longer waits goes on anyway.
-            let _ = woken.send((self.context.turns.join(line), recovered));
+            let _ = woken.send((self.context.turns.join(queue), recovered));
         }
         drop(table);
         self.context.retry_now.send_replace(recovered);
     }
 
-    /// Says in which line the newest observation has to wait, with a token that is cancelled when a newer one comes; `None`
+    /// Says in which queue the newest observation has to wait, with a token that is cancelled when a newer one comes; `None`
     /// ends the job.
-    fn next(&self, id: &RequestId) -> Option<(Line, CancellationToken)> {
+    fn next(&self, id: &RequestId) -> Option<(Queue, CancellationToken)> {
         let mut table = self.table.lock();
         let lane = table.lanes.get_mut(id)?;
         if self.context.stopping.is_cancelled() {
@@ -291,7 +291,7 @@ impl Lanes {
             return None;
         }
         lane.changed = self.context.stopping.child_token();
-        Some((lane.line(), lane.changed.clone()))
+        Some((lane.queue(), lane.changed.clone()))
     }
 
     /// Hands the newest observation to the job whose turn it is.

@@ -194,7 +194,7 @@ impl Absent<'_> {
                 hidden += 1;
             }
         }
-        if self.context.hide(hidden) && hidden > 0 {
+        if self.context.note_unlisted(hidden) && hidden > 0 {
             warn!(
                 requests = hidden,
                 hint = "their cards close at the recorded end, or after two listings without them; if the list is empty, \

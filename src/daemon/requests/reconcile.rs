@@ -92,7 +92,7 @@ pub(super) async fn reconcile(
         // In boxes from here on, since most runs find nothing to do and need no room for it.
         let claimed = Box::pin(claim(context, id, observed, decided.as_ref(), memory)).await;
         if claimed.is_ok() {
-            context.troubles.teleport_works();
+            context.outages.teleport_works();
         }
         let forgotten = match claimed {
             Ok(Claimed::Ours) => false,
@@ -207,8 +207,8 @@ async fn recipients(
 
 fn not_now(context: &Context, id: &RequestId, memory: &mut Memory, error: &Error) -> Outcome {
     let hint = error.hint();
-    context.troubles.teleport_failed(error);
-    if memory.failures == 0 && context.troubles.teleport_example(error) {
+    context.outages.teleport_failed(error);
+    if memory.failures == 0 && context.outages.teleport_example(error) {
         warn!(request.id = %id, %error, hint, "Request has to wait");
     } else {
         debug!(request.id = %id, %error, hint, "Request has to wait");

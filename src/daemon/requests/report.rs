@@ -106,7 +106,7 @@ impl<'a> Report<'a> {
             return;
         };
         let hint = error.hint();
-        if first && self.context.troubles.microsoft_example(error) {
+        if first && self.context.outages.microsoft_example(error) {
             warn!(request.id = %self.id, recipient, source, %error, hint, retry_in, "Delivery failed for now");
         } else {
             debug!(request.id = %self.id, recipient, source, %error, hint, retry_in, "Delivery failed for now");
@@ -116,10 +116,10 @@ impl<'a> Report<'a> {
     /// Takes that the record could not be written; it is retried until Teleport answers, because what was delivered must not
     /// be forgotten.
     pub(super) fn not_recorded(&mut self, error: &Error) {
-        self.context.troubles.teleport_failed(error);
+        self.context.outages.teleport_failed(error);
         let hint = error.hint();
         let what = "Delivered cards could not be noted yet; trying until they are";
-        if !self.warned && self.context.troubles.teleport_example(error) {
+        if !self.warned && self.context.outages.teleport_example(error) {
             warn!(request.id = %self.id, %error, hint, "{what}");
         } else {
             debug!(request.id = %self.id, %error, hint, "{what}");

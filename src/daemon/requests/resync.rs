@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::context::Context;
-use crate::daemon::outages::{Report, Trouble};
+use crate::daemon::outages::{Outage, Report};
 use crate::daemon::requests::lanes::Lanes;
 use crate::daemon::requests::listing::{Past, Round, list};
 use crate::heartbeat::Heartbeat;
@@ -36,15 +36,15 @@ pub(in crate::daemon) struct Resync {
     failed: mpsc::Sender<Error>,
     past: Past,
     backoff: Backoff,
-    troubles: Troubles,
+    outages: OutageLog,
 }
 
 /// What fails for itself, while the rest of Teleport answers.
 #[derive(Debug, Default)]
-struct Troubles {
-    rules: Trouble,
-    records: Trouble,
-    requests: Trouble,
+struct OutageLog {
+    rules: Outage,
+    records: Outage,
+    requests: Outage,
 }
 
 impl Resync {
@@ -64,7 +64,7 @@ impl Resync {
             failed,
             past: Past::default(),
             backoff,
-            troubles: Troubles::default(),
+            outages: OutageLog::default(),
         }
     }
 
@@ -109,7 +109,7 @@ impl Resync {
     async fn until(&self, soonest: Instant, due: Instant) {
         select! {
             () = sleep_until(due) => {}
-            () = self.context.look_again.notified() => sleep_until(soonest).await,
+            () = self.context.resync_now.notified() => sleep_until(soonest).await,
         }
     }
 
@@ -147,32 +147,32 @@ impl Resync {
     }
 
     fn report(&mut self, failures: [Option<&Error>; 3]) {
-        let troubles = &self.context.troubles;
+        let outages = &self.context.outages;
         if let [_, Some(_), Some(error)] = failures {
             // Teleport as a whole does not answer, which has a separate line. Rules prove nothing: a server that does not
             // know them says so to any caller.
-            troubles.teleport_failed(error);
+            outages.teleport_failed(error);
             debug!(%error, hint = error.hint(), "Nothing could be listed; trying again");
             return;
         }
-        troubles.teleport_works();
-        let Troubles {
+        outages.teleport_works();
+        let OutageLog {
             rules,
             records,
             requests,
-        } = &mut self.troubles;
-        for (what, trouble, failure) in [
+        } = &mut self.outages;
+        for (what, outage, failure) in [
             ("Access monitoring rules", rules, failures[0]),
             ("Plugin data", records, failures[1]),
             ("Access requests", requests, failures[2]),
         ] {
             let now = Instant::now();
             match failure {
-                None if trouble.works(now).is_some() => info!("{what} can be listed again"),
+                None if outage.works(now).is_some() => info!("{what} can be listed again"),
                 None => {}
                 Some(error) => {
                     let hint = error.hint();
-                    if let Some(Report { failures, .. }) = trouble.fails(now, &error.to_string()) {
+                    if let Some(Report { failures, .. }) = outage.fails(now, &error.to_string()) {
                         warn!(%error, hint, failures, "{what} could not be listed, retrying");
                     } else {
                         debug!(%error, hint, "{what} could not be listed, retrying");

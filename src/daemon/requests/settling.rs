@@ -38,7 +38,7 @@ pub(super) fn settle<'a>(
         let (expect, set) = (write.expect.clone(), write.set.clone());
         match context.client.swap_plugin_data(&key, expect, set).await {
             Ok(Swap::Written) => {
-                context.troubles.teleport_works();
+                context.outages.teleport_works();
                 Settled::Written(Box::new(write), holds_since(&context.limits, begun))
             }
             Ok(Swap::Gone) => Settled::Gone,

@@ -1,6 +1,6 @@
-//! Whose turn it is to work on a request: two lines, first come first served.
+//! Whose turn it is to work on a request: two queues, first come first served.
 //!
-//! A place in a line is taken at once, so the order is that of arrival, whatever the scheduler makes of the tasks. Who
+//! A place in a queue is taken at once, so the order is that of arrival, whatever the scheduler makes of the tasks. Who
 //! waits costs little more than the place.
 
 use std::fmt;
@@ -21,7 +21,7 @@ const UPDATING: usize = 64;
 /// alive too, which costs Teleport three writes a term for each.
 const ASIDE: usize = 128;
 
-/// The two lines, and the room beside them.
+/// The two queues, and the room beside them.
 #[derive(Debug)]
 pub(in crate::daemon) struct Turns {
     announcing: Arc<Semaphore>,
@@ -29,18 +29,18 @@ pub(in crate::daemon) struct Turns {
     aside: Arc<Semaphore>,
 }
 
-/// Which line a request stands in.
+/// Which queue a request stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum Queue {
     /// Nobody was told of it, as far as we know.
     Announcements,
     /// What people see of it changes.
     Updates,
 }
 
-/// A place in a line; it is given up when it is dropped.
-pub(super) struct Place {
-    line: Line,
+/// A place in a queue; it is given up when it is dropped.
+pub(super) struct QueuePlace {
+    queue: Queue,
     permit: Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>,
     /// The turn that was there when the place was taken.
     at_once: Option<OwnedSemaphorePermit>,
@@ -63,19 +63,19 @@ impl Turns {
         }
     }
 
-    /// Takes a place at the end of a line.
-    pub(super) fn join(&self, line: Line) -> Place {
-        let semaphore = match line {
-            Line::Announcements => &self.announcing,
-            Line::Updates => &self.updating,
+    /// Takes a place at the end of a queue.
+    pub(super) fn join(&self, queue: Queue) -> QueuePlace {
+        let semaphore = match queue {
+            Queue::Announcements => &self.announcing,
+            Queue::Updates => &self.updating,
         };
         let permit = Arc::clone(semaphore).acquire_owned();
         // The semaphores are never closed.
         let mut permit = Box::pin(permit.map(Result::ok));
-        // Asked once, it stands in the line.
+        // Asked once, it stands in the queue.
         let at_once = permit.as_mut().now_or_never().flatten();
-        Place {
-            line,
+        QueuePlace {
+            queue,
             permit,
             at_once,
             aside: Arc::clone(&self.aside),
@@ -83,17 +83,17 @@ impl Turns {
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for QueuePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place")
-            .field("line", &self.line)
+        f.debug_struct("QueuePlace")
+            .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
 }
 
-impl Place {
-    pub(super) fn line(&self) -> Line {
-        self.line
+impl QueuePlace {
+    pub(super) fn queue(&self) -> Queue {
+        self.queue
     }
 
     /// Waits for the turn. Nothing is lost if the wait is given up and begun again.
@@ -113,7 +113,7 @@ impl Place {
 }
 
 impl Turn {
-    /// Lets the next one have the turn and goes on beside the line, if there is room. Asked again, it stays where it is.
+    /// Lets the next one have the turn and goes on beside the queue, if there is room. Asked again, it stays where it is.
     pub(super) fn step_aside(&mut self) {
         if let Some(aside) = &self.aside
             && let Ok(permit) = Arc::clone(aside).try_acquire_owned()
@@ -132,13 +132,13 @@ mod tests {
     #[tokio::test]
     async fn turns_come_in_the_order_in_which_places_were_taken() {
         let turns = Turns::new();
-        let mut first: Vec<_> = (0..ANNOUNCING).map(|_| turns.join(Line::Announcements)).collect();
-        let mut next = turns.join(Line::Announcements);
-        let mut last = turns.join(Line::Announcements);
-        let mut update = turns.join(Line::Updates);
+        let mut first: Vec<_> = (0..ANNOUNCING).map(|_| turns.join(Queue::Announcements)).collect();
+        let mut next = turns.join(Queue::Announcements);
+        let mut last = turns.join(Queue::Announcements);
+        let mut update = turns.join(Queue::Updates);
         assert!(
             update.turn().now_or_never().is_some(),
-            "updates have a line of their own"
+            "updates have a queue of their own"
         );
         let mut working = Vec::new();
         for place in &mut first {
@@ -163,18 +163,18 @@ mod tests {
         let turns = Turns::new();
         let mut aside = Vec::new();
         for _ in 0..ASIDE {
-            let mut turn = turns.join(Line::Announcements).turn().await;
+            let mut turn = turns.join(Queue::Announcements).turn().await;
             turn.step_aside();
             turn.step_aside();
             aside.push(turn);
         }
         let mut working = Vec::new();
         for _ in 0..ANNOUNCING {
-            let mut turn = turns.join(Line::Announcements).turn().await;
+            let mut turn = turns.join(Queue::Announcements).turn().await;
             turn.step_aside();
             working.push(turn);
         }
-        let mut next = turns.join(Line::Announcements);
+        let mut next = turns.join(Queue::Announcements);
         assert!(next.turn().now_or_never().is_none());
         aside.pop();
         working[0].step_aside();

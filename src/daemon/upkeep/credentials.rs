@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::clock;
-use crate::daemon::outages::Trouble;
+use crate::daemon::outages::Outage;
 use crate::heartbeat::Heartbeat;
 use crate::telemetry::Metrics;
 use crate::teleport::{Identity, IdentityEvent, Keyring};
@@ -31,7 +31,7 @@ pub(in crate::daemon) async fn follow(
     // One at a time: who reports waits until the last line is written.
     let (sender, mut events) = mpsc::channel(1);
     let told = async {
-        let mut broken = Trouble::default();
+        let mut broken = Outage::default();
         while let Some(event) = events.recv().await {
             count(&event, &metrics);
             tell(event, &mut broken);
@@ -55,7 +55,7 @@ fn count(event: &IdentityEvent, metrics: &Metrics) {
     }
 }
 
-fn tell(event: IdentityEvent, broken: &mut Trouble) {
+fn tell(event: IdentityEvent, broken: &mut Outage) {
     match event {
         IdentityEvent::Renewed(identity) => {
             broken.works(Instant::now());

@@ -30,7 +30,7 @@ pub(in crate::daemon) async fn preload(context: &Context, addresses: Vec<Address
             Err(error) => {
                 let hint = error.hint();
                 let source = context.live.current().routing.place_of(&address);
-                if context.troubles.microsoft_example(&error) {
+                if context.outages.microsoft_example(&error) {
                     warn!(recipient = %address, source, %error, hint, "Recipient cannot be told");
                 } else {
                     debug!(recipient = %address, source, %error, hint, "Recipient cannot be told");

@@ -109,11 +109,11 @@ fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, task
         new.retain(|address| !known.contains(address));
         if !new.is_empty() {
             let context = Arc::clone(context);
-            tasks.errand("preload", async move { preload(&context, new).await });
+            tasks.background("preload", async move { preload(&context, new).await });
         }
     }
     // Requests that nobody was told of may have recipients now, and pending ones may have more.
-    context.look_again.notify_one();
+    context.resync_now.notify_one();
 }
 
 /// Logs that nothing was changed, and then every problem of the file.

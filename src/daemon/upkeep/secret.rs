@@ -69,7 +69,7 @@ async fn take_up(context: &Context, secret: &AppSecret) {
 /// Lets requests that wait try again as soon as a service answers after failures; their own pauses may be long by then.
 pub(in crate::daemon) async fn try_waiting(context: Arc<Context>, lanes: Lanes, heartbeat: Heartbeat) -> Infallible {
     loop {
-        let recovered = heartbeat.while_waiting(context.troubles.recovered()).await;
+        let recovered = heartbeat.while_waiting(context.outages.recovered()).await;
         debug!("A service answers again; retrying deferred deliveries");
         lanes.wake(recovered);
         // Services that come and go must not turn each of their successes into a round of tries.
