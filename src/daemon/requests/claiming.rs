@@ -7,8 +7,8 @@ use tracing::warn;
 
 use crate::config::Limits;
 use crate::daemon::context::Context;
-use crate::daemon::requests::memory::Memory;
-use crate::domain::lifecycle::{Claim, Foreign, Observed, RoutedBy};
+use crate::daemon::requests::lane_state::LaneState;
+use crate::domain::lifecycle::{Claim, Observed, OthersClaim, RoutedBy};
 use crate::domain::request::RequestId;
 use crate::domain::rules::{Route, Source};
 use crate::teleport::{Error, PluginDataKey, Swap};
@@ -40,9 +40,11 @@ pub(super) fn holds_since(limits: &Limits, begun: Instant) -> Instant {
 }
 
 /// Returns how long to wait for whoever seems to be telling people now, if anybody does.
-pub(super) fn others_turn(context: &Context, memory: &mut Memory) -> Option<Duration> {
+pub(super) fn others_turn(context: &Context, memory: &mut LaneState) -> Option<Duration> {
     let mark = Claim::of_others(memory.record()?, context.replica())?;
-    let wait = memory.foreign.wait(&mark, Instant::now(), context.limits.claim_stale);
+    let wait = memory
+        .foreign
+        .remaining(&mark, Instant::now(), context.limits.claim_stale);
     Some(wait).filter(|wait| !wait.is_zero())
 }
 
@@ -52,7 +54,7 @@ pub(super) async fn claim(
     id: &RequestId,
     observed: &Observed,
     decided: Option<&Route>,
-    memory: &mut Memory,
+    memory: &mut LaneState,
 ) -> Result<Claimed, Error> {
     let routed_by = decided.map_or(RoutedBy::Unknown, routed_by);
     let key = PluginDataKey::request(id);
@@ -64,7 +66,7 @@ pub(super) async fn claim(
         match swap.await? {
             Swap::Written => {
                 memory.stored.claimed(write);
-                memory.foreign = Foreign::none();
+                memory.foreign = OthersClaim::none();
                 return Ok(Claimed::Ours);
             }
             Swap::Lost => {

@@ -16,7 +16,7 @@ use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::requests::delivery::{Done, Round, Taken};
-use crate::daemon::requests::memory::{Memory, Retry};
+use crate::daemon::requests::lane_state::{LaneState, Retry};
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::planning::{
     Planned, known_recipients, nothing, planned, refusal_pauses, source, targets, until,
@@ -25,7 +25,7 @@ use crate::daemon::requests::report::Report;
 use crate::daemon::requests::settling::{Settled, settle};
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Known, Landed, Observed, Outcome, Plan, Recipient, Run, Step, Why, Work};
+use crate::domain::lifecycle::{Landed, Observed, Outcome, Plan, Recipient, Run, Snapshot, Step, Why, Work};
 use crate::domain::request::RequestId;
 
 /// Deliveries of one request that move at once: a request with a thousand recipients then stands in the queue like any
@@ -44,7 +44,7 @@ const WHILE_STOPPING: Duration = Duration::from_millis(500);
 
 /// How a run ended.
 pub(super) struct Delivered {
-    pub(super) known: Known,
+    pub(super) known: Snapshot,
     /// A plan has to be made again immediately.
     pub(super) interrupted: bool,
     /// When a delivery is due again.
@@ -56,7 +56,7 @@ pub(super) async fn deliver(
     job: Job<'_>,
     run: Run<Instant>,
     work: Work,
-    memory: &mut Memory,
+    memory: &mut LaneState,
     observed: &mut Observed,
     news: &mut News<'_>,
     turn: &mut Turn,
@@ -110,7 +110,7 @@ struct Driver<'a> {
     /// The settings of the newest plan.
     live: Arc<InForce>,
     run: Run<Instant>,
-    memory: &'a mut Memory,
+    memory: &'a mut LaneState,
     observed: &'a mut Observed,
     taken: Arc<Taken>,
     report: Report<'a>,

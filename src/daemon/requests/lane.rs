@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
 use crate::daemon::outages::Services;
-use crate::daemon::requests::memory::Memory;
+use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::turns::{Queue, QueuePlace};
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::Observed;
@@ -39,7 +39,7 @@ pub(super) struct Lane {
     /// The request as it was last seen, for the card of its end.
     pub(super) last: Option<Arc<AccessRequest>>,
     /// Absent while a job has it.
-    pub(super) memory: Option<Memory>,
+    pub(super) memory: Option<LaneState>,
     /// Cancelled when something newer comes.
     pub(super) changed: CancellationToken,
     pub(super) running: bool,
@@ -84,7 +84,7 @@ impl Table {
             Lane {
                 newest: None,
                 last: None,
-                memory: Some(Memory::new(limits)),
+                memory: Some(LaneState::new(limits)),
                 changed: CancellationToken::new(),
                 running: false,
                 ended: false,

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::daemon::context::Context;
 use crate::daemon::outages::Services;
 use crate::daemon::requests::lane::{Lane, Listing, SharedTable};
-use crate::daemon::requests::memory::Memory;
+use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::reconcile::{Outcome, reconcile};
 use crate::daemon::requests::turns::{Queue, QueuePlace};
@@ -295,18 +295,21 @@ impl Lanes {
     }
 
     /// Hands the newest observation to the job whose turn it is.
-    fn take(&self, id: &RequestId) -> Option<(Observed, Memory, CancellationToken)> {
+    fn take(&self, id: &RequestId) -> Option<(Observed, LaneState, CancellationToken)> {
         let mut table = self.table.lock();
         let lane = table.lanes.get_mut(id)?;
         let observed = lane.newest.take()?;
-        let mut memory = lane.memory.take().unwrap_or_else(|| Memory::new(&self.context.limits));
+        let mut memory = lane
+            .memory
+            .take()
+            .unwrap_or_else(|| LaneState::new(&self.context.limits));
         memory.waiting = lane.waiting;
         lane.changed = self.context.stopping.child_token();
         Some((observed, memory, lane.changed.clone()))
     }
 
     /// Takes the memory back, and what is still to be done unless something newer came.
-    fn give_back(&self, id: &RequestId, memory: Memory, unfinished: Option<Observed>) {
+    fn give_back(&self, id: &RequestId, memory: LaneState, unfinished: Option<Observed>) {
         let mut table = self.table.lock();
         if let Some(lane) = table.lanes.get_mut(id) {
             lane.memory = Some(memory);

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use crate::clock;
 use crate::config::Limits;
 use crate::daemon::context::Context;
-use crate::daemon::requests::memory::Memory;
+use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Facts, Observed, Plan, Recipient, Record, RefusalPauses, RoutedBy, Target, Why, plan};
 use crate::domain::recipients::{Address, Recipients};
@@ -31,7 +31,7 @@ pub(super) fn planned(
     observed: &Observed,
     record: Option<&Record>,
     targets: &[Target],
-    memory: &mut Memory,
+    memory: &mut LaneState,
 ) -> Planned {
     let facts = Facts {
         cluster: &context.cluster,
@@ -131,7 +131,7 @@ pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recip
 }
 
 /// Logs why there is nothing to do: what an operator should know is a warning, once.
-pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut Memory) {
+pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut LaneState) {
     let news = memory.is_news(why);
     match why {
         Why::UnknownState if news => warn!(request.id = %id, "Unknown request state; its cards are left alone"),

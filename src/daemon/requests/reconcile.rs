@@ -9,13 +9,13 @@ use tracing::warn;
 use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::{Claimed, claim, holds_since, others_turn};
 use crate::daemon::requests::deliver::{Job, deliver};
-use crate::daemon::requests::memory::Memory;
+use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::planning::{Planned, known_recipients, nothing, planned, targets};
 use crate::daemon::requests::routing::route;
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Lease, Observed, Plan, Run, Step, Stored};
+use crate::domain::lifecycle::{Lease, Observed, Plan, RecordState, Run, Step};
 use crate::domain::recipients::Recipients;
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
@@ -41,7 +41,7 @@ pub(super) async fn reconcile(
     context: &Context,
     id: &RequestId,
     observed: &mut Observed,
-    memory: &mut Memory,
+    memory: &mut LaneState,
     turn: &mut Turn,
     news: &mut News<'_>,
 ) -> Outcome {
@@ -109,7 +109,7 @@ pub(super) async fn reconcile(
             memory.again.reset();
         }
         let known = match std::mem::take(&mut memory.stored) {
-            Stored::Known(known) if !work.aim.steps.is_empty() => known,
+            RecordState::Known(known) if !work.aim.steps.is_empty() => known,
             stored => {
                 memory.stored = stored;
                 return unclaimed(id, memory, matches!(claimed, Ok(Claimed::Full)));
@@ -127,7 +127,7 @@ pub(super) async fn reconcile(
             retry_at,
         };
         let delivered = Box::pin(deliver(job, run, work, memory, observed, news, turn)).await;
-        memory.stored = Stored::Known(Box::new(delivered.known));
+        memory.stored = RecordState::Known(Box::new(delivered.known));
         if delivered.interrupted {
             return Outcome::Interrupted;
         }
@@ -138,7 +138,7 @@ pub(super) async fn reconcile(
 }
 
 /// Nothing was claimed: the request is gone, or its record cannot be stored.
-fn unclaimed(id: &RequestId, memory: &mut Memory, full: bool) -> Outcome {
+fn unclaimed(id: &RequestId, memory: &mut LaneState, full: bool) -> Outcome {
     if !full {
         debug!(request.id = %id, "The request is gone");
         return Outcome::Settled;
@@ -159,7 +159,7 @@ fn again_at(retry_at: Option<Instant>) -> Outcome {
 }
 
 /// Reads the record if we do not know it. A request that nobody has reviewed yet is taken as new: the claim finds out.
-async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: &mut Memory) -> Result<(), Error> {
+async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: &mut LaneState) -> Result<(), Error> {
     let looks_new = match observed {
         Observed::Request(request) => request.stage.is_open() && request.reviews.is_empty(),
         Observed::Gone(_) => false,
@@ -168,7 +168,7 @@ async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: 
         return Ok(());
     }
     if looks_new && !memory.looked {
-        memory.stored = Stored::Absent;
+        memory.stored = RecordState::Absent;
     } else {
         memory.read(context.client.plugin_data(&PluginDataKey::request(id)).await?);
     }
@@ -181,7 +181,7 @@ async fn recipients(
     context: &Context,
     live: &InForce,
     observed: &Observed,
-    memory: &Memory,
+    memory: &LaneState,
     decided: &mut Option<Route>,
 ) -> Result<Recipients, Error> {
     let recipients = match (known_recipients(live, observed, memory.record()), observed) {
@@ -205,7 +205,7 @@ async fn recipients(
     Ok(recipients)
 }
 
-fn not_now(context: &Context, id: &RequestId, memory: &mut Memory, error: &Error) -> Outcome {
+fn not_now(context: &Context, id: &RequestId, memory: &mut LaneState, error: &Error) -> Outcome {
     let hint = error.hint();
     context.outages.teleport_failed(error);
     if memory.failures == 0 && context.outages.teleport_example(error) {

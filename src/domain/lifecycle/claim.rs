@@ -31,7 +31,7 @@ pub struct Lease<T> {
 
 /// Somebody else's mark, and since when a reader has seen it unchanged on its own clock.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Foreign<T> {
+pub struct OthersClaim<T> {
     seen: Option<(String, T)>,
 }
 
@@ -97,14 +97,14 @@ impl<T: Copy + Sub<Output = Duration>> Lease<T> {
     }
 }
 
-impl<T: Copy + Sub<Output = Duration>> Foreign<T> {
+impl<T: Copy + Sub<Output = Duration>> OthersClaim<T> {
     pub fn none() -> Self {
         Self { seen: None }
     }
 
     /// Returns how long the mark must still be respected; zero once it has not changed for `term`. `now` is a moment
     /// after it was read.
-    pub fn wait(&mut self, mark: &str, now: T, term: Duration) -> Duration {
+    pub fn remaining(&mut self, mark: &str, now: T, term: Duration) -> Duration {
         match &self.seen {
             Some((seen, since)) if seen == mark => term.saturating_sub(now - *since),
             Some(_) | None => {

@@ -3,19 +3,19 @@
 //! Architecture Invariant: decides and does nothing. A plan lists single deliveries, each of which succeeds or fails
 //! alone; a record only ever says what was really done.
 
-mod account;
 mod claim;
-mod known;
 mod notice;
 mod plan;
 mod record;
 mod run;
+mod run_log;
+mod snapshot;
 mod stored;
 
-pub use account::{Account, Entry};
-pub use claim::{Claim, Foreign, Lease};
-pub use known::{Known, Stored, Write};
+pub use claim::{Claim, Lease, OthersClaim};
 pub use notice::{Audience, Change, Due, Recipient, Target, due};
 pub use plan::{Facts, Messages, Observed, Plan, Step, Why, Work, plan};
 pub use record::{Outcome, Posted, Record, Refusal, RefusalPauses, RoutedBy, Shown};
 pub use run::{Aim, Landed, Run};
+pub use run_log::{Entry, RunLog};
+pub use snapshot::{RecordState, Snapshot, Write};

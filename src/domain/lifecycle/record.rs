@@ -326,7 +326,7 @@ impl Shown {
     /// Returns what can be relied on of a card that two have updated, neither knowing who was last: the one that is
     /// less far on, so that another update follows if that is wrong.
     #[must_use]
-    pub fn at_least(self, other: Self) -> Self {
+    pub fn lower_bound(self, other: Self) -> Self {
         if self == other || other.is_ahead_of(self) {
             self
         } else if self.is_ahead_of(other) {

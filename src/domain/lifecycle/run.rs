@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::lifecycle::{Account, Claim, Entry, Known, Lease, Outcome, Recipient, Record, Shown, Step, Write};
+use crate::domain::lifecycle::{Claim, Entry, Lease, Outcome, Recipient, Record, RunLog, Shown, Snapshot, Step, Write};
 
 /// What a run is to bring about: every step delivers a card that shows the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +37,7 @@ pub enum Landed {
 #[expect(clippy::struct_excessive_bools, reason = "each can hold together with any other")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Run<T> {
-    account: Account,
+    account: RunLog,
     lease: Lease<T>,
     term: Duration,
     /// Deliveries of the newest plan that have not begun.
@@ -70,10 +70,10 @@ struct Flight {
 
 impl<T: Copy + Sub<Output = Duration>> Run<T> {
     /// Begins with the record as the claim left it. `forgotten` says that Teleport has nothing to write to.
-    pub fn new(aim: Aim, deferred: bool, known: Known, lease: Lease<T>, term: Duration, forgotten: bool) -> Self {
+    pub fn new(aim: Aim, deferred: bool, known: Snapshot, lease: Lease<T>, term: Duration, forgotten: bool) -> Self {
         let steps = aim.steps.into_iter().filter(|step| !forgotten || step.is_update());
         Self {
-            account: Account::new(aim.shown, &aim.resolve_reason, known),
+            account: RunLog::new(aim.shown, &aim.resolve_reason, known),
             lease,
             term,
             queue: steps.collect(),
@@ -308,11 +308,11 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
     }
 
     /// Returns what is known of the record at the end.
-    pub fn into_known(self) -> Known {
+    pub fn into_known(self) -> Snapshot {
         self.account.into_known()
     }
 
-    pub fn account(&self) -> &Account {
+    pub fn account(&self) -> &RunLog {
         &self.account
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use teleport_msteams::domain::lifecycle::{
-    Account, Claim, Entry, Known, Lease, Outcome, Recipient, Record, Shown, Stored, Write,
+    Claim, Entry, Lease, Outcome, Recipient, Record, RecordState, RunLog, Shown, Snapshot, Write,
 };
 use teleport_msteams::domain::request::Stage;
 
@@ -24,13 +24,13 @@ const APPROVED: Shown = Shown {
 };
 
 /// A record with one pending card, claimed by somebody.
-fn claimed(mark: &str) -> Known {
+fn claimed(mark: &str) -> Snapshot {
     let mut record = Record::default();
     record.note(posted("1", PENDING), now());
     record.claim = Some(Claim::parse(mark));
     let mut map = record.encode();
     map.retain(|_, value| !value.is_empty());
-    Known { map, record }
+    Snapshot { map, record }
 }
 
 fn posted(activity: &str, shown: Shown) -> Outcome {
@@ -79,7 +79,7 @@ fn a_claim_that_was_taken_over_stays_lost_although_an_entry_is_accepted_later() 
 #[test]
 fn what_was_known_holds_on_if_nothing_is_left_to_read() {
     let known = claimed("held a 1");
-    let mut stored = Stored::Known(Box::new(known.clone()));
+    let mut stored = RecordState::Known(Box::new(known.clone()));
     stored.doubt();
     assert!(stored.is_in_doubt() && stored.record().is_none());
     stored.read(BTreeMap::new());
@@ -91,7 +91,7 @@ fn what_was_known_holds_on_if_nothing_is_left_to_read() {
 
 #[test]
 fn a_replica_that_was_overtaken_writes_nothing_on_others_records_without_need() {
-    let mut account = Account::new(REVIEWED, "", claimed("held a 1"));
+    let mut account = RunLog::new(REVIEWED, "", claimed("held a 1"));
     let (record, ours) = account.take_over(claimed("held b 1").map, "a", now());
     assert!(!ours);
     assert_eq!(account.entry(record, Entry::Interim, Claim::parse("held a 2")), None);
@@ -102,8 +102,8 @@ fn a_replica_that_was_overtaken_writes_nothing_on_others_records_without_need() 
 fn of_two_updates_at_once_the_one_that_is_less_far_on_is_noted_whoever_notes_first() {
     for a_first in [true, false] {
         let mut store = claimed("held b 1").map;
-        let mut a = Account::new(REVIEWED, "", claimed("held a 1"));
-        let mut b = Account::new(APPROVED, "", claimed("held b 1"));
+        let mut a = RunLog::new(REVIEWED, "", claimed("held a 1"));
+        let mut b = RunLog::new(APPROVED, "", claimed("held b 1"));
         let of_b = b.note(vec![updated(APPROVED)], now());
         let last = Entry::Last { complete: true };
         let of_b = b.entry(of_b, last, Claim::parse("held b 2")).unwrap();

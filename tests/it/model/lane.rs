@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use teleport_msteams::domain::lifecycle::{Claim, Foreign};
+use teleport_msteams::domain::lifecycle::{Claim, OthersClaim};
 
 use crate::model::delivering;
 use crate::model::pure::{ABSENT, Pure, UNKNOWN};
@@ -154,11 +154,11 @@ fn decide(pure: &mut Pure, state: &mut State, r: usize, seen: Seen) {
     }
     let record = pure.stored.of(replica.stored).record();
     if let Some(mark) = record.and_then(|record| Claim::of_others(record, &me)) {
-        let mut foreign = Foreign::none();
+        let mut foreign = OthersClaim::none();
         if let Some((seen, since)) = replica.foreign {
-            foreign.wait(pure.texts.of(seen), since, TERM);
+            foreign.remaining(pure.texts.of(seen), since, TERM);
         }
-        if foreign.wait(&mark, Moment::Now, TERM) > Duration::ZERO {
+        if foreign.remaining(&mark, Moment::Now, TERM) > Duration::ZERO {
             let mark = pure.texts.id(mark);
             // A mark that was seen before is not seen anew.
             let since = match replica.foreign {

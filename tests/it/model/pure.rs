@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use teleport_msteams::domain::card::CardCluster;
 use teleport_msteams::domain::lifecycle::{
-    Claim, Facts, Known, Landed, Lease, Observed, Plan, Recipient, Record, RefusalPauses, RoutedBy, Run, Step, Stored,
-    Target, Why, Write, plan,
+    Claim, Facts, Landed, Lease, Observed, Plan, Recipient, Record, RecordState, RefusalPauses, RoutedBy, Run,
+    Snapshot, Step, Target, Why, Write, plan,
 };
 use teleport_msteams::domain::recipients::Address;
 use teleport_msteams::domain::request::{AccessRequest, RequestId};
@@ -58,7 +58,7 @@ pub(super) struct Pure {
     /// Its plugin data end with it.
     pub(super) vanishes: bool,
     pub(super) maps: Pool<Map>,
-    pub(super) stored: Pool<Stored>,
+    pub(super) stored: Pool<RecordState>,
     pub(super) writes: Pool<Write>,
     pub(super) plans: Pool<Planned>,
     pub(super) runs: Pool<Run<Moment>>,
@@ -94,7 +94,7 @@ impl Pure {
             ends,
             vanishes,
             maps: Pool::new(Vec::new()),
-            stored: Pool::new(vec![Stored::Unknown, Stored::Absent]),
+            stored: Pool::new(vec![RecordState::Unknown, RecordState::Absent]),
             writes: Pool::new(Vec::new()),
             plans: Pool::new(Vec::new()),
             runs: Pool::new(Vec::new()),
@@ -203,7 +203,7 @@ impl Pure {
 
     /// Begins a run; the record has to be known.
     pub(super) fn run(&mut self, plan: Id, stored: Id, since: Moment, forgotten: bool) -> Id {
-        let Stored::Known(known) = self.stored.of(stored).clone() else {
+        let RecordState::Known(known) = self.stored.of(stored).clone() else {
             panic!("a claim makes the record known");
         };
         let Planned::Work(aim) = self.plans.of(plan).clone() else {
@@ -269,8 +269,8 @@ impl Pure {
 
     /// Returns what is known of the record at the end of a run.
     pub(super) fn known(&mut self, run: Id) -> Id {
-        let known: Known = self.runs.of(run).clone().into_known();
-        self.stored.id(Stored::Known(Box::new(known)))
+        let known: Snapshot = self.runs.of(run).clone().into_known();
+        self.stored.id(RecordState::Known(Box::new(known)))
     }
 
     /// Writes as Teleport does; `None` if an expectation is not met.

@@ -1,6 +1,6 @@
 //! Teleport's side: what becomes of a write, and which marks anybody may still hold in hand.
 
-use teleport_msteams::domain::lifecycle::{Claim, Stored};
+use teleport_msteams::domain::lifecycle::{Claim, RecordState};
 
 use crate::model::pool::Id;
 use crate::model::pure::Pure;
@@ -40,7 +40,7 @@ pub(super) fn fresh_mark(pure: &mut Pure, state: &State, r: usize) -> Id {
     }
     let mut writes: Vec<Id> = state.late.into_iter().collect();
     for replica in &state.replicas {
-        if let Stored::Known(known) = pure.stored.of(replica.stored) {
+        if let RecordState::Known(known) = pure.stored.of(replica.stored) {
             see(known.map.get("x_claim").map(String::as_str));
         }
         if let Some((mark, _)) = replica.foreign {

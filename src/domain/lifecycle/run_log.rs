@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::lifecycle::{Claim, Known, Outcome, Record, Shown, Write};
+use crate::domain::lifecycle::{Claim, Outcome, Record, Shown, Snapshot, Write};
 
 /// The account of one run: from its claim to its last entry. `shown` and `resolve_reason` are those of its newest plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Account {
+pub struct RunLog {
     shown: Shown,
     resolve_reason: String,
-    known: Known,
+    known: Snapshot,
     /// Everything done since the claim, in case somebody else's record must be taken over.
     done: Vec<Outcome>,
     /// How much of it Teleport has accepted.
@@ -32,9 +32,9 @@ pub enum Entry {
     Last { complete: bool },
 }
 
-impl Account {
+impl RunLog {
     /// Begins with the record as our claim left it. `shown` and `resolve_reason` are those of the plan.
-    pub fn new(shown: Shown, resolve_reason: &str, known: Known) -> Self {
+    pub fn new(shown: Shown, resolve_reason: &str, known: Snapshot) -> Self {
         Self {
             shown,
             resolve_reason: resolve_reason.to_owned(),
@@ -68,7 +68,7 @@ impl Account {
     }
 
     /// Returns what is known of the record after the run.
-    pub fn into_known(self) -> Known {
+    pub fn into_known(self) -> Snapshot {
         self.known
     }
 
@@ -127,7 +127,7 @@ impl Account {
         let claim = record.claim.as_ref();
         let ours = claim.is_some_and(|claim| claim.owner == me);
         self.disputed |= !ours || claim.is_some_and(|claim| claim.witness.is_some());
-        self.known = Known {
+        self.known = Snapshot {
             map,
             record: record.clone(),
         };
@@ -161,7 +161,7 @@ impl Account {
         {
             let theirs = record.shown(theirs);
             if !theirs.satisfies(*shown) {
-                *shown = theirs.at_least(*shown);
+                *shown = theirs.lower_bound(*shown);
                 self.contested = true;
             }
         }

@@ -12,13 +12,13 @@ use crate::config::Limits;
 use crate::daemon::outages::Services;
 use crate::daemon::requests::delivery::Deferral;
 use crate::daemon::requests::waiting::Waiting;
-use crate::domain::lifecycle::{Foreign, Recipient, Record, Shown, Step, Stored, Target, Why};
+use crate::domain::lifecycle::{OthersClaim, Recipient, Record, RecordState, Shown, Step, Target, Why};
 
 /// The memory of one lane. It ends with the lane, and with the process; nothing depends on it but speed, and the last
 /// update of a card whose record ended before its request.
 #[derive(Debug)]
-pub(super) struct Memory {
-    pub(super) stored: Stored,
+pub(super) struct LaneState {
+    pub(super) stored: RecordState,
     /// The record was looked for once, be it only by trying to create it.
     pub(super) looked: bool,
     /// Targets whose conversation has a card under another address.
@@ -29,7 +29,7 @@ pub(super) struct Memory {
     /// Runs that Teleport kept from beginning, since the last one that began.
     pub(super) failures: u32,
     /// Somebody else's mark, and since when we have seen it unchanged.
-    pub(super) foreign: Foreign<Instant>,
+    pub(super) foreign: OthersClaim<Instant>,
     /// Since when people wait for what the present run has to tell.
     pub(super) waiting: Option<Waiting>,
     /// Why there was nothing to do when that was logged last.
@@ -77,16 +77,16 @@ impl Try {
     }
 }
 
-impl Memory {
+impl LaneState {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            stored: Stored::Unknown,
+            stored: RecordState::Unknown,
             looked: false,
             aliases: HashSet::new(),
             tries: HashMap::new(),
             again: Backoff::new(limits.teleport_first_pause, limits.again_longest_pause),
             failures: 0,
-            foreign: Foreign::none(),
+            foreign: OthersClaim::none(),
             waiting: None,
             nothing: None,
         }

@@ -6,7 +6,7 @@ use crate::domain::lifecycle::{Claim, Observed, Record, RoutedBy};
 
 /// The record as Teleport has it, as far as we know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Stored {
+pub enum RecordState {
     /// Not read yet.
     #[default]
     Unknown,
@@ -14,12 +14,12 @@ pub enum Stored {
     /// case that nothing is left to read: plugin data may end before we have closed the cards.
     Doubted(Box<Record>),
     Absent,
-    Known(Box<Known>),
+    Known(Box<Snapshot>),
 }
 
 /// A record and the map it was read from, byte for byte, for compare-and-swap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Known {
+pub struct Snapshot {
     pub map: BTreeMap<String, String>,
     pub record: Record,
 }
@@ -32,15 +32,15 @@ pub struct Write {
     pub record: Record,
 }
 
-impl Stored {
+impl RecordState {
     /// Takes what was read from Teleport. If nothing is left there of a record with cards, what we knew holds on; and if nothing
     /// was written since, we may know more than what could be stored.
     pub fn read(&mut self, map: BTreeMap<String, String>) {
         *self = match (Record::decode(&map), std::mem::take(self)) {
             (Some(_), Self::Known(known)) if known.map == map => Self::Known(known),
-            (Some(record), _) => Self::Known(Box::new(Known { map, record })),
+            (Some(record), _) => Self::Known(Box::new(Snapshot { map, record })),
             (None, Self::Doubted(record)) if !record.cards.is_empty() => {
-                Self::Known(Box::new(Known { map, record: *record }))
+                Self::Known(Box::new(Snapshot { map, record: *record }))
             }
             (None, _) => Self::Absent,
         };
@@ -100,7 +100,7 @@ impl Stored {
             Self::Known(known) => known.map,
             Self::Absent | Self::Unknown | Self::Doubted(_) => BTreeMap::new(),
         };
-        let mut known = Known {
+        let mut known = Snapshot {
             map,
             record: Record::default(),
         };
@@ -109,7 +109,7 @@ impl Stored {
     }
 }
 
-impl Known {
+impl Snapshot {
     /// Returns what makes the stored map say what `record` says, if nobody has written since it was read.
     pub fn write(&self, record: Record) -> Write {
         Write {
