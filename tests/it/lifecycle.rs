@@ -94,7 +94,7 @@ fn carry_out(work: Work, record: &mut Record, refuse: &[&str]) {
                 recipient: target.recipient(),
                 activity: format!("{}-{}", target.address.as_str(), record.cards.len()),
                 conversation: format!("chat of {}", target.address.as_str()),
-                again: false,
+                replacement: false,
                 shown,
             },
             Step::Update(card) => Outcome::Updated {
@@ -234,7 +234,7 @@ fn cards_of_the_go_plugin_are_updated_in_place() {
         recipient: Recipient::reviewer("A@x.y"),
         conversation: None,
         shown: None,
-        again: false,
+        replacement: false,
     };
     let record = Record {
         cards: vec![card.clone()],

@@ -266,7 +266,7 @@ impl<'a> Round<'a> {
             );
             return Done::Noted(vec![vanished]);
         }
-        if card.again {
+        if card.replacement {
             // The record keeps it, so that it is not posted a third time.
             let why = "the message was deleted twice".to_owned();
             return self.refused(&card.recipient, why, None);
@@ -288,8 +288,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Sorts the end of a post. `again` says that the card replaces one that was deleted.
-    fn posted(&self, recipient: &Recipient, posted: Result<Placed, Undelivered>, again: bool) -> Done {
+    /// Sorts the end of a post. `replacement` says that the card replaces one that was deleted.
+    fn posted(&self, recipient: &Recipient, posted: Result<Placed, Undelivered>, replacement: bool) -> Done {
         let placed = match posted {
             Ok(placed) => {
                 debug!(request.id = %self.id, activity.id = placed.activity, "Successfully posted to MS Teams");
@@ -306,7 +306,7 @@ impl<'a> Round<'a> {
             recipient: recipient.clone(),
             activity: placed.activity,
             conversation: placed.conversation,
-            again,
+            replacement,
             shown: self.shown,
         }])
     }

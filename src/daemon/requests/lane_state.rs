@@ -25,7 +25,7 @@ pub(super) struct LaneState {
     pub(super) aliases: HashSet<Target>,
     /// Deliveries that failed and are retried, by recipient.
     pub(super) tries: HashMap<Recipient, Try>,
-    pub(super) again: Backoff,
+    pub(super) backoff: Backoff,
     /// Runs that Teleport kept from beginning, since the last one that began.
     pub(super) failures: u32,
     /// Somebody else's mark, and since when we have seen it unchanged.
@@ -84,7 +84,7 @@ impl LaneState {
             looked: false,
             aliases: HashSet::new(),
             tries: HashMap::new(),
-            again: Backoff::new(limits.teleport_first_pause, limits.again_longest_pause),
+            backoff: Backoff::new(limits.teleport_first_pause, limits.again_longest_pause),
             failures: 0,
             foreign: OthersClaim::none(),
             waiting: None,

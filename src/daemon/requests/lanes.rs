@@ -19,7 +19,7 @@ use crate::daemon::outages::Services;
 use crate::daemon::requests::lane::{Lane, Listing, SharedTable};
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
-use crate::daemon::requests::reconcile::{Outcome, reconcile};
+use crate::daemon::requests::reconcile::{RunEnd, reconcile};
 use crate::daemon::requests::turns::{Queue, QueuePlace};
 use crate::daemon::requests::waiting::Waiting;
 use crate::daemon::tasks::Tasks;
@@ -211,9 +211,9 @@ impl Lanes {
             let changed = news.into_changed();
             drop((turn, probe.take()));
             match outcome {
-                Outcome::Settled => self.give_back(&id, memory, None),
-                Outcome::Interrupted => self.give_back(&id, memory, Some(observed)),
-                Outcome::Again(pause) => {
+                RunEnd::Settled => self.give_back(&id, memory, None),
+                RunEnd::Interrupted => self.give_back(&id, memory, Some(observed)),
+                RunEnd::RetryAfter(pause) => {
                     let rested = self.rest(&id, pause, memory.waits_for(), &changed).await;
                     memory.retry_now(rested.recovered);
                     (place, probe) = (rested.place, rested.probe);

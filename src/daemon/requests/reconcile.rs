@@ -27,11 +27,11 @@ const LOST_CLAIMS: usize = 4;
 
 /// How a run ended.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum RunEnd {
     /// Everything is as it should be, as far as it can be.
     Settled,
     /// Look again after this pause.
-    Again(Duration),
+    RetryAfter(Duration),
     /// The request changed, or the daemon stops.
     Interrupted,
 }
@@ -44,18 +44,18 @@ pub(super) async fn reconcile(
     memory: &mut LaneState,
     turn: &mut Turn,
     news: &mut News<'_>,
-) -> Outcome {
+) -> RunEnd {
     let mut decided = None;
     for _ in 0..LOST_CLAIMS {
         if news.is_changed() {
-            return Outcome::Interrupted;
+            return RunEnd::Interrupted;
         }
         if let Err(error) = gather(context, id, observed, memory).await {
             return not_now(context, id, memory, &error);
         }
         let live = context.live.current();
         let found = tokio::select! {
-            () = news.heard() => return Outcome::Interrupted,
+            () = news.heard() => return RunEnd::Interrupted,
             found = recipients(context, &live, observed, memory, &mut decided) => found,
         };
         let recipients = match found {
@@ -86,7 +86,7 @@ pub(super) async fn reconcile(
         if let Some(wait) = others_turn(context, memory) {
             debug!(request.id = %id, "Another replica is at it");
             memory.stored.doubt();
-            return Outcome::Again(wait);
+            return RunEnd::RetryAfter(wait);
         }
         let begun = Instant::now();
         // In boxes from here on, since most runs find nothing to do and need no room for it.
@@ -106,7 +106,7 @@ pub(super) async fn reconcile(
         };
         if matches!(claimed, Ok(Claimed::Ours)) {
             memory.failures = 0;
-            memory.again.reset();
+            memory.backoff.reset();
         }
         let known = match std::mem::take(&mut memory.stored) {
             RecordState::Known(known) if !work.aim.steps.is_empty() => known,
@@ -129,32 +129,32 @@ pub(super) async fn reconcile(
         let delivered = Box::pin(deliver(job, run, work, memory, observed, news, turn)).await;
         memory.stored = RecordState::Known(Box::new(delivered.known));
         if delivered.interrupted {
-            return Outcome::Interrupted;
+            return RunEnd::Interrupted;
         }
         return again_at(delivered.retry_at);
     }
     debug!(request.id = %id, "Somebody else keeps writing first");
-    Outcome::Again(memory.again.pause())
+    RunEnd::RetryAfter(memory.backoff.pause())
 }
 
 /// Nothing was claimed: the request is gone, or its record cannot be stored.
-fn unclaimed(id: &RequestId, memory: &mut LaneState, full: bool) -> Outcome {
+fn unclaimed(id: &RequestId, memory: &mut LaneState, full: bool) -> RunEnd {
     if !full {
         debug!(request.id = %id, "The request is gone");
-        return Outcome::Settled;
+        return RunEnd::Settled;
     }
     let hint = "another plugin may have filled the plugin data of this request";
     if memory.failures == 0 {
         warn!(request.id = %id, hint, "Plugin data of the access request are full, it cannot be announced");
     }
     memory.failures = memory.failures.saturating_add(1);
-    Outcome::Again(memory.again.pause())
+    RunEnd::RetryAfter(memory.backoff.pause())
 }
 
-fn again_at(retry_at: Option<Instant>) -> Outcome {
+fn again_at(retry_at: Option<Instant>) -> RunEnd {
     match retry_at {
-        Some(at) => Outcome::Again(at.saturating_duration_since(Instant::now())),
-        None => Outcome::Settled,
+        Some(at) => RunEnd::RetryAfter(at.saturating_duration_since(Instant::now())),
+        None => RunEnd::Settled,
     }
 }
 
@@ -205,7 +205,7 @@ async fn recipients(
     Ok(recipients)
 }
 
-fn not_now(context: &Context, id: &RequestId, memory: &mut LaneState, error: &Error) -> Outcome {
+fn not_now(context: &Context, id: &RequestId, memory: &mut LaneState, error: &Error) -> RunEnd {
     let hint = error.hint();
     context.outages.teleport_failed(error);
     if memory.failures == 0 && context.outages.teleport_example(error) {
@@ -216,5 +216,5 @@ fn not_now(context: &Context, id: &RequestId, memory: &mut LaneState, error: &Er
     // Whether the failed call did something is unknown.
     memory.stored.doubt();
     memory.failures = memory.failures.saturating_add(1);
-    Outcome::Again(memory.again.pause())
+    RunEnd::RetryAfter(memory.backoff.pause())
 }

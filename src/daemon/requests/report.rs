@@ -44,10 +44,12 @@ impl<'a> Report<'a> {
     pub(super) fn delivered(&mut self, outcomes: &[Outcome], waiting: Option<Waiting>) {
         for outcome in outcomes {
             match outcome {
-                Outcome::Posted { recipient, again, .. } => {
+                Outcome::Posted {
+                    recipient, replacement, ..
+                } => {
                     self.posted += 1;
                     self.context.metrics.delivered(recipient.audience, Delivery::Posted);
-                    if !again {
+                    if !replacement {
                         self.accepted(recipient.audience, Change::Announcement, waiting);
                     }
                 }

@@ -68,7 +68,7 @@ pub struct Posted {
     /// What the card shows; unknown for cards of the Go plugin, which keeps it for all cards at once.
     pub shown: Option<Shown>,
     /// The card replaces one that somebody deleted; it is not replaced a second time.
-    pub again: bool,
+    pub replacement: bool,
 }
 
 /// What a card shows, as far as it can change.
@@ -117,7 +117,7 @@ pub enum Outcome {
         activity: String,
         conversation: String,
         /// It replaces a card that somebody deleted.
-        again: bool,
+        replacement: bool,
         shown: Shown,
     },
     Updated {
@@ -195,7 +195,7 @@ impl Record {
                 recipient,
                 activity,
                 conversation,
-                again,
+                replacement,
                 shown,
             } => {
                 self.refusals.remove(&recipient);
@@ -205,7 +205,7 @@ impl Record {
                     recipient,
                     conversation: Some(conversation),
                     shown: Some(shown),
-                    again,
+                    replacement,
                 });
             }
             Outcome::Updated {

@@ -46,7 +46,7 @@ struct Card {
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     shown: Option<String>,
     #[serde(rename = "again", default, skip_serializing_if = "is_false")]
-    again: bool,
+    replacement: bool,
     /// The place of the card in `messages`, where its id alone does not name it.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     place: Option<usize>,
@@ -158,7 +158,7 @@ impl Record {
             if let Some((place, posted)) = found {
                 posted.conversation = card.conversation;
                 posted.shown = card.shown.as_deref().and_then(shown);
-                posted.again = card.again;
+                posted.replacement = card.replacement;
                 taken[place] = true;
             }
         }
@@ -202,7 +202,7 @@ impl Record {
                 id: card.activity.clone(),
                 conversation: card.conversation.clone(),
                 shown: card.shown.map(|shown| shown.to_string()),
-                again: card.again,
+                replacement: card.replacement,
                 place: Some(place).filter(|_| ids.get(card.activity.as_str()) > Some(&1)),
             })
             .collect();
@@ -254,7 +254,7 @@ fn posted(message: Message) -> Posted {
         recipient: Recipient::reviewer(message.rid),
         conversation: None,
         shown: None,
-        again: false,
+        replacement: false,
     }
 }
 
@@ -344,7 +344,7 @@ mod tests {
             recipient: Recipient::reviewer(recipient),
             conversation: None,
             shown: None,
-            again: false,
+            replacement: false,
         }
     }
 

@@ -82,7 +82,7 @@ pub(super) fn done(pure: &mut Pure, mut state: State, r: usize, f: usize, answer
                     recipient,
                     activity: activity(person, number),
                     conversation: person.to_string(),
-                    again: false,
+                    replacement: false,
                     shown,
                 }
             } else {

@@ -38,7 +38,7 @@ fn posted(activity: &str, shown: Shown) -> Outcome {
         recipient: Recipient::reviewer("alice@example.com"),
         activity: activity.to_owned(),
         conversation: "a".to_owned(),
-        again: false,
+        replacement: false,
         shown,
     }
 }
