@@ -176,6 +176,17 @@ fn the_domain_is_pure() {
 }
 
 #[test]
+fn the_courier_knows_no_request() {
+    let (_, courier) = sources()
+        .into_iter()
+        .find(|(file, _)| file.ends_with("daemon/courier.rs"))
+        .expect("the courier has a file");
+    for used in ["domain::lifecycle", "domain::request", "domain::card", "crate::daemon"] {
+        assert!(!courier.contains(used), "the courier uses {used}");
+    }
+}
+
+#[test]
 fn each_outside_library_is_named_in_one_module() {
     for (file, text) in sources() {
         let module = module_of(&file);
