@@ -16,6 +16,8 @@ use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::requests::delivery::{Done, Round, Taken};
+use crate::daemon::requests::in_flight::InFlight;
+use crate::daemon::requests::job::{Delivered, Job};
 use crate::daemon::requests::lane_state::{LaneState, Retry};
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::planning::{
@@ -25,15 +27,8 @@ use crate::daemon::requests::report::Report;
 use crate::daemon::requests::settling::{Settled, settle};
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Landed, Observed, Outcome, Plan, Recipient, Run, Snapshot, Step, Why, Work};
+use crate::domain::lifecycle::{Landed, Observed, Outcome, Plan, Recipient, Run, Step, Why, Work};
 use crate::domain::request::RequestId;
-
-/// Deliveries of one request that move at once: a request with a thousand recipients then stands in the queue like any
-/// other. Slow ones do not count.
-const MOVING: usize = 32;
-
-/// Deliveries of one request in flight at once, slow ones included.
-const IN_FLIGHT: usize = 512;
 
 /// How long an entry waits for further deliveries to end. A daemon that is killed meanwhile forgets these cards, so it is
 /// short; the cards of one request follow each other within 20 ms when Microsoft's limit holds them up.
@@ -41,15 +36,6 @@ const COLLECTED_FOR: Duration = Duration::from_millis(100);
 
 /// The longest pause between two tries to write an entry while the daemon stops.
 const WHILE_STOPPING: Duration = Duration::from_millis(500);
-
-/// How a run ended.
-pub(super) struct Delivered {
-    pub(super) known: Snapshot,
-    /// A plan has to be made again immediately.
-    pub(super) interrupted: bool,
-    /// When a delivery is due again.
-    pub(super) retry_at: Option<Instant>,
-}
 
 /// Delivers what the plan asks for, and what newer plans ask for meanwhile, until there is nothing to do now.
 pub(super) async fn deliver(
@@ -87,21 +73,11 @@ pub(super) async fn deliver(
         report: Report::new(context, id),
         round,
         retry_at,
-        begun: Vec::new(),
+        in_flight: InFlight::new(context.limits.slow_delivery),
         record_at: None,
         unknown_recipients: false,
     };
     driver.go_on(news, turn).await
-}
-
-/// What a run is about.
-pub(super) struct Job<'a> {
-    pub(super) context: &'a Context,
-    pub(super) id: &'a RequestId,
-    /// The settings that the plan was made with.
-    pub(super) live: Arc<InForce>,
-    /// When a delivery is due that the plan leaves out.
-    pub(super) retry_at: Option<Instant>,
 }
 
 struct Driver<'a> {
@@ -118,8 +94,7 @@ struct Driver<'a> {
     round: Arc<Round<'a>>,
     /// When a delivery is due again.
     retry_at: Option<Instant>,
-    /// The recipients of the deliveries in flight, and since when they are.
-    begun: Vec<(Recipient, Instant)>,
+    in_flight: InFlight,
     /// When deliveries that have ended are to be recorded.
     record_at: Option<Instant>,
     /// Rules have to be asked for the recipients, which only a new run does.
@@ -142,10 +117,10 @@ impl<'a> Driver<'a> {
                 self.halt();
             }
             self.plan(news, now);
-            while self.may_begin(now)
+            while self.in_flight.has_room(now)
                 && let Some(step) = self.run.begin(now)
             {
-                self.begun.push((step.recipient(), now));
+                self.in_flight.begin(step.recipient(), now);
                 flights.push(delivery(Arc::clone(&self.round), self.memory.is_missing(&step), step));
             }
             if self.run.is_halted() || !self.run.holds(now) {
@@ -266,39 +241,27 @@ impl<'a> Driver<'a> {
         self.round.halt.cancel();
     }
 
-    /// Tells whether another delivery may begin beside those that move.
-    fn may_begin(&self, now: Instant) -> bool {
-        let slow = self.context.limits.slow_delivery;
-        let moving = self.begun.iter().filter(|(_, begun)| now < *begun + slow).count();
-        moving < MOVING && self.begun.len() < IN_FLIGHT
-    }
-
     /// Returns when something is to be looked at although nothing has happened.
     fn next_look(&self, renew_at: Instant) -> Instant {
-        let slow = self.context.limits.slow_delivery;
         let now = Instant::now();
         let lease = self
             .run
             .left(now)
             .map(|left| now + left)
             .filter(|_| !self.run.is_halted());
-        let slots = self
-            .begun
-            .iter()
-            .map(|(_, begun)| *begun + slow)
-            .filter(|at| *at > now)
-            .min();
+        let slots = self.in_flight.next_slot(now);
         let retry = self.retry_at.filter(|_| self.run.takes_plans());
         let renew = Some(renew_at).filter(|at| *at > now);
         let record = self.record_at.filter(|at| *at > now);
         let all = [lease, slots, retry, renew, record];
-        all.into_iter().flatten().min().unwrap_or(now + slow)
+        let rest = now + self.context.limits.slow_delivery;
+        all.into_iter().flatten().min().unwrap_or(rest)
     }
 
     /// Takes the end of a delivery.
     fn landed(&mut self, step: &Step, done: Done) {
         let recipient = &step.recipient();
-        self.begun.retain(|(begun, _)| begun != recipient);
+        self.in_flight.end(recipient);
         let landed = match done {
             Done::Noted(outcomes) => {
                 self.memory.tries.remove(recipient);

@@ -6,6 +6,8 @@
 mod claiming;
 mod deliver;
 mod delivery;
+mod in_flight;
+mod job;
 mod lane;
 mod lane_state;
 mod lanes;

@@ -8,7 +8,8 @@ use tracing::warn;
 
 use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::{Claimed, claim, holds_since, others_turn};
-use crate::daemon::requests::deliver::{Job, deliver};
+use crate::daemon::requests::deliver::deliver;
+use crate::daemon::requests::job::Job;
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::planning::{Planned, known_recipients, nothing, planned, targets};
