@@ -10,6 +10,7 @@ mod diagnostics;
 mod exit;
 mod fairness;
 mod faults;
+mod fixtures;
 mod gateways;
 mod go_plugin;
 mod health;
