@@ -242,8 +242,21 @@ async fn a_broken_file_leaves_the_old_identity_in_force_and_is_told_of() {
     connected(&town, 2).await;
     let mut words = Vec::new();
     announces(&town, &mut words).await;
+    // An identity that has expired is as unusable as text that is none.
+    let renewed = sign(&town, Validity::ONE_DAY);
+    write(&town, &renewed);
+    town.daemon().says_next("Credentials renewed").await;
     write(&town, &sign(&town, Validity::OVER));
-    town.daemon().says("Watcher connected").await;
+    town.daemon()
+        .says_next("The credentials were not renewed; those in force stay so")
+        .await;
+    town.daemon()
+        .says("the certificate of bot, issued by sandbox.example.com, expired at")
+        .await;
+    town.stop_teleport().await;
+    town.cluster.start_again().await;
+    connected(&town, 3).await;
+    assert!(is_der_of(&town, 2, &renewed));
     announces(&town, &mut words).await;
     town.finish().await;
 }
