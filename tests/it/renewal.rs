@@ -125,8 +125,8 @@ async fn a_rename_a_swapped_link_and_a_write_in_place_are_all_noticed() {
 async fn re_2_the_stream_moves_before_the_old_certificate_ends_and_no_event_is_lost() {
     let mut town = Town::build().await;
     town.cluster.faults(|faults| faults.cut_at_expiry = true);
-    let end = now() + SignedDuration::from_secs(3);
-    write(&town, &sign(&town, Validity { from: 0, to: 3 }));
+    let end = now() + SignedDuration::from_secs(6);
+    write(&town, &sign(&town, Validity { from: 0, to: 6 }));
     town.start_daemon_on(settings(&town)).await;
     let mut words = Vec::new();
     announces(&town, &mut words).await;

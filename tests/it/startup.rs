@@ -179,14 +179,14 @@ async fn a_teleport_that_stays_silent_is_logged_before_the_start_fails() {
     let town = Town::build().await;
     let ping = town.cluster.hold("Ping", Moment::Before, 0);
     let mut settings = town.settings(&town.config());
-    settings.limits.teleport_slow_start = Duration::from_millis(50);
-    settings.limits.teleport_timeout = Duration::from_millis(500);
+    settings.limits.teleport_slow_start = Duration::from_millis(300);
+    settings.limits.teleport_timeout = Duration::from_secs(1);
     let mut daemon = Daemon::start(settings.clone());
     let address = town.cluster.address();
     let line = format!("Teleport has not answered yet addr={address} route={address} directly");
     daemon.says(&line).await;
     ping.reached(1).await;
-    let parts = "could not ping Teleport: no answer within 500ms";
+    let parts = "could not ping Teleport: no answer within 1s";
     let error = daemon.ended().await.unwrap_err();
     assert!(format!("{error:#}").contains(parts), "{error:#}");
     let log = daemon.log();
