@@ -1,9 +1,13 @@
 //! Outages of Teleport, restarts and crashes of the daemon.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::net::{TcpSocket, TcpStream};
+
 use crate::support::{ALICE, BOB, Left, Town};
-use crate::world::cluster::{Draft, State, Verdict};
+use crate::world::cluster::{Cluster, ClusterOptions, Draft, State, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
 #[tokio::test]
@@ -254,4 +258,17 @@ async fn two_replicas_announce_once_and_both_keep_watch() {
     town.sees(BOB, &words).await;
     town.settled(&id).await;
     town.finish().await;
+}
+
+#[tokio::test]
+async fn a_stopped_cluster_refuses_connections_and_keeps_its_port() {
+    let cluster = Cluster::start(ClusterOptions::default()).await;
+    cluster.stop().await;
+    let refused = TcpStream::connect(cluster.address()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    let address: SocketAddr = cluster.address().parse().unwrap();
+    let taken = TcpSocket::new_v4().unwrap().bind(address).unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+    cluster.start_again().await;
+    TcpStream::connect(cluster.address()).await.unwrap();
 }

@@ -14,8 +14,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::cluster::listener::{self, Reserved};
 use crate::cluster::state::{ClusterFaults, ClusterState, PLUGIN, PluginData};
-use crate::cluster::{Draft, Held, Moment, State, Verdict, access_requests, listener};
+use crate::cluster::{Draft, Held, Moment, State, Verdict, access_requests};
 use crate::gate::Gate;
 use crate::identity::{Authority, HostCertificate};
 use crate::{proto, types};
@@ -30,7 +31,7 @@ pub struct Cluster(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) options: ClusterOptions,
     pub(super) authority: Authority,
-    pub(super) port: u16,
+    pub(super) port: Reserved,
     pub(super) state: Mutex<ClusterState>,
     /// How many approvals each request takes.
     approvals: Mutex<HashMap<String, usize>>,
@@ -73,8 +74,8 @@ impl Cluster {
         reason = "it needs a runtime, and starting the tenant waits too"
     )]
     pub async fn start(options: ClusterOptions) -> Self {
-        let listener = listener::bind(0).expect("a loopback port can be had");
-        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let port = Reserved::new().expect("a loopback port can be had");
+        let listener = port.listen().expect("a reserved port can be opened");
         let cluster = Self(Arc::new(Inner {
             authority: Authority::new(&options.name),
             options,
@@ -90,7 +91,7 @@ impl Cluster {
     }
 
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.0.port)
+        format!("127.0.0.1:{}", self.0.port.number())
     }
 
     pub fn authority(&self) -> &Authority {
@@ -104,7 +105,7 @@ impl Cluster {
             running.cancel();
         }
         self.change(|state| state.watchers.clear());
-        // The port is free once nobody accepts any more.
+        // The port refuses connections once the task that accepts them has ended.
         while tokio::net::TcpStream::connect(self.address()).await.is_ok() {
             tokio::task::yield_now().await;
         }
@@ -113,10 +114,10 @@ impl Cluster {
     /// Opens the same port again.
     ///
     /// # Panics
-    /// If somebody else took the port.
+    /// If the port cannot be opened.
     #[expect(clippy::unused_async, reason = "the counterpart of stop, which waits")]
     pub async fn start_again(&self) {
-        let listener = listener::bind(self.0.port).expect("the port is still ours");
+        let listener = self.0.port.listen().expect("a reserved port can be opened");
         self.serve(listener);
     }
 

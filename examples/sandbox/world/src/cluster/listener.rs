@@ -56,11 +56,32 @@ pub(super) struct Peer {
     pub(super) certificates: usize,
 }
 
-pub(super) fn bind(port: u16) -> io::Result<TcpListener> {
+/// A port that stays reserved while the cluster is down, so that no other connection of the machine gets it.
+///
+/// The socket is bound and never listens: connections are refused unless another socket listens on the port.
+pub(super) struct Reserved(TcpSocket);
+
+impl Reserved {
+    pub(super) fn new() -> io::Result<Self> {
+        bind(0).map(Self)
+    }
+
+    pub(super) fn number(&self) -> u16 {
+        self.0.local_addr().expect("a bound socket has an address").port()
+    }
+
+    /// Opens the port until the listener is dropped.
+    pub(super) fn listen(&self) -> io::Result<TcpListener> {
+        bind(self.number())?.listen(128)
+    }
+}
+
+fn bind(port: u16) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
+    // Two sockets may be bound to a port if both say so and neither listens yet.
     socket.set_reuseaddr(true)?;
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-    socket.listen(128)
+    Ok(socket)
 }
 
 /// Serves until `running` is cancelled, which also closes every connection.
