@@ -26,8 +26,8 @@ pub(in crate::daemon) struct RuleBook {
     changes: Mutex<Changes>,
     /// Our role may watch rules.
     watched: AtomicBool,
-    /// It was told that rules cannot be read.
-    told: AtomicBool,
+    /// It was logged that rules cannot be read.
+    warned: AtomicBool,
     /// From then on, requests wait for rules no longer.
     patience: Instant,
     /// Why they could not be listed, the last time that they could not.
@@ -58,7 +58,7 @@ impl RuleBook {
             current: watch::Sender::new(Current::default()),
             changes: Mutex::default(),
             watched: AtomicBool::new(true),
-            told: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
             patience: Instant::now() + wait,
             failure: Mutex::default(),
             metrics,
@@ -77,7 +77,7 @@ impl RuleBook {
     }
 
     fn do_without(&self) {
-        if !self.current.borrow().known && !self.told.swap(true, Ordering::Relaxed) {
+        if !self.current.borrow().known && !self.warned.swap(true, Ordering::Relaxed) {
             let error = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
             warn!(
                 error,
@@ -110,7 +110,7 @@ impl RuleBook {
         let begun = self.changes().count;
         match client.list_rules(PLUGIN).await {
             Ok(rules) => {
-                if self.told.swap(false, Ordering::Relaxed) {
+                if self.warned.swap(false, Ordering::Relaxed) {
                     info!("Access monitoring rules can be read again");
                 }
                 self.take_list(rules, begun);
@@ -198,7 +198,7 @@ impl RuleBook {
     /// Goes on without rules, and says so once.
     fn unreadable(&self, why: &str) {
         let hint = "the role needs list and read on access_monitoring_rule; until then role_to_recipients routes";
-        if self.told.swap(true, Ordering::Relaxed) {
+        if self.warned.swap(true, Ordering::Relaxed) {
             debug!(why, hint, "Access monitoring rules cannot be read");
         } else {
             warn!(why, hint, "Access monitoring rules cannot be read");

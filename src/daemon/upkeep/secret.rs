@@ -18,16 +18,16 @@ use crate::heartbeat::Heartbeat;
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(500);
 
 /// Looks at the secret's file now and then, and takes up what stands there, or in a configuration that was read again. A file
-/// that cannot be used changes nothing, and is told of once.
+/// that cannot be used changes nothing, and is logged once.
 pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbeat) -> Infallible {
     let mut live = context.live.subscribe();
     let mut in_force = live.borrow_and_update().app_secret.clone();
-    let mut told = false;
+    let mut warned = false;
     loop {
         // The sender lives as long as the context.
         let changed = timeout(context.limits.secret_look_every, live.changed());
         let next = if heartbeat.while_waiting(changed).await.is_ok() {
-            told = false;
+            warned = false;
             let configured = live.borrow_and_update().app_secret.clone();
             Ok(Some(configured).filter(|configured| *configured != in_force))
         } else {
@@ -35,14 +35,14 @@ pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbea
             heartbeat.while_waiting(apart(move || known.renewed())).await
         };
         match next {
-            Ok(None) => told = false,
+            Ok(None) => warned = false,
             Ok(Some(secret)) => {
-                told = false;
+                warned = false;
                 in_force = secret;
                 heartbeat.while_waiting(take_up(&context, &in_force)).await;
             }
-            Err(error) if !told => {
-                told = true;
+            Err(error) if !warned => {
+                warned = true;
                 let file = in_force.file.as_deref().map(Path::display);
                 let file = file.as_ref().map(tracing::field::display);
                 warn!(

@@ -10,17 +10,17 @@ use tracing::{error, info};
 use crate::telemetry::{Health, silent, systemd};
 
 pub(in crate::daemon) async fn register(health: Health) -> Infallible {
-    let mut told: Vec<&str> = Vec::new();
+    let mut reported: Vec<&str> = Vec::new();
     loop {
         let stuck = health.stuck();
         let names: Vec<_> = stuck.iter().map(|(name, _)| *name).collect();
         if names.is_empty() {
-            if !told.is_empty() {
+            if !reported.is_empty() {
                 info!("All loops turn again");
                 systemd::status("Working again after a loop was stuck");
             }
             systemd::alive();
-        } else if names != told {
+        } else if names != reported {
             let stuck: Vec<_> = stuck.iter().map(|(name, silence)| silent(name, *silence)).collect();
             let stuck = stuck.join(", ");
             error!(
@@ -30,7 +30,7 @@ pub(in crate::daemon) async fn register(health: Health) -> Infallible {
             );
             systemd::status(&format!("Stuck: {stuck}"));
         }
-        told = names;
+        reported = names;
         sleep(health.beat_interval()).await;
     }
 }
