@@ -1,6 +1,6 @@
 //! Brings a message to an address, wherever its conversation and the app are now.
 //!
-//! Architecture Invariant: knows no record, request or job. Whoever sends a message decides what a failure means for it.
+//! Architecture Invariant: knows no record, request or job. The sender decides what a failure means.
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ use crate::teleport::WatchEvent;
 /// How often the dispatcher shows that it lives, even if nothing happens.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Sorts events into lanes, and has everything listed when that is due.
+/// Sorts events into lanes, and has unrouted requests looked at again after rules have changed.
 pub(super) struct Dispatcher {
     context: Arc<Context>,
     lanes: Lanes,

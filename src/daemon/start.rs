@@ -111,7 +111,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let reload = reload::serve(reloads, in_force, Arc::clone(&context), tasks.clone(), health.clone());
     tasks.service("reload", reload);
     let heartbeat = health.register("dispatcher");
-    tasks.service("watchdog", watchdog::register(health.clone()));
+    tasks.service("watchdog", watchdog::run(health.clone()));
     let (failed, mut cannot_start) = mpsc::channel(1);
     let resync = Resync::new(Arc::clone(&context), lanes.clone(), health.clone(), failed);
     tasks.service("resync", resync.run(health.register("resync")));

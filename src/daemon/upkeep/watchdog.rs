@@ -9,7 +9,7 @@ use tracing::{error, info};
 
 use crate::telemetry::{Health, silent, systemd};
 
-pub(in crate::daemon) async fn register(health: Health) -> Infallible {
+pub(in crate::daemon) async fn run(health: Health) -> Infallible {
     let mut reported: Vec<&str> = Vec::new();
     loop {
         let stuck = health.stuck();
