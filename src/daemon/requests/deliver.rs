@@ -198,7 +198,7 @@ impl<'a> Driver<'a> {
             self.run.rest(false, false);
             return;
         };
-        let targets = &targets(&recipients);
+        let targets = &targets(recipients);
         let Planned {
             plan,
             deferred,

@@ -217,7 +217,7 @@ impl<'a> Round<'a> {
                 Ok(conversation) => conversation,
                 Err(undelivered) => return self.failed(&card.recipient, undelivered),
             },
-            (None, Err(reason)) => return self.refused(&card.recipient, reason.clone(), None),
+            (None, Err(reason)) => return self.refused(&card.recipient, reason.clone(), None, false),
         };
         let placed = Placed {
             conversation,
@@ -269,7 +269,7 @@ impl<'a> Round<'a> {
         if card.replacement {
             // The record keeps it, so that it is not posted a third time.
             let why = "the message was deleted twice".to_owned();
-            return self.refused(&card.recipient, why, None);
+            return self.refused(&card.recipient, why, None, false);
         }
         let recipient = shown_as(&card.recipient.name);
         warn!(
@@ -313,7 +313,7 @@ impl<'a> Round<'a> {
 
     /// Sorts a failure: refused, to be retried, or perhaps none.
     fn failed(&self, recipient: &Recipient, undelivered: Undelivered) -> Done {
-        let error = match undelivered {
+        let (error, unconfirmed) = match undelivered {
             Undelivered::NotBegun => return Done::NotBegun,
             Undelivered::Later(error, asked) => {
                 return Done::Deferred(Deferral {
@@ -322,37 +322,25 @@ impl<'a> Round<'a> {
                     asked,
                 });
             }
-            Undelivered::Refused(error) | Undelivered::Gone(error, _) => {
-                let hint = error.hint().map(str::to_owned);
-                return self.refused(recipient, error.to_string(), hint);
-            }
-            Undelivered::Unconfirmed(error) | Undelivered::Nameless(error, _) => error,
+            Undelivered::Refused(error) | Undelivered::Gone(error, _) => (error, false),
+            Undelivered::Unconfirmed(error) | Undelivered::Nameless(error, _) => (error, true),
         };
-        let outcome = Outcome::Unconfirmed {
-            recipient: recipient.clone(),
-            why: error.to_string(),
-            shown: self.shown,
-        };
-        let refused = Refused {
-            recipient: recipient.clone(),
-            why: error.to_string(),
-            hint: error.hint().map(str::to_owned),
-            unconfirmed: true,
-        };
-        Done::Refused(vec![outcome], refused)
+        let hint = error.hint().map(str::to_owned);
+        self.refused(recipient, error.to_string(), hint, unconfirmed)
     }
 
-    fn refused(&self, recipient: &Recipient, why: String, hint: Option<String>) -> Done {
-        let outcome = Outcome::Refused {
-            recipient: recipient.clone(),
-            why: why.clone(),
-            shown: self.shown,
-        };
+    fn refused(&self, recipient: &Recipient, why: String, hint: Option<String>, unconfirmed: bool) -> Done {
         let refused = Refused {
             recipient: recipient.clone(),
-            why,
+            why: why.clone(),
             hint,
-            unconfirmed: false,
+            unconfirmed,
+        };
+        let (recipient, shown) = (recipient.clone(), self.shown);
+        let outcome = if unconfirmed {
+            Outcome::Unconfirmed { recipient, why, shown }
+        } else {
+            Outcome::Refused { recipient, why, shown }
         };
         Done::Refused(vec![outcome], refused)
     }

@@ -100,18 +100,20 @@ impl Table {
 impl Lane {
     /// Returns where the newest observation has to wait.
     pub(super) fn queue(&self) -> Queue {
-        let announced = self.memory.as_ref().is_some_and(|memory| memory.record().is_some());
         match &self.newest {
-            Some(Observed::Request(request)) if request.stage.is_open() && !announced => Queue::Announcements,
+            Some(Observed::Request(request)) if request.stage.is_open() && !self.is_announced() => Queue::Announcements,
             Some(Observed::Request(_) | Observed::Gone(_)) | None => Queue::Updates,
         }
     }
 
     /// Tells whether the request is pending and has no record that we know of.
     pub(super) fn is_unrouted(&self) -> bool {
-        let pending = self.last.as_ref().is_some_and(|last| last.stage.is_open());
-        let announced = self.memory.as_ref().is_some_and(|memory| memory.record().is_some());
-        pending && !announced
+        self.last.as_ref().is_some_and(|last| last.stage.is_open()) && !self.is_announced()
+    }
+
+    /// Tells whether there is a record, as far as is known while no job has the memory.
+    fn is_announced(&self) -> bool {
+        self.memory.as_ref().is_some_and(|memory| memory.record().is_some())
     }
 
     /// Takes a record from a list. Others may have written since we looked; if it is we who wrote since it was listed, the

@@ -92,8 +92,8 @@ pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
 }
 
 /// Returns where the cards of a request are to be.
-pub(super) fn targets(reviewers: &Recipients) -> Vec<Target> {
-    reviewers.addresses.iter().cloned().map(Target::reviewer).collect()
+pub(super) fn targets(reviewers: Recipients) -> Vec<Target> {
+    reviewers.addresses.into_iter().map(Target::reviewer).collect()
 }
 
 /// Returns the recipients of a request, unless the rules have to be asked.

@@ -74,7 +74,7 @@ pub(super) async fn reconcile(
             id,
             observed,
             record.as_ref(),
-            &targets(&recipients),
+            &targets(recipients),
             memory,
         );
         let mut work = match plan {
