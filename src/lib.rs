@@ -1,5 +1,8 @@
-//! `teleport-msteams` shows Teleport Access Requests in Microsoft Teams and keeps every card true.
+//! `teleport-msteams` posts Teleport Access Requests to Microsoft Teams and keeps every card up to date.
 #![doc = include_str!("../ARCHITECTURE.md")]
+
+#[macro_use]
+mod hint;
 
 pub mod backoff;
 pub mod blocking;

@@ -1,4 +1,4 @@
-//! The page and its two roads: a stream of states out, actions in.
+//! The page and its two routes: a stream of states out, actions in.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -103,11 +103,11 @@ fn listening(text: &str, notes: &mut Notes) -> Option<HostPort> {
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let Some((host, port)) = parts else {
-        let remedy = "write host:port, such as \"127.0.0.1:8081\"";
+        let hint = "write host:port, such as \"127.0.0.1:8081\"";
         notes.problem(
             "diag_addr",
             format!("{} is not an address to listen at", quoted(text)),
-            remedy,
+            hint,
         );
         return None;
     };

@@ -151,12 +151,12 @@ fn same_section(name: &str, written: &str) -> bool {
 }
 
 impl Notes {
-    pub(super) fn problem(&mut self, key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
-        self.problems.push(Problem::new(key, message, remedy));
+    pub(super) fn problem(&mut self, key: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Problem::new(key, message, hint));
     }
 
-    pub(super) fn warning(&mut self, key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
-        self.warnings.push(Problem::new(key, message, remedy));
+    pub(super) fn warning(&mut self, key: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
+        self.warnings.push(Problem::new(key, message, hint));
     }
 
     /// Takes a value for a text, or notes that it is none; an empty one counts as absent.

@@ -25,8 +25,8 @@ pub(super) fn microsoft(
 ) -> Option<MicrosoftSettings> {
     let app_id = id(section, "app_id", "the application (client) id of the Azure bot", notes);
     let tenant_id = id(section, "tenant_id", "the directory (tenant) id", notes);
-    let remedy = "the TeamsAppID that configure printed, which is the id in the app's manifest";
-    let teams_app_id = id(section, "teams_app_id", remedy, notes);
+    let hint = "the TeamsAppID that configure printed, which is the id in the app's manifest";
+    let teams_app_id = id(section, "teams_app_id", hint, notes);
     let app_secret = secret(section, environment, notes);
     let endpoints = endpoints(section, notes);
     different(
@@ -82,8 +82,8 @@ fn different(section: &Section<'_>, ids: [(&str, &Option<String>); 3], notes: &m
     let [app, (key, tenant), teams_app] = ids;
     for (other, id) in [app, teams_app] {
         if tenant.is_some() && tenant == id {
-            let remedy = "write the directory (tenant) id, which the overview of the app registration shows";
-            notes.warning(section.key(key), format!("is the same as {other}"), remedy);
+            let hint = "write the directory (tenant) id, which the overview of the app registration shows";
+            notes.warning(section.key(key), format!("is the same as {other}"), hint);
         }
     }
 }
@@ -95,11 +95,11 @@ fn secret(
     notes: &mut Notes,
 ) -> Option<AppSecret> {
     let key = section.key("app_secret");
-    let remedy = "write the value of a client secret, the path of a file with it, or env:NAME";
+    let hint = "write the value of a client secret, the path of a file with it, or env:NAME";
     let text = match section.value("app_secret") {
         Some(Value::String(text)) => text.trim(),
         Some(_) => {
-            notes.problem(key, "expected a string", remedy);
+            notes.problem(key, "expected a string", hint);
             return None;
         }
         None => "",
@@ -134,14 +134,14 @@ fn secret(
             file,
         }),
         Err(Unusable { message, may_pass }) => {
-            let remedy = if may_pass {
+            let hint = if may_pass {
                 "write the value of a client secret into this file, and let the daemon's user read it"
             } else {
-                remedy
+                hint
             };
             notes.problems.push(Problem {
                 may_pass,
-                ..Problem::new(key, message, remedy)
+                ..Problem::new(key, message, hint)
             });
             None
         }
@@ -251,8 +251,8 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
         match found.and_then(base_url) {
             Ok(url) => Some(url),
             Err(problem) => {
-                let remedy = "write a URL with https, or with http for this machine alone";
-                notes.problem(table.key(key), problem, remedy);
+                let hint = "write a URL with https, or with http for this machine alone";
+                notes.problem(table.key(key), problem, hint);
                 None
             }
         }

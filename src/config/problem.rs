@@ -11,7 +11,7 @@ pub struct Problem {
     /// The key with its table, such as `teleport.addr`; empty where the whole file is meant.
     pub key: String,
     pub message: String,
-    pub remedy: String,
+    pub hint: String,
     /// The line of the key, if it is written in the file.
     pub line: Option<usize>,
     /// It may be over without a change of the file: a file that it names is not there yet.
@@ -32,18 +32,18 @@ pub struct Problems {
 }
 
 impl Problem {
-    pub fn new(key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn new(key: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             key: key.into(),
             message: message.into(),
-            remedy: remedy.into(),
+            hint: hint.into(),
             line: None,
             may_pass: false,
             excerpt: None,
         }
     }
 
-    /// Says what is wrong and where, without the remedy.
+    /// Says what is wrong and where, without the hint.
     pub fn what(&self) -> String {
         let line = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
         match self.key.as_str() {
@@ -65,10 +65,10 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what())?;
-        if self.remedy.is_empty() {
+        if self.hint.is_empty() {
             Ok(())
         } else {
-            write!(f, "; {}", self.remedy)
+            write!(f, "; {}", self.hint)
         }
     }
 }

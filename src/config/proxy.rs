@@ -107,8 +107,8 @@ pub(super) fn proxies(environment: &dyn Fn(&str) -> Option<String>, notes: &mut 
     Proxies::read(environment).unwrap_or_else(|(name, reason)| {
         let key = format!("environment variable {name}");
         if notes.problems.iter().all(|problem| problem.key != key) {
-            let remedy = "write for example http://proxy.example.com:3128, or socks5://";
-            notes.problem(key, reason, remedy);
+            let hint = "write for example http://proxy.example.com:3128, or socks5://";
+            notes.problem(key, reason, hint);
         }
         Proxies::default()
     })

@@ -22,8 +22,8 @@ pub(super) fn routing(mut section: Section<'_>, table: &Table, notes: &mut Notes
         return None;
     };
     if others.is_none() {
-        let remedy = "say who hears of roles without an entry of their own, or \"*\" = [] for nobody";
-        notes.problem(format!("{name}.\"*\""), "is missing", remedy);
+        let hint = "say who hears of roles without an entry of their own, or \"*\" = [] for nobody";
+        notes.problem(format!("{name}.\"*\""), "is missing", hint);
     }
     let mut roles = BTreeMap::new();
     for (role, value) in entries {
@@ -64,15 +64,14 @@ fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>
         match Address::parse(text) {
             Ok(address) => {
                 if address.as_str() == PLACEHOLDER {
-                    let remedy =
-                        "write the mail address of a reviewer, or \"*\" = [] to notify only suggested reviewers";
-                    notes.warning(key, format!("still has the placeholder value {PLACEHOLDER}"), remedy);
+                    let hint = "write the mail address of a reviewer, or \"*\" = [] to notify only suggested reviewers";
+                    notes.warning(key, format!("still has the placeholder value {PLACEHOLDER}"), hint);
                 }
                 addresses.push(address);
             }
             Err(reason) => {
-                let remedy = "write a mail address, a user id or the link of a channel";
-                notes.warning(key, format!("nobody can be told at {}: {reason}", quoted(text)), remedy);
+                let hint = "write a mail address, a user id or the link of a channel";
+                notes.warning(key, format!("nobody can be told at {}: {reason}", quoted(text)), hint);
             }
         }
     }
@@ -92,8 +91,8 @@ pub(super) fn foreign(routing: &RoutingTable, tenant: &str, notes: &mut Notes) {
         let named = link.query_pairs().find(|(key, _)| key == "tenantId");
         if let Some((_, other)) = named.filter(|(_, id)| !id.is_empty() && !id.eq_ignore_ascii_case(tenant)) {
             let message = format!("{} is a channel of the tenant {other:?}", address.as_str());
-            let remedy = "copy the link of a channel of [msapi] tenant_id";
-            notes.warning("role_to_recipients", message, remedy);
+            let hint = "copy the link of a channel of [msapi] tenant_id";
+            notes.warning("role_to_recipients", message, hint);
         }
     }
 }

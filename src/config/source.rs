@@ -71,14 +71,14 @@ fn line_at(text: &str, offset: usize) -> usize {
 }
 
 fn unreadable(error: &std::io::Error) -> Problem {
-    let remedy = match error.kind() {
+    let hint = match error.kind() {
         ErrorKind::PermissionDenied => {
             "run as a user who can read it, such as teleport-msteams, or give that user the right to read it"
         }
         ErrorKind::IsADirectory => "name the file inside this folder with --config",
         _ => "name the right file with --config",
     };
-    Problem::new("", format!("it cannot be read: {error}"), remedy)
+    Problem::new("", format!("it cannot be read: {error}"), hint)
 }
 
 /// Takes UTF-8 as it is, and names every other encoding that editors write.
@@ -114,18 +114,18 @@ fn syntax(error: &toml::de::Error, text: &str) -> Problem {
     let before = text.get(..start).unwrap_or_default();
     let line = line_at(text, start);
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    let remedy = remedy(&message, before, text.get(start..).unwrap_or_default());
+    let hint = hint(&message, before, text.get(start..).unwrap_or_default());
     let length = text
         .get(span.start..span.end)
         .map_or(1, |marked| marked.chars().count().max(1));
     let message = format!("it is not TOML: line {line}, column {column}: {message}");
     Problem {
         excerpt: Some(excerpt(text, line, column, length)),
-        ..Problem::new("", message, remedy)
+        ..Problem::new("", message, hint)
     }
 }
 
-fn remedy(message: &str, before: &str, after: &str) -> &'static str {
+fn hint(message: &str, before: &str, after: &str) -> &'static str {
     let line = before.rsplit('\n').next().unwrap_or_default();
     let is_escape = ["escape", "unicode"].iter().any(|word| message.contains(word));
     if is_escape && line.contains('\\') {
@@ -228,7 +228,7 @@ mod tests {
         ] {
             let problem = decoded(bytes).unwrap_err();
             assert!(problem.message.contains(part), "{problem}");
-            assert_eq!(problem.remedy, "save the file as UTF-8");
+            assert_eq!(problem.hint, "save the file as UTF-8");
         }
         assert_eq!(decoded(b"\xef\xbb\xbfx = 1").unwrap(), "x = 1");
     }

@@ -39,16 +39,16 @@ pub(super) fn teleport(
         (Some(text), _) => ("addr", text),
         (None, None) => {
             let message = format!("is not set: {DEFAULT_ADDRESS} is used");
-            let remedy = "write host:port of the Auth Service or the Proxy Service";
-            notes.warning(section.key("addr"), message, remedy);
+            let hint = "write host:port of the Auth Service or the Proxy Service";
+            notes.warning(section.key("addr"), message, hint);
             ("addr", DEFAULT_ADDRESS)
         }
     };
     let address = match host_and_port(text) {
         Ok(address) => Some(address),
         Err(reason) => {
-            let remedy = "write host:port of the Auth Service or the Proxy Service";
-            notes.problem(section.key(key), format!("{}: {reason}", quoted(text)), remedy);
+            let hint = "write host:port of the Auth Service or the Proxy Service";
+            notes.problem(section.key(key), format!("{}: {reason}", quoted(text)), hint);
             None
         }
     };
@@ -95,14 +95,14 @@ fn credentials(section: &mut Section<'_>, notes: &mut Notes) -> Option<Credentia
             None
         }
         (None, None, None, None) => {
-            let remedy = "write the path of the identity file, or client_key, client_crt and root_cas";
-            notes.problem(section.key("identity"), "there are no credentials", remedy);
+            let hint = "write the path of the identity file, or client_key, client_crt and root_cas";
+            notes.problem(section.key("identity"), "there are no credentials", hint);
             None
         }
         (None, ..) => {
             let message = format!("missing: {}", missing.join(", "));
-            let remedy = "client_key, client_crt and root_cas are wanted together";
-            notes.problem("teleport", message, remedy);
+            let hint = "client_key, client_crt and root_cas are wanted together";
+            notes.problem("teleport", message, hint);
             None
         }
     }
@@ -112,11 +112,11 @@ fn credentials(section: &mut Section<'_>, notes: &mut Notes) -> Option<Credentia
 fn examine(key: &str, path: &Path, notes: &mut Notes) {
     let shown = path.display();
     if path.is_dir() {
-        let remedy = format!(
+        let hint = format!(
             "write the path of the file, such as {}",
             path.join("identity").display()
         );
-        notes.problem(key, format!("{shown} is a folder"), remedy);
+        notes.problem(key, format!("{shown} is a folder"), hint);
     } else if path.starts_with("~") && !path.exists() {
         notes.problem(key, format!("{shown}: ~ is not expanded"), "write the whole path");
     } else if path.is_relative() && !path.exists() {
@@ -151,8 +151,8 @@ fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: 
     };
     let interval = interval.unwrap_or_else(|problem| {
         let key = section.key("refresh_identity_interval");
-        let remedy = "write numbers with the units h, m, s or ms, such as \"90s\" or \"1h30m\"";
-        notes.problem(key, problem, remedy);
+        let hint = "write numbers with the units h, m, s or ms, such as \"90s\" or \"1h30m\"";
+        notes.problem(key, problem, hint);
         REFRESH_EVERY
     });
     // The Go plugin takes 0 for its default.

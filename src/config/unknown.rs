@@ -48,7 +48,7 @@ pub(super) fn explain(tables: &[Asked], lines: &Lines, problems: &mut [Problem])
             if explained {
                 continue;
             }
-            let remedy = match meant {
+            let hint = match meant {
                 Some(meant) if meant.table == asked.table => format!("did you mean {}?", meant.key),
                 Some(meant) => format!("it belongs under [{}]", meant.table),
                 None => String::new(),
@@ -56,7 +56,7 @@ pub(super) fn explain(tables: &[Asked], lines: &Lines, problems: &mut [Problem])
             let shown = self::path(asked.table, &shown::key(key));
             warnings.push(Problem {
                 line,
-                ..Problem::new(shown, "unknown key, ignored", remedy)
+                ..Problem::new(shown, "unknown key, ignored", hint)
             });
         }
     }

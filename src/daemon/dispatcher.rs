@@ -74,13 +74,13 @@ impl Dispatcher {
 
     fn sort(&mut self, event: WatchEvent) -> anyhow::Result<()> {
         match event {
-            WatchEvent::Connected { denied, road } => {
+            WatchEvent::Connected { denied, route } => {
                 self.health.watching(true);
                 if self.health.has_started() {
                     systemd::status("Watching access requests");
                 }
                 self.context.metrics.connected();
-                self.context.outages.watch_works(road);
+                self.context.outages.watch_works(route);
                 self.context.rules.watched(!denied.contains(&rules::KIND));
                 self.context.connections.send_modify(|opened| *opened += 1);
             }

@@ -173,7 +173,7 @@ async fn start_teleport(
     if let Ok(started) = timeout(limits.teleport_slow_start, &mut started).await {
         return started;
     }
-    let route = client.road().map(tracing::field::display);
+    let route = client.route().map(tracing::field::display);
     warn!(addr = %address, route, "Teleport has not answered yet");
     started.await
 }
@@ -183,11 +183,11 @@ async fn connect_teleport(client: &Client) -> anyhow::Result<(card::CardCluster,
     info!(user = identity.user, cluster = identity.cluster, expires = %identity.not_after, "Credentials loaded");
     debug!("Checking Teleport server version");
     let facts = client.ping().await.context("could not start")?;
-    let road = client.road().map(tracing::field::display);
+    let route = client.route().map(tracing::field::display);
     info!(
         cluster = facts.name,
         version = facts.version,
-        road,
+        route,
         "Teleport cluster found"
     );
     let web = if facts.advanced_workflows {

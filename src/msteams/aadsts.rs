@@ -7,7 +7,7 @@
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) meaning: &'static str,
-    pub(crate) remedy: &'static str,
+    pub(crate) hint: &'static str,
 }
 
 /// The words of the login service in `error` (RFC 6749, and Microsoft's reference of its codes).
@@ -36,7 +36,7 @@ pub(crate) fn is_passing(code: u64) -> bool {
 
 /// Returns what is known about a code that will not go away by itself.
 pub(crate) fn refusal(code: u64) -> Option<Refusal> {
-    let (meaning, remedy) = match code {
+    let (meaning, hint) = match code {
         7_000_215 => (
             "the client secret is wrong",
             "set `[msapi] app_secret` to the value of the client secret; its id is not it",
@@ -94,7 +94,7 @@ pub(crate) fn refusal(code: u64) -> Option<Refusal> {
         ),
         _ => return None,
     };
-    Some(Refusal { meaning, remedy })
+    Some(Refusal { meaning, hint })
 }
 
 #[cfg(test)]
@@ -109,14 +109,14 @@ mod tests {
         ];
         for code in codes {
             let refusal = refusal(code).unwrap();
-            assert!(refusal.remedy.contains("[msapi]"), "{code}");
+            assert!(refusal.hint.contains("[msapi]"), "{code}");
             assert!(!is_passing(code), "{code}");
         }
     }
 
     #[test]
     fn a_wrong_secret_tells_that_the_value_is_wanted() {
-        assert!(refusal(7_000_215).unwrap().remedy.contains("its id is not it"));
+        assert!(refusal(7_000_215).unwrap().hint.contains("its id is not it"));
         assert_eq!(refusal(1), None);
         assert!(is_passing(90033));
     }

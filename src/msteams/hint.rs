@@ -7,7 +7,7 @@ use crate::msteams::envelope::{Envelope, Says};
 use crate::msteams::error::{Meaning, Operation};
 use crate::msteams::permissions::Permission;
 
-/// Returns the remedy for a failed call of Graph or the connector.
+/// Returns the hint for a failed call of Graph or the connector.
 pub(crate) fn hint(operation: Operation, meaning: Meaning, envelope: &Envelope) -> Option<String> {
     let text = match (operation, meaning) {
         _ if envelope.is("BotDisabledByAdmin") => {

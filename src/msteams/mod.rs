@@ -6,7 +6,7 @@
 //!
 //! Architecture Invariant: the only folder that names `reqwest` or Microsoft's JSON. Knows nothing of Teleport or of
 //! requests, only addresses and cards. Logs nothing above debug: what goes wrong is returned, with its meaning,
-//! its remedy, and whether trying again makes sense.
+//! its hint, and whether trying again makes sense.
 
 mod aadsts;
 mod activity;

@@ -86,7 +86,7 @@ impl Service {
         self.http.observer().outcome(request.operation.endpoint(), outcome)
     }
 
-    /// Corrects the remedy for a refusal without a known reason: a permission that the token has need not be granted.
+    /// Corrects the hint for a refusal without a known reason: a permission that the token has need not be granted.
     fn not_the_permission(&self, error: Error) -> Error {
         if error.meaning() != Meaning::Denied || error.has_detail() {
             return error;

@@ -48,7 +48,7 @@ fn judge_login(operation: Operation, status: u16, retry_after: Option<Duration>,
     // A wrong secret stays wrong, but a new one needs a minute to be known everywhere: later, not never.
     let error = Error::new(operation, Meaning::Credentials, Retry::Later(None));
     match envelope.number.and_then(aadsts::refusal) {
-        Some(refusal) => error.detail(refusal.meaning).with_hint(Some(refusal.remedy)),
+        Some(refusal) => error.detail(refusal.meaning).with_hint(Some(refusal.hint)),
         None => error.with_hint(Some(
             "check `[msapi] app_id`, `[msapi] app_secret` and `[msapi] tenant_id`; the code is explained at \
              https://login.microsoftonline.com/error",

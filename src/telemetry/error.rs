@@ -1,4 +1,4 @@
-//! What keeps a log or a port from being opened.
+//! Why a log file or a port could not be opened.
 
 use std::io;
 use std::io::ErrorKind;
@@ -25,14 +25,14 @@ impl Error {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new(".")).display();
         let hint = match cause.kind() {
-            ErrorKind::NotFound => format!("Create the folder {folder}, or change `[log] output`"),
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => format!(
-                "Allow the user that runs this program to write to {} and to its folder, or change `[log] output`; \
+            ErrorKind::NotFound => hint_with!("Create the directory {folder}, or change `[log] output`"),
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => hint_with!(
+                "Allow the user that runs this program to write to {} and to its directory, or change `[log] output`; \
                  the systemd unit allows /var/log/teleport-msteams only",
                 path.display()
             ),
-            ErrorKind::IsADirectory => "Set `[log] output` to the path of a file, not of a folder".to_owned(),
-            _ => "Set `[log] output` to \"stderr\", \"stdout\" or a file that can be written to".to_owned(),
+            ErrorKind::IsADirectory => hint!("Set `[log] output` to the path of a file, not of a directory").to_owned(),
+            _ => hint!("Set `[log] output` to \"stderr\", \"stdout\" or a writable file").to_owned(),
         };
         Self {
             what: format!("could not open the log file {}", path.display()),
@@ -43,13 +43,15 @@ impl Error {
 
     pub(super) fn port(address: &HostPort, cause: io::Error) -> Self {
         let hint = match cause.kind() {
-            ErrorKind::AddrInUse => format!(
+            ErrorKind::AddrInUse => hint_with!(
                 "Set `diag_addr` to a free port, or stop the program that listens on {} (`ss -ltnp` shows it)",
                 address.port
             ),
-            ErrorKind::PermissionDenied => "Set `diag_addr` to a port above 1023".to_owned(),
-            _ => "Set `diag_addr` to an address of this machine and a port, such as \"127.0.0.1:8081\" or \":8081\""
-                .to_owned(),
+            ErrorKind::PermissionDenied => hint!("Set `diag_addr` to a port above 1023").to_owned(),
+            _ => hint!(
+                "Set `diag_addr` to an address of this machine and a port, such as \"127.0.0.1:8081\" or \":8081\""
+            )
+            .to_owned(),
         };
         Self {
             what: format!("could not open the port {address} of diag_addr"),

@@ -17,7 +17,7 @@ use crate::config::{Limits, TeleportSettings};
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::teleport::call;
 use crate::teleport::caller::Caller;
-use crate::teleport::connect::{Connector, Road, Roads};
+use crate::teleport::connect::{Connector, Route, Routes};
 use crate::teleport::damaged::{Damaged, Kind, Read};
 use crate::teleport::identity::credentials_error;
 use crate::teleport::lossy::{Reading, text};
@@ -94,8 +94,8 @@ impl Client {
     pub async fn new(settings: &TeleportSettings, limits: &Limits) -> Result<Self, Error> {
         let keyring = Keyring::load(settings).await;
         let keyring = keyring.map_err(|error| credentials_error(&error))?;
-        let roads = Roads::new(settings, limits.teleport_dial_timeout);
-        let connector = Connector::new(keyring, roads);
+        let routes = Routes::new(settings, limits.teleport_dial_timeout);
+        let connector = Connector::new(keyring, routes);
         Ok(Self {
             channel: Arc::new(RwLock::new(channel(&connector, limits.teleport_ping_every))),
             connector,
@@ -111,8 +111,8 @@ impl Client {
     }
 
     /// Returns the way that the last connection took.
-    pub fn road(&self) -> Option<Road> {
-        self.connector.last().map(|connection| connection.road)
+    pub fn route(&self) -> Option<Route> {
+        self.connector.last().map(|connection| connection.route)
     }
 
     /// Waits until the connection should give way to one with newer credentials, well before its own end.

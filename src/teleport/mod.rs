@@ -1,4 +1,4 @@
-//! Teleport: who we are there, the road to the Auth Service, its events, requests and plugin data.
+//! Teleport: who we are there, the route to the Auth Service, its events, requests and plugin data.
 //!
 //! Architecture Invariant: the only folder that names tonic or prost. Wire types stop in `convert`; nothing here knows
 //! Microsoft.
@@ -22,7 +22,7 @@ mod wire;
 
 pub use anything::read_anything;
 pub use client::{Client, Cluster, Listed};
-pub use connect::Road;
+pub use connect::Route;
 pub use error::{Error, Meaning};
 pub use identity::{Identity, IdentityEvent, Keyring};
 pub use plugin_data::{PluginData, PluginDataKey, PluginDataKind, Swap};

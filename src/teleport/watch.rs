@@ -21,7 +21,7 @@ use crate::teleport::lossy::Reading;
 use crate::teleport::wire::proto::Operation;
 use crate::teleport::wire::proto::event::Resource;
 use crate::teleport::wire::{proto, types};
-use crate::teleport::{Client, Error, Meaning, Road, convert};
+use crate::teleport::{Client, Error, Meaning, Route, convert};
 
 const REQUESTS: &str = "access_request";
 const WATCHING: &str = "watch access requests";
@@ -35,7 +35,7 @@ pub enum WatchEvent {
         /// Kinds that our role may not watch; everything works without them but what needs them.
         denied: Vec<&'static str>,
         /// The way that the connection takes.
-        road: Option<Road>,
+        route: Option<Route>,
     },
     Request(Box<AccessRequest>),
     /// The request was deleted or has expired; the event does not say which.
@@ -209,7 +209,7 @@ impl Watch {
     fn connected(&self, client: &Client) -> WatchEvent {
         WatchEvent::Connected {
             denied: self.denied.clone(),
-            road: client.road(),
+            route: client.route(),
         }
     }
 

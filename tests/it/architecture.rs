@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("nearest", &[]),
     ("heartbeat", &[]),
+    ("hint", &[]),
     ("visible", &[]),
     ("domain::request", &[]),
     ("domain::recipients", &["domain::request"]),

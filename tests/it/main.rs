@@ -32,7 +32,7 @@ mod reload;
 mod renewal;
 mod requests;
 mod resync;
-mod roads;
+mod routes;
 mod rules;
 mod startup;
 mod story;

@@ -258,7 +258,7 @@ async fn services_that_do_not_answer_are_told_and_the_rest_is_skipped() {
     let (status, stdout, _) = validate(&town, &["--all"]).await;
     assert_eq!(status, Some(1));
     for part in [
-        "FAILED  road to Teleport: ",
+        "FAILED  route to Teleport: ",
         "cannot be reached",
         "skipped  permissions in Teleport",
         "FAILED  token for Graph: ",

@@ -60,16 +60,16 @@ fn configuration(file: &Path, results: &mut CheckResults) -> anyhow::Result<Sett
         Ok(loaded) => {
             results.ok(check, format!("{} can be used", file.display()));
             for warning in loaded.warnings {
-                results.warning(check, warning.what(), Some(&warning.remedy));
+                results.warning(check, warning.what(), Some(&warning.hint));
             }
             Ok(loaded.settings)
         }
         Err(problems) => {
             for problem in &problems.list {
-                results.failed(check, problem.what(), Some(&problem.remedy));
+                results.failed(check, problem.what(), Some(&problem.hint));
             }
             for unknown in &problems.unknown {
-                results.warning(check, unknown.what(), Some(&unknown.remedy));
+                results.warning(check, unknown.what(), Some(&unknown.hint));
             }
             results.finish();
             Err(problems.into())
@@ -134,21 +134,21 @@ fn role(client: &Client) -> String {
 async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
     match client.ping().await {
         Ok(cluster) => {
-            if let Some(road) = client.road() {
-                results.ok("road to Teleport", road.to_string());
+            if let Some(route) = client.route() {
+                results.ok("route to Teleport", route.to_string());
             }
             results.ok("Teleport", format!("{} {}", cluster.name, cluster.version));
             if cluster.proxy_public_addr.is_empty() {
-                let remedy = "set public_addr in proxy_service of Teleport's configuration";
+                let hint = "set public_addr in proxy_service of Teleport's configuration";
                 results.warning(
                     "Teleport",
                     "it names no address of its Web UI: cards have no link",
-                    Some(remedy),
+                    Some(hint),
                 );
             }
         }
         Err(error) => {
-            failed(results, "road to Teleport", &error);
+            failed(results, "route to Teleport", &error);
             results.skipped("permissions in Teleport", "they cannot be asked for");
             return Vec::new();
         }
@@ -273,8 +273,8 @@ fn permissions(granted: Option<&[String]>, channels: bool, results: &mut CheckRe
         } else if let Some(instead) = broader.iter().find(|name| has(name)) {
             results.ok(check, format!("{instead}, to {purpose}"));
         } else {
-            let remedy = "add it to the app registration as an application permission, and grant admin consent";
-            results.failed(check, format!("{least} is missing, to {purpose}"), Some(remedy));
+            let hint = "add it to the app registration as an application permission, and grant admin consent";
+            results.failed(check, format!("{least} is missing, to {purpose}"), Some(hint));
         }
     }
     for name in granted {
@@ -284,11 +284,11 @@ fn permissions(granted: Option<&[String]>, channels: bool, results: &mut CheckRe
             continue;
         }
         if let Some(Permission { least, .. }) = PERMISSIONS.iter().find(serves) {
-            let remedy = format!("grant {least} in its place");
-            results.warning(check, format!("{name} allows more than is needed"), Some(&remedy));
+            let hint = format!("grant {least} in its place");
+            results.warning(check, format!("{name} allows more than is needed"), Some(&hint));
         } else {
-            let remedy = "remove it from the app registration";
-            results.warning(check, format!("{name} is not needed"), Some(remedy));
+            let hint = "remove it from the app registration";
+            results.warning(check, format!("{name} is not needed"), Some(hint));
         }
     }
 }
@@ -299,8 +299,8 @@ async fn published(teams: &Teams, results: &mut CheckResults) {
         Ok(Some(version)) if version == Package::VERSION => results.ok(check, version),
         Ok(Some(version)) => {
             let detail = format!("the catalog has {version}, this program makes {}", Package::VERSION);
-            let remedy = "make app.zip anew with configure --force, and upload it as an update of the app";
-            results.warning(check, detail, Some(remedy));
+            let hint = "make app.zip anew with configure --force, and upload it as an update of the app";
+            results.warning(check, detail, Some(hint));
         }
         Ok(None) => results.skipped(check, "the catalog does not say"),
         Err(error) => results.warning(check, error.to_string(), error.hint()),
@@ -318,8 +318,8 @@ async fn recipients(teams: &Teams, addresses: &[Address], send: bool, results: &
         }
     }
     if addresses.is_empty() {
-        let remedy = "name recipients in [role_to_recipients] or in access monitoring rules";
-        results.warning("recipient", "nobody is named but suggested reviewers", Some(remedy));
+        let hint = "name recipients in [role_to_recipients] or in access monitoring rules";
+        results.warning("recipient", "nobody is named but suggested reviewers", Some(hint));
     }
 }
 

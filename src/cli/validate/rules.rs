@@ -17,9 +17,8 @@ pub(super) async fn rules(client: &Client, granted: bool, results: &mut CheckRes
             return Vec::new();
         }
         Err(error) => {
-            let remedy =
-                "add list and read on access_monitoring_rule to the role; until then role_to_recipients routes";
-            results.warning(CHECK, error.to_string(), error.hint().or(Some(remedy)));
+            let hint = "add list and read on access_monitoring_rule to the role; until then role_to_recipients routes";
+            results.warning(CHECK, error.to_string(), error.hint().or(Some(hint)));
             return Vec::new();
         }
     };
@@ -33,15 +32,15 @@ pub(super) async fn rules(client: &Client, granted: bool, results: &mut CheckRes
         let rule = CompiledRule::new(rule, &clock::zone);
         let name = &rule.rule().name;
         if let Some(error) = rule.broken() {
-            let remedy = "see teleport-msteams rules check; the rule tells nobody until it is mended";
-            results.warning(CHECK, format!("{name} cannot be understood: {error}"), Some(remedy));
+            let hint = "see teleport-msteams rules check; the rule tells nobody until it is mended";
+            results.warning(CHECK, format!("{name} cannot be understood: {error}"), Some(hint));
         }
         for recipient in rule.unreachable() {
-            let remedy = "write a mail address, a user id or the link of a channel";
+            let hint = "write a mail address, a user id or the link of a channel";
             results.warning(
                 CHECK,
                 format!("{name} names {recipient:?}, which cannot be anybody"),
-                Some(remedy),
+                Some(hint),
             );
         }
         addresses.extend(Recipients::of(rule.rule().named()).addresses);

@@ -84,16 +84,16 @@ impl OutageLog {
         warn!(%error, hint, failures, lasted, ?pause, "{what}");
     }
 
-    /// Takes a stream of events that was opened; `road` is the way it took.
-    pub(in crate::daemon) fn watch_works(&self, road: Option<teleport::Road>) {
-        let road = road.map(tracing::field::display);
+    /// Takes a stream of events that was opened; `route` is the way it took.
+    pub(in crate::daemon) fn watch_works(&self, route: Option<teleport::Route>) {
+        let route = route.map(tracing::field::display);
         let Some(report) = self.works(|known| &mut known.watch, Services::TELEPORT, 1) else {
-            debug!(road, "Watcher connected");
+            debug!(route, "Watcher connected");
             return;
         };
         let Line { failures, lasted } = Line::of(report);
         let lasted = lasted.map(tracing::field::display);
-        info!(road, failures, lasted, "Watcher connected");
+        info!(route, failures, lasted, "Watcher connected");
     }
 
     /// Takes a call to Teleport that failed and is tried again. A record that cannot be decoded is no outage.

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many requests may be claimed for an announcement at once. Each holds a claim that must be kept alive, so those
-/// beyond wait before they claim; at the documented 50 messages a second this many keep the road full.
+/// beyond wait before they claim; at the documented 50 messages a second this many keep the route full.
 const ANNOUNCING: usize = 64;
 
 /// How many resolved or reviewed requests may be brought up to date at once. They do not wait for announcements.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper_util::rt::TokioIo;
 
 use crate::clock;
-use crate::teleport::connect::road::{ConnectError, Road};
-use crate::teleport::connect::roads::Roads;
+use crate::teleport::connect::route::{ConnectError, Route};
+use crate::teleport::connect::routes::Routes;
 use crate::teleport::connect::stream::{AuthStream, LastAlert};
 use crate::teleport::identity::{Identity, Keyring};
 
@@ -16,7 +16,7 @@ use crate::teleport::identity::{Identity, Keyring};
 #[derive(Clone, Debug)]
 pub(in crate::teleport) struct Connector {
     keyring: Keyring,
-    roads: Roads,
+    routes: Routes,
     alert: LastAlert,
     last: Arc<Mutex<Option<Connection>>>,
 }
@@ -24,17 +24,17 @@ pub(in crate::teleport) struct Connector {
 /// What the last connection was opened with.
 #[derive(Clone, Debug)]
 pub(in crate::teleport) struct Connection {
-    pub(in crate::teleport) road: Road,
+    pub(in crate::teleport) route: Route,
     pub(in crate::teleport) identity: Arc<Identity>,
 }
 
 type Opening = Pin<Box<dyn Future<Output = Result<TokioIo<AuthStream>, ConnectError>> + Send>>;
 
 impl Connector {
-    pub(in crate::teleport) fn new(keyring: Keyring, roads: Roads) -> Self {
+    pub(in crate::teleport) fn new(keyring: Keyring, routes: Routes) -> Self {
         Self {
             keyring,
-            roads,
+            routes,
             alert: LastAlert::default(),
             last: Arc::default(),
         }
@@ -45,8 +45,8 @@ impl Connector {
         let this = self.clone();
         Box::pin(async move {
             let identity = this.keyring.for_connection(clock::now()).await?;
-            let (road, stream) = this.roads.connect(&identity).await?;
-            let connection = Connection { road, identity };
+            let (route, stream) = this.routes.connect(&identity).await?;
+            let connection = Connection { route, identity };
             *this.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
             Ok(TokioIo::new(AuthStream::new(stream, this.alert)))
         })

@@ -15,7 +15,7 @@ use tower::{Service as _, service_fn};
 
 use crate::config::{HostPort, Login, Proxy, ProxyKind};
 use crate::teleport::connect::http_upgrade;
-use crate::teleport::connect::road::{Failure, Next};
+use crate::teleport::connect::route::{Failure, Next};
 use crate::teleport::connect::stream::BoxStream;
 use crate::teleport::connect::web_tls::WebTls;
 

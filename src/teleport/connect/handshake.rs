@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::config::HostPort;
-use crate::teleport::connect::road::{Failure, Next};
+use crate::teleport::connect::route::{Failure, Next};
 use crate::teleport::connect::stream::{BoxStream, tls_error};
 use crate::teleport::connect::tls;
 use crate::teleport::connect::tls::{NewAuthority, OtherCluster, is_strangers};

@@ -15,7 +15,7 @@ use tungstenite::handshake::derive_accept_key;
 use crate::config::HostPort;
 use crate::teleport::connect::dial::Dialer;
 use crate::teleport::connect::http_upgrade;
-use crate::teleport::connect::road::{Failure, Next};
+use crate::teleport::connect::route::{Failure, Next};
 use crate::teleport::connect::stream::{BoxStream, tls_error};
 use crate::teleport::connect::web_tls;
 use crate::teleport::connect::websocket::WebSocket;

@@ -100,7 +100,7 @@ impl Keyring {
 
 /// Says that credentials cannot be used, in the words of every other failure.
 pub(in crate::teleport) fn credentials_error(error: &IdentityError) -> Error {
-    Error::new(Meaning::Credentials, "log in to Teleport", error.to_string()).with_hint(error.remedy())
+    Error::new(Meaning::Credentials, "log in to Teleport", error.to_string()).with_hint(error.hint())
 }
 
 /// Watches the folders, not the files: a rename or a swapped link puts another file in the place of the one watched.

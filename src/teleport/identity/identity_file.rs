@@ -42,7 +42,7 @@ pub struct Identity {
 pub(in crate::teleport) struct IdentityError {
     file: PathBuf,
     problem: String,
-    remedy: &'static str,
+    hint: &'static str,
 }
 
 const SIGN_AGAIN: &str = "sign a new one with tctl auth sign, or let tbot write it";
@@ -105,7 +105,7 @@ impl Identity {
             not_after,
             ..
         } = self;
-        let (problem, remedy) = if now >= *not_after {
+        let (problem, hint) = if now >= *not_after {
             (format!("expired at {not_after}"), SIGN_AGAIN)
         } else if now < *not_before {
             (format!("is not valid before {not_before}"), "set this machine's clock")
@@ -113,7 +113,7 @@ impl Identity {
             return Ok(());
         };
         let problem = format!("the certificate of {user}, issued by {issuer}, {problem}");
-        Err(IdentityError::new(&self.file, problem, remedy))
+        Err(IdentityError::new(&self.file, problem, hint))
     }
 
     /// How long the certificate is valid in all.
@@ -213,8 +213,8 @@ fn signing_key(block: &Block) -> Result<Arc<dyn rustls::sign::SigningKey>, Strin
 
 async fn read(file: &Path) -> Result<Vec<Block>, IdentityError> {
     let bytes = tokio::fs::read(file).await.map_err(|error| {
-        let remedy = "check the path in [teleport], and that this user may read it";
-        IdentityError::new(file, format!("it cannot be read: {error}"), remedy)
+        let hint = "check the path in [teleport], and that this user may read it";
+        IdentityError::new(file, format!("it cannot be read: {error}"), hint)
     })?;
     if bytes.is_empty() {
         return Err(IdentityError::new(file, "it is empty".to_owned(), SIGN_AGAIN));
@@ -248,16 +248,16 @@ fn blocks(text: &str) -> Result<Vec<Block>, String> {
 }
 
 impl IdentityError {
-    fn new(file: &Path, problem: String, remedy: &'static str) -> Self {
+    fn new(file: &Path, problem: String, hint: &'static str) -> Self {
         Self {
             file: file.to_owned(),
             problem,
-            remedy,
+            hint,
         }
     }
 
-    pub(in crate::teleport) fn remedy(&self) -> &'static str {
-        self.remedy
+    pub(in crate::teleport) fn hint(&self) -> &'static str {
+        self.hint
     }
 }
 

@@ -281,7 +281,7 @@ fn claim_of(state: &crate::world::cluster::ClusterState, id: &str) -> Option<Str
     state.plugin_data.get(id)?.get("msteams")?.get("x_claim").cloned()
 }
 
-/// Expects the start to fail with these parts in its one line, or in those of the roads that were tried, and these in its remedy.
+/// Expects the start to fail with these parts in its one line, or in those of the routes that were tried, and these in its remedy.
 pub(crate) async fn fails(town: &Town, settings: Settings, parts: &[&str], remedy: &str) {
     let error = town.fails_to_start(settings).await;
     let line = format!("{error:#}");

@@ -2,7 +2,7 @@
 
 use teleport_msteams::config::ProxyKind;
 
-use crate::roads::journey::{PATIENT, delivers, proxy_settings, settings_for};
+use crate::routes::journey::{PATIENT, delivers, proxy_settings, settings_for};
 use crate::support::{Town, fails};
 use crate::world::balancer::{Alpn, Balancer};
 use crate::world::corporate::{Corporate, Speaks};
@@ -25,8 +25,8 @@ async fn hp_1_proxies_of_every_kind_with_a_name_and_a_password() {
         let mut settings = settings_for(&town, "teleport.test:3025", &web);
         settings.teleport.proxy = Some(proxy_settings(kind, &corporate, Some(("me", "p@ss:plantedsecret"))));
         town.start_daemon_on(settings).await;
-        let road = format!("teleport.test:3025 directly, through the proxy {}", scheme(kind));
-        town.daemon().says(&road).await;
+        let route = format!("teleport.test:3025 directly, through the proxy {}", scheme(kind));
+        town.daemon().says(&route).await;
         delivers(&town).await;
         let asked = match kind {
             ProxyKind::Http | ProxyKind::Https => "CONNECT teleport.test:3025 HTTP/1.1 me:p@ss:plantedsecret",

@@ -8,7 +8,7 @@ use crate::teleport::identity::IdentityError;
 
 /// One way to the Auth Service. `Display` is for log lines: `teleport.example.com:443 in a WebSocket`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Road {
+pub struct Route {
     pub(super) address: HostPort,
     pub(super) in_websocket: bool,
     /// The proxy on the way, without its password.
@@ -18,7 +18,7 @@ pub struct Road {
 /// One way that was tried, and why it led nowhere.
 #[derive(Clone, Debug)]
 pub(in crate::teleport) struct Attempt {
-    pub(super) road: Road,
+    pub(super) route: Route,
     pub(super) failure: Failure,
 }
 
@@ -50,12 +50,12 @@ pub(in crate::teleport) enum ConnectError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
-    Roads(RoadsClosed),
+    Routes(RoutesClosed),
 }
 
 /// Every way was tried.
 #[derive(Debug)]
-pub(in crate::teleport) struct RoadsClosed {
+pub(in crate::teleport) struct RoutesClosed {
     pub(super) address: HostPort,
     /// At least one.
     pub(super) attempts: Vec<Attempt>,
@@ -80,8 +80,8 @@ impl ConnectError {
 
     pub(in crate::teleport) fn hint(&self) -> Option<String> {
         let mut hints = match self {
-            Self::Identity(error) => vec![error.remedy()],
-            Self::Roads(closed) => closed.attempts.iter().map(|attempt| attempt.failure.hint).collect(),
+            Self::Identity(error) => vec![error.hint()],
+            Self::Routes(closed) => closed.attempts.iter().map(|attempt| attempt.failure.hint).collect(),
         };
         hints.retain(|hint| !hint.is_empty());
         hints.dedup();
@@ -91,28 +91,28 @@ impl ConnectError {
     /// Returns one line for each way, if it was more than one.
     pub(in crate::teleport) fn tried(&self) -> Vec<String> {
         match self {
-            Self::Roads(closed) if closed.attempts.len() > 1 => closed
+            Self::Routes(closed) if closed.attempts.len() > 1 => closed
                 .attempts
                 .iter()
-                .map(|attempt| format!("{}: {}", attempt.road, attempt.failure.sentence))
+                .map(|attempt| format!("{}: {}", attempt.route, attempt.failure.sentence))
                 .collect(),
-            Self::Identity(_) | Self::Roads(_) => Vec::new(),
+            Self::Identity(_) | Self::Routes(_) => Vec::new(),
         }
     }
 }
 
-impl fmt::Display for RoadsClosed {
+impl fmt::Display for RoutesClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.attempts.as_slice() {
             [only] => f.write_str(&only.failure.sentence),
-            _ => write!(f, "no road leads to the cluster at {}", self.address),
+            _ => write!(f, "no route leads to the cluster at {}", self.address),
         }
     }
 }
 
-impl std::error::Error for RoadsClosed {}
+impl std::error::Error for RoutesClosed {}
 
-impl fmt::Display for Road {
+impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             address,

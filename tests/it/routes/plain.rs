@@ -1,10 +1,10 @@
-//! The Auth Service and Proxies, and what is told where no road leads there.
+//! The Auth Service and Proxies, and what is told where no route leads there.
 
 use std::time::Duration;
 
 use teleport_msteams::config::{Limits, ProxyKind};
 
-use crate::roads::journey::{OURS, PATIENT, delivers, proxy_settings, settings_for};
+use crate::routes::journey::{OURS, PATIENT, delivers, proxy_settings, settings_for};
 use crate::support::{ALICE, Town, fails};
 use crate::world::balancer::{Alpn, Balancer};
 use crate::world::cluster::{ClusterOptions, Draft};
@@ -153,7 +153,7 @@ async fn gr_3_an_answer_of_six_mebibytes() {
 }
 
 #[tokio::test]
-async fn er_1_where_no_road_leads_each_that_was_tried_is_told() {
+async fn er_1_where_no_route_leads_each_that_was_tried_is_told() {
     let town = Town::build().await;
     let web = WebAuthority::new();
     let proxy = Proxy::start(&town.cluster).await;
@@ -177,7 +177,7 @@ async fn er_1_where_no_road_leads_each_that_was_tried_is_told() {
 }
 
 #[tokio::test]
-async fn the_watch_survives_a_road_that_disappears_and_takes_another() {
+async fn the_watch_survives_a_route_that_disappears_and_takes_another() {
     let mut town = Town::build().await;
     let web = WebAuthority::new();
     let proxy = Proxy::start(&town.cluster).await;
@@ -189,17 +189,17 @@ async fn the_watch_survives_a_road_that_disappears_and_takes_another() {
     town.start_daemon_on(settings).await;
 
     let mut words = Vec::new();
-    for (address, road) in [
+    for (address, route) in [
         (
             balancer.address(),
-            "Watcher connected road=teleport.test:443 in a WebSocket",
+            "Watcher connected route=teleport.test:443 in a WebSocket",
         ),
-        (proxy.address(), "Watcher connected road=teleport.test:443 directly"),
+        (proxy.address(), "Watcher connected route=teleport.test:443 directly"),
     ] {
         names.set("teleport.test:443", address);
         town.stop_teleport().await;
         town.cluster.start_again().await;
-        town.daemon().says_next(road).await;
+        town.daemon().says_next(route).await;
         town.cluster.create(Draft {
             roles: vec!["dev".to_owned()],
             ..Draft::default()

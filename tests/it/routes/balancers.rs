@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use teleport_msteams::config::Upgrade;
 
-use crate::roads::journey::{OURS, PATIENT, delivers, settings_for};
+use crate::routes::journey::{OURS, PATIENT, delivers, settings_for};
 use crate::support::{Town, fails};
 use crate::world::balancer::{Alpn, Balancer};
 use crate::world::proxy::Proxy;

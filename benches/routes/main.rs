@@ -1,6 +1,6 @@
-//! How long each road to the cluster takes to open, with everything 50 ms away: from nothing to the answer of a first call.
+//! How long each route to the cluster takes to open, with everything 50 ms away: from nothing to the answer of a first call.
 //!
-//! `cargo bench --bench roads` prints a table. Nothing is asserted: the figures are for reading.
+//! `cargo bench --bench routes` prints a table. Nothing is asserted: the figures are for reading.
 
 #![expect(clippy::print_stdout, reason = "the table is for the person who asked for it")]
 
@@ -28,7 +28,7 @@ const PATIENT: Duration = Duration::from_mins(1);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    println!("{:<58} {:>9}   round trips", "road", "measured");
+    println!("{:<58} {:>9}   round trips", "route", "measured");
     let folder = tempfile::tempdir()?;
     let cluster = Cluster::start(ClusterOptions::default()).await;
     let authority = cluster.authority();
@@ -52,11 +52,11 @@ async fn main() -> anyhow::Result<()> {
     measure("a Proxy", &through, "TCP, TLS, call").await?;
     for (name, balancer) in [("ignores ALPN", &ignoring), ("is strict about ALPN", &strict)] {
         let mut before = settings(&far::relay(balancer.address().to_owned(), ROUND_TRIP).await);
-        let road = format!("a load balancer that {name}");
-        measure(&road, &before, "those and: TCP, TLS; TCP, TLS of the test if need be").await?;
+        let route = format!("a load balancer that {name}");
+        measure(&route, &before, "those and: TCP, TLS; TCP, TLS of the test if need be").await?;
         before.upgrade = Upgrade::Always;
-        let road = format!("{road}, known before");
-        measure(&road, &before, "TCP, TLS, WebSocket, TLS, call").await?;
+        let route = format!("{route}, known before");
+        measure(&route, &before, "TCP, TLS, WebSocket, TLS, call").await?;
     }
     for (kind, corporate) in [(ProxyKind::Http, &http), (ProxyKind::Socks5, &socks)] {
         let mut beyond = settings("teleport.test:443");
@@ -65,17 +65,17 @@ async fn main() -> anyhow::Result<()> {
             address: host_and_port(&far::relay(corporate.address().to_owned(), ROUND_TRIP).await),
             login: None,
         });
-        let (road, trips) = match kind {
+        let (route, trips) = match kind {
             ProxyKind::Socks5 => ("a SOCKS5 proxy", "TCP, SOCKS, SOCKS, TLS, call"),
             ProxyKind::Http | ProxyKind::Https => ("an HTTP proxy", "TCP, CONNECT, TLS, call"),
         };
-        measure(road, &beyond, trips).await?;
+        measure(route, &beyond, trips).await?;
     }
     Ok(())
 }
 
-/// Opens the road five times and prints the median.
-async fn measure(road: &str, settings: &TeleportSettings, trips: &str) -> anyhow::Result<()> {
+/// Opens the route five times and prints the median.
+async fn measure(route: &str, settings: &TeleportSettings, trips: &str) -> anyhow::Result<()> {
     let mut times = Vec::new();
     for _ in 0..5 {
         let client = Client::new(settings, &Limits::default()).await?;
@@ -86,7 +86,7 @@ async fn measure(road: &str, settings: &TeleportSettings, trips: &str) -> anyhow
     times.sort();
     let median = times[2].as_secs_f64();
     let counted = median / ROUND_TRIP.as_secs_f64();
-    println!("{road:<58} {median:>7.3} s   {counted:.1}: {trips}");
+    println!("{route:<58} {median:>7.3} s   {counted:.1}: {trips}");
     Ok(())
 }
 

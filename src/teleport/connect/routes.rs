@@ -10,7 +10,7 @@ use tokio_rustls::client::TlsStream;
 use crate::config::{HostPort, TeleportSettings, Upgrade};
 use crate::teleport::connect::dial::Dialer;
 use crate::teleport::connect::handshake::handshake;
-use crate::teleport::connect::road::{Attempt, ConnectError, Failure, Next, Road, RoadsClosed};
+use crate::teleport::connect::route::{Attempt, ConnectError, Failure, Next, Route, RoutesClosed};
 use crate::teleport::connect::stream::BoxStream;
 use crate::teleport::connect::upgrade;
 use crate::teleport::connect::upgrade::Standing;
@@ -30,7 +30,7 @@ const SSH_PORT: &str = "write the Proxy's web address in [teleport] addr, such a
 
 /// Every way to one cluster; clones share what they remember.
 #[derive(Clone, Debug)]
-pub(in crate::teleport) struct Roads {
+pub(in crate::teleport) struct Routes {
     address: HostPort,
     upgrade: Upgrade,
     dialer: Dialer,
@@ -40,12 +40,12 @@ pub(in crate::teleport) struct Roads {
 #[derive(Debug, Default)]
 struct Memory {
     /// The way that worked last, if it is not the first that would be tried anyway.
-    detour: Option<Road>,
+    detour: Option<Route>,
     failures: u32,
 }
 
 /// A session, and the way it takes.
-pub(super) type Connected = (Road, TlsStream<BoxStream>);
+pub(super) type Connected = (Route, TlsStream<BoxStream>);
 
 /// What is known of an address to which no way leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ enum Unconnected {
     NotSsh,
 }
 
-impl Roads {
+impl Routes {
     pub(in crate::teleport) fn new(settings: &TeleportSettings, patience: Duration) -> Self {
         Self {
             address: settings.address.clone(),
@@ -76,7 +76,7 @@ impl Roads {
         let mut attempts = Vec::new();
         let trying = async {
             match detour {
-                Some(road) => self.take(road, identity, &mut attempts).await.ok(),
+                Some(route) => self.take(route, identity, &mut attempts).await.ok(),
                 None => self.search(identity, &mut attempts).await,
             }
         };
@@ -84,32 +84,32 @@ impl Roads {
         let patience = self.dialer.patience * 5 / 2;
         let connected = timeout(patience, trying).await;
         if connected.is_err() {
-            let road = self.road(&self.address, false);
+            let route = self.route(&self.address, false);
             let failure = Failure::late(&format!("connecting to {}", self.address), patience);
-            attempts.push(Attempt { road, failure });
+            attempts.push(Attempt { route, failure });
         }
         let connected = connected.ok().flatten();
         let mut memory = self.memory();
-        if let Some((road, stream)) = connected {
-            let is_first = road == self.road(&self.address, false);
-            memory.detour = Some(road.clone()).filter(|_| !is_first);
+        if let Some((route, stream)) = connected {
+            let is_first = route == self.route(&self.address, false);
+            memory.detour = Some(route.clone()).filter(|_| !is_first);
             memory.failures = 0;
-            return Ok((road, stream));
+            return Ok((route, stream));
         }
         memory.failures += 1;
         if memory.failures >= TRUST {
             *memory = Memory::default();
         }
         let address = self.address.clone();
-        Err(ConnectError::Roads(RoadsClosed { address, attempts }))
+        Err(ConnectError::Routes(RoutesClosed { address, attempts }))
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn road(&self, address: &HostPort, in_websocket: bool) -> Road {
-        Road {
+    fn route(&self, address: &HostPort, in_websocket: bool) -> Route {
+        Route {
             address: address.clone(),
             in_websocket,
             via: self.dialer.proxy.as_ref().map(ToString::to_string),
@@ -136,7 +136,7 @@ impl Roads {
                 return Some(connected);
             }
         }
-        // The remedy stays the same however the guesses failed.
+        // The hint stays the same however the guesses failed.
         for guess in attempts {
             guess.failure.hint = SSH_PORT;
         }
@@ -150,12 +150,12 @@ impl Roads {
         identity: &Identity,
         attempts: &mut Vec<Attempt>,
     ) -> Result<Connected, Unconnected> {
-        let in_websocket = self.road(address, true);
+        let in_websocket = self.route(address, true);
         let not_ssh = |_| Unconnected::NotSsh;
         if self.upgrade == Upgrade::Always {
             return self.take(in_websocket, identity, attempts).await.map_err(not_ssh);
         }
-        let next = match self.take(self.road(address, false), identity, attempts).await {
+        let next = match self.take(self.route(address, false), identity, attempts).await {
             Ok(connected) => return Ok(connected),
             Err(next) => next,
         };
@@ -172,10 +172,10 @@ impl Roads {
         }
     }
 
-    async fn take(&self, road: Road, identity: &Identity, attempts: &mut Vec<Attempt>) -> Result<Connected, Next> {
-        let address = &road.address;
+    async fn take(&self, route: Route, identity: &Identity, attempts: &mut Vec<Attempt>) -> Result<Connected, Next> {
+        let address = &route.address;
         let connected = async {
-            let stream = if road.in_websocket {
+            let stream = if route.in_websocket {
                 upgrade::open(address, &self.dialer).await?
             } else {
                 self.dialer.dial(address).await?
@@ -183,10 +183,10 @@ impl Roads {
             handshake(identity, stream, address, self.dialer.patience).await
         };
         match connected.await {
-            Ok(stream) => Ok((road, stream)),
+            Ok(stream) => Ok((route, stream)),
             Err(failure) => {
                 let next = failure.next;
-                attempts.push(Attempt { road, failure });
+                attempts.push(Attempt { route, failure });
                 Err(next)
             }
         }
