@@ -1,4 +1,4 @@
-//! What may be written behind the program's name.
+//! The command line.
 
 use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use crate::cli::report::report;
 use crate::cli::{configure, environment, manual, output, rules, start, uninstall, validate, version};
 use crate::telemetry;
 
-/// Shows Teleport Access Requests in Microsoft Teams and keeps every card true.
+/// Posts Teleport Access Requests to Microsoft Teams and keeps every card up to date.
 #[derive(Debug, Parser)]
 #[command(
     name = "teleport-msteams",
@@ -17,23 +17,18 @@ use crate::telemetry;
     after_help = "\
 Examples:
   teleport-msteams configure assets --appID ID --tenantID ID
-      makes the configuration and the package of the Teams app
+      writes the configuration and the Teams app package
   teleport-msteams validate --all
-      checks everything, and sends nothing
+      checks the whole setup without sending a message
   teleport-msteams start
-      runs with /etc/teleport-msteams.toml
+      runs the daemon with /etc/teleport-msteams.toml
 
-Exit status: 0 done, 1 failed, 2 wrong command line, 78 wrong configuration."
+Exit status: 0 success, 1 failure, 2 wrong usage, 78 invalid configuration."
 )]
 struct Arguments {
-    #[arg(
-        short,
-        long,
-        global = true,
-        help = "Log everything that helps to find a fault; RUST_LOG chooses more closely"
-    )]
+    #[arg(short, long, global = true, help = "Enable debug logging (fine-tune with RUST_LOG)")]
     debug: bool,
-    /// What is so anyway; the Go plugin's parser has it
+    /// The default; accepted because the Go plugin accepts it
     #[arg(long, global = true, hide = true, overrides_with = "debug")]
     no_debug: bool,
     #[command(subcommand)]
@@ -42,25 +37,25 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a configuration and the package of the Teams app
+    /// Generate the configuration and the Teams app package
     Configure(configure::Options),
-    /// Send two messages to recipients, or check everything
+    /// Send a test message, or check the whole setup
     Validate(validate::Options),
-    /// Watch Teleport and tell reviewers in Microsoft Teams
+    /// Run the daemon: watch Access Requests and notify reviewers in Microsoft Teams
     Start(start::Options),
-    /// Take the app away from every user in the configuration
+    /// Remove the Teams app from every user in the configuration
     Uninstall(uninstall::Options),
-    /// Check Access Monitoring Rules, and see whom they would tell
+    /// Check Access Monitoring Rules, and show who they would notify
     Rules(rules::Options),
     /// Print the version of this program
     Version,
-    /// Print a script with which a shell completes command lines
+    /// Generate a shell completion script
     Completions(manual::Completions),
-    /// Print the manual
+    /// Generate the man page
     Man(manual::Man),
 }
 
-/// Runs the program. Returns 0 if it did what it was asked, 1 if it failed, 2 for a wrong command line, and 78 for a wrong
+/// Runs the program. Returns the exit status: 0 for success, 1 for a failure, 2 for wrong usage, 78 for an invalid
 /// configuration.
 pub fn run() -> ExitCode {
     let Arguments { debug, command, .. } = match Arguments::try_parse() {
@@ -95,7 +90,7 @@ pub fn run() -> ExitCode {
     output::finish(status)
 }
 
-/// Prints the help or the version that was asked for, or what is wrong with the command line in the words of other errors.
+/// Prints the help, the version, or a usage error in the form of all other errors.
 fn print(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         let text = error.render();
@@ -125,7 +120,7 @@ mod tests {
 
     /// Scripts for the Go plugin, whose parser takes flags before and after arguments, and values in three ways.
     #[test]
-    fn what_scripts_type_is_understood() {
+    fn command_lines_of_scripts_are_accepted() {
         for line in [
             "version",
             "help",

@@ -21,17 +21,17 @@ const ROLE: &str = "teleport-msteams-role.yaml";
 
 const SECRET_VARIABLE: &str = "AZURE_APPSECRET";
 
-/// Only who made them may read the files: one of them may hold the secret.
+/// Only the owner can read the files, because one of them may contain the client secret.
 const PRIVATE_FOLDER: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
 
 const WRITE_BY_GROUP: u32 = 0o020;
 const WRITE_BY_OTHERS: u32 = 0o002;
 
-/// In a folder with this bit, only the owner of an entry can rename or remove it.
+/// In a directory with this bit, only the owner of an entry can rename or remove it.
 const STICKY: u32 = 0o1000;
 
-/// The user who may write everywhere anyway.
+/// The superuser, who can write everywhere.
 const SUPERUSER: u32 = 0;
 
 #[derive(Debug, clap::Args)]
@@ -42,31 +42,31 @@ Examples:
   teleport-msteams configure assets --appID ID --tenantID ID --appSecretFile /run/secrets/teams
       reads it from a file, to which the configuration then points
   teleport-msteams configure assets --appID ID --tenantID ID --force
-      makes app.zip anew for the same Teams app; the configuration stays as it is")]
+      regenerates app.zip for the same Teams app and keeps the configuration")]
 pub(super) struct Options {
-    /// Folder to make
+    /// Directory to create
     dir: PathBuf,
-    /// Application (client) id of the Azure bot
+    /// Application (client) ID of the Azure bot
     #[arg(long = "appID", value_name = "ID", value_parser = id)]
     app_id: Uuid,
-    /// Directory (tenant) id
+    /// Directory (tenant) ID
     #[arg(long = "tenantID", value_name = "ID", value_parser = tenant)]
     tenant_id: Uuid,
     #[arg(
         long = "appSecret",
         value_name = "SECRET",
         conflicts_with = "app_secret_file",
-        help = "Value of the client secret. Other users of this machine can see it here: left out, it is read from \
-                AZURE_APPSECRET, or asked for"
+        help = "Value of the client secret. Other users of this machine can see it in the process list. If omitted, it is \
+                read from AZURE_APPSECRET or prompted for"
     )]
     app_secret: Option<String>,
-    /// File with the client secret; the configuration points to it
+    /// File with the client secret; the configuration refers to it
     #[arg(long = "appSecretFile", value_name = "FILE")]
     app_secret_file: Option<PathBuf>,
-    /// Id of a Teams app that exists, to update its package; without it a new one is made
+    /// ID of an existing Teams app whose package is updated. If omitted, a new ID is generated
     #[arg(long = "teamsAppID", value_name = "ID", value_parser = id)]
     teams_app_id: Option<Uuid>,
-    /// Use a folder that exists: the package is made anew, a configuration that is there stays as it is
+    /// Use an existing directory: regenerate the package, and keep an existing configuration
     #[arg(long)]
     force: bool,
 }
@@ -78,7 +78,7 @@ impl Options {
         let is_empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
         if existed && !is_empty && !self.force {
             bail!(
-                "could not configure: {} exists; name a new folder, or use --force to make its package anew",
+                "could not configure: {} exists; choose a new directory, or use --force to regenerate its package",
                 dir.display()
             );
         }
@@ -89,7 +89,7 @@ impl Options {
         let kept = Kept::read(&dir.join(CONFIGURATION))?;
         let teams_app_id = match (self.teams_app_id, &kept) {
             (Some(wanted), Some(kept)) if wanted != kept.teams_app_id => bail!(
-                "could not configure: {} is for the Teams app {}; leave --teamsAppID out, or move that file away",
+                "could not configure: {} is for the Teams app {}; omit --teamsAppID, or move that file",
                 dir.join(CONFIGURATION).display(),
                 kept.teams_app_id
             ),
@@ -130,7 +130,7 @@ impl Options {
                 .with_context(|| format!("could not read the secret from {}", file.display()))?;
             if secret.trim().is_empty() {
                 bail!(
-                    "could not configure: {} is empty; write the secret's value into it",
+                    "could not configure: {} is empty; write the value of the client secret to it",
                     file.display()
                 );
             }
@@ -143,19 +143,21 @@ impl Options {
         let secret = match given {
             Some(secret) => secret,
             None if stdin().is_terminal() => rpassword::prompt_password("Value of the client secret (not shown): ")
-                .context("could not ask for the secret")?,
+                .context("could not prompt for the client secret")?,
             None => bail!(
-                "could not configure: there is no secret; set {SECRET_VARIABLE}, or name a file with --appSecretFile"
+                "could not configure: no client secret; set {SECRET_VARIABLE}, or pass a file with --appSecretFile"
             ),
         };
         let secret = secret.trim();
         if secret.is_empty() {
-            bail!("could not configure: the secret is empty; it is the value of a client secret of the Azure bot");
+            bail!(
+                "could not configure: the client secret is empty; pass the value of a client secret of the Azure bot"
+            );
         }
         Ok(secret.to_owned())
     }
 
-    /// Says what was done, and what is left to do.
+    /// Prints what was done, and the next steps.
     fn tell(&self, teams_app_id: Uuid, existed: bool, kept: bool) {
         let Self { app_id, tenant_id, .. } = self;
         let dir = self.dir.display();
@@ -165,7 +167,7 @@ impl Options {
             say!("[1] Created target directory: {dir}");
         }
         if kept {
-            say!("[2] Kept {CONFIGURATION} as it is");
+            say!("[2] Kept the existing {CONFIGURATION}");
         } else {
             say!("[2] Generated configuration files");
         }
@@ -174,25 +176,25 @@ impl Options {
         say!("");
         say!("TeamsAppID: {teams_app_id}");
         say!("");
-        say!("What is left to do:");
+        say!("Next steps:");
         say!("");
         let consent = format!("https://login.microsoftonline.com/{tenant_id}/adminconsent?client_id={app_id}");
         let steps = [
-            format!("In Azure, let an administrator grant the permissions of the app:\n     {consent}"),
+            format!("In Azure, ask an administrator to grant admin consent for the app's permissions:\n     {consent}"),
             format!(
-                "In Teams, upload {dir}/{ARCHIVE} to the organisation's catalog:\n     \
+                "In Teams, upload {dir}/{ARCHIVE} to the app catalog:\n     \
                  https://admin.teams.microsoft.com/policies/manage-apps"
             ),
-            "Add the app to every team whose channels are to be told.".to_owned(),
-            format!("In Teleport, make the role and the user: tctl create -f {dir}/{ROLE}"),
-            "Let tbot write an identity of that user, or: tctl auth sign --user=teleport-msteams --out=identity"
+            "Add the app to each team whose channels should be notified.".to_owned(),
+            format!("In Teleport, create the role and the user: tctl create -f {dir}/{ROLE}"),
+            "Issue an identity of that user with tbot, or: tctl auth sign --user=teleport-msteams --out=identity"
                 .to_owned(),
             format!(
                 "Set addr, identity and [role_to_recipients] in {dir}/{CONFIGURATION}, and move it to \
                  /etc/{CONFIGURATION}"
             ),
-            "See whether it works: teleport-msteams validate you@example.com".to_owned(),
-            "Start it: teleport-msteams start".to_owned(),
+            "Check the setup: teleport-msteams validate --all".to_owned(),
+            "Start the daemon: teleport-msteams start".to_owned(),
         ];
         for (number, step) in steps.iter().enumerate() {
             say!("  {}. {step}", number + 1);
@@ -203,9 +205,9 @@ impl Options {
 /// Reads an id of Azure or Teams.
 fn id(text: &str) -> Result<Uuid, String> {
     if text.trim().is_empty() {
-        return Err("it is empty; is the variable that it was taken from set?".to_owned());
+        return Err("it is empty; check that the variable it comes from is set".to_owned());
     }
-    let expected = "expected an id such as 11111111-2222-4333-8444-555555555555";
+    let expected = "expected an ID such as 11111111-2222-4333-8444-555555555555";
     text.trim().parse().map_err(|_| expected.to_owned())
 }
 
@@ -220,7 +222,7 @@ fn tenant(text: &str) -> Result<Uuid, String> {
     })
 }
 
-/// What a configuration that is there says.
+/// The relevant content of an existing configuration.
 struct Kept {
     teams_app_id: Uuid,
 }
@@ -239,21 +241,21 @@ impl Kept {
         match found {
             Some(teams_app_id) => Ok(Some(Self { teams_app_id })),
             None => bail!(
-                "could not configure: {} says no msapi.teams_app_id that is a UUID; mend it, or move it away",
+                "could not configure: {} contains no valid msapi.teams_app_id; fix it, or move the file",
                 file.display()
             ),
         }
     }
 }
 
-/// Writes the files. Each one appears under its name when it is complete, and replaces what has that name, never what a link of
-/// that name leads to.
+/// Writes the files. Each file appears under its name when it is complete, and replaces an existing file, never the target of
+/// a link.
 fn write(dir: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(PRIVATE_FOLDER);
     builder
         .create(dir)
-        .with_context(|| format!("could not make the folder {}", dir.display()))?;
+        .with_context(|| format!("could not create the directory {}", dir.display()))?;
     for (name, bytes) in files {
         let path = dir.join(name);
         let new = dir.join(format!(".{name}.{}", Uuid::new_v4()));
@@ -267,7 +269,7 @@ fn write(dir: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes a file that was not there, and that a link cannot stand for.
+/// Creates a new file, and does not follow a link.
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
@@ -278,13 +280,13 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// Refuses a folder in which other users of the machine could put another secret, or read ours, and a link to a folder.
+/// Rejects a directory in which other users of the machine could replace or read the secret, and a link to a directory.
 fn check_folder(dir: &Path) -> anyhow::Result<()> {
     // A slash or a dot at the end would follow the link.
     let bare: PathBuf = dir.components().collect();
     if bare.symlink_metadata().is_ok_and(|facts| facts.is_symlink()) {
         bail!(
-            "could not configure: {} is a symbolic link; name the folder that it points to, or a new folder",
+            "could not configure: {} is a symbolic link; pass its target, or a new directory",
             bare.display()
         );
     }
@@ -294,12 +296,12 @@ fn check_folder(dir: &Path) -> anyhow::Result<()> {
     let own = fs::metadata("/proc/self").map_or(facts.uid(), |process| process.uid());
     let mode = facts.mode() & 0o7777;
     if ![own, SUPERUSER].contains(&facts.uid()) {
-        bail!("could not configure: {shown} belongs to another user; name a new folder");
+        bail!("could not configure: {shown} belongs to another user; choose a new directory");
     }
     if mode & WRITE_BY_OTHERS != 0 {
         bail!(
             "could not configure: every user of this machine can write to {shown} (mode {mode:o}); run chmod 700 {shown}, or \
-             name a new folder"
+             choose a new directory"
         );
     }
     if mode & WRITE_BY_GROUP != 0 {
@@ -308,8 +310,8 @@ fn check_folder(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Warns of folders above in which other users of the machine could put another folder in the place of this one. A mounted
-/// volume often has such a mode, so it is not refused.
+/// Warns about parent directories in which other users of the machine could replace this directory. A mounted volume often has
+/// such a mode, so it is not rejected.
 fn check_parents(dir: &Path) -> anyhow::Result<()> {
     let whole = absolute(dir).with_context(|| format!("could not find {}", dir.display()))?;
     let exists = whole.ancestors().skip(1).find_map(|parent| parent.canonicalize().ok());
@@ -319,7 +321,7 @@ fn check_parents(dir: &Path) -> anyhow::Result<()> {
             let shown = parent.display();
             complain!(
                 "WARNING: every user of this machine can replace {}, because every user can write to {shown} (mode {mode:o}); \
-                 run chmod o-w {shown}, or name a folder elsewhere",
+                 run chmod o-w {shown}, or choose a directory elsewhere",
                 dir.display()
             );
         }
@@ -333,7 +335,7 @@ fn check_links(dir: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
         let path = dir.join(name);
         if path.symlink_metadata().is_ok_and(|facts| facts.is_symlink()) {
             bail!(
-                "could not configure: {} is a link; remove it, or name another folder",
+                "could not configure: {} is a link; remove it, or choose another directory",
                 path.display()
             );
         }

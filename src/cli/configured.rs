@@ -8,7 +8,7 @@ use crate::config;
 use crate::config::{Loaded, Problems, Settings};
 use crate::msteams::{Error, Teams};
 
-/// The argument that names the file.
+/// The argument `--config`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ConfigFile {
     /// Configuration file
@@ -26,7 +26,7 @@ impl ConfigFile {
         config::load(&self.path, &environment::variable)
     }
 
-    /// Reads the file for a command that keeps no log; what is odd goes to stderr.
+    /// Reads the file for a command without a log, and prints warnings to stderr.
     pub(super) fn settings(&self) -> Result<Settings, Problems> {
         let Loaded { settings, warnings } = self.load()?;
         for warning in warnings {
@@ -36,7 +36,7 @@ impl ConfigFile {
     }
 }
 
-/// Finds the app in the catalog, and says so in the words of Teleport's guide.
+/// Finds the app in the catalog, with the output of Teleport's guide.
 pub(super) async fn find_app(settings: &Settings) -> Result<Teams, Error> {
     say!(" - Checking application {} status...", settings.microsoft.teams_app_id);
     let teams = Teams::new(&settings.microsoft, &settings.limits)?;

@@ -22,7 +22,7 @@ pub(super) struct Completions {
     shell: SupportedShell,
 }
 
-/// The shells that are tried.
+/// The supported shells.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum SupportedShell {
     Bash,
@@ -36,7 +36,7 @@ Examples:
   teleport-msteams man | man -l -
   teleport-msteams man --dir /usr/local/share/man/man1")]
 pub(super) struct Man {
-    /// Write a page for each command into this folder, instead of the first one to stdout
+    /// Write one page for each command to this directory, instead of the main page to stdout
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -61,10 +61,10 @@ impl Man {
         let mut command = command.disable_help_subcommand(true);
         command.build();
         let Some(dir) = self.dir else {
-            output::bytes(&page(&command).context("could not make the page")?.1);
+            output::bytes(&page(&command).context("could not generate the page")?.1);
             return Ok(());
         };
-        fs::create_dir_all(&dir).with_context(|| format!("could not make {}", dir.display()))?;
+        fs::create_dir_all(&dir).with_context(|| format!("could not create {}", dir.display()))?;
         write_all(&command, &dir).with_context(|| format!("could not write the pages to {}", dir.display()))
     }
 }

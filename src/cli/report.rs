@@ -134,10 +134,15 @@ pub(super) fn log_refusal(error: anyhow::Error) -> anyhow::Error {
     }
     let file = file.display().to_string();
     for problem in list {
-        error!(file, "{problem}");
+        error!(
+            file,
+            problem = problem.what(),
+            hint = problem.hint,
+            "Configuration problem"
+        );
     }
     for key in unknown {
-        warn!(file, "{key}");
+        warn!(file, problem = key.what(), hint = key.hint, "Configuration warning");
     }
     let settings = settings.clone();
     self::log(error, &settings)

@@ -54,7 +54,12 @@ impl Options {
         open_files::check()?;
         info!(file, version = version::facts(), "Configuration loaded");
         for warning in warnings {
-            warn!(file, "{warning}");
+            warn!(
+                file,
+                problem = warning.what(),
+                hint = warning.hint,
+                "Configuration warning"
+            );
         }
         #[cfg(debug_assertions)]
         if let Some(file) = environment::variable("TELEPORT_MSTEAMS_HANG") {
@@ -100,7 +105,10 @@ impl Options {
             }
             Err(error) => {
                 if let Err(error) = log.reopen() {
-                    warn!(error = format!("{error:#}"), "The log file stays the old one");
+                    warn!(
+                        error = format!("{error:#}"),
+                        "Could not reopen the log file, keeping the current one"
+                    );
                 }
                 Err(error)
             }

@@ -14,7 +14,7 @@ use crate::domain::recipients::Address;
 use crate::msteams;
 use crate::msteams::Teams;
 
-/// Users at once; the calls themselves are paced to Microsoft's limits.
+/// Concurrent users; the calls themselves are paced to Microsoft's limits.
 const AT_ONCE: usize = 8;
 
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ Examples:
 pub(super) struct Options {
     #[command(flatten)]
     config: ConfigFile,
-    /// Only say who has the app
+    /// Only list the users who have the app
     #[arg(long)]
     dry_run: bool,
 }
@@ -82,18 +82,18 @@ async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
     bar.finish_and_clear();
     if failed > 0 {
         bail!(Failed(format!(
-            "the app could not be uninstalled for {failed} of {all} users"
+            "could not uninstall the app for {failed} of {all} users"
         )));
     }
     if dry_run {
-        say!("{removed} of {all} users have the app; nothing was changed");
+        say!("{removed} of {all} users have the app; dry run, nothing changed");
     } else {
         say!("Successfully uninstalled app for all recipients ({removed} of {all} had it)");
     }
     Ok(())
 }
 
-/// Takes the app away, or tells whether it is there.
+/// Removes the app, or only returns whether it is installed.
 async fn remove(teams: &Teams, address: &Address, dry_run: bool) -> Result<bool, msteams::Error> {
     let user = match teams.find_user(address).await {
         // Who does not exist has no app.

@@ -23,13 +23,13 @@ pub(super) fn examine(configuration: &Path, settings: &Settings, notes: &mut Not
         notes.warning(
             key,
             message,
-            format!("run chmod 640 {shown}, and give it the group of the daemon's user"),
+            hint_with!("Run `chmod 640 {shown}` and change its group to the group of the daemon's user"),
         );
     };
     let what = if secret.inline {
         "which holds the client secret"
     } else {
-        "which decides who is notified"
+        "which controls who is notified"
     };
     warn("", what, configuration, secret.inline);
     if let Some(file) = &secret.file {

@@ -32,7 +32,7 @@ impl<'a> Section<'a> {
             Some(Value::Table(table)) => Some(table),
             Some(other) => {
                 let message = format!("expected a table, got {}", described(other));
-                notes.problem(name, message, format!("write [{name}] on a line of its own"));
+                notes.problem(name, message, hint_with!("Write [{name}] on a separate line"));
                 None
             }
             None => None,
@@ -50,7 +50,7 @@ impl<'a> Section<'a> {
             Some(Value::Table(table)) => Some(table),
             Some(other) => {
                 let message = format!("expected a table, got {}", described(other));
-                notes.problem(path, message, format!("write [{path}] on a line of its own"));
+                notes.problem(path, message, hint_with!("Write [{path}] on a separate line"));
                 None
             }
             None => None,
@@ -165,7 +165,7 @@ impl Notes {
             return Some(text.trim()).filter(|text| !text.is_empty());
         }
         let message = format!("expected a string, got {}", described(value));
-        self.problem(key, message, "put it between double quotes");
+        self.problem(key, message, hint!("Put it in double quotes"));
         None
     }
 
@@ -175,7 +175,7 @@ impl Notes {
             return Some(*value);
         }
         let message = format!("expected true or false, got {}", described(value));
-        self.problem(key, message, "write true or false without quotes");
+        self.problem(key, message, hint!("Write true or false without quotes"));
         None
     }
 }

@@ -23,9 +23,11 @@ pub(super) fn microsoft(
     environment: &dyn Fn(&str) -> Option<String>,
     notes: &mut Notes,
 ) -> Option<MicrosoftSettings> {
-    let app_id = id(section, "app_id", "the application (client) id of the Azure bot", notes);
-    let tenant_id = id(section, "tenant_id", "the directory (tenant) id", notes);
-    let hint = "the TeamsAppID that configure printed, which is the id in the app's manifest";
+    let hint = hint!("Set it to the application (client) ID of the Azure bot");
+    let app_id = id(section, "app_id", hint, notes);
+    let hint = hint!("Set it to the directory (tenant) ID");
+    let tenant_id = id(section, "tenant_id", hint, notes);
+    let hint = hint!("Set it to the TeamsAppID that `configure` printed, which is the ID in the app's manifest");
     let teams_app_id = id(section, "teams_app_id", hint, notes);
     let app_secret = secret(section, environment, notes);
     let endpoints = endpoints(section, notes);
@@ -49,53 +51,45 @@ pub(super) fn microsoft(
 }
 
 /// Reads an id that becomes part of a URL.
-fn id(section: &mut Section<'_>, key: &'static str, what: &str, notes: &mut Notes) -> Option<String> {
+fn id(section: &mut Section<'_>, key: &'static str, hint: &'static str, notes: &mut Notes) -> Option<String> {
     let before = notes.problems.len();
     let Some(text) = section.string(key, notes) else {
         if notes.problems.len() == before {
-            notes.problem(section.key(key), "is missing", format!("write {what}"));
+            notes.problem(section.key(key), "is missing", hint);
         }
         return None;
     };
     let clean = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     if is_placeholder(text) {
-        notes.problem(
-            section.key(key),
-            "still has the placeholder value",
-            format!("write {what}"),
-        );
+        notes.problem(section.key(key), "still has the placeholder value", hint);
         return None;
     }
     if !text.bytes().all(clean) {
-        notes.problem(
-            section.key(key),
-            format!("{} is not an id", quoted_id(text)),
-            format!("write {what}"),
-        );
+        notes.problem(section.key(key), format!("{} is not an ID", quoted_id(text)), hint);
         return None;
     }
     Some(text.to_owned())
 }
 
-/// Warns of a tenant that has the id of the app; an app of Azure and of Teams may share theirs.
+/// Warns if the tenant ID equals an app ID. The IDs of the Azure app and the Teams app may be equal.
 fn different(section: &Section<'_>, ids: [(&str, &Option<String>); 3], notes: &mut Notes) {
     let [app, (key, tenant), teams_app] = ids;
     for (other, id) in [app, teams_app] {
         if tenant.is_some() && tenant == id {
-            let hint = "write the directory (tenant) id, which the overview of the app registration shows";
+            let hint = hint!("Set it to the directory (tenant) ID, which the overview of the app registration shows");
             notes.warning(section.key(key), format!("is the same as {other}"), hint);
         }
     }
 }
 
-/// Reads the secret: a value, a file (`/…`) or a variable (`env:NAME`). It is never part of a message.
+/// Reads the client secret: a value, a file (`/…`) or a variable (`env:NAME`). It is never part of a message.
 fn secret(
     section: &mut Section<'_>,
     environment: &dyn Fn(&str) -> Option<String>,
     notes: &mut Notes,
 ) -> Option<AppSecret> {
     let key = section.key("app_secret");
-    let hint = "write the value of a client secret, the path of a file with it, or env:NAME";
+    let hint = hint!("Set it to the value of a client secret, to the path of a file that contains it, or to env:NAME");
     let text = match section.value("app_secret") {
         Some(Value::String(text)) => text.trim(),
         Some(_) => {
@@ -105,8 +99,12 @@ fn secret(
         None => "",
     };
     if looks_like_a_path(text) {
-        let message = "looks like the path of a file; such a path begins with /";
-        notes.problem(key, message, "write the whole path, or the value of the client secret");
+        let message = "looks like a relative path";
+        notes.problem(
+            key,
+            message,
+            hint!("Write the absolute path of the file, or the value of the client secret"),
+        );
         return None;
     }
     let file = text.starts_with('/').then(|| PathBuf::from(text));
@@ -118,7 +116,7 @@ fn secret(
         match environment(name) {
             Some(text) => usable(&text).map_err(Unusable::written),
             None => Err(Unusable::written(format!(
-                "the variable {} is not set",
+                "the environment variable {} is not set",
                 shown::key(name)
             ))),
         }
@@ -135,7 +133,7 @@ fn secret(
         }),
         Err(Unusable { message, may_pass }) => {
             let hint = if may_pass {
-                "write the value of a client secret into this file, and let the daemon's user read it"
+                hint!("Write the value of a client secret to this file, and allow the user of the daemon to read it")
             } else {
                 hint
             };
@@ -148,7 +146,7 @@ fn secret(
     }
 }
 
-/// Tells whether a value is what guides and examples write where one has to be filled in.
+/// Returns whether a value is a placeholder of guides and examples.
 fn is_placeholder(text: &str) -> bool {
     let text = text.to_lowercase();
     let in_brackets = text.starts_with('<') && text.ends_with('>');
@@ -199,7 +197,7 @@ impl AppSecret {
 fn secret_in(file: &Path) -> Result<Secret, Unusable> {
     let shown = file.display();
     let bytes = fs::read(file).map_err(|error| Unusable {
-        message: format!("{shown} cannot be read: {error}"),
+        message: format!("could not read {shown}: {error}"),
         may_pass: error.kind() != ErrorKind::IsADirectory,
     })?;
     let text = String::from_utf8(bytes).map_err(|_| Unusable::written(format!("{shown} is not text")))?;
@@ -213,7 +211,7 @@ fn usable(text: &str) -> Result<Secret, String> {
     if text.len() > LONGEST_SECRET {
         Err(format!("is longer than {LONGEST_SECRET} bytes"))
     } else if text.trim().is_empty() {
-        Err("is empty where it points to".to_owned())
+        Err("is empty".to_owned())
     } else {
         Ok(Secret::new(text.trim()))
     }
@@ -227,7 +225,7 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
         notes.problem(
             section.key("cloud"),
             format!("{} is not a cloud", quoted(name)),
-            format!("write one of {names}"),
+            hint_with!("Set it to one of {names}"),
         );
     }
     let region = section.string("region", notes);
@@ -238,7 +236,7 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
             notes.problem(
                 section.key("region"),
                 format!("{} is not a region", quoted(region)),
-                "write for example \"emea\"",
+                hint!("Set it to a region such as \"emea\", or remove it"),
             );
             None
         }
@@ -247,11 +245,11 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
     let mut table = section.inner("endpoints", "msapi.endpoints", notes);
     let mut base = |key, default: Option<&str>| {
         let text = table.string(key, notes).or(default);
-        let found = text.ok_or_else(|| "is missing, and this cloud has no documented one".to_owned());
+        let found = text.ok_or_else(|| "is missing, and this cloud has no documented address".to_owned());
         match found.and_then(base_url) {
             Ok(url) => Some(url),
             Err(problem) => {
-                let hint = "write a URL with https, or with http for this machine alone";
+                let hint = hint!("Set it to an https URL; http is allowed for this machine only");
                 notes.problem(table.key(key), problem, hint);
                 None
             }

@@ -1,11 +1,11 @@
-//! What is wrong with a configuration, said so that it can be mended.
+//! Problems of a configuration, each with a hint.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::config::LogSettings;
 
-/// One fault: where it is, what it is, and what to write instead.
+/// One problem: its key, what is wrong, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The key with its table, such as `teleport.addr`; empty where the whole file is meant.
@@ -14,20 +14,20 @@ pub struct Problem {
     pub hint: String,
     /// The line of the key, if it is written in the file.
     pub line: Option<usize>,
-    /// It may be over without a change of the file: a file that it names is not there yet.
+    /// The problem may end without a change of the configuration: a file that it names does not exist yet.
     pub may_pass: bool,
-    /// The line itself with a mark under the place, as two lines; nothing in it is secret.
+    /// The line itself with a mark under the place, as two lines. It contains no secret.
     pub excerpt: Option<String>,
 }
 
-/// Every fault of one file.
+/// Every problem of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     pub file: PathBuf,
     pub list: Vec<Problem>,
-    /// Keys that nothing reads and that explain none of the problems.
+    /// Unknown keys that explain none of the problems.
     pub unknown: Vec<Problem>,
-    /// Where the log goes, if the file says so without a mistake.
+    /// The log settings, if they are valid.
     pub log: Option<Box<LogSettings>>,
 }
 
@@ -43,7 +43,7 @@ impl Problem {
         }
     }
 
-    /// Says what is wrong and where, without the hint.
+    /// Returns what is wrong and where, without the hint.
     pub fn what(&self) -> String {
         let line = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
         match self.key.as_str() {
@@ -51,30 +51,24 @@ impl Problem {
             key => format!("{line}{key}: {}", self.message),
         }
     }
-
-    /// Says everything, with the line of the file under it.
-    pub fn in_full(&self) -> String {
-        match &self.excerpt {
-            Some(excerpt) => format!("{self}\n{excerpt}"),
-            None => self.to_string(),
-        }
-    }
 }
 
-/// One line.
+/// What is wrong, the line of the file, and the hint, each on its own line.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what())?;
-        if self.hint.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "; {}", self.hint)
+        if let Some(excerpt) = &self.excerpt {
+            write!(f, "\n{excerpt}")?;
         }
+        if !self.hint.is_empty() {
+            write!(f, "\n    hint: {}", self.hint)?;
+        }
+        Ok(())
     }
 }
 
 impl Problems {
-    /// Tells whether every problem may be over at the next try.
+    /// Returns whether every problem may be gone at the next start.
     pub fn may_pass(&self) -> bool {
         self.list.iter().all(|problem| problem.may_pass)
     }
@@ -82,9 +76,9 @@ impl Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration {} is wrong", self.file.display())?;
+        write!(f, "invalid configuration {}", self.file.display())?;
         for problem in self.list.iter().chain(&self.unknown) {
-            write!(f, "\n  {}", problem.in_full())?;
+            write!(f, "\n  {problem}")?;
         }
         Ok(())
     }

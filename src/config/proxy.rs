@@ -107,7 +107,8 @@ pub(super) fn proxies(environment: &dyn Fn(&str) -> Option<String>, notes: &mut 
     Proxies::read(environment).unwrap_or_else(|(name, reason)| {
         let key = format!("environment variable {name}");
         if notes.problems.iter().all(|problem| problem.key != key) {
-            let hint = "write for example http://proxy.example.com:3128, or socks5://";
+            let hint =
+                hint!("Set it to a URL such as http://proxy.example.com:3128 or socks5://proxy.example.com:1080");
             notes.problem(key, reason, hint);
         }
         Proxies::default()
@@ -202,14 +203,14 @@ fn parse(text: &str) -> Result<(Url, Proxy), String> {
     } else {
         format!("http://{text}")
     };
-    let url = Url::parse(&whole).map_err(|error| format!("it is no URL: {error}"))?;
+    let url = Url::parse(&whole).map_err(|error| format!("it is not a URL: {error}"))?;
     let (kind, default_port) = match url.scheme() {
         "http" => (ProxyKind::Http, 80),
         "https" => (ProxyKind::Https, 443),
         "socks5" | "socks5h" => (ProxyKind::Socks5, 1_080),
         other => return Err(format!("the scheme {other:?} of a proxy is not supported")),
     };
-    let address = HostPort::of_url(&url, default_port).ok_or("it names no host")?;
+    let address = HostPort::of_url(&url, default_port).ok_or("it contains no host")?;
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let user = decoded(url.username());
     let password = url.password().map(decoded);

@@ -17,12 +17,16 @@ pub(super) fn routing(mut section: Section<'_>, table: &Table, notes: &mut Notes
     let name = "role_to_recipients";
     let Some(Value::Table(entries)) = table.get(name) else {
         if table.get(name).is_none() {
-            notes.problem(name, "is missing", "write [role_to_recipients] with an entry \"*\"");
+            notes.problem(
+                name,
+                "is missing",
+                hint!("Add the table [role_to_recipients] with the key \"*\""),
+            );
         }
         return None;
     };
     if others.is_none() {
-        let hint = "say who hears of roles without an entry of their own, or \"*\" = [] for nobody";
+        let hint = hint!("Add \"*\" = [...] with the default recipients, or \"*\" = [] for none");
         notes.problem(format!("{name}.\"*\""), "is missing", hint);
     }
     let mut roles = BTreeMap::new();
@@ -34,18 +38,18 @@ pub(super) fn routing(mut section: Section<'_>, table: &Table, notes: &mut Notes
     }
     let others = roles.remove("*")?;
     if others.is_empty() {
-        let message = "nobody hears of requests for roles without an entry of their own, but suggested reviewers";
+        let message = "requests for roles without their own entry notify only suggested reviewers";
         notes.warning(
             format!("{name}.\"*\""),
             message,
-            "list recipients there if that is not meant",
+            hint!("Add recipients to \"*\" if that is not intended"),
         );
     }
     Some(RoutingTable::new(roles, others))
 }
 
-/// Reads a string or a list of strings. Recipients that cannot be anybody are warned of and left out: the Go plugin
-/// accepts them, so a file that worked goes on working for the others.
+/// Reads a string or a list of strings. Invalid recipients cause a warning and are skipped: the Go plugin accepts them, and an
+/// existing file must keep working for the other recipients.
 fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>> {
     let values = match value {
         Value::Array(values) => values.as_slice(),
@@ -55,7 +59,7 @@ fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>
     for value in values {
         let Value::String(text) = value else {
             let message = format!("expected recipients, got {}", described(value));
-            notes.problem(key, message, "write a string or a list of strings");
+            notes.problem(key, message, hint!("Write a string or a list of strings"));
             return None;
         };
         if text.trim().is_empty() {
@@ -64,23 +68,29 @@ fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>
         match Address::parse(text) {
             Ok(address) => {
                 if address.as_str() == PLACEHOLDER {
-                    let hint = "write the mail address of a reviewer, or \"*\" = [] to notify only suggested reviewers";
+                    let hint = hint!(
+                        "Replace it with the email address of a reviewer, or write \"*\" = [] to notify only suggested reviewers"
+                    );
                     notes.warning(key, format!("still has the placeholder value {PLACEHOLDER}"), hint);
                 }
                 addresses.push(address);
             }
             Err(reason) => {
-                let hint = "write a mail address, a user id or the link of a channel";
-                notes.warning(key, format!("nobody can be told at {}: {reason}", quoted(text)), hint);
+                let hint = hint!("Use an email address, a user ID or the link of a channel");
+                notes.warning(
+                    key,
+                    format!("{} is not a valid recipient: {reason}", quoted(text)),
+                    hint,
+                );
             }
         }
     }
     Some(addresses)
 }
 
-/// Warns of each link whose `tenantId` is not ours: the app of one tenant cannot post in another.
+/// Warns about each link of another tenant: the app cannot post there.
 pub(super) fn foreign(routing: &RoutingTable, tenant: &str, notes: &mut Notes) {
-    // A tenant may also be written as a domain, which cannot be compared.
+    // A tenant can also be a domain name, which cannot be compared.
     if uuid::Uuid::try_parse(tenant).is_err() {
         return;
     }
@@ -91,7 +101,7 @@ pub(super) fn foreign(routing: &RoutingTable, tenant: &str, notes: &mut Notes) {
         let named = link.query_pairs().find(|(key, _)| key == "tenantId");
         if let Some((_, other)) = named.filter(|(_, id)| !id.is_empty() && !id.eq_ignore_ascii_case(tenant)) {
             let message = format!("{} is a channel of the tenant {other:?}", address.as_str());
-            let hint = "copy the link of a channel of [msapi] tenant_id";
+            let hint = hint!("Copy the link of a channel in the tenant `[msapi] tenant_id`");
             notes.warning("role_to_recipients", message, hint);
         }
     }

@@ -73,36 +73,36 @@ fn line_at(text: &str, offset: usize) -> usize {
 fn unreadable(error: &std::io::Error) -> Problem {
     let hint = match error.kind() {
         ErrorKind::PermissionDenied => {
-            "run as a user who can read it, such as teleport-msteams, or give that user the right to read it"
+            hint!("Run the command as a user who can read it, such as teleport-msteams, or grant that user read access")
         }
-        ErrorKind::IsADirectory => "name the file inside this folder with --config",
-        _ => "name the right file with --config",
+        ErrorKind::IsADirectory => hint!("Pass the path of the file in this directory with --config"),
+        _ => hint!("Pass the path of the configuration with --config"),
     };
-    Problem::new("", format!("it cannot be read: {error}"), hint)
+    Problem::new("", format!("could not read it: {error}"), hint)
 }
 
-/// Takes UTF-8 as it is, and names every other encoding that editors write.
+/// Decodes UTF-8, and names other encodings that editors write.
 fn decoded(bytes: &[u8]) -> Result<String, Problem> {
-    let save = "save the file as UTF-8";
+    let save = hint!("Save the file as UTF-8");
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(Problem::new("", "it is not TOML: the text is UTF-16", save));
+        return Err(Problem::new("", "the file is encoded in UTF-16", save));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line = before.split(|byte| *byte == b'\n').count();
-        let message = format!("it is not TOML: line {line} holds a letter that is not UTF-8, perhaps Latin-1");
+        let message = format!("line {line} contains a character that is not UTF-8, perhaps Latin-1");
         Problem::new("", message, save)
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // UTF-16 without a mark is valid UTF-8 as long as every letter is ASCII.
     if text.contains('\0') {
-        let message = "it is not TOML: the text holds zero bytes, as in UTF-16";
+        let message = "the file contains zero bytes, as in UTF-16";
         return Err(Problem::new("", message, save));
     }
     Ok(text.to_owned())
 }
 
-/// Says where the TOML ends to make sense, and what to write there.
+/// Describes a syntax error with its place.
 fn syntax(error: &toml::de::Error, text: &str) -> Problem {
     let span = error.span().unwrap_or_default();
     let message = error.message().replace('\n', ", ");
@@ -118,7 +118,7 @@ fn syntax(error: &toml::de::Error, text: &str) -> Problem {
     let length = text
         .get(span.start..span.end)
         .map_or(1, |marked| marked.chars().count().max(1));
-    let message = format!("it is not TOML: line {line}, column {column}: {message}");
+    let message = format!("syntax error at line {line}, column {column}: {message}");
     Problem {
         excerpt: Some(excerpt(text, line, column, length)),
         ..Problem::new("", message, hint)
@@ -129,33 +129,33 @@ fn hint(message: &str, before: &str, after: &str) -> &'static str {
     let line = before.rsplit('\n').next().unwrap_or_default();
     let is_escape = ["escape", "unicode"].iter().any(|word| message.contains(word));
     if is_escape && line.contains('\\') {
-        return "a backslash in \"…\" begins an escape: write '…' instead, or each \\ twice";
+        return hint!("Write the value as '…' instead of \"…\", or double each backslash");
     }
     if after.starts_with(['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}']) {
-        return "use straight quotes (\")";
+        return hint!("Use straight quotes (\")");
     }
     if message.starts_with("invalid basic string") || message.starts_with("missing opening quote") {
-        return "put a \" at both ends of the value";
+        return hint!("Put a \" at both ends of the value");
     }
     if message.starts_with("invalid literal string") {
-        return "put a ' at both ends of the value";
+        return hint!("Put a ' at both ends of the value");
     }
     if message.starts_with("string values must be quoted") {
-        return "put the value in double quotes";
+        return hint!("Put the value in double quotes");
     }
     if message.starts_with("invalid unquoted key") && after.starts_with('*') {
-        return "write \"*\" in double quotes";
+        return hint!("Put the * in double quotes");
     }
     if message.starts_with("missing comma") {
-        return "write a comma between two recipients, and ] after the last one";
+        return hint!("Write a comma between two recipients, and ] after the last one");
     }
     if message.starts_with("duplicate key") {
-        return "keep one of the two";
+        return hint!("Keep one of them");
     }
     if message.starts_with("key with no value") {
-        return "write key = value";
+        return hint!("Write key = value");
     }
-    "fix the TOML"
+    hint!("Fix the TOML syntax")
 }
 
 #[cfg(test)]
@@ -167,7 +167,7 @@ mod tests {
         let Err(problem) = Source::parse(text) else {
             panic!("{text:?} is TOML");
         };
-        let shown = problem.in_full();
+        let shown = problem.to_string();
         assert!(shown.contains(&format!("line {line},")), "{shown}");
         for part in parts {
             assert!(shown.contains(part), "{part}: {shown}");
@@ -179,18 +179,14 @@ mod tests {
         check(
             "[teleport]\naddr = \"x\nidentity = \"y\"\n",
             2,
-            &["\n    2 | addr = \"x\n      |          ^", "put a \" at both ends"],
+            &["\n    2 | addr = \"x\n      |          ^", "Put a \" at both ends"],
         );
         check(
             "[role_to_recipients]\n\"*\" = [\n  \"a\"\n  \"b\"\n]\n",
             3,
             &["\n    3 |   \"a\"\n", "comma"],
         );
-        check(
-            "[role_to_recipients]\n* = \"a\"\n",
-            2,
-            &["write \"*\" in double quotes"],
-        );
+        check("[role_to_recipients]\n* = \"a\"\n", 2, &["Put the * in double quotes"]);
         check(
             "[teleport]\naddr = yes\n",
             2,
@@ -202,7 +198,7 @@ mod tests {
             2,
             &["    2 | \toutput: \"x\"\n      | \t        ^", "key = value"],
         );
-        check("[log]\n[log]\n", 2, &["keep one of the two"]);
+        check("[log]\n[log]\n", 2, &["Keep one of them"]);
         check("[msapi\nx = 1\n", 1, &["[msapi\n"]);
     }
 
@@ -212,7 +208,7 @@ mod tests {
             check(
                 &format!("[teleport]\nidentity = \"{path}\"\n"),
                 2,
-                &["begins an escape: write '…' instead", path],
+                &["Write the value as '…'", path],
             );
         }
     }
@@ -224,11 +220,14 @@ mod tests {
         for (bytes, part) in [
             (marked.as_slice(), "UTF-16"),
             (&utf_16, "UTF-16"),
-            (b"[log]\noutput = \"\xfc\"\n", "line 2 holds a letter that is not UTF-8"),
+            (
+                b"[log]\noutput = \"\xfc\"\n",
+                "line 2 contains a character that is not UTF-8",
+            ),
         ] {
             let problem = decoded(bytes).unwrap_err();
             assert!(problem.message.contains(part), "{problem}");
-            assert_eq!(problem.hint, "save the file as UTF-8");
+            assert_eq!(problem.hint, "Save the file as UTF-8");
         }
         assert_eq!(decoded(b"\xef\xbb\xbfx = 1").unwrap(), "x = 1");
     }
@@ -250,7 +249,7 @@ mod tests {
         #[test]
         fn no_text_breaks_the_reader(text in r#"(\[?[a-z_."*]{0,8}\]?[ \t]?[=:]?[ "'\[{\\é\u{2028}\r\u{1b}]{0,4}[a-zA-Z0-9~/\\]{0,40}["'\]}]?\n?){0,6}"#) {
             if let Err(problem) = Source::parse(&text) {
-                let shown = problem.in_full();
+                let shown = problem.to_string();
                 proptest::prop_assert!(!shown.contains('\u{1b}'), "{}", shown);
             }
         }

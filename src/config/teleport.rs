@@ -32,14 +32,14 @@ pub(super) fn teleport(
     let addr = section.string("addr", notes);
     let auth_server = section.string("auth_server", notes);
     if addr.is_none() && auth_server.is_some() {
-        notes.warning(section.key("auth_server"), "is deprecated", "call it addr");
+        notes.warning(section.key("auth_server"), "is deprecated", hint!("Rename it to addr"));
     }
     let (key, text) = match (addr, auth_server) {
         (None, Some(text)) => ("auth_server", text),
         (Some(text), _) => ("addr", text),
         (None, None) => {
-            let message = format!("is not set: {DEFAULT_ADDRESS} is used");
-            let hint = "write host:port of the Auth Service or the Proxy Service";
+            let message = format!("is not set, using {DEFAULT_ADDRESS}");
+            let hint = hint!("Set it to host:port of the Auth Service or the Proxy Service");
             notes.warning(section.key("addr"), message, hint);
             ("addr", DEFAULT_ADDRESS)
         }
@@ -47,7 +47,7 @@ pub(super) fn teleport(
     let address = match host_and_port(text) {
         Ok(address) => Some(address),
         Err(reason) => {
-            let hint = "write host:port of the Auth Service or the Proxy Service";
+            let hint = hint!("Set it to host:port of the Auth Service or the Proxy Service");
             notes.problem(section.key(key), format!("{}: {reason}", quoted(text)), hint);
             None
         }
@@ -91,46 +91,51 @@ fn credentials(section: &mut Section<'_>, notes: &mut Notes) -> Option<Credentia
         }),
         (Some(_), ..) => {
             let message = "stands beside client_key, client_crt or root_cas";
-            notes.problem(section.key("identity"), message, "keep one or the other");
+            notes.problem(section.key("identity"), message, hint!("Keep one of them"));
             None
         }
         (None, None, None, None) => {
-            let hint = "write the path of the identity file, or client_key, client_crt and root_cas";
+            let hint =
+                hint!("Set identity to the path of the identity file, or set client_key, client_crt and root_cas");
             notes.problem(section.key("identity"), "there are no credentials", hint);
             None
         }
         (None, ..) => {
             let message = format!("missing: {}", missing.join(", "));
-            let hint = "client_key, client_crt and root_cas are wanted together";
+            let hint = hint!("Set client_key, client_crt and root_cas together");
             notes.problem("teleport", message, hint);
             None
         }
     }
 }
 
-/// Notes a path that cannot be what is meant. That a file is not there (yet) is for those to report who open it.
+/// Records a path that cannot be right. A file that does not exist (yet) is reported when it is opened.
 fn examine(key: &str, path: &Path, notes: &mut Notes) {
     let shown = path.display();
     if path.is_dir() {
-        let hint = format!(
-            "write the path of the file, such as {}",
+        let hint = hint_with!(
+            "Set it to the path of the file, such as {}",
             path.join("identity").display()
         );
-        notes.problem(key, format!("{shown} is a folder"), hint);
+        notes.problem(key, format!("{shown} is a directory"), hint);
     } else if path.starts_with("~") && !path.exists() {
-        notes.problem(key, format!("{shown}: ~ is not expanded"), "write the whole path");
-    } else if path.is_relative() && !path.exists() {
-        let folder = current_dir().unwrap_or_default();
-        let message = format!(
-            "{shown} is not in {}, the folder that this program runs in",
-            folder.display()
+        notes.problem(
+            key,
+            format!("{shown}: ~ is not expanded"),
+            hint!("Write the absolute path"),
         );
-        notes.warning(key, message, "write the whole path, beginning with /");
+    } else if path.is_relative() && !path.exists() {
+        let directory = current_dir().unwrap_or_default();
+        let message = format!(
+            "{shown} is not in {}, the working directory of this program",
+            directory.display()
+        );
+        notes.warning(key, message, hint!("Write the absolute path, beginning with /"));
     }
 }
 
-/// Reads how credentials are renewed. Files are followed unless `refresh_identity` says `false`: the Go plugin does not
-/// follow them by itself, and then ends with its certificate.
+/// Reads how credentials are renewed. Files are followed unless `refresh_identity` is `false`; the Go plugin does not follow them
+/// by default, and stops when its certificate expires.
 fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: &mut Notes) -> Option<Duration> {
     let refresh = section.boolean("refresh_identity", notes);
     if refresh == Some(true) && matches!(credentials, Some(Credentials::Tls { .. })) {
@@ -138,7 +143,7 @@ fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: 
         notes.problem(
             section.key("refresh_identity"),
             message,
-            "set identity, or leave it out: the three files are followed anyway",
+            hint!("Set identity, or remove this key: the three files are followed without it"),
         );
     }
     let interval = match section.value("refresh_identity_interval") {
@@ -151,11 +156,11 @@ fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: 
     };
     let interval = interval.unwrap_or_else(|problem| {
         let key = section.key("refresh_identity_interval");
-        let hint = "write numbers with the units h, m, s or ms, such as \"90s\" or \"1h30m\"";
+        let hint = hint!("Write numbers with the units h, m, s or ms, such as \"90s\" or \"1h30m\"");
         notes.problem(key, problem, hint);
         REFRESH_EVERY
     });
-    // The Go plugin takes 0 for its default.
+    // In the Go plugin, 0 means the default.
     let interval = Some(interval)
         .filter(|interval| !interval.is_zero())
         .unwrap_or(REFRESH_EVERY);
@@ -166,14 +171,14 @@ fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: 
 fn host_and_port(text: &str) -> Result<HostPort, String> {
     let bare = match text.split_once("://") {
         Some(("https" | "tcp", rest)) => rest.trim_end_matches('/'),
-        Some((scheme, _)) => return Err(format!("{scheme}:// cannot be used")),
+        Some((scheme, _)) => return Err(format!("{scheme}:// is not supported")),
         None => text,
     };
     let url = Url::parse(&format!("tcp://{bare}")).map_err(|error| error.to_string())?;
     let extra = !matches!(url.path(), "" | "/") || url.query().is_some() || !url.username().is_empty();
-    let address = HostPort::of_url(&url, 443).ok_or("there is no host")?;
+    let address = HostPort::of_url(&url, 443).ok_or("it contains no host")?;
     if extra {
-        return Err("there is more than host and port".to_owned());
+        return Err("it contains more than host and port".to_owned());
     }
     Ok(address)
 }

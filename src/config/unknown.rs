@@ -1,11 +1,11 @@
-//! Keys that nothing reads, and which key was meant.
+//! Unknown keys, and the known key that was probably meant.
 
 use crate::config::Problem;
 use crate::config::shown;
 use crate::config::source::Lines;
 use crate::nearest::nearest;
 
-/// Names that other programs and Microsoft's own pages use, and ours.
+/// Names that other programs and Microsoft's pages use, and the known key.
 const OTHER_NAMES: [(&str, &str); 7] = [
     ("client_id", "app_id"),
     ("application_id", "app_id"),
@@ -16,7 +16,7 @@ const OTHER_NAMES: [(&str, &str); 7] = [
     ("auth_addr", "addr"),
 ];
 
-/// A name that is read but not recommended, and the one to write in its place.
+/// A deprecated key, and its replacement.
 const DEPRECATED: [(&str, &str); 1] = [("auth_server", "addr")];
 
 /// One table: its path (empty for the file's top level), the keys that are read, and the others that are written.
@@ -49,14 +49,14 @@ pub(super) fn explain(tables: &[Asked], lines: &Lines, problems: &mut [Problem])
                 continue;
             }
             let hint = match meant {
-                Some(meant) if meant.table == asked.table => format!("did you mean {}?", meant.key),
-                Some(meant) => format!("it belongs under [{}]", meant.table),
+                Some(meant) if meant.table == asked.table => hint_with!("Did you mean {}?", meant.key),
+                Some(meant) => hint_with!("Move it to the table [{}]", meant.table),
                 None => String::new(),
             };
             let shown = self::path(asked.table, &shown::key(key));
             warnings.push(Problem {
                 line,
-                ..Problem::new(shown, "unknown key, ignored", hint)
+                ..Problem::new(shown, "is unknown and ignored", hint)
             });
         }
     }

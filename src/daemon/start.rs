@@ -1,4 +1,4 @@
-//! From settings to a running daemon, and to its end.
+//! Starts the daemon from its settings, and stops it.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,14 +32,14 @@ use crate::telemetry::systemd;
 use crate::telemetry::{Connection, Diagnostics, Health, Metrics, Readings};
 use crate::teleport::{Client, Watch};
 
-/// Events that may wait for the dispatcher, which only sorts them into lanes. The server keeps another thousand for us
-/// and cuts us off only after most of a minute.
+/// The number of events that may be queued for the dispatcher, which only sorts them into lanes. The server queues another
+/// thousand, and ends the stream only after most of a minute.
 const WAITING_EVENTS: usize = 256;
 
-/// Runs the daemon until `stop` is cancelled; then finishes what is on its way. Meanwhile takes up new settings.
+/// Runs the daemon until `stop` is cancelled, then finishes the deliveries in flight. Applies reloaded settings meanwhile.
 ///
 /// # Errors
-/// What keeps the daemon from starting, or what ended it although it should have gone on.
+/// Returns why the daemon could not start, or why it ended before `stop` was cancelled.
 pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) -> anyhow::Result<()> {
     let in_force = settings.clone();
     let Settings {
@@ -88,7 +88,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let heartbeat = health.register("recovery");
     tasks.service(
         "recovery",
-        secret::try_waiting(Arc::clone(&context), lanes.clone(), heartbeat),
+        secret::retry_deferred(Arc::clone(&context), lanes.clone(), heartbeat),
     );
     tasks.service(
         "credentials",
@@ -120,7 +120,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         () = stop.cancelled() => Ok(()),
         ended = dispatcher.run() => ended,
         Some(error) = cannot_start.recv() => Err(error.into()),
-        name = tasks.failed() => Err(anyhow::anyhow!("the task {name} ended although it must not")),
+        name = tasks.failed() => Err(anyhow::anyhow!("the task {name} ended unexpectedly")),
     };
     info!("Attempting graceful shutdown...");
     systemd::stopping();
@@ -129,12 +129,12 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     if drained {
         info!("Successfully shut down");
     } else {
-        warn!("Some deliveries did not end in time; they are taken up again after the next start");
+        warn!("Shutdown timed out with deliveries in flight; they are resumed after the next start");
     }
     ended
 }
 
-/// Opens the port for probes, and answers there until the daemon stops.
+/// Opens the port of `diag_addr` and serves it until the daemon stops.
 async fn serve_diagnostics(
     address: &HostPort,
     health: &Health,
@@ -142,14 +142,14 @@ async fn serve_diagnostics(
     tasks: &Tasks,
 ) -> anyhow::Result<()> {
     let diagnostics = Diagnostics::open(address, health, metrics).await?;
-    info!(address = diagnostics.address(), "Diagnostics served");
+    info!(address = diagnostics.address(), "Serving health checks and metrics");
     let probes = tasks.clone();
     let serve = diagnostics.serve(move |connection: Connection| probes.background("probe", connection));
     tasks.service("diagnostics", serve);
     Ok(())
 }
 
-/// Reads how much there is to do.
+/// Reads the sizes of the queues for the metrics.
 fn readings(lanes: &Lanes, teams: &Teams) -> impl Fn() -> Readings + Send + Sync + 'static {
     let (census, teams) = (lanes.census(), teams.clone());
     move || {

@@ -1,7 +1,9 @@
-//! What the error codes of Microsoft's login service mean, and what to do about them.
+//! The error codes of Microsoft's login service: their meaning and their hint.
 //!
-//! Architecture Invariant: goes by the numbers in `error_codes` and the word in `error`, never by the description, which may change and may
-//! quote what was sent.
+//! Source: Microsoft's reference "Microsoft Entra authentication and authorization error codes".
+//!
+//! Architecture Invariant: reads the numbers in `error_codes` and the word in `error`, never the description, which may change and may
+//! quote the request.
 
 /// One known code.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,71 +28,78 @@ pub(crate) const WORDS: [&str; 12] = [
     "unsupported_response_type",
 ];
 
-/// Codes with which the service speaks of itself; the same request may succeed in a moment.
-const PASSING: [u64; 6] = [90006, 90012, 90024, 90033, 90055, 90090];
+/// Codes for a temporary problem of the service, which the reference says to retry.
+const TEMPORARY: [u64; 6] = [90006, 90012, 90024, 90033, 90055, 90090];
 
-/// Tells whether the code means a trouble of the service that passes.
-pub(crate) fn is_passing(code: u64) -> bool {
-    PASSING.contains(&code)
+/// Returns whether the code means a temporary problem of the service.
+pub(crate) fn is_temporary(code: u64) -> bool {
+    TEMPORARY.contains(&code)
 }
 
-/// Returns what is known about a code that will not go away by itself.
+/// Returns the meaning and the hint of a code that a retry does not fix.
 pub(crate) fn refusal(code: u64) -> Option<Refusal> {
     let (meaning, hint) = match code {
         7_000_215 => (
             "the client secret is wrong",
-            "set `[msapi] app_secret` to the value of the client secret; its id is not it",
+            hint!("Set `[msapi] app_secret` to the value of the client secret, not to its ID"),
         ),
         7_000_222 => (
             "the client secret has expired",
-            "create a new client secret for the app registration and put its value into `[msapi] app_secret`",
+            hint!("Create a new client secret for the app registration and set `[msapi] app_secret` to its value"),
         ),
         700_016 => (
-            "the tenant does not know the app",
-            "check `[msapi] app_id` (the application (client) id; is it swapped with teams_app_id?) and `[msapi] \
-             tenant_id` (the directory id)",
+            "the app does not exist in the tenant",
+            hint!(
+                "Check `[msapi] app_id` (the application (client) ID, not the teams_app_id) and `[msapi] tenant_id` (the directory ID)"
+            ),
         ),
         90002 => (
-            "there is no such tenant",
-            "check `[msapi] tenant_id` (is it swapped with app_id?), and that the tenant is in the cloud that `[msapi] \
-             cloud` names",
+            "the tenant does not exist",
+            hint!(
+                "Check `[msapi] tenant_id` (is it swapped with app_id?) and that `[msapi] cloud` is the cloud of the tenant"
+            ),
         ),
         900_023 => (
-            "the tenant is neither a GUID nor a domain name",
-            "set `[msapi] tenant_id` to the directory (tenant) id of the app registration",
+            "the tenant ID is neither a GUID nor a domain name",
+            hint!("Set `[msapi] tenant_id` to the directory (tenant) ID of the app registration"),
         ),
         7_000_229 => (
             "the app has no service principal in the tenant",
-            "create an enterprise application for `[msapi] app_id` in the tenant `[msapi] tenant_id`",
+            hint!("Create an enterprise application for `[msapi] app_id` in the tenant `[msapi] tenant_id`"),
         ),
         7_000_112 => (
             "the app is disabled",
-            "enable sign-in for the enterprise application of `[msapi] app_id`",
+            hint!("Enable sign-in for the enterprise application of `[msapi] app_id`"),
         ),
         500_011 => (
-            "the tenant does not know the service that the token is for",
-            "check `[msapi] tenant_id`, and that `[msapi] cloud` names the cloud of the tenant",
+            "the service that the token is for does not exist in the tenant",
+            hint!("Check `[msapi] tenant_id` and that `[msapi] cloud` is the cloud of the tenant"),
         ),
         70011 | 1_002_012 => (
             "the scope is not valid",
-            "check that `[msapi] cloud` names the cloud of the tenant",
+            hint!("Check that `[msapi] cloud` is the cloud of the tenant"),
         ),
         700_027 | 50012 | 50013 => (
-            "the signed assertion is not accepted",
-            "check that the certificate is registered for `[msapi] app_id`, and that the clock is right",
+            "the signed assertion was rejected",
+            hint!(
+                "Check that the certificate is registered for `[msapi] app_id` and that the clock of this machine is right"
+            ),
         ),
-        7_000_218 => ("no secret was received", "check that `[msapi] app_secret` is not empty"),
+        7_000_218 => (
+            "no secret was received",
+            hint!("Check that `[msapi] app_secret` is not empty"),
+        ),
         53003 => (
             "a Conditional Access policy blocks the app",
-            "let an administrator exempt the service principal of `[msapi] app_id`",
+            hint!("Ask an administrator to exempt the service principal of `[msapi] app_id`"),
         ),
         90038 | 900_382 | 900_432 => (
             "the tenant is in another national cloud",
-            "set `[msapi] cloud` to the cloud of the tenant",
+            hint!("Set `[msapi] cloud` to the cloud of the tenant"),
         ),
         700_229 => (
-            "the token of the workload is not of the kind that the federated credential wants",
-            "check the federated credential of `[msapi] app_id`",
+            "the workload token does not match the federated credential",
+            hint!("Check the federated credential of `[msapi] app_id`"),
         ),
         _ => return None,
     };
@@ -102,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_known_refusal_names_what_to_look_at() {
+    fn every_known_refusal_names_the_key_to_check() {
         let codes = [
             7_000_215, 7_000_222, 700_016, 90002, 900_023, 7_000_229, 7_000_112, 500_011, 70011, 1_002_012, 700_027,
             50012, 50013, 7_000_218, 53003, 90038, 900_382, 900_432, 700_229,
@@ -110,14 +119,14 @@ mod tests {
         for code in codes {
             let refusal = refusal(code).unwrap();
             assert!(refusal.hint.contains("[msapi]"), "{code}");
-            assert!(!is_passing(code), "{code}");
+            assert!(!is_temporary(code), "{code}");
         }
     }
 
     #[test]
-    fn a_wrong_secret_tells_that_the_value_is_wanted() {
-        assert!(refusal(7_000_215).unwrap().hint.contains("its id is not it"));
+    fn a_wrong_secret_asks_for_the_value() {
+        assert!(refusal(7_000_215).unwrap().hint.contains("not to its ID"));
         assert_eq!(refusal(1), None);
-        assert!(is_passing(90033));
+        assert!(is_temporary(90033));
     }
 }

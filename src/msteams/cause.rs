@@ -1,7 +1,6 @@
-//! Why an exchange brought no answer, in words that name the host and what to check.
+//! Describes why an exchange brought no answer, with the host and a hint.
 //!
-//! Architecture Invariant: the words are ours. Libraries' own texts may quote URLs, and help nobody who does not know
-//! them.
+//! Architecture Invariant: the texts are our own. Those of libraries may quote URLs and assume that the reader knows the library.
 
 use std::error::Error as StdError;
 use std::io;
@@ -10,17 +9,17 @@ use rustls::CertificateError;
 
 use crate::msteams::trust::Untrusted;
 
-/// What is known of a failure on the path.
+/// The cause of a failure on the path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Cause {
     pub(crate) detail: String,
     pub(crate) hint: String,
-    /// The detail says all that is known; the library's own words would add nothing.
+    /// The detail is complete; the library's error would add nothing.
     pub(crate) is_known: bool,
 }
 
-/// What to do about 407.
-pub(crate) const PROXY_LOGIN: &str = "set HTTPS_PROXY=http://user:password@host:port";
+/// The hint for status 407.
+pub(crate) const PROXY_LOGIN: &str = hint!("Set HTTPS_PROXY=http://user:password@host:port");
 
 /// One cause in the chain of an error.
 enum Link {
@@ -33,39 +32,39 @@ enum Link {
     Tls,
 }
 
-/// Finds out why a request to `host` failed; `proxy` is the one that it went through, without its password.
+/// Returns the cause of a failed request to `host`. `proxy` is the proxy on the path, without its password.
 pub(crate) fn of(error: &reqwest::Error, host: &str, proxy: Option<&str>) -> Cause {
     let through = proxy.map(|proxy| format!("the proxy {proxy}"));
-    // A name or a port that fails is that of the proxy, if there is one: it looks for the host itself.
+    // With a proxy, its name and port fail: the proxy resolves the host itself.
     let next = through.as_deref().unwrap_or(host);
-    let network = format!("check that {next} can be reached: firewall, HTTPS_PROXY and NO_PROXY");
+    let network = hint_with!("Check that this machine can reach {next}: firewall, HTTPS_PROXY and NO_PROXY");
     let link = link(error);
     let is_known = link.is_some() || error.is_timeout();
     let (detail, hint) = match link {
         Some(Link::Name) => (
-            format!("the name of {next} cannot be resolved"),
-            format!("check the name service (DNS) of this machine, and the name of {next}"),
+            format!("could not resolve the name of {next}"),
+            hint_with!("Check the DNS settings of this machine and the name of {next}"),
         ),
-        Some(Link::Refused) => (format!("{next} refuses the connection"), network),
+        Some(Link::Refused) => (format!("{next} refused the connection"), network),
         Some(Link::Unreachable) => (format!("there is no route to {next}"), network),
         Some(Link::ProxyLogin) => (
             format!(
-                "{} wants a name and a password (407)",
+                "{} requires a user name and a password (407)",
                 through.as_deref().unwrap_or("the proxy")
             ),
             PROXY_LOGIN.to_owned(),
         ),
         Some(Link::ProxyRefuses) => (
             format!(
-                "{} does not connect to {host}",
+                "{} refused to connect to {host}",
                 through.as_deref().unwrap_or("the proxy")
             ),
-            format!("let the proxy allow connections to {host}:443, or name {host} in NO_PROXY"),
+            hint_with!("Allow connections to {host}:443 on the proxy, or add {host} to NO_PROXY"),
         ),
         Some(Link::Certificate(error)) => certificate(&error, host),
         Some(Link::Tls) => (
             format!("TLS with {host} failed"),
-            format!("check whether a proxy or a firewall opens TLS on the path to {host}"),
+            hint_with!("Check whether a proxy or a firewall intercepts TLS on the path to {host}"),
         ),
         None if error.is_connect() && error.is_timeout() => (format!("no connection to {next} in time"), network),
         None if error.is_connect() => (format!("no connection to {next}"), network),
@@ -76,25 +75,26 @@ pub(crate) fn of(error: &reqwest::Error, host: &str, proxy: Option<&str>) -> Cau
 }
 
 fn certificate(error: &CertificateError, host: &str) -> (String, String) {
-    let trust = "if a proxy or a firewall opens TLS on this path, install its authority on this machine, or name the \
-                 file with it in SSL_CERT_FILE";
+    let trust = hint!(
+        "If a proxy or a firewall intercepts TLS on this path, install its certificate authority on this machine, or set SSL_CERT_FILE to its file"
+    );
     let detail = match error {
         CertificateError::Other(other) if let Some(untrusted) = other.0.downcast_ref::<Untrusted>() => {
             format!("the certificate of {host} is not trusted ({untrusted})")
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            let clock = "check the clock of this machine, and what answers on the path";
+            let clock = hint!("Check the clock of this machine, and what answers on the path");
             return (format!("the certificate of {host} has expired"), clock.to_owned());
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("the certificate that is shown for {host} is for another name")
+            format!("the certificate of {host} is for another name")
         }
         _ => format!("the certificate of {host} is not trusted"),
     };
     (detail, trust.to_owned())
 }
 
-/// Returns the first cause that says something.
+/// Returns the first known cause in the chain.
 fn link(error: &reqwest::Error) -> Option<Link> {
     let mut next: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(error) = next {

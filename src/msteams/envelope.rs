@@ -42,7 +42,7 @@ pub(crate) enum Says {
     NotInstalled,
     /// An app permission policy blocks the app for this person.
     AppPolicy,
-    /// The person has no licence.
+    /// The person has no license.
     NoLicence,
     /// The app may manage only the Teams app that names it, and this one does not.
     NotOurApp,

@@ -1,68 +1,76 @@
-//! What somebody can do about a failure.
+//! Hints for failed calls of Graph and of the Bot connector.
 //!
-//! Architecture Invariant: a hint names what to change (a permission, a key of the configuration, a place in Teams); it never
+//! Architecture Invariant: a hint names what to change (a permission, a key of the configuration, a setting in Teams); it never
 //! repeats what failed.
 
 use crate::msteams::envelope::{Envelope, Says};
 use crate::msteams::error::{Meaning, Operation};
 use crate::msteams::permissions::Permission;
 
-/// Returns the hint for a failed call of Graph or the connector.
+/// Returns the hint for a failed call.
 pub(crate) fn hint(operation: Operation, meaning: Meaning, envelope: &Envelope) -> Option<String> {
     let text = match (operation, meaning) {
         _ if envelope.is("BotDisabledByAdmin") => {
-            "let an administrator allow the app in the Teams admin center, Manage apps"
+            hint!("Ask an administrator to allow the app in the Teams admin center, Manage apps")
         }
         _ if envelope.is("InvalidBotApiHost") => {
-            "the tenant is in another cloud: set `[msapi] cloud` to it, for example \"gcc\""
+            hint!("Set `[msapi] cloud` to the cloud of the tenant, for example \"gcc\"")
         }
         (Operation::Post | Operation::Update, Meaning::Credentials) => {
-            "create an Azure Bot resource for `[msapi] app_id` in the tenant and add the Microsoft Teams channel to it"
+            hint!(
+                "Create an Azure Bot resource for `[msapi] app_id` in the tenant and add the Microsoft Teams channel to it"
+            )
         }
         (_, Meaning::Credentials) => {
-            "check that `[msapi] tenant_id` and `[msapi] cloud` belong to the same organisation"
+            hint!("Check that `[msapi] tenant_id` and `[msapi] cloud` belong to the same organization")
         }
         (operation, Meaning::Denied) => return denied(operation, envelope),
-        (Operation::FindInTeam, Meaning::NotFound) => "check the groupId in the channel link; the team may be deleted",
+        (Operation::FindInTeam, Meaning::NotFound) => {
+            hint!("Check the groupId in the channel link; the team may have been deleted")
+        }
         (Operation::Install | Operation::FindInstallation, Meaning::NotFound) => {
-            "check that the person has signed in to Teams at least once, and that the app is still in the \
-             organisation's app catalog (Teams admin center, Manage apps)"
+            hint!(
+                "Check that the user has signed in to Teams at least once, and that the app is in the app catalog (Teams admin center, Manage apps)"
+            )
         }
         (_, Meaning::AppNotInCatalog) => {
-            "upload app.zip to the organisation's app catalog (Teams admin center, Manage apps), and check `[msapi] \
-             teams_app_id`"
+            hint!(
+                "Upload app.zip to the app catalog (Teams admin center, Manage apps) and check `[msapi] teams_app_id`"
+            )
         }
-        (_, Meaning::AppNotInTeam) => "add the app to the team: Manage team, Apps",
+        (_, Meaning::AppNotInTeam) => hint!("Add the app to the team: Manage team, Apps"),
         (Operation::FindApp, Meaning::Ambiguous) => {
-            "remove the copies of the app from the organisation's app catalog, but one"
+            hint!("Remove all but one of the copies of the app from the app catalog")
         }
-        (Operation::FindUser, Meaning::Ambiguous) => "name the user by user id instead of by mail address",
-        (Operation::FindUser, Meaning::NotFound) => "check the spelling, or name the user by user id",
-        (_, Meaning::BotNotInstalled) => "add the app to the team or chat again",
-        (_, Meaning::Blocked) => "only the user can unblock the app, in Teams",
+        (Operation::FindUser, Meaning::Ambiguous) => hint!("Replace the email address with the user ID"),
+        (Operation::FindUser, Meaning::NotFound) => {
+            hint!("Check the spelling, or replace the email address with the user ID")
+        }
+        (_, Meaning::BotNotInstalled) => hint!("Add the app to the team or chat again"),
+        (_, Meaning::Blocked) => hint!("Ask the user to unblock the app in Teams; no one else can"),
         _ => return None,
     };
     Some(text.to_owned())
 }
 
-/// Tells the many reasons for a 403 of Graph apart: its code is the same for most of them.
+/// Returns the hint for a 403 of Graph, which uses one code for most reasons.
 fn denied(operation: Operation, envelope: &Envelope) -> Option<String> {
     let permission = Permission::of(operation)?;
-    let grant = format!(
-        "grant the app registration the application permission {}, with admin consent",
-        permission.least
-    );
+    let least = permission.least;
+    let grant = hint_with!("Grant the application permission {least} and give admin consent");
     Some(match envelope.says {
-        Some(Says::AppPolicy) => "allow the app in the app permission policy that applies to this person: Teams admin \
-                                  center, Teams apps, Permission policies"
-            .to_owned(),
-        Some(Says::NoLicence) => "assign the person a licence that includes Microsoft Teams".to_owned(),
-        Some(Says::NotOurApp) => "upload the app.zip that `configure` made with this `[msapi] app_id`: \
-                                  webApplicationInfo.id in its manifest must be that id"
-            .to_owned(),
-        _ if envelope.is("UnknownError") => format!(
-            "if this concerns one person, check their account, licence and app permission policy in the Teams admin \
-             center; if it concerns everyone, {grant}"
+        Some(Says::AppPolicy) => {
+            hint!("Allow the app in the app permission policy of this user: Teams admin center, Teams apps, Permission policies")
+                .to_owned()
+        }
+        Some(Says::NoLicence) => hint!("Assign the user a license that includes Microsoft Teams").to_owned(),
+        Some(Says::NotOurApp) => {
+            hint!("Upload the app.zip that `configure` wrote for this `[msapi] app_id`: it is webApplicationInfo.id in the manifest")
+                .to_owned()
+        }
+        _ if envelope.is("UnknownError") => hint_with!(
+            "Check the account, license and app permission policy of the user in the Teams admin center; if every user is \
+             affected, grant the application permission {least} and give admin consent"
         ),
         _ => grant,
     })

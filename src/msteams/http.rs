@@ -71,7 +71,7 @@ impl Http {
         let unprepared = || {
             Error::new(Operation::Prepare, Meaning::Unreachable, Retry::Never)
                 .detail("there are no usable root certificates, or the proxy settings are wrong")
-                .with_hint(Some("install the package ca-certificates, or set SSL_CERT_FILE"))
+                .with_hint(Some(hint!("Install the package ca-certificates, or set SSL_CERT_FILE")))
         };
         let proxies = Arc::new(proxies.clone());
         let known = Arc::clone(&proxies);
@@ -193,10 +193,9 @@ impl Http {
         let host = request.url.host_str().unwrap_or_default();
         let hint = match (error.status(), self.proxies.shown(&request.url)) {
             (Some(407), _) => cause::PROXY_LOGIN.to_owned(),
-            (_, Some(proxy)) => format!("let the proxy {proxy} pass requests to {host} unchanged"),
-            (_, None) => format!(
-                "check which proxy, firewall or gateway is on the path to {host}, and let it pass these requests \
-                 unchanged"
+            (_, Some(proxy)) => hint_with!("Allow requests to {host} through the proxy {proxy} unchanged"),
+            (_, None) => hint_with!(
+                "Find the proxy, firewall or gateway on the path to {host}, and let it forward these requests unchanged"
             ),
         };
         error.with_hint(Some(hint))
@@ -274,10 +273,10 @@ mod tests {
         drop(listener);
         let http = Http::new(&Limits::default(), &Proxies::default(), Observer::nobody()).unwrap();
         for (url, expected) in [
-            (closed.as_str(), "127.0.0.1 refuses the connection"),
+            (closed.as_str(), "127.0.0.1 refused the connection"),
             (
                 "http://no-such-host.invalid/",
-                "the name of no-such-host.invalid cannot be resolved",
+                "could not resolve the name of no-such-host.invalid",
             ),
         ] {
             let request = Request::get(Operation::FindUser, url.parse().unwrap());

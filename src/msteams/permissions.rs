@@ -26,7 +26,7 @@ pub const PERMISSIONS: [Permission; 4] = [
         operations: &[Operation::FindApp],
     },
     Permission {
-        purpose: "find people",
+        purpose: "look up users",
         least: "User.ReadBasic.All",
         broader: &[
             "User.Read.All",
@@ -38,7 +38,7 @@ pub const PERMISSIONS: [Permission; 4] = [
         operations: &[Operation::FindUser],
     },
     Permission {
-        purpose: "give people the app",
+        purpose: "install the app for users",
         least: "TeamsAppInstallation.ReadWriteSelfForUser.All",
         broader: &["TeamsAppInstallation.ReadWriteForUser.All"],
         for_channels: false,
@@ -50,7 +50,7 @@ pub const PERMISSIONS: [Permission; 4] = [
         ],
     },
     Permission {
-        purpose: "see whether a team has the app",
+        purpose: "check whether a team has the app",
         least: "TeamsAppInstallation.ReadWriteSelfForTeam.All",
         broader: &[
             "TeamsAppInstallation.ReadForTeam.All",

@@ -77,7 +77,7 @@ pub(crate) fn detail(operation: Operation, meaning: Meaning, envelope: &Envelope
     let graph = !matches!(operation, Operation::Post | Operation::Update);
     match (operation, meaning, envelope.says) {
         (_, Meaning::Denied, Some(Says::AppPolicy)) => Some("an app permission policy blocks the app for this person"),
-        (_, Meaning::Denied, Some(Says::NoLicence)) => Some("this person has no licence for Microsoft Teams"),
+        (_, Meaning::Denied, Some(Says::NoLicence)) => Some("this person has no license for Microsoft Teams"),
         (_, Meaning::Denied, Some(Says::NotOurApp)) => Some("the app registration may not manage this Teams app"),
         (_, Meaning::Denied, _) if graph && envelope.is("UnknownError") => Some("access is denied without a reason"),
         (Operation::Install | Operation::FindInstallation, Meaning::NotFound, _) => {

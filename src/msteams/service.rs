@@ -92,9 +92,8 @@ impl Service {
             return error;
         }
         match Permission::of(error.operation()).filter(|permission| self.token.has(permission)) {
-            Some(permission) => error.with_hint(Some(format!(
-                "{} is granted, so something else refuses this: check the person's account, licence and app permission \
-                 policy in the Teams admin center",
+            Some(permission) => error.with_hint(Some(hint_with!(
+                "Check the account, license and app permission policy of the user in the Teams admin center; {} is granted",
                 permission.least
             ))),
             None => error,

@@ -195,7 +195,7 @@ impl Token {
     /// Reads the token, which must be fit for a header.
     fn grant(&self, answer: &Answer) -> Result<Grant, Error> {
         let host = self.credential.login_host();
-        let hint = format!("check what answers at {host}: a proxy or a gateway may change answers on the path");
+        let hint = hint_with!("Check what answers at {host}: a proxy or a gateway on the path may change answers");
         let grant = answer
             .json::<Grant>()
             .map_err(|error| error.with_hint(Some(hint.clone())))?;

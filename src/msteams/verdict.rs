@@ -39,7 +39,7 @@ fn judge_login(operation: Operation, status: u16, retry_after: Option<Duration>,
             Error::intercepted(operation, status)
         };
     }
-    let passing = envelope.number.is_some_and(aadsts::is_passing)
+    let passing = envelope.number.is_some_and(aadsts::is_temporary)
         || envelope.is_one_of(&["temporarily_unavailable", "server_error"]);
     if passing || status >= 500 {
         return Error::new(operation, Meaning::Unreachable, Retry::Later(retry_after))
@@ -50,8 +50,7 @@ fn judge_login(operation: Operation, status: u16, retry_after: Option<Duration>,
     match envelope.number.and_then(aadsts::refusal) {
         Some(refusal) => error.detail(refusal.meaning).with_hint(Some(refusal.hint)),
         None => error.with_hint(Some(
-            "check `[msapi] app_id`, `[msapi] app_secret` and `[msapi] tenant_id`; the code is explained at \
-             https://login.microsoftonline.com/error",
+            hint!("Check `[msapi] app_id`, `[msapi] app_secret` and `[msapi] tenant_id`; https://login.microsoftonline.com/error explains the code"),
         )),
     }
 }
@@ -262,8 +261,8 @@ mod tests {
                     "Failed to get license information; a valid Office 365 license is needed",
                 ),
                 NEVER,
-                "licence",
-                "no licence",
+                "license",
+                "no license",
             ),
             (
                 install,
@@ -272,7 +271,13 @@ mod tests {
                 "webApplicationInfo",
                 "may not manage",
             ),
-            (install, says("UnknownError", ""), LATER, "everyone", "without a reason"),
+            (
+                install,
+                says("UnknownError", ""),
+                LATER,
+                "every user",
+                "without a reason",
+            ),
         ] {
             let error = check(operation, 403, &body, Meaning::Denied, retry, hint);
             assert!(error.to_string().contains(text), "{error}");

@@ -1,4 +1,4 @@
-//! Whether the program lives and whether it can do its work, for those who watch over it.
+//! Whether the daemon makes progress and whether it is ready, for probes and service managers.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use crate::heartbeat::Heartbeat;
 
-/// A loop that gives no sign for so long is stuck. None has anything to do that takes longer without a rest in between: calls
-/// have bounds of their own, and are waited for in rests.
-const STUCK_AFTER: Duration = Duration::from_secs(30);
+/// A loop without a heartbeat for this long is unresponsive. No loop works longer without a pause: calls have their own
+/// timeouts, and a loop beats while it waits for them.
+const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(30);
 
-/// A waiting loop beats so many times in the time after which it counts as stuck.
+/// Heartbeats of a waiting loop within the time after which it counts as unresponsive.
 const BEATS: u32 = 4;
 
 /// An upper bound on the interval between heartbeats.
 const LONGEST_BEAT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What is known of one daemon; clones know the same.
+/// The health of one daemon; clones share it.
 #[derive(Clone, Debug)]
 pub struct Health {
     state: Arc<Mutex<State>>,
-    stuck_after: Duration,
+    unresponsive_after: Duration,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Every loop that must turn.
+    /// Every loop that must be running.
     loops: Vec<Heartbeat>,
     watching: bool,
     resynced: bool,
@@ -33,7 +33,7 @@ struct State {
 }
 
 impl Health {
-    /// Nothing is ready yet. If somebody restarts the program after silence, a loop counts as stuck in half of that time.
+    /// Creates the state of a daemon that is not ready. With a watchdog, a loop counts as unresponsive after half of its timeout.
     pub fn new(watchdog: Option<Duration>) -> Self {
         Self {
             state: Arc::new(Mutex::new(State {
@@ -42,7 +42,7 @@ impl Health {
                 resynced: false,
                 token: false,
             })),
-            stuck_after: watchdog.map_or(STUCK_AFTER, |watchdog| STUCK_AFTER.min(watchdog / 2)),
+            unresponsive_after: watchdog.map_or(UNRESPONSIVE_AFTER, |watchdog| UNRESPONSIVE_AFTER.min(watchdog / 2)),
         }
     }
 
@@ -50,7 +50,7 @@ impl Health {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers one more loop, which has to beat from now on.
+    /// Registers a loop, which must beat from now on.
     pub fn register(&self, name: &'static str) -> Heartbeat {
         let heartbeat = Heartbeat::new(name, self.beat_interval());
         self.state().loops.push(heartbeat.clone());
@@ -59,20 +59,22 @@ impl Health {
 
     /// Returns how often waiting loops beat, and how often they are checked.
     pub fn beat_interval(&self) -> Duration {
-        LONGEST_BEAT_INTERVAL.min(self.stuck_after / BEATS)
+        LONGEST_BEAT_INTERVAL.min(self.unresponsive_after / BEATS)
     }
 
-    /// Names the loops that are stuck, and tells for how long they have been silent.
-    pub fn stuck(&self) -> Vec<(&'static str, Duration)> {
+    /// Returns the names of the unresponsive loops, and the time since their last heartbeat.
+    pub fn unresponsive(&self) -> Vec<(&'static str, Duration)> {
         let state = self.state();
         let silent = state
             .loops
             .iter()
             .map(|heartbeat| (heartbeat.name(), heartbeat.silence()));
-        silent.filter(|(_, silence)| *silence >= self.stuck_after).collect()
+        silent
+            .filter(|(_, silence)| *silence >= self.unresponsive_after)
+            .collect()
     }
 
-    /// Tokens of Microsoft are at hand or not.
+    /// Records whether the daemon holds tokens for Microsoft.
     pub fn tokens(&self, held: bool) {
         self.state().token = held;
     }
@@ -81,26 +83,28 @@ impl Health {
         self.state().watching = watching;
     }
 
-    /// Everything was listed and compared at least once.
+    /// Records that every open request was compared with its cards.
     pub fn resynced(&self) {
         self.state().resynced = true;
     }
 
-    /// Tells whether everything was listed and compared once, which is when the start is over.
+    /// Returns whether every open request was compared with its cards once, which ends the start.
     pub fn has_started(&self) -> bool {
         self.state().resynced
     }
 
-    /// Says what is stuck, if anything is.
+    /// # Errors
+    /// One line for each unresponsive loop.
     pub(super) fn live(&self) -> Result<(), String> {
         let mut lines = String::new();
-        for (name, silence) in self.stuck() {
-            writeln!(lines, "{}", silent(name, silence)).expect("writing to a string never fails");
+        for (name, silence) in self.unresponsive() {
+            writeln!(lines, "{}", unresponsive(name, silence)).expect("writing to a string never fails");
         }
         if lines.is_empty() { Ok(()) } else { Err(lines) }
     }
 
-    /// Says what is missing, if anything is, in lines.
+    /// # Errors
+    /// One line for each thing that is missing.
     pub(super) fn ready(&self) -> Result<(), String> {
         let State {
             watching,
@@ -110,9 +114,9 @@ impl Health {
         } = *self.state();
         let mut missing = String::new();
         for (there, what) in [
-            (watching, "events of Teleport are not received"),
-            (resynced, "requests were not listed yet"),
-            (token, "there are no tokens for Microsoft"),
+            (watching, "not receiving events from Teleport"),
+            (resynced, "Access Requests have not been listed yet"),
+            (token, "no tokens for Microsoft"),
         ] {
             if !there {
                 writeln!(missing, "{what}").expect("writing to a string never fails");
@@ -122,9 +126,9 @@ impl Health {
     }
 }
 
-/// Says of one loop that it is stuck.
-pub fn silent(name: &str, silence: Duration) -> String {
-    format!("the loop {name} has not turned for {} s", silence.as_secs())
+/// Describes an unresponsive loop.
+pub fn unresponsive(name: &str, silence: Duration) -> String {
+    format!("loop {name} is unresponsive for {} s", silence.as_secs())
 }
 
 #[cfg(test)]
@@ -132,36 +136,36 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_stands_still_is_named_while_the_others_turn() {
+    async fn an_unresponsive_loop_is_named_while_the_others_run() {
         let health = Health::new(None);
-        assert_eq!(health.live(), Ok(()), "nothing has begun");
+        assert_eq!(health.live(), Ok(()), "no loop is registered");
         let (watch, tokens) = (health.register("watch"), health.register("tokens"));
-        tokio::time::advance(STUCK_AFTER).await;
+        tokio::time::advance(UNRESPONSIVE_AFTER).await;
         tokens.beat().await;
-        assert_eq!(
-            health.live(),
-            Err("the loop watch has not turned for 30 s\n".to_owned())
-        );
+        assert_eq!(health.live(), Err("loop watch is unresponsive for 30 s\n".to_owned()));
         watch.beat().await;
         assert_eq!(health.live(), Ok(()));
     }
 
     #[test]
-    fn a_loop_counts_as_stuck_before_the_manager_loses_patience() {
-        for (watchdog, stuck_after, beat_interval) in [(None, 30, 5), (Some(60), 30, 5), (Some(8), 4, 1)] {
+    fn a_loop_counts_as_unresponsive_before_the_service_manager_restarts_the_daemon() {
+        for (watchdog, unresponsive_after, beat_interval) in [(None, 30, 5), (Some(60), 30, 5), (Some(8), 4, 1)] {
             let health = Health::new(watchdog.map(Duration::from_secs));
-            assert_eq!(health.stuck_after.as_secs(), stuck_after);
+            assert_eq!(health.unresponsive_after.as_secs(), unresponsive_after);
             assert_eq!(health.beat_interval().as_secs(), beat_interval);
         }
     }
 
     #[tokio::test]
-    async fn what_is_missing_is_named() {
+    async fn a_daemon_that_is_not_ready_names_what_is_missing() {
         let health = Health::new(None);
         assert_eq!(health.ready().unwrap_err().lines().count(), 3);
         health.watching(true);
         health.tokens(true);
-        assert_eq!(health.ready().unwrap_err(), "requests were not listed yet\n");
+        assert_eq!(
+            health.ready().unwrap_err(),
+            "Access Requests have not been listed yet\n"
+        );
         health.resynced();
         assert_eq!(health.ready(), Ok(()));
     }

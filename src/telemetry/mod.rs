@@ -14,7 +14,7 @@ pub mod systemd;
 
 pub use diagnostics::{Connection, Diagnostics};
 pub use error::Error;
-pub use health::{Health, silent};
+pub use health::{Health, unresponsive};
 pub use labels::{Delivery, Peer};
 pub use logs::{Log, flush, start};
 pub use metrics::Metrics;

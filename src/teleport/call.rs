@@ -51,7 +51,7 @@ async fn ready(channel: Channel) -> Result<Grpc<GrpcOnly>, Status> {
 
 /// An answer that no gRPC server gave.
 #[derive(Debug, thiserror::Error)]
-#[error("something in front of Teleport answered in its place: HTTP status {status}, content type {content_type:?}")]
+#[error("a gateway in front of Teleport answered instead: HTTP status {status}, content type {content_type:?}")]
 pub(super) struct NotGrpc {
     status: u16,
     content_type: String,

@@ -57,12 +57,16 @@ impl Client {
         let user = shortened(&self.keyring().newest().user);
         let (what, hint) = match error.meaning() {
             Meaning::NotFound => (
-                format!("Teleport has no user {user} any more"),
-                "create the user or the bot again, or sign an identity for a user that exists; the role is not the cause",
+                format!("the user {user} does not exist any more"),
+                hint!(
+                    "Create the user or the bot again, or issue an identity of an existing user; the role is not the cause"
+                ),
             ),
             Meaning::Denied => (
-                format!("Teleport refuses every call of the user {user}"),
-                "the user is locked or its session has ended: see tctl get locks; the role is not the cause",
+                format!("Teleport rejects every call of the user {user}"),
+                hint!(
+                    "Check whether the user is locked (`tctl get locks`) or its session has ended; the role is not the cause"
+                ),
             ),
             _ => return error,
         };

@@ -45,10 +45,12 @@ const EARLIEST_MOVE: Duration = Duration::from_mins(5);
 
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
-pub(super) const REFUSED_SILENTLY: &str = "if this goes on, Teleport most likely refuses the identity (it has expired, is of another \
-                                cluster, or older than the user authority): sign a new one";
+pub(super) const REFUSED_SILENTLY: &str = hint!(
+    "If this continues, issue a new identity: Teleport most likely rejects this one (expired, of another cluster, or older than the user CA)"
+);
 
-const SILENT: &str = "check the load of the Auth Service, and that [teleport] addr names the Auth Service or the Proxy";
+const SILENT: &str =
+    hint!("Check the load of the Auth Service, and that `[teleport] addr` is the Auth Service or the Proxy");
 
 /// The oldest server that the Go plugin works with.
 const OLDEST_SERVER: (u64, u64) = (8, 0);
@@ -153,7 +155,7 @@ impl Client {
         let too_old = |version: &str| {
             let (major, minor) = OLDEST_SERVER;
             let detail = format!("the server's version {version} is older than {major}.{minor}.0");
-            Error::new(Meaning::Unsupported, doing, detail).with_hint("update the cluster")
+            Error::new(Meaning::Unsupported, doing, detail).with_hint(hint!("Upgrade the cluster"))
         };
         let call = call::unary(channel, "/proto.AuthService/Ping", proto::PingRequest {});
         let bytes = match self.within(doing, call).await {

@@ -46,23 +46,21 @@ pub(super) struct Read<T> {
 }
 
 impl Damaged {
-    /// Returns what could be read of an item, and reports what could not.
+    /// Returns the part of an item that could be decoded, and logs what could not.
     pub(super) fn take<T>(&self, kind: Kind, bytes: &Bytes, read: Read<T>) -> Option<T> {
         let Read { item, id, flaw } = read;
         let Some(flaw) = flaw else {
             return item;
         };
         let what = match (kind, item.is_some()) {
-            (Kind::Event, _) => "Event of Teleport could not be decoded",
-            (Kind::Reviewers | Kind::Request, true) => {
-                "Parts of an access request could not be decoded and are left out"
-            }
-            (Kind::Reviewers | Kind::Request, false) => "Access request could not be decoded and is left out",
-            (Kind::Record, _) => "Plugin data of an access request could not be decoded, not updating its cards",
-            (Kind::Rule, _) => "Access monitoring rule could not be decoded and is left out",
-            (Kind::User, _) => "Parts of a user could not be decoded and are left out",
-            (Kind::Resource, _) => "Labels of a resource could not be decoded and are left out",
-            (Kind::Cluster, _) => "Parts of the cluster's description could not be decoded and are left out",
+            (Kind::Event, _) => "Could not decode an event of Teleport",
+            (Kind::Reviewers | Kind::Request, true) => "Could not decode parts of an Access Request, ignoring them",
+            (Kind::Reviewers | Kind::Request, false) => "Could not decode an Access Request, skipping it",
+            (Kind::Record, _) => "Could not decode the plugin data of an Access Request, not updating its cards",
+            (Kind::Rule, _) => "Could not decode an Access Monitoring Rule, skipping it",
+            (Kind::User, _) => "Could not decode parts of a user, ignoring them",
+            (Kind::Resource, _) => "Could not decode the labels of a resource, ignoring them",
+            (Kind::Cluster, _) => "Could not decode parts of the cluster description, ignoring them",
         };
         let (id, error) = (id.map(|id| shortened(&id)), flaw);
         let (request, name) = match kind {
@@ -79,7 +77,7 @@ impl Damaged {
         item
     }
 
-    /// Does the same with a request, and bounds what a requester can make many of.
+    /// Does the same for a request, and limits its suggested reviewers.
     pub(super) fn take_request(&self, bytes: &Bytes, read: Read<AccessRequest>) -> Option<AccessRequest> {
         let mut request = self.take(Kind::Request, bytes, read)?;
         let reviewers = &mut request.suggested_reviewers;
@@ -90,8 +88,8 @@ impl Damaged {
             let id = &request.id;
             if self.is_new(Kind::Reviewers, Some(id.as_str()), bytes) {
                 warn!(
-                    request.id = %id, left_out,
-                    "Suggested reviewers beyond the first {MOST_REVIEWERS} are left out"
+                    request.id = %id, left_out, limit = MOST_REVIEWERS,
+                    "Access Request has too many suggested reviewers; the last ones are not notified"
                 );
             }
         }

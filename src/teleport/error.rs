@@ -13,10 +13,10 @@ use crate::teleport::call::NotGrpc;
 use crate::teleport::connect::ConnectError;
 use crate::visible;
 
-const CUT: &str = "the connection was cut";
+const CUT: &str = "Teleport closed the connection";
 
 const NO_ROUTE: &str =
-    "point [teleport] addr at the Auth Service or the Proxy, or let the gateway forward gRPC over HTTP/2";
+    hint!("Set `[teleport] addr` to the Auth Service or the Proxy, or let the gateway forward gRPC over HTTP/2");
 
 /// Teleport puts the reason of a refusal into the second line of its text; below that come stacks of debug servers.
 const LINES: usize = 2;
@@ -112,9 +112,10 @@ impl Error {
 
     /// Tells that the server ended the connection with an alert, which after a handshake is about our certificate.
     pub(super) fn refused(doing: &'static str, alert: AlertDescription) -> Self {
-        let detail = format!("the server refused our certificate ({alert:?})");
-        Self::new(Meaning::Credentials, doing, detail)
-            .with_hint("sign a new identity for this cluster; its user authority may have been rotated")
+        let detail = format!("the server rejected the certificate of the identity ({alert:?})");
+        Self::new(Meaning::Credentials, doing, detail).with_hint(hint!(
+            "Issue a new identity of this cluster; its user CA may have been rotated"
+        ))
     }
 
     fn of_connect(doing: &'static str, error: &ConnectError) -> Self {

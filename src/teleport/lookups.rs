@@ -23,7 +23,7 @@ impl Client {
     pub async fn user_traits(&self, user: &str) -> Result<BTreeMap<String, Vec<String>>, Error> {
         let doing = "read a user's traits";
         let hint = |error: Error| match error.meaning() {
-            Meaning::Denied => error.or_hint("the role needs read on user_login_state and user"),
+            Meaning::Denied => error.or_hint(hint!("Grant the role read on user_login_state and user")),
             _ => error,
         };
         let query = types::GetUserLoginStateRequest { name: user.to_owned() };
@@ -84,8 +84,8 @@ impl Client {
             };
             let page = self.ask(doing, "/proto.AuthService/ListResources", query).await;
             let page: proto::ListResourcesResponse = page.map_err(|error| match error.meaning() {
-                Meaning::Denied => error.or_hint(format!(
-                    "the role needs list and read on {kind} and labels that match, or review_requests.preview_as_roles"
+                Meaning::Denied => error.or_hint(hint_with!(
+                    "Grant the role list and read on {kind} with matching labels, or review_requests.preview_as_roles"
                 )),
                 _ => error,
             })?;

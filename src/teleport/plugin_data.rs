@@ -68,7 +68,7 @@ impl Client {
     pub async fn plugin_data(&self, key: &PluginDataKey) -> Result<BTreeMap<String, String>, Error> {
         let mut all = self.read(key.kind, &key.name).await?;
         let data = all.remove(&key.name).unwrap_or_else(|| Some(BTreeMap::new()));
-        data.ok_or_else(|| Error::new(Meaning::Undecodable, READ, "they cannot be decoded"))
+        data.ok_or_else(|| Error::new(Meaning::Undecodable, READ, "the records cannot be decoded"))
     }
 
     /// Reads the data of every resource of a kind that has some.
@@ -84,7 +84,9 @@ impl Client {
         };
         let answer = self.ask(READ, "/proto.AuthService/GetPluginData", filter).await;
         let answer: proto::PluginDataSeq = answer.map_err(|error| match error.meaning() {
-            Meaning::Denied => error.or_hint("the role needs list and read on access_plugin_data or access_request"),
+            Meaning::Denied => error.or_hint(hint!(
+                "Grant the role list and read on access_request or on access_plugin_data"
+            )),
             _ => error,
         })?;
         let mut all = PluginData::new();
@@ -131,7 +133,7 @@ impl Client {
                 Meaning::NotFound => Ok(Swap::Gone),
                 // Of what Teleport checks, only the size is not ours to get right.
                 Meaning::Invalid => Ok(Swap::TooLarge),
-                Meaning::Denied => Err(error.or_hint("the role needs update on access_plugin_data")),
+                Meaning::Denied => Err(error.or_hint(hint!("Grant the role update on access_plugin_data"))),
                 _ => Err(error),
             },
         }

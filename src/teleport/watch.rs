@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::Streaming;
 
 use crate::backoff::Backoff;
+use crate::clock::readable;
 use crate::config::Limits;
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::domain::rules::{KIND as RULES, Rule};
@@ -66,7 +67,7 @@ impl Watch {
             // listed shows when they are.
             Err(error) if matches!(error.meaning(), Meaning::Invalid | Meaning::Denied) => {
                 let watch = Self::begin(client, &[REQUESTS]).await?;
-                tracing::debug!(%error, "Access monitoring rules cannot be watched on this cluster");
+                tracing::debug!(%error, "This cluster does not support watching Access Monitoring Rules");
                 watch
             }
             begun => begun?,
@@ -227,12 +228,13 @@ impl Watch {
                 Ok(watch) => return watch,
                 Err(error) => {
                     let (pause, hint) = (backoff.pause(), error.hint());
+                    let retry_in = readable(pause);
                     tries = tries.saturating_add(1);
                     // At growing intervals: the old credentials still work.
                     if tries.is_power_of_two() {
-                        tracing::warn!(%error, hint, tries, ?pause, "Could not move to the new credentials yet");
+                        tracing::warn!(%error, hint, tries, retry_in, "Could not connect with the new identity, retrying");
                     } else {
-                        tracing::debug!(%error, hint, tries, ?pause, "Could not move to the new credentials yet");
+                        tracing::debug!(%error, hint, tries, retry_in, "Could not connect with the new identity, retrying");
                     }
                     sleep(pause).await;
                 }
@@ -244,7 +246,7 @@ impl Watch {
 /// Says what to do about a watch that was not granted.
 fn refused(error: Error) -> Error {
     match error.meaning() {
-        Meaning::Denied => error.or_hint("the role needs list and read on access_request"),
+        Meaning::Denied => error.or_hint(hint!("Grant the role list and read on access_request")),
         _ if error.is_cut() => error.or_hint(REFUSED_SILENTLY),
         _ => error,
     }

@@ -71,18 +71,18 @@ async fn a_proxy_that_wants_a_password_or_refuses_is_told() {
     let corporate = Corporate::start(Speaks::Connect, &web, Some("me:plantedsecret"), &[]).await;
     let proxy = format!("http://{}", corporate.address());
     let through = with_environment(&town, settings.clone(), &[("HTTPS_PROXY", &proxy)]);
-    let wants = format!("the proxy {proxy} wants a name and a password (407)");
+    let wants = format!("the proxy {proxy} requires a user name and a password (407)");
     fails(
         &town,
         through,
         &[&wants],
-        "set HTTPS_PROXY=http://user:password@host:port",
+        "Set HTTPS_PROXY=http://user:password@host:port",
     )
     .await;
 
     let proxy = format!("http://me:plantedsecret@{}", corporate.address());
     let through = with_environment(&town, settings.clone(), &[("HTTPS_PROXY", &proxy)]);
-    fails(&town, through, &["does not connect to login.example.net"], "NO_PROXY").await;
+    fails(&town, through, &["refused to connect to login.example.net"], "NO_PROXY").await;
     let asked = "CONNECT login.example.net:443 HTTP/1.1 me:plantedsecret";
     assert!(corporate.asked().iter().any(|line| line == asked));
 
@@ -113,12 +113,12 @@ async fn a_socks_proxy_leads_to_microsoft_too() {
 async fn names_and_ports_that_lead_nowhere_are_told() {
     let town = Town::build().await;
     let settings = everything_at(&town, "https://no-such-host.invalid");
-    let parts = ["the name of no-such-host.invalid cannot be resolved"];
+    let parts = ["could not resolve the name of no-such-host.invalid"];
     fails(&town, settings, &parts, "DNS").await;
     let (listener, address) = listen().await;
     drop(listener);
     let settings = everything_at(&town, &format!("http://{address}"));
-    fails(&town, settings, &["127.0.0.1 refuses the connection"], "firewall").await;
+    fails(&town, settings, &["127.0.0.1 refused the connection"], "firewall").await;
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn a_login_service_that_is_silent_is_told_after_the_first_try() {
     // The second try would end after the patience of this test.
     settings.limits.microsoft_first_pause = Duration::from_mins(10);
     settings.limits.microsoft_longest_pause = Duration::from_mins(10);
-    town.start_daemon_until(settings, "Microsoft's login service fails")
+    town.start_daemon_until(settings, "Service fails, retrying service=\"Microsoft login\"")
         .await;
     town.daemon().says("no answer from 127.0.0.1 in time").await;
     town.kill_daemon();
@@ -155,7 +155,7 @@ async fn a_login_service_that_asks_for_a_long_pause_is_reported_before_the_pause
     town.tenant.faults(|faults| faults.rules = vec![busy]);
     let mut settings = town.settings(&town.config());
     settings.limits.microsoft_longest_pause = Duration::from_secs(30);
-    town.start_daemon_until(settings, "Microsoft's login service fails, retrying")
+    town.start_daemon_until(settings, "Service fails, retrying service=\"Microsoft login\"")
         .await;
     town.daemon().says("503").await;
     town.kill_daemon();
@@ -169,19 +169,21 @@ async fn another_cause_is_told_although_the_outage_goes_on() {
     town.tenant
         .faults(|faults| faults.rules = every(Fault::Status(503, None)));
     town.cluster.create(for_alice());
-    town.daemon().says("The Bot connector fails, trying again").await;
+    town.daemon()
+        .says("Service fails, retrying service=\"Bot connector\"")
+        .await;
     let page = Fault::Page(403, "text/html", "<html>Blocked</html>");
     town.tenant.faults(|faults| faults.rules = every(page));
     town.daemon()
         .until("a second line of the outage", |log| {
             let mut lines = log.lines().filter(|line| line.contains(" WARN "));
-            lines.any(|line| line.contains("The Bot connector") && line.contains("answered in its place"))
+            lines.any(|line| line.contains("service=\"Bot connector\"") && line.contains("answered in its place"))
         })
         .await;
     town.tenant.faults(|faults| faults.rules.clear());
     town.sees(ALICE, &["PENDING"]).await;
-    town.expects_warnings(&["The Bot connector still fails"]);
-    town.allows_warnings(&["Delivery failed for now"]);
+    town.expects_warnings(&["Service still fails service=\"Bot connector\""]);
+    town.allows_warnings(&["Delivery failed, will retry"]);
     town.finish().await;
 }
 
@@ -197,11 +199,11 @@ async fn what_waits_for_a_service_is_tried_when_it_answers_again() {
     for _ in 0..3 {
         town.cluster.create(for_alice());
     }
-    town.daemon().says_times(3, "Delivery failed for now").await;
+    town.daemon().says_times(3, "Delivery failed, will retry").await;
     town.tenant.faults(|faults| faults.rules.clear());
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING"; 4]).await;
-    town.expects_warnings(&["The Bot connector fails, trying again"]);
+    town.expects_warnings(&["Service fails, retrying service=\"Bot connector\""]);
     town.finish().await;
 }
 
@@ -249,9 +251,11 @@ async fn a_pause_of_years_is_cut_to_minutes() {
         ..for_alice()
     });
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
-    town.daemon().says("Microsoft Graph asks to slow down pause=5m").await;
+    town.daemon()
+        .says("Service throttles requests service=\"Microsoft Graph\" retry_in=\"5m\"")
+        .await;
     assert_eq!(town.tenant.met(&odd), 1);
-    town.expects_warnings(&["Delivery failed for now"]);
+    town.expects_warnings(&["Delivery failed, will retry"]);
     town.finish().await;
 }
 

@@ -110,7 +110,10 @@ async fn a_folder_that_exists_is_used_only_if_asked_and_its_secret_is_never_repl
     assert_eq!(configure(&dir, &[]).await.0, Some(0));
     let (status, stdout, stderr) = configure(&dir, &[]).await;
     assert_eq!((status, stdout.as_str()), (Some(1), ""));
-    assert!(stderr.contains("exists; name a new folder, or use --force"), "{stderr}");
+    assert!(
+        stderr.contains("exists; choose a new directory, or use --force"),
+        "{stderr}"
+    );
 
     let file = dir.join("teleport-msteams.toml");
     let mut edited = fs::read_to_string(&file).unwrap();
@@ -120,17 +123,17 @@ async fn a_folder_that_exists_is_used_only_if_asked_and_its_secret_is_never_repl
     fs::remove_file(dir.join("app.zip")).unwrap();
     let (status, stdout, _) = configure(&dir, &["--force"]).await;
     assert_eq!(status, Some(0));
-    assert!(stdout.contains("Kept teleport-msteams.toml as it is"), "{stdout}");
+    assert!(stdout.contains("Kept the existing teleport-msteams.toml"), "{stdout}");
     assert_eq!(fs::read_to_string(&file).unwrap(), edited);
     assert_eq!(fs::read(dir.join("app.zip")).unwrap(), archive, "the same Teams app");
 
     let (status, _, stderr) = configure(&dir, &["--force", "--teamsAppID", TEAMS_APP]).await;
     assert_eq!(status, Some(1));
-    assert!(stderr.contains("leave --teamsAppID out"), "{stderr}");
+    assert!(stderr.contains("omit --teamsAppID"), "{stderr}");
     fs::write(&file, "[msapi]\n").unwrap();
     let (status, _, stderr) = configure(&dir, &["--force"]).await;
     assert_eq!(status, Some(1));
-    assert!(stderr.contains("no msapi.teams_app_id"), "{stderr}");
+    assert!(stderr.contains("no valid msapi.teams_app_id"), "{stderr}");
 }
 
 #[tokio::test]
@@ -165,7 +168,7 @@ async fn the_secret_comes_from_a_file_or_is_missed() {
     ];
     let (status, _, stderr) = run(&arguments).await;
     assert_eq!(status, Some(1));
-    assert!(stderr.contains("there is no secret; set AZURE_APPSECRET"), "{stderr}");
+    assert!(stderr.contains("no client secret; set AZURE_APPSECRET"), "{stderr}");
     assert!(!other.exists());
 }
 
@@ -174,19 +177,19 @@ async fn wrong_ids_and_places_are_told() {
     let (status, _, stderr) = run(&["configure", "x", "--appID", "no", "--tenantID", TENANT]).await;
     assert_eq!(status, Some(2));
     assert!(
-        stderr.contains("invalid value 'no' for '--appID <ID>': expected an id such as"),
+        stderr.contains("invalid value 'no' for '--appID <ID>': expected an ID such as"),
         "{stderr}"
     );
     let (status, _, stderr) = run(&["configure", "x", "--appID", "", "--tenantID", TENANT]).await;
     assert_eq!(status, Some(2));
     assert!(
-        stderr.contains("it is empty; is the variable that it was taken from set?"),
+        stderr.contains("it is empty; check that the variable it comes from is set"),
         "{stderr}"
     );
     let (status, _, stderr) = run(&["configure", "x", "--appID", APP, "--tenantID", "contoso.com"]).await;
     assert_eq!(status, Some(2));
     assert!(
-        stderr.contains("it is a domain; expected an id") && stderr.contains("tenant ID"),
+        stderr.contains("it is a domain; expected an ID") && stderr.contains("tenant ID"),
         "{stderr}"
     );
     let folder = tempfile::tempdir().unwrap();
@@ -194,7 +197,7 @@ async fn wrong_ids_and_places_are_told() {
     fs::write(&file, "").unwrap();
     let (status, _, stderr) = configure(&file.join("below"), &[]).await;
     assert_eq!(status, Some(1));
-    assert!(stderr.contains("could not make the folder"), "{stderr}");
+    assert!(stderr.contains("could not create the directory"), "{stderr}");
 }
 
 #[tokio::test]
@@ -234,7 +237,7 @@ async fn links_are_not_followed() {
             assert_eq!(status, Some(1), "{stderr}");
             let is_kept = exists && name == "teleport-msteams.toml";
             let part = if is_kept {
-                "no msapi.teams_app_id"
+                "no valid msapi.teams_app_id"
             } else {
                 "is a link; remove it"
             };
@@ -258,7 +261,7 @@ async fn a_folder_that_is_a_link_is_refused() {
             let (status, _, stderr) = configure(&dir, more).await;
             assert_eq!(status, Some(1), "{stderr}");
             assert!(
-                stderr.contains("assets is a symbolic link; name the folder that it points to"),
+                stderr.contains("assets is a symbolic link; pass its target"),
                 "{stderr}"
             );
             assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);

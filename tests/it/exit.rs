@@ -77,13 +77,19 @@ async fn a_wrong_configuration_is_logged_where_it_sends_the_log() {
     let (status, stdout, stderr) = Program::new(&["start", "-c", file.to_str().unwrap()]).run().await;
     assert_eq!((status, stdout.as_str()), (Some(78), ""));
     let lines: Vec<Value> = stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    let field = |name: &str| -> Vec<_> {
+        lines
+            .iter()
+            .map(|line| line[name].as_str().unwrap_or_default())
+            .collect()
+    };
+    let (messages, problems) = (field("message"), field("problem"));
     assert_eq!(messages.len(), 3, "{stderr}");
     assert!(
-        messages[0].starts_with("teleport.identity: there are no credentials"),
+        problems[0].starts_with("teleport.identity: there are no credentials"),
         "{stderr}"
     );
-    assert!(messages[1].starts_with("msapi.app_id: is missing"), "{stderr}");
+    assert!(problems[1].starts_with("msapi.app_id: is missing"), "{stderr}");
     assert_eq!(
         (messages[2], &lines[2]["exit"]),
         ("Terminating with fatal error", &Value::from(78))
@@ -92,13 +98,13 @@ async fn a_wrong_configuration_is_logged_where_it_sends_the_log() {
         lines[2]["error"]
             .as_str()
             .unwrap()
-            .ends_with("teleport-msteams.toml is wrong"),
+            .starts_with("invalid configuration "),
         "{stderr}"
     );
     // A mistake about the log itself leaves stderr.
     fs::write(&file, format!("{wrong}\n[log]\nformat = \"jsn\"\n")).unwrap();
     let (_, _, stderr) = Program::new(&["start", "-c", file.to_str().unwrap()]).run().await;
-    assert!(stderr.starts_with("ERROR: the configuration "), "{stderr}");
+    assert!(stderr.starts_with("ERROR: invalid configuration "), "{stderr}");
 }
 
 #[tokio::test]
@@ -169,12 +175,12 @@ async fn a_role_that_may_not_write_plugin_data_is_warned_of_at_the_start() {
     let file = town.folder.path().join("teleport-msteams.toml");
     fs::write(&file, town.config()).unwrap();
     let running = Program::new(&["start", "-c", file.to_str().unwrap()]).start();
-    let said = "The role lacks a permission, access requests cannot be announced";
+    let said = "The role lacks a permission; Access Requests cannot be announced";
     running.says(said).await;
     let log = running.stderr();
     let line = log.lines().find(|line| line.contains(said)).unwrap();
     assert!(
-        line.contains("WARN") && line.contains("the role needs update on access_plugin_data"),
+        line.contains("WARN") && line.contains("Grant the role update on access_plugin_data"),
         "{line}"
     );
 }

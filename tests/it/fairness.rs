@@ -44,7 +44,7 @@ async fn a_decision_overtakes_announcements_that_wait() {
     assert!(town.chat(BOB).len() < 100, "Bob has {} cards", town.chat(BOB).len());
     // What was decided before anybody was told leaves its line, and is never announced.
     town.daemon()
-        .says(&format!("Nothing to do request.id={never} why=NeverAnnounced"))
+        .says(&format!("No delivery is due request.id={never} why=NeverAnnounced"))
         .await;
     assert!(town.chat(BOB).len() < 100, "Bob has {} cards", town.chat(BOB).len());
     assert!(town.cluster.plugin_data(never).is_empty());

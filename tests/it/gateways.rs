@@ -157,12 +157,12 @@ async fn pages_that_go_on_are_named_as_what_they_are() {
     let said = "something between this machine and Microsoft answered in its place (403)";
     town.daemon().says(said).await;
     town.daemon()
-        .says("check which proxy, firewall or gateway is on the path to 127.0.0.1")
+        .says("Find the proxy, firewall or gateway on the path to 127.0.0.1")
         .await;
     town.tenant.faults(|faults| faults.rules.clear());
     town.sees(ALICE, &["PENDING"]).await;
     town.settled(&id).await;
-    town.allows_warnings(&["Delivery failed for now"]);
+    town.allows_warnings(&["Delivery failed, will retry"]);
     town.finish().await;
 }
 
@@ -183,7 +183,7 @@ async fn a_success_that_is_not_the_connectors_is_no_card() {
         town.sees(ALICE, &["APPROVED"]).await;
         assert_eq!(town.tenant.met(&fault), 1);
         town.expects_warnings(&[
-            "The Bot connector fails, trying again",
+            "Service fails, retrying service=\"Bot connector\"",
             "Microsoft did not confirm a card",
         ]);
         town.finish().await;
@@ -207,7 +207,7 @@ async fn a_post_that_may_have_arrived_is_not_sent_again_in_place() {
         town.settled(&id).await;
         assert_eq!(town.tenant.met(&fault), 1, "{status}");
         town.leaves(Left::Unrecorded(1), "its answer was lost");
-        town.expects_warnings(&["The Bot connector fails, trying again"]);
+        town.expects_warnings(&["Service fails, retrying service=\"Bot connector\""]);
         town.finish().await;
     }
 }
@@ -230,7 +230,7 @@ async fn a_refusal_with_a_code_that_is_not_documented_is_not_final() {
         town.sees("carol@example.com", &["PENDING"]).await;
         town.settled(&id).await;
         assert_eq!(town.tenant.met(&fault), 1);
-        town.expects_warnings(&["Delivery failed for now"]);
+        town.expects_warnings(&["Delivery failed, will retry"]);
         town.finish().await;
     }
 }
@@ -245,7 +245,7 @@ async fn a_conversation_that_the_connector_does_not_know_for_a_while_is_told_all
     town.settled(&id).await;
     assert_eq!(town.tenant.met(&unknown), 7);
     assert!(!town.cluster.plugin_data(&id).contains_key("x_skipped"));
-    town.expects_warnings(&["Delivery failed for now"]);
+    town.expects_warnings(&["Delivery failed, will retry"]);
     town.finish().await;
 }
 

@@ -127,7 +127,7 @@ async fn a_claim_of_the_go_plugin_is_respected_for_a_while_and_then_taken_over()
     ]);
     town.cluster.set_plugin_data(&id, claim);
     town.start_daemon().await;
-    town.daemon().says("Another replica is at it").await;
+    town.daemon().says("Access Request is claimed by another replica").await;
     assert_eq!(town.tenant.cards().len(), 0);
     town.sees(ALICE, &["PENDING"]).await;
     town.sees(BOB, &["PENDING"]).await;

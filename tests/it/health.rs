@@ -11,7 +11,10 @@ pub(crate) async fn start(town: &mut Town) -> String {
     let config = format!("diag_addr = \":0\"\n{}", town.config());
     town.start_daemon_with(&config).await;
     let log = town.daemon().log();
-    let line = log.lines().find(|line| line.contains("Diagnostics served")).unwrap();
+    let line = log
+        .lines()
+        .find(|line| line.contains("Serving health checks and metrics"))
+        .unwrap();
     let address = line.split('"').nth(1).unwrap();
     assert!(address.starts_with("127.0.0.1:"), "{line}");
     address.to_owned()
@@ -54,7 +57,7 @@ async fn probes_are_told_what_is_missing() {
     assert_eq!(ask(&address, "POST", "/livez").await.0, 405);
     town.stop_teleport().await;
     let missing = until(&address, "/readyz", |status, _| status == 503).await;
-    assert_eq!(missing, "events of Teleport are not received\n");
+    assert_eq!(missing, "not receiving events from Teleport\n");
     assert_eq!(ask(&address, "GET", "/livez").await.0, 200, "a restart would not help");
     town.cluster.start_again().await;
     until(&address, "/readyz", |status, _| status == 200).await;
@@ -121,8 +124,8 @@ async fn rules_are_counted_with_those_that_cannot_be_understood() {
         until(&address, "/metrics", |_, text| text.lines().any(|found| found == line)).await;
     }
     town.expects_warnings(&[
-        "Access monitoring rule broken cannot be understood",
-        "The condition of rule failing could not be evaluated",
+        "Access Monitoring Rule is invalid and was skipped",
+        "Could not evaluate an Access Monitoring Rule",
     ]);
     town.finish().await;
 }

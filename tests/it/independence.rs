@@ -49,9 +49,9 @@ async fn the_pause_that_microsoft_wants_for_one_recipient_delays_no_other() {
     town.sees(CAROL, &["PENDING"]).await;
     assert!(town.tenant.throttled() > 0, "Alice was not throttled");
     town.expects_warnings(&[
-        "The Bot connector asks to slow down",
-        "The Bot connector fails, trying again",
-        "Delivery failed for now",
+        "Service throttles requests service=\"Bot connector\"",
+        "Service fails, retrying service=\"Bot connector\"",
+        "Delivery failed, will retry",
     ]);
     town.finish().await;
 }
@@ -197,7 +197,7 @@ async fn a_card_that_was_deleted_is_given_up_with_a_warning() {
     town.cluster.set_state(&id, State::Denied, "no");
     town.daemon().says("WARN").await;
     town.daemon()
-        .says("A card was deleted, its last update was not delivered")
+        .says("Card was deleted; its last update was not delivered")
         .await;
     town.settled(&id).await;
     assert!(town.tenant.met(&GONE) >= 2, "it was tried again before it was given up");
@@ -288,8 +288,8 @@ async fn cards_of_the_go_plugin_are_looked_up_while_the_claim_is_renewed() {
     slow.open();
     town.sees(ALICE, &["PENDING"]).await;
     town.settled(&id).await;
-    town.expects_warnings(&["Microsoft Graph fails, retrying"]);
-    town.allows_warnings(&["Delivery failed for now"]);
+    town.expects_warnings(&["Service fails, retrying service=\"Microsoft Graph\""]);
+    town.allows_warnings(&["Delivery failed, will retry"]);
     town.finish().await;
 }
 
@@ -304,7 +304,7 @@ async fn a_record_that_is_too_large_is_made_smaller_and_the_cards_stay_current()
     });
     town.sees(ALICE, &["PENDING"]).await;
     town.daemon()
-        .says("Plugin data of the access request are too large, storing less")
+        .says("Plugin data of the Access Request is too large, storing less")
         .await;
     town.settled(&id).await;
     assert!(town.cluster.met("plugin_data_limit") > 0);
@@ -401,7 +401,10 @@ async fn everything_that_waits_for_a_service_goes_on_when_it_answers_again() {
     for mail in &mails {
         town.sees(mail, &["PENDING"]).await;
     }
-    town.expects_warnings(&["The Bot connector fails, trying again", "Delivery failed for now"]);
+    town.expects_warnings(&[
+        "Service fails, retrying service=\"Bot connector\"",
+        "Delivery failed, will retry",
+    ]);
     town.finish().await;
 }
 
@@ -416,11 +419,11 @@ async fn requests_that_teleport_kept_waiting_go_on_when_it_answers_again() {
     .await;
     town.cluster.faults(|faults| faults.deny_plugin_data = true);
     let ids: Vec<_> = (0..6).map(|_| town.cluster.create(Draft::default())).collect();
-    town.daemon().says_times(ids.len(), "Request has to wait").await;
+    town.daemon().says_times(ids.len(), "Access Request deferred").await;
     town.cluster.faults(|faults| faults.deny_plugin_data = false);
     town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"; 7]).await;
-    town.expects_warnings(&["Teleport fails, trying again"]);
+    town.expects_warnings(&["Service fails, retrying service=\"Teleport\""]);
     town.finish().await;
 }
 
@@ -435,10 +438,8 @@ async fn the_same_refusal_and_the_same_unknown_state_are_one_warning_however_oft
     let other = town.cluster.create(Draft::default());
     town.cluster.edit(&other, |spec| spec.state = 99);
     // Three retries of both requests, and three more lists.
-    town.daemon()
-        .says_times(6, "Recipient cannot be told request.id=")
-        .await;
-    town.daemon().says_times(4, "Access requests listed").await;
+    town.daemon().says_times(6, "Cannot notify recipient request.id=").await;
+    town.daemon().says_times(4, "Access Requests listed").await;
     let log = town.daemon().log();
     let warnings = |text: &str| {
         log.lines()
@@ -446,12 +447,12 @@ async fn the_same_refusal_and_the_same_unknown_state_are_one_warning_however_oft
             .count()
     };
     assert_eq!(
-        warnings(&format!("Recipient cannot be told request.id={id}")),
+        warnings(&format!("Cannot notify recipient request.id={id}")),
         1,
         "{log}"
     );
-    assert!(warnings("Unknown request state") <= 1, "{log}");
-    town.allows_warnings(&["Unknown request state"]);
+    assert!(warnings("Access Request is in an unknown state") <= 1, "{log}");
+    town.allows_warnings(&["Access Request is in an unknown state"]);
     town.finish().await;
 }
 

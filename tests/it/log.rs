@@ -104,7 +104,7 @@ async fn an_output_that_cannot_be_opened_is_explained_with_a_hint() {
     let town = Town::build().await;
     let file = town.folder.path().join("config.toml");
     for (output, hint) in [
-        (town.folder.path().join("none/log"), "hint: Create the folder "),
+        (town.folder.path().join("none/log"), "hint: Create the directory "),
         (
             town.folder.path().to_owned(),
             "hint: Set `[log] output` to the path of a file",

@@ -68,8 +68,8 @@ async fn an_app_permission_policy_is_no_missing_permission() {
 async fn a_missing_licence_is_no_missing_permission() {
     let body = r#"{"error":{"code":"Forbidden","message":"No license information could be had for the user."}}"#;
     let parts = [
-        "this person has no licence for Microsoft Teams",
-        "assign the person a licence",
+        "this person has no license for Microsoft Teams",
+        "Assign the user a license",
     ];
     explains("GET", 403, body, &parts).await;
 }
@@ -115,7 +115,7 @@ async fn made_up_reviewers_are_asked_for_once_however_many_requests_name_them() 
     // By mail address the path does not tell whom a call is about; by name it does.
     let about = |call: &&Call| call.path.contains("stranger3");
     assert_eq!(town.tenant.calls().iter().filter(about).count(), 1);
-    town.expects_warnings(&["Recipient cannot be told"]);
+    town.expects_warnings(&["Cannot notify recipient"]);
     town.finish().await;
 }
 
@@ -134,7 +134,7 @@ async fn a_flood_of_strangers_does_not_delay_the_look_up_of_another_request() {
     let between = town.tenant.calls().len() - before;
     assert!(between < 90, "{between} calls before Carol was told");
     town.sees(ALICE, &["PENDING"; 5]).await;
-    town.expects_warnings(&["Suggested reviewers beyond the first 100 are left out"]);
+    town.expects_warnings(&["Access Request has too many suggested reviewers"]);
     town.finish().await;
 }
 
@@ -210,7 +210,7 @@ async fn a_missing_permission_is_named_and_one_that_is_granted_is_not_asked_for(
     let mut town = Town::build_with(ClusterOptions::default(), options).await;
     town.start_daemon().await;
     town.cluster.create(suggesting(vec![CAROL.to_owned()]));
-    let grant = "application permission TeamsAppInstallation.ReadWriteSelfForUser.All, with admin consent";
+    let grant = "application permission TeamsAppInstallation.ReadWriteSelfForUser.All and give admin consent";
     town.daemon().says(grant).await;
     town.finish().await;
 
@@ -219,7 +219,7 @@ async fn a_missing_permission_is_named_and_one_that_is_granted_is_not_asked_for(
     let rule = Rule::every("POST", &path, Fault::Error(403, "Forbidden"));
     town.tenant.faults(|faults| faults.rules = vec![rule]);
     town.cluster.create(suggesting(vec![CAROL.to_owned()]));
-    town.daemon().says("is granted, so something else refuses this").await;
+    town.daemon().says("is granted").await;
     town.sees(ALICE, &["PENDING"]).await;
     town.finish().await;
 }

@@ -207,7 +207,7 @@ async fn throttling_retries_and_tokens_are_counted_by_service() {
     ] {
         assert_eq!(value(&text, series), expected, "{series}");
     }
-    town.expects_warnings(&["The Bot connector asks to slow down"]);
+    town.expects_warnings(&["Service throttles requests service=\"Bot connector\""]);
     town.finish().await;
 }
 
@@ -236,7 +236,7 @@ async fn what_waits_is_seen_at_the_moment_of_the_question() {
         value(text, "unfinished_requests") == "0"
     })
     .await;
-    town.expects_warnings(&["The Bot connector fails, trying again"]);
+    town.expects_warnings(&["Service fails, retrying service=\"Bot connector\""]);
     town.allows_warnings(&["Microsoft did not confirm a card"]);
     town.finish().await;
 }

@@ -7,11 +7,11 @@ use crate::world::cluster::{Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
 /// What the log says of the service that fails, or asks for a pause.
-pub(crate) const FAILS: &str = "The Bot connector fails, trying again";
-pub(crate) const SLOW_DOWN: &str = "The Bot connector asks to slow down";
+pub(crate) const FAILS: &str = "Service fails, retrying service=\"Bot connector\"";
+pub(crate) const SLOW_DOWN: &str = "Service throttles requests service=\"Bot connector\"";
 
 /// What it says of a delivery, if its retries within a call are not enough.
-pub(crate) const DEFERRED: [&str; 2] = ["Delivery failed for now", "Microsoft did not confirm a card"];
+pub(crate) const DEFERRED: [&str; 2] = ["Delivery failed, will retry", "Microsoft did not confirm a card"];
 
 /// Spoils some posts and edits, and expects one true card for each recipient all the same.
 pub(crate) async fn survives(fault: Fault, times: u32, warnings: &[&str]) {
@@ -103,13 +103,13 @@ async fn a_lost_answer_repeats_the_post_rather_than_forget_it() {
     // Whether the first one arrived cannot be known; the record did not have it.
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
     town.daemon()
-        .says("Microsoft did not confirm a card, it may have been posted")
+        .says("Microsoft did not confirm a card; it may have been posted")
         .await;
     town.settled(&id).await;
     town.cluster.review(&id, "alice", Verdict::Approve, "ok");
     town.sees(ALICE, &["PENDING", "APPROVED"]).await;
     town.leaves(Left::Unrecorded(1), "the answer was lost");
-    town.expects_warnings(&["The Bot connector fails, trying again"]);
+    town.expects_warnings(&["Service fails, retrying service=\"Bot connector\""]);
     town.finish().await;
 }
 
@@ -124,7 +124,9 @@ async fn a_post_that_was_taken_without_an_id_is_not_repeated() {
             ..Draft::default()
         });
         town.sees(ALICE, &["PENDING"]).await;
-        town.daemon().says("A card was posted that cannot be updated").await;
+        town.daemon()
+            .says("Card was posted without an ID and cannot be updated")
+            .await;
         town.settled(&id).await;
         town.cluster.repeat(&id);
         town.cluster.review(&id, "alice", Verdict::Approve, "ok");

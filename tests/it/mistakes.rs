@@ -59,7 +59,7 @@ fn a_misspelt_key_that_is_needed_stands_beside_the_one_that_is_missing() {
     assert_eq!(problems.len(), 3, "{problems:#?}");
     assert_eq!(
         unknown,
-        ["line 2: teleport.address: unknown key, ignored; did you mean addr?"]
+        ["line 2: teleport.address: is unknown and ignored\n    hint: Did you mean addr?"]
     );
 }
 
@@ -86,13 +86,13 @@ fn dashes_other_names_and_keys_of_another_table_are_explained() {
         has(
             &unknown,
             &[
-                &format!("teleport.{key}: unknown key"),
-                &format!("did you mean {meant}?"),
+                &format!("teleport.{key}: is unknown and ignored"),
+                &format!("Did you mean {meant}?"),
             ],
         );
     }
     let http = unknown.iter().find(|line| line.contains("http"));
-    assert_eq!(http.unwrap(), "line 14: http: unknown key, ignored");
+    assert_eq!(http.unwrap(), "line 14: http: is unknown and ignored");
 }
 
 #[test]
@@ -120,8 +120,8 @@ async fn a_syntax_error_is_shown_as_rules_check_shows_it() {
     assert_eq!(status, Some(78));
     assert!(
         stderr.ends_with(
-            "\n  it is not TOML: line 2, column 10: invalid basic string, expected `\"`; put a \" at both ends of the \
-             value\n    2 | addr = \"x\n      |          ^\n"
+            "\n  syntax error at line 2, column 10: invalid basic string, expected `\"`\n    2 | addr = \"x\n      |          ^\n    hint: Put a \" at \
+             both ends of the value\n"
         ),
         "{stderr}"
     );
@@ -133,23 +133,26 @@ async fn a_file_that_cannot_be_read_is_told_with_what_helps() {
     let told = async |path: &Path| run(&["start", "-c", path.to_str().unwrap()]).await.2;
     let stderr = told(folder.path()).await;
     assert!(
-        stderr.contains("Is a directory") && stderr.contains("name the file inside this folder"),
+        stderr.contains("Is a directory") && stderr.contains("Pass the path of the file in this directory"),
         "{stderr}"
     );
     let stderr = told(&folder.path().join("none")).await;
-    assert!(stderr.contains("name the right file with --config"), "{stderr}");
+    assert!(
+        stderr.contains("Pass the path of the configuration with --config"),
+        "{stderr}"
+    );
     let file = folder.path().join("latin.toml");
     fs::write(&file, b"[log]\noutput = \"/var/log/\xfcber\"\n").unwrap();
     let stderr = told(&file).await;
     assert!(
-        stderr.contains("line 2 holds a letter that is not UTF-8") && stderr.contains("save the file as UTF-8"),
+        stderr.contains("line 2 contains a character that is not UTF-8") && stderr.contains("Save the file as UTF-8"),
         "{stderr}"
     );
     fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     // The superuser reads every file.
     if fs::read(&file).is_err() {
         let stderr = told(&file).await;
-        assert!(stderr.contains("run as a user who can read it"), "{stderr}");
+        assert!(stderr.contains("Run the command as a user who can read it"), "{stderr}");
     }
 }
 
@@ -217,17 +220,13 @@ async fn values_that_cannot_be_meant_are_named_with_what_to_write() {
         (
             "app_secret",
             "app_secret = \"./secret.txt\"",
-            "looks like the path of a file; such a path begins with /",
+            "looks like a relative path",
         ),
-        (
-            "app_secret",
-            "app_secret = \"~/secret\"",
-            "looks like the path of a file",
-        ),
+        ("app_secret", "app_secret = \"~/secret\"", "looks like a relative path"),
         (
             "app_secret",
             "app_secret = \"src/lib.rs\"",
-            "looks like the path of a file",
+            "looks like a relative path",
         ),
         (
             "app_secret",
@@ -249,31 +248,27 @@ async fn values_that_cannot_be_meant_are_named_with_what_to_write() {
             &format!("app_id = \"{tenant}\""),
             "tenant_id: is the same as app_id",
         ),
-        ("addr", "", "teleport.addr: is not set: localhost:3025 is used"),
-        (
-            "addr",
-            "addr = \"\"",
-            "teleport.addr: is not set: localhost:3025 is used",
-        ),
+        ("addr", "", "teleport.addr: is not set, using localhost:3025"),
+        ("addr", "addr = \"\"", "teleport.addr: is not set, using localhost:3025"),
         (
             "identity",
             &format!("identity = \"{folder}\""),
-            "is a folder; write the path of the file, such as",
+            "is a directory\n    hint: Set it to the path of the file, such as",
         ),
         (
             "identity",
             "identity = \"~/identity\"",
-            "~ is not expanded; write the whole path",
+            "~ is not expanded\n    hint: Write the absolute path",
         ),
         (
             "identity",
             "identity = \"identity\"",
-            "the folder that this program runs in; write the whole path",
+            "the working directory of this program\n    hint: Write the absolute path",
         ),
         (
             "identity",
             "identity = 'C:\\identity'",
-            "the folder that this program runs in; write the whole path",
+            "the working directory of this program\n    hint: Write the absolute path",
         ),
     ] {
         has(&notes(&town, key, line), &[expected]);
@@ -281,7 +276,7 @@ async fn values_that_cannot_be_meant_are_named_with_what_to_write() {
     let log = format!("{}\n[log]\noutput = \"~/log\"\n", town.config());
     has(
         &wrong(&log).0,
-        &["log.output: ~/log: ~ is not expanded; write the whole path"],
+        &["log.output: ~/log: ~ is not expanded\n    hint: Write the absolute path"],
     );
     let bare = town.channel.split("&tenantId=").next().unwrap();
     let all = |tenant: &str| notes(&town, "\"*\"", &format!("\"*\" = [\"{bare}&tenantId={tenant}\"]"));
@@ -368,7 +363,7 @@ async fn a_secret_that_every_user_can_read_is_warned_of_at_the_start_and_by_vali
     mode("file.toml", 0o646);
     has(
         &warnings("file.toml"),
-        &["can write to", "file.toml", "which decides who is notified"],
+        &["can write to", "file.toml", "which controls who is notified"],
     );
     for name in ["secret", "identity", "inline.toml", "file.toml"] {
         mode(name, 0o640);
@@ -384,7 +379,5 @@ async fn a_secret_that_every_user_can_read_is_warned_of_at_the_start_and_by_vali
         "{stdout}"
     );
     let running = Program::new(&["start", flag, file]).start();
-    running
-        .says("identity, which holds the private key; run chmod 640")
-        .await;
+    running.says("identity, which holds the private key").await;
 }

@@ -37,23 +37,23 @@ async fn an_outage_of_microsoft_has_one_line_and_one_example_however_many_reques
     town.tenant
         .faults(|faults| faults.rules = vec![Rule::every("POST", "/activities", Fault::Status(503, None))]);
     requests(&town);
-    town.daemon().says_times(REQUESTS, "Delivery failed for now").await;
+    town.daemon().says_times(REQUESTS, "Delivery failed, will retry").await;
     let warnings = lines(&town, "WARN");
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
     assert!(
-        warnings[0].contains("The Bot connector fails, trying again"),
+        warnings[0].contains("Service fails, retrying service=\"Bot connector\""),
         "{warnings:#?}"
     );
     assert!(warnings[0].contains("503"), "{warnings:#?}");
-    assert!(warnings[1].contains("Delivery failed for now"), "{warnings:#?}");
+    assert!(warnings[1].contains("Delivery failed, will retry"), "{warnings:#?}");
     town.tenant.faults(|faults| faults.rules.clear());
     town.sees(ALICE, &["PENDING"; REQUESTS]).await;
     let told = lines(&town, "INFO");
     let again = told
         .iter()
-        .filter(|line| line.contains("The Bot connector answers again"));
+        .filter(|line| line.contains("Service answers again service=\"Bot connector\""));
     assert_eq!(again.count(), 1, "{told:#?}");
-    town.expects_warnings(&["The Bot connector fails, trying again"]);
+    town.expects_warnings(&["Service fails, retrying service=\"Bot connector\""]);
     town.finish().await;
 }
 
@@ -62,18 +62,23 @@ async fn an_outage_of_teleport_has_one_line_and_one_example_however_many_request
     let town = Town::start().await;
     town.cluster.faults(|faults| faults.deny_plugin_data = true);
     requests(&town);
-    town.daemon().says_times(REQUESTS, "Request has to wait").await;
+    town.daemon().says_times(REQUESTS, "Access Request deferred").await;
     let warnings = lines(&town, "WARN");
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
-    assert!(warnings[0].contains("Teleport fails, trying again"), "{warnings:#?}");
+    assert!(
+        warnings[0].contains("Service fails, retrying service=\"Teleport\""),
+        "{warnings:#?}"
+    );
     assert!(warnings[0].contains("hint="), "{warnings:#?}");
-    assert!(warnings[1].contains("Request has to wait"), "{warnings:#?}");
+    assert!(warnings[1].contains("Access Request deferred"), "{warnings:#?}");
     town.cluster.faults(|faults| faults.deny_plugin_data = false);
     town.sees(ALICE, &["PENDING"; REQUESTS]).await;
     let told = lines(&town, "INFO");
-    let again = told.iter().filter(|line| line.contains("Teleport answers again"));
+    let again = told
+        .iter()
+        .filter(|line| line.contains("Service answers again service=\"Teleport\""));
     assert_eq!(again.count(), 1, "{told:#?}");
-    town.expects_warnings(&["Teleport fails, trying again"]);
+    town.expects_warnings(&["Service fails, retrying service=\"Teleport\""]);
     town.finish().await;
 }
 
@@ -85,12 +90,12 @@ async fn a_secret_that_ends_while_the_program_runs_is_told_at_once_with_its_reme
     let expired = Rule::every("POST", "/oauth2/v2.0/token", Fault::TokenError(7_000_222));
     town.tenant.faults(|faults| faults.rules = vec![expired]);
     town.daemon()
-        .says("Microsoft's login service fails, trying again")
+        .says("Service fails, retrying service=\"Microsoft login\"")
         .await;
     let warnings = lines(&town, "WARN");
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
     assert!(warnings[0].contains("the client secret has expired"), "{warnings:#?}");
-    assert!(warnings[0].contains("create a new client secret"), "{warnings:#?}");
+    assert!(warnings[0].contains("Create a new client secret"), "{warnings:#?}");
     town.finish().await;
 }
 
@@ -104,9 +109,9 @@ async fn throttling_is_told_once_and_the_requests_that_wait_for_it_are_not() {
     let warnings = lines(&town, "WARN");
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
     assert!(
-        warnings[0].contains("The Bot connector asks to slow down"),
+        warnings[0].contains("Service throttles requests service=\"Bot connector\""),
         "{warnings:#?}"
     );
-    town.expects_warnings(&["The Bot connector asks to slow down"]);
+    town.expects_warnings(&["Service throttles requests service=\"Bot connector\""]);
     town.finish().await;
 }

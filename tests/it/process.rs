@@ -219,7 +219,10 @@ async fn a_log_file_that_was_moved_away_is_opened_again() {
 
 /// Reads in the log where the program answers probes.
 pub(crate) fn probes(log: &str) -> String {
-    let line = log.lines().find(|line| line.contains("Diagnostics served")).unwrap();
+    let line = log
+        .lines()
+        .find(|line| line.contains("Serving health checks and metrics"))
+        .unwrap();
     line.split("address=").nth(1).unwrap().to_owned()
 }
 

@@ -72,7 +72,7 @@ async fn somebody_who_cannot_be_told_keeps_nobody_else_from_it() {
         assert!(skipped.contains(part), "{skipped}");
     }
     let log = town.daemon().log();
-    assert_eq!(log.matches("Recipient cannot be told").count(), 3, "{log}");
+    assert_eq!(log.matches("Cannot notify recipient").count(), 3, "{log}");
     assert_eq!(
         log.matches("retry_in=\"1m\"").count() + log.matches("retry_in=\"59s\"").count(),
         3,
@@ -139,7 +139,7 @@ async fn a_message_that_was_deleted_is_posted_anew_once_while_it_matters() {
         Left::Missing(1),
         "the card that was deleted twice is given up, and stays recorded",
     );
-    town.expects_warnings(&["A card was deleted, posting it again", "Recipient cannot be told"]);
+    town.expects_warnings(&["Card was deleted, posting it again", "Cannot notify recipient"]);
     town.finish().await;
 }
 
@@ -159,7 +159,7 @@ async fn one_recipient_that_hangs_keeps_nobody_else_waiting() {
     town.tenant.faults(|faults| faults.rules.clear());
     town.sees(BOB, &["PENDING"; 7]).await;
     town.expects_warnings(&[
-        "The Bot connector fails, trying again",
+        "Service fails, retrying service=\"Bot connector\"",
         "Microsoft did not confirm a card",
     ]);
     town.finish().await;

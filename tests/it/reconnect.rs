@@ -136,7 +136,7 @@ async fn a_request_that_is_missing_is_closed_when_its_recorded_end_has_passed() 
     let (mut town, _) = deleted_unseen(Duration::from_secs(4)).await;
     town.start_daemon().await;
     town.daemon()
-        .says("Requests with open cards are missing from the list requests=1")
+        .says("Access Requests with open cards are missing from the list requests=1")
         .await;
     // No event comes, and the timer of the next comparison is far away.
     town.sees(ALICE, &["EXPIRED"]).await;
@@ -155,7 +155,7 @@ async fn a_hidden_request_is_not_taken_for_an_ended_one() {
     town.cluster.faults(|faults| faults.hide_requests = true);
     town.start_daemon().await;
     town.daemon()
-        .says("Requests with open cards are missing from the list requests=1")
+        .says("Access Requests with open cards are missing from the list requests=1")
         .await;
     town.cluster.faults(|faults| faults.hide_requests = false);
     town.cut_streams();
@@ -193,8 +193,8 @@ async fn the_last_update_does_not_need_the_record_although_calls_fail() {
     town.sees(ALICE, &["EXPIRED"]).await;
     town.sees(BOB, &["EXPIRED"]).await;
     town.leaves(Left::Unrecorded(2), "the record ended before the request");
-    town.expects_warnings(&["Teleport fails, trying again"]);
-    town.allows_warnings(&["Request has to wait"]);
+    town.expects_warnings(&["Service fails, retrying service=\"Teleport\""]);
+    town.allows_warnings(&["Access Request deferred"]);
     town.finish().await;
 }
 
@@ -216,7 +216,10 @@ async fn lost_swaps_and_lost_answers_tell_nobody_twice() {
     town.sees(ALICE, &["APPROVED", "PENDING"]).await;
     town.sees(BOB, &["APPROVED", "PENDING"]).await;
     town.settled(&id).await;
-    town.expects_warnings(&["Teleport fails, trying again", "Request has to wait"]);
+    town.expects_warnings(&[
+        "Service fails, retrying service=\"Teleport\"",
+        "Access Request deferred",
+    ]);
     town.finish().await;
 }
 
@@ -231,7 +234,10 @@ async fn failing_calls_are_made_again() {
         town.sees(BOB, &words).await;
         town.settled(&id).await;
     }
-    town.expects_warnings(&["Teleport fails, trying again", "Request has to wait"]);
+    town.expects_warnings(&[
+        "Service fails, retrying service=\"Teleport\"",
+        "Access Request deferred",
+    ]);
     town.finish().await;
 }
 

@@ -80,7 +80,7 @@ async fn re_1_a_file_written_in_two_halves_is_taken_when_it_is_whole() {
     // The wait is the case itself: a writer that takes a while.
     tokio::time::sleep(Duration::from_millis(300)).await;
     fs::write(identity(&town), format!("{first}{second}")).unwrap();
-    town.daemon().says("Credentials renewed").await;
+    town.daemon().says("Teleport identity renewed").await;
     assert!(!town.daemon().log().contains("not renewed"), "{}", town.daemon().log());
     // The connection has most of its day left, so it stays; the next one uses what is new.
     assert_eq!(town.cluster.state().hellos.len(), 1);
@@ -160,15 +160,15 @@ async fn re_3_renewals_are_noticed_for_as_long_as_the_daemon_runs() {
         town.daemon().says_next("Connection problem detected").await;
         town.cluster.start_again().await;
         connected(&town, before + 2).await;
-        let renewed = town.daemon().log().matches("Credentials renewed").count();
+        let renewed = town.daemon().log().matches("Teleport identity renewed").count();
         assert!(renewed >= round, "{}", town.daemon().log());
     }
     announces(&town, &mut Vec::new()).await;
     town.allows_warnings(&[
-        "Could not move to the new credentials yet",
-        "Access requests could not be listed, retrying",
-        "Access monitoring rules could not be listed, retrying",
-        "Plugin data could not be listed, retrying",
+        "Could not connect with the new identity, retrying",
+        "Could not list Teleport resources, retrying",
+        "Could not list Teleport resources, retrying",
+        "Could not list Teleport resources, retrying",
     ]);
     town.finish().await;
 }
@@ -181,7 +181,7 @@ async fn re_4_an_ended_certificate_is_never_shown_and_a_new_file_is_taken_up_at_
     let mut settings = settings(&town);
     settings.teleport.refresh = Some(Duration::from_millis(100));
     town.start_daemon_on(settings).await;
-    town.daemon().says("The credentials end in").await;
+    town.daemon().says("Teleport identity expires soon").await;
     town.daemon()
         .says("Teleport identity expired, new connections fail until it is renewed")
         .await;
@@ -213,7 +213,7 @@ async fn re_5_and_6_an_authority_is_rotated_and_sessions_are_never_resumed() {
     let next = sign(&town, Validity::ONE_DAY);
     let both = town.cluster.authority().identity_file_in_rotation(&next);
     fs::write(identity(&town), both).unwrap();
-    town.daemon().says("Credentials renewed").await;
+    town.daemon().says("Teleport identity renewed").await;
     town.cluster.rotate();
     town.stop_teleport().await;
     town.cluster.start_again().await;
@@ -234,9 +234,9 @@ async fn a_broken_file_leaves_the_old_identity_in_force_and_is_told_of() {
     town.start_daemon_on(settings(&town)).await;
     fs::write(identity(&town), "not an identity").unwrap();
     town.daemon()
-        .says("The credentials were not renewed; those in force stay so")
+        .says("Could not renew the Teleport identity, keeping the current one")
         .await;
-    town.daemon().says("it holds no private key").await;
+    town.daemon().says("it contains no private key").await;
     town.stop_teleport().await;
     town.cluster.start_again().await;
     connected(&town, 2).await;
@@ -245,10 +245,10 @@ async fn a_broken_file_leaves_the_old_identity_in_force_and_is_told_of() {
     // An identity that has expired is as unusable as text that is none.
     let renewed = sign(&town, Validity::ONE_DAY);
     write(&town, &renewed);
-    town.daemon().says_next("Credentials renewed").await;
+    town.daemon().says_next("Teleport identity renewed").await;
     write(&town, &sign(&town, Validity::OVER));
     town.daemon()
-        .says_next("The credentials were not renewed; those in force stay so")
+        .says_next("Could not renew the Teleport identity, keeping the current one")
         .await;
     town.daemon()
         .says("the certificate of bot, issued by sandbox.example.com, expired at")

@@ -108,7 +108,7 @@ async fn a_request_that_is_decided_before_anybody_hears_of_it_is_not_announced()
     town.sees(ALICE, &["PENDING"]).await;
     town.sees(BOB, &["PENDING"]).await;
     town.settled(&last).await;
-    town.expects_warnings(&["Unknown request state"]);
+    town.expects_warnings(&["Access Request is in an unknown state"]);
     town.finish().await;
 }
 
@@ -182,7 +182,7 @@ async fn what_this_version_does_not_know_does_no_harm() {
     town.cluster.send_request(future.clone());
     future.spec = None;
     town.cluster.send_request(future);
-    town.daemon().says("Unknown request state").await;
+    town.daemon().says("Access Request is in an unknown state").await;
     town.cluster.edit(&id, |spec| {
         spec.reviews.push(types::AccessReview {
             author: "alice".to_owned(),
@@ -194,8 +194,8 @@ async fn what_this_version_does_not_know_does_no_harm() {
     town.reads(ALICE, "from the future").await;
     town.reads(BOB, "from the future").await;
     town.expects_warnings(&[
-        "Event of Teleport could not be decoded",
-        "Access request could not be decoded and is left out",
+        "Could not decode an event of Teleport",
+        "Could not decode an Access Request, skipping it",
     ]);
     town.finish().await;
 }

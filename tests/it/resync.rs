@@ -44,15 +44,15 @@ async fn without_a_list_of_rules_the_table_routes_after_a_while_and_rules_do_onc
     });
     town.start_daemon_on(settings).await;
     town.sees(ALICE, &["PENDING"]).await;
-    let what = "Could not list Access Monitoring Rules, using role_to_recipients until then";
+    let what = "Could not list Access Monitoring Rules, routing by role_to_recipients until they are listed";
     assert_eq!(town.daemon().log().matches(what).count(), 1);
     town.cluster.faults(|faults| faults.fail_rules = 0);
-    town.daemon().says("Access monitoring rules can be read again").await;
+    town.daemon().says("Access Monitoring Rules can be read again").await;
     town.cluster.create(for_alice());
     town.sees(BOB, &["PENDING"]).await;
     town.expects_warnings(&[
-        "Access monitoring rules could not be listed, retrying",
-        "Could not list Access Monitoring Rules, using role_to_recipients until then",
+        "Could not list Teleport resources, retrying",
+        "Could not list Access Monitoring Rules, routing by role_to_recipients until they are listed",
     ]);
     town.finish().await;
 }
@@ -74,7 +74,7 @@ async fn what_was_missed_is_found_although_rules_or_records_cannot_be_listed() {
         town.cluster.create(for_alice());
         town.cluster.start_again().await;
         town.sees(ALICE, &["APPROVED", "PENDING"]).await;
-        town.daemon().says("could not be listed, retrying").await;
+        town.daemon().says("Could not list Teleport resources, retrying").await;
         town.finish().await;
     }
 }
@@ -97,7 +97,7 @@ async fn records_that_exceed_a_limit_together_are_read_one_by_one() {
         town.start_daemon().await;
         town.sees(ALICE, &["APPROVED", "PENDING"]).await;
         town.settled(&known).await;
-        let what = "Plugin data exceed the message limit, reading records one by one";
+        let what = "Could not list plugin data, reading records one by one";
         let warned = |log: &str| {
             log.lines()
                 .filter(|line| line.contains(what) && line.contains("WARN"))
@@ -106,7 +106,7 @@ async fn records_that_exceed_a_limit_together_are_read_one_by_one() {
         town.cut_streams();
         listed(&town, 1).await;
         assert_eq!(warned(&town.daemon().log()), 1);
-        town.expects_warnings(&["Plugin data exceed the message limit, reading records one by one"]);
+        town.expects_warnings(&["Could not list plugin data, reading records one by one"]);
         town.finish().await;
     }
 }
@@ -187,7 +187,7 @@ async fn a_stream_of_requests_that_never_ends_is_left_after_a_while() {
         .await;
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
-    town.expects_warnings(&["Access monitoring rules could not be listed, retrying"]);
+    town.expects_warnings(&["Could not list Teleport resources, retrying"]);
     town.finish().await;
 }
 
@@ -252,9 +252,7 @@ async fn listings_that_fail_do_not_multiply() {
     listed(&town, 0).await;
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING"]).await;
-    town.daemon()
-        .says("Access requests could not be listed, retrying")
-        .await;
+    town.daemon().says("Could not list Teleport resources, retrying").await;
     // The first reload and, as one, those that came meanwhile; nothing else before the pause of an hour is over.
     assert!(town.cluster.calls()["ListAccessRequests"] <= before + 3);
     town.finish().await;
@@ -277,7 +275,7 @@ async fn one_failed_list_after_a_reconnect_costs_about_a_second() {
     town.sees(ALICE, &["PENDING"]).await;
     assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
     assert_eq!(town.cluster.state().faults.fail_lists, 0);
-    town.expects_warnings(&["Access requests could not be listed, retrying"]);
+    town.expects_warnings(&["Could not list Teleport resources, retrying"]);
     town.finish().await;
 }
 
@@ -323,11 +321,11 @@ async fn a_request_that_two_lists_lack_which_show_others_is_over() {
     town.sees(ALICE, &["EXPIRED", "PENDING"]).await;
     town.sees(BOB, &["EXPIRED"]).await;
     town.daemon()
-        .says("Access request is no longer listed, closing its cards")
+        .says("Access Request is no longer listed, closing its cards")
         .await;
     // A watch was granted anew before the list that decided.
     assert!(town.cluster.calls()["WatchEvents"] >= 3);
-    town.expects_warnings(&["Requests with open cards are missing from the list"]);
+    town.expects_warnings(&["Access Requests with open cards are missing from the list"]);
     town.finish().await;
 }
 
@@ -341,7 +339,7 @@ async fn lists_that_show_nothing_close_no_card() {
     town.cluster.create(for_alice());
     town.sees(ALICE, &["EXPIRED", "PENDING"]).await;
     town.sees(BOB, &["EXPIRED"]).await;
-    town.expects_warnings(&["Requests with open cards are missing from the list"]);
+    town.expects_warnings(&["Access Requests with open cards are missing from the list"]);
     town.finish().await;
 }
 
@@ -357,7 +355,7 @@ async fn lists_after_a_watch_that_is_no_longer_granted_close_no_card() {
     town.cluster.faults(|faults| faults.deny_kinds.clear());
     town.sees(ALICE, &["EXPIRED", "PENDING"]).await;
     town.sees(BOB, &["EXPIRED"]).await;
-    town.expects_warnings(&["Requests with open cards are missing from the list"]);
+    town.expects_warnings(&["Access Requests with open cards are missing from the list"]);
     town.finish().await;
 }
 
@@ -375,6 +373,6 @@ async fn lists_that_lack_what_events_show_close_no_card() {
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
     town.cluster.review(&hidden, "alice", Verdict::Approve, "ok");
     town.sees(ALICE, &["APPROVED", "PENDING"]).await;
-    town.expects_warnings(&["Requests with open cards are missing from the list"]);
+    town.expects_warnings(&["Access Requests with open cards are missing from the list"]);
     town.finish().await;
 }

@@ -26,20 +26,32 @@ async fn credentials_that_cannot_be_used_are_told_apart() {
     let other = authority.user("other", &[], Validity::ONE_DAY);
     let over = authority.user("bot", &[], Validity::OVER);
     let later = authority.user("bot", &[], Validity { from: 3_600, to: 7_200 });
-    let sign = "sign a new one";
+    let sign = "Issue a new identity";
 
     fails_with_identity(&town, "", &["identity", "it is empty"], sign).await;
-    fails_with_identity(&town, "hello", &["it holds no private key"], sign).await;
+    fails_with_identity(&town, "hello", &["it contains no private key"], sign).await;
     fails_with_identity(&town, &good[..good.len() / 2], &["block does not end"], sign).await;
-    fails_with_identity(&town, &user.key, &["it holds no TLS certificate"], sign).await;
+    fails_with_identity(&town, &user.key, &["it contains no TLS certificate"], sign).await;
     let no_authority = format!("{}{}", user.key, user.certificate);
-    fails_with_identity(&town, &no_authority, &["it holds no TLS authority"], sign).await;
+    fails_with_identity(
+        &town,
+        &no_authority,
+        &["it contains no TLS certificate authority"],
+        sign,
+    )
+    .await;
     let no_base64 = good.replacen("MII", "M!I", 1).replacen("MI", "!!", 1);
     fails_with_identity(&town, &no_base64, &["is not base64"], sign).await;
     let swapped = format!("{}{}{}", user.certificate, user.key, authority.authorities());
-    fails_with_identity(&town, &swapped, &["(CERTIFICATE) is no private key"], sign).await;
+    fails_with_identity(&town, &swapped, &["(CERTIFICATE) is not a usable private key"], sign).await;
     let mixed = good.replace(&user.key, &other.key);
-    fails_with_identity(&town, &mixed, &["does not belong to the certificate"], "same signing").await;
+    fails_with_identity(
+        &town,
+        &mixed,
+        &["does not belong to the certificate"],
+        "same `tctl auth sign`",
+    )
+    .await;
     let expired = authority.identity_file(&over);
     fails_with_identity(&town, &expired, &["certificate of bot", "expired at 20"], sign).await;
     let early = authority.identity_file(&later);
@@ -51,13 +63,7 @@ async fn credentials_that_cannot_be_used_are_told_apart() {
 
     fs::remove_file(town.folder.path().join("identity")).unwrap();
     let settings = town.settings(&town.config());
-    fails(
-        &town,
-        settings,
-        &["identity cannot be used: it cannot be read"],
-        "[teleport]",
-    )
-    .await;
+    fails(&town, settings, &["identity: could not read it"], "`[teleport]`").await;
 }
 
 #[tokio::test]
@@ -68,29 +74,41 @@ async fn a_cluster_that_cannot_be_reached_or_trusted_is_told() {
     fails_with_identity(
         &town,
         &unknown,
-        &["not from an authority of sandbox.example.com"],
-        "sign a new identity first, as the host authority",
+        &["not from a CA of sandbox.example.com"],
+        "Issue a new identity: the host CA",
     )
     .await;
     let other = Authority::new("other.example.com");
     let other = other.identity_file(&other.user("bot", &[], Validity::ONE_DAY));
     let clusters = ["the server belongs to the cluster sandbox.example.com, the identity to other.example.com"];
-    fails_with_identity(&town, &other, &clusters, "sign an identity for the cluster").await;
+    fails_with_identity(&town, &other, &clusters, "Issue an identity of the cluster").await;
 
     // The server is ours, but our certificate is somebody else's.
     let authority = town.cluster.authority();
     let foreign = stranger.user("bot", &[], Validity::ONE_DAY);
     let foreign = format!("{}{}{}", foreign.key, foreign.certificate, authority.authorities());
-    fails_with_identity(&town, &foreign, &["the server refused our certificate"], "new identity").await;
+    fails_with_identity(
+        &town,
+        &foreign,
+        &["the server rejected the certificate of the identity"],
+        "new identity",
+    )
+    .await;
 
     let good = authority.identity_file(&authority.user("bot", &[], Validity::ONE_DAY));
     fs::write(town.folder.path().join("identity"), good).unwrap();
     let mut settings = town.settings(&town.config());
     settings.teleport.address.port = 1;
-    fails(&town, settings, &["127.0.0.1:1 cannot be reached", "refused"], "addr").await;
+    fails(
+        &town,
+        settings,
+        &["could not connect to 127.0.0.1:1", "refused"],
+        "addr",
+    )
+    .await;
     let mut settings = town.settings(&town.config());
     settings.teleport.address.host = "no-such-host.invalid".to_owned();
-    fails(&town, settings, &["no-such-host.invalid", "cannot be reached"], "addr").await;
+    fails(&town, settings, &["could not connect to no-such-host.invalid"], "addr").await;
     // Something that answers, but speaks no TLS.
     let port = town
         .tenant
@@ -131,12 +149,12 @@ async fn a_cluster_that_is_too_old_or_denies_us_is_told() {
         &town,
         town.settings(&town.config()),
         &["7.3.26 is older than 8.0.0"],
-        "update",
+        "Upgrade the cluster",
     )
     .await;
 
     let town = Town::build().await;
-    let watch = "the role needs list and read on access_request";
+    let watch = "Grant the role list and read on access_request";
     town.cluster
         .faults(|faults| faults.deny_kinds = vec!["access_request", "access_monitoring_rule"]);
     fails(
@@ -169,7 +187,7 @@ async fn a_cluster_that_is_too_old_or_denies_us_is_told() {
         &town,
         town.settings(&town.config()),
         &["watch access requests", "no answer within"],
-        "check the load of the Auth Service",
+        "Check the load of the Auth Service",
     )
     .await;
 }
@@ -192,7 +210,7 @@ async fn a_teleport_that_stays_silent_is_logged_before_the_start_fails() {
     let log = daemon.log();
     let is_warning = |text: &&str| text.contains("WARN") && text.contains(&line);
     assert_eq!(log.lines().filter(is_warning).count(), 1, "{log}");
-    fails(&town, settings, &[parts], "check the load of the Auth Service").await;
+    fails(&town, settings, &[parts], "Check the load of the Auth Service").await;
 }
 
 #[tokio::test]
@@ -209,9 +227,9 @@ async fn a_missing_permission_for_rules_alone_stops_nothing() {
     assert!(
         town.daemon()
             .log()
-            .contains("the role needs list and read on access_monitoring_rule")
+            .contains("Grant the role list and read on access_monitoring_rule")
     );
-    town.expects_warnings(&["Access monitoring rules cannot be read"]);
+    town.expects_warnings(&["Cannot read Access Monitoring Rules"]);
     town.finish().await;
 }
 
@@ -305,8 +323,8 @@ async fn one_hello_reaches_the_auth_service_directly_and_through_a_proxy() {
     let proxy = Proxy::start_for(&town.cluster, "another.example.com").await;
     let through = town.config().replace(&town.cluster.address(), proxy.address());
     let parts = [
-        "closed the connection at once",
-        "does not know the cluster sandbox.example.com",
+        "closed the connection immediately",
+        "of another cluster than sandbox.example.com",
     ];
     fails(&town, town.settings(&through), &parts, "Proxy").await;
 }
@@ -350,7 +368,7 @@ async fn a_recipient_that_cannot_be_preloaded_is_a_warning_and_the_start_does_no
     let config = format!("preload = true\n{}", town.config_for(&recipients));
     town.start_daemon_with(&config).await;
     town.daemon().says("Recipient found, chat found").await;
-    town.daemon().says("Recipient cannot be told").await;
+    town.daemon().says("Cannot notify recipient").await;
     // The address is shortened, so the line says where it is configured.
     town.daemon().says("source=\"role_to_recipients.\\\"*\\\"[1]\"").await;
     town.daemon().says("Recipient data preloaded and cached.").await;

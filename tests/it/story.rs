@@ -37,7 +37,7 @@ async fn story(format: &str) -> String {
     town.cluster.review(&id, "alice", Verdict::Approve, "known");
     town.reads(ALICE, "known").await;
     town.reads(BOB, "known").await;
-    reader.says("show").await;
+    reader.says("Cards updated").await;
     town.settled(&id).await;
     town.cluster.review(&id, "bob", Verdict::Approve, "fine");
     town.sees(ALICE, &["APPROVED"]).await;
@@ -67,7 +67,7 @@ async fn story(format: &str) -> String {
 fn masked(log: &str) -> String {
     let masks = [
         // What breaks first when a server goes is up to the system.
-        ("(could not watch access requests: ).+?( pause|\")", "$1<why>$2"),
+        ("(could not watch access requests: ).+?( retry_in|\")", "$1<why>$2"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
         (
             r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",

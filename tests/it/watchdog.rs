@@ -25,7 +25,7 @@ const LOOPS: [&str; 9] = [
 
 /// Reads how long a loop has been silent.
 fn seconds(body: &str, name: &str) -> Option<u64> {
-    let line = format!("the loop {name} has not turned for ");
+    let line = format!("loop {name} is unresponsive for ");
     let rest = body.lines().find_map(|found| found.strip_prefix(&line))?;
     rest.strip_suffix(" s")?.parse().ok()
 }
@@ -37,7 +37,7 @@ async fn no_sign_until_all_turn_again(manager: &UnixDatagram) {
         let received = tokio::time::timeout(Duration::from_secs(20), manager.recv(&mut message)).await;
         let length = received.expect("the manager hears nothing any more").unwrap();
         let message = String::from_utf8_lossy(&message[..length]);
-        if message.contains("STATUS=Working again") {
+        if message.contains("STATUS=All loops are responsive again") {
             return;
         }
         assert!(!message.contains("WATCHDOG=1"), "{message}");
@@ -65,7 +65,7 @@ async fn a_loop_that_hangs_ends_the_signs_of_life_and_is_named_whichever_it_is()
     for name in LOOPS {
         hears(&manager, "WATCHDOG=1").await;
         fs::write(path("hang"), name).unwrap();
-        hears(&manager, &format!("the loop {name} has not turned")).await;
+        hears(&manager, &format!("loop {name} is unresponsive")).await;
         // A second later, and so several signs later, there was none.
         until(&address, "/livez", |status, body| {
             status == 503 && seconds(body, name).is_some_and(|silent| silent >= 2)
@@ -82,7 +82,7 @@ async fn a_loop_that_hangs_ends_the_signs_of_life_and_is_named_whichever_it_is()
     assert_eq!(running.status().await, Some(0));
     let log = fs::read_to_string(path("log")).unwrap();
     for name in LOOPS {
-        assert!(log.contains(&format!("the loop {name} has not turned")), "{log}");
+        assert!(log.contains(&format!("loop {name} is unresponsive")), "{log}");
     }
     town.finish().await;
 }

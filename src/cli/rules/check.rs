@@ -49,7 +49,7 @@ impl Options {
                         let at = format!("{name}:{}", node.place.line);
                         let rule = document.rule.name;
                         if let Some(first) = names.get(&rule).filter(|_| !rule.is_empty()) {
-                            let message = format!("another rule is called {rule:?}, at {first}; the later one wins");
+                            let message = format!("another rule has the name {rule:?}, at {first}; the later one wins");
                             findings.push(Finding::warning(node.place.clone(), message));
                         }
                         names.insert(rule, at);

@@ -68,7 +68,7 @@ impl Reader<'_> {
     fn text(&mut self, map: &Node, key: &str) -> Option<String> {
         let node = map.get(key)?;
         if node.text().is_none() {
-            self.error(node, format!("{key} must be a text"));
+            self.error(node, format!("{key} must be a string"));
         }
         node.text().map(str::to_owned)
     }
@@ -84,7 +84,7 @@ impl Reader<'_> {
         for item in node.items() {
             match item.text() {
                 Some(text) => texts.push(text.to_owned()),
-                None => self.error(item, format!("{key} must hold texts")),
+                None => self.error(item, format!("{key} must contain strings")),
             }
         }
         texts
@@ -156,7 +156,7 @@ impl Reader<'_> {
                 if let Some(near) = subject.text().and_then(|text| nearest(text, [SUBJECT])) {
                     self.warning(
                         subject,
-                        format!("this concerns no access request; did you mean {near}?"),
+                        format!("this is not about Access Requests; did you mean {near}?"),
                     );
                 }
             }
@@ -191,7 +191,7 @@ impl Reader<'_> {
         if concerns_requests {
             self.word(spec, "desired_state", &["", "reviewed"]);
             if spec.get("notification").is_none() && spec.get("automatic_review").is_none() {
-                self.error(spec, "the rule does nothing; write notification or automatic_review");
+                self.error(spec, "the rule does nothing; add notification or automatic_review");
             }
         }
     }
@@ -212,16 +212,16 @@ impl Reader<'_> {
         };
         if rule.plugin != PLUGIN {
             if rule.plugin.to_lowercase().contains("teams") {
-                self.warning(name, format!("this program acts on rules for {PLUGIN} alone"));
+                self.warning(name, format!("this program only uses rules for {PLUGIN}"));
             }
             return;
         }
         if rule.named().next().is_none() {
-            self.warning(notification, "the rule tells nobody: it has no recipients");
+            self.warning(notification, "the rule notifies no one: it has no recipients");
         }
         for item in notification.get("recipients").map(Node::items).unwrap_or_default() {
             if let Some(Err(error)) = item.text().filter(|text| !text.trim().is_empty()).map(Address::parse) {
-                self.warning(item, format!("nobody can be told here: {error}"));
+                self.warning(item, format!("not a valid recipient: {error}"));
             }
         }
     }
@@ -241,10 +241,7 @@ impl Reader<'_> {
                 .push(Finding::warning(place, format!("this always fails: {error}")));
         }
         if let Some(of_type) = condition.never_boolean() {
-            self.warning(
-                node,
-                format!("this never matches: it is {of_type}, neither true nor false"),
-            );
+            self.warning(node, format!("this never matches: it is {of_type}, not a boolean"));
         }
     }
 

@@ -70,7 +70,7 @@ pub(super) struct Labelled {
 
 /// What is said of a file of Terraform.
 pub(super) const TERRAFORM: &str =
-    "this is Terraform; rules are read in YAML and JSON, as tctl get access_monitoring_rule prints them";
+    "Terraform is not supported; use YAML or JSON as `tctl get access_monitoring_rule` prints it";
 
 /// Tells whether a text is Terraform: its first line that is no comment begins a block.
 pub(super) fn is_terraform(source: &str) -> bool {
@@ -100,12 +100,12 @@ pub(super) fn request(path: &Path) -> anyhow::Result<AccessRequest> {
     let written = match written {
         Value::Array(mut all) => match (all.pop(), all.len()) {
             (Some(one), 0) => one,
-            (_, more) => bail!("{shown} holds {} requests; keep one", more + 1),
+            (_, more) => bail!("{shown} contains {} requests; keep one", more + 1),
         },
         one => one,
     };
     let Written { metadata, spec } =
-        serde_json::from_value(written).with_context(|| format!("{shown} is not an access request"))?;
+        serde_json::from_value(written).with_context(|| format!("{shown} is not an Access Request"))?;
     let resource = |id: Id| Resource {
         cluster: id.cluster,
         kind: id.kind,
@@ -150,7 +150,7 @@ pub(super) fn request(path: &Path) -> anyhow::Result<AccessRequest> {
 pub(super) fn json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let shown = path.display();
     let text = fs::read(path).with_context(|| format!("could not read {shown}"))?;
-    serde_json::from_slice(&text).with_context(|| format!("{shown} cannot be used"))
+    serde_json::from_slice(&text).with_context(|| format!("could not parse {shown}"))
 }
 
 /// Reads a moment such as `2026-01-31T09:00:00Z`.

@@ -27,9 +27,9 @@ pub(super) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Find every mistake in rules
+    /// Find every mistake in Access Monitoring Rules
     Check(check::Options),
-    /// Say whom rules would tell of an access request, and why
+    /// Show who the rules would notify of an Access Request, and why
     Test(test::Options),
 }
 

@@ -20,7 +20,7 @@ use crate::domain::rules::{CompiledRule, Labels, PLUGIN, Route, RuleAnswer, Sour
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Nothing is asked of Teleport or Microsoft. TRAITS is {\"team\": [\"a\"]}; RESOURCES is \
+Works offline. TRAITS is {\"team\": [\"a\"]}; RESOURCES is \
 [{\"kind\": \"node\", \"name\": \"…\", \"labels\": {\"env\": \"prod\"}}].
 
 Examples:
@@ -31,7 +31,7 @@ pub(super) struct Options {
     /// Files with rules, in YAML or JSON as tctl prints them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// An access request as tctl prints it
+    /// Access Request as tctl prints it
     #[arg(long)]
     request: PathBuf,
     /// Traits of the requester
@@ -40,10 +40,10 @@ pub(super) struct Options {
     /// Resources with their labels
     #[arg(long)]
     resources: Option<PathBuf>,
-    /// When the request was made, for schedules
+    /// Time of the request, for schedules
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Configuration, for whom is told where no rule matches
+    /// Configuration whose `role_to_recipients` applies when no rule matches
     #[arg(short, long, value_name = "CONFIG")]
     config: Option<PathBuf>,
     /// Print JSON
@@ -51,7 +51,7 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// A rule with what it said.
+/// A rule and its result.
 struct Tested<'a> {
     rule: &'a CompiledRule,
     answer: RuleAnswer,
@@ -107,7 +107,7 @@ impl Options {
                 Ok(documents) => documents,
                 Err(finding) => {
                     complain!("{}", finding.shown(&name, &source));
-                    bail!(Failed(format!("{name} cannot be read")));
+                    bail!(Failed(format!("could not read {name}")));
                 }
             };
             for node in documents.iter().filter(|node| !document::is_other(node)) {
@@ -118,12 +118,12 @@ impl Options {
         Ok(rules)
     }
 
-    /// Puts together the labels of the requested resources; all that are given, if the request names none.
+    /// Returns the labels of the requested resources, or all given labels if the request names no resource.
     fn labels(&self, request: &AccessRequest) -> anyhow::Result<Result<Labels, String>> {
         let Some(path) = &self.resources else {
             let unknown = !request.resources.is_empty();
             return Ok(if unknown {
-                Err("give them with --resources".to_owned())
+                Err("pass them with --resources".to_owned())
             } else {
                 Ok(Labels::default())
             });
@@ -137,7 +137,7 @@ impl Options {
     }
 }
 
-/// Asks a rule; what keeps it from ever being asked is told even outside its schedules.
+/// Evaluates a rule. An error of the rule is reported even outside its schedules.
 fn answer(rule: &CompiledRule, subject: &Subject) -> RuleAnswer {
     match rule.broken() {
         Some(error) => RuleAnswer::Failed(error.into()),
@@ -155,8 +155,8 @@ impl Tested<'_> {
     }
 }
 
-/// Returns everybody who is told, as they are written.
-fn told(route: &Route) -> Vec<&str> {
+/// Returns the recipients, as written in the rules or the configuration.
+fn notified(route: &Route) -> Vec<&str> {
     match route.source {
         Source::Rules => route.named(),
         Source::Static | Source::None => route.recipients.addresses.iter().map(Address::as_str).collect(),
@@ -172,16 +172,16 @@ fn as_json(tested: &[Tested<'_>], route: &Route) -> serde_json::Value {
         json!({"name": tested.rule.rule().name, "matches": tested.matches(), "error": error})
     };
     let rules: Vec<_> = tested.iter().map(rule).collect();
-    json!({"rules": rules, "recipients": told(route), "source": route.source.as_str()})
+    json!({"rules": rules, "recipients": notified(route), "source": route.source.as_str()})
 }
 
 fn print(request: &AccessRequest, subject: &Subject, tested: &[Tested<'_>], route: &Route) {
     let made = request
         .created
-        .map(|created| format!(", made at {created}"))
+        .map(|created| format!(", created at {created}"))
         .unwrap_or_default();
     say!(
-        "Access request of {} for {}{made}\n",
+        "Access Request of {} for {}{made}\n",
         request.user,
         request.roles.join(", ")
     );
@@ -198,7 +198,7 @@ fn print(request: &AccessRequest, subject: &Subject, tested: &[Tested<'_>], rout
                 format!("it notifies {:?} about {}", rule.plugin, rule.subjects.join(", ")),
             )
         } else if each.matches() {
-            ("matches", format!("tells {}", rule.recipients.join(", ")))
+            ("matches", format!("notifies {}", rule.recipients.join(", ")))
         } else {
             let word = match each.answer {
                 RuleAnswer::Failed(_) => "fails",
@@ -208,10 +208,10 @@ fn print(request: &AccessRequest, subject: &Subject, tested: &[Tested<'_>], rout
         };
         say!("  {word:8}  {:wide$}  {why}", rule.name);
     }
-    let told = told(route).join(", ");
+    let notified = notified(route).join(", ");
     match route.source {
-        Source::Rules => say!("\nTold, as rules say: {told}"),
-        Source::Static => say!("\nTold, as role_to_recipients and suggested reviewers say: {told}"),
-        Source::None => say!("\nNobody is told"),
+        Source::Rules => say!("\nNotified (by rules): {notified}"),
+        Source::Static => say!("\nNotified (by role_to_recipients and suggested reviewers): {notified}"),
+        Source::None => say!("\nNo one would be notified"),
     }
 }

@@ -39,11 +39,11 @@ pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
     let client = identity(&settings, &mut results).await;
     let mut by_rules = Vec::new();
     if wanted.offline {
-        results.skipped("network", "--offline: neither Teleport nor Microsoft was asked");
+        results.skipped("network", "--offline: Teleport and Microsoft were not contacted");
     } else {
         match client {
             Some(client) => by_rules = cluster(&client, &mut results).await,
-            None => results.skipped("Teleport", "it cannot be asked without an identity"),
+            None => results.skipped("Teleport", "cannot be checked without an identity"),
         }
         microsoft(&settings, &wanted, &by_rules, &mut results).await;
     }
@@ -58,7 +58,7 @@ fn configuration(file: &Path, results: &mut CheckResults) -> anyhow::Result<Sett
     let check = "configuration";
     match config::load(file, &environment::variable) {
         Ok(loaded) => {
-            results.ok(check, format!("{} can be used", file.display()));
+            results.ok(check, format!("{} is valid", file.display()));
             for warning in loaded.warnings {
                 results.warning(check, warning.what(), Some(&warning.hint));
             }
@@ -84,19 +84,19 @@ async fn identity(settings: &Settings, results: &mut CheckResults) -> Option<Cli
             let identity = client.keyring().newest();
             let roles = identity.roles.join(", ");
             let detail = format!(
-                "user {}, roles {}, cluster {}, authorities {}, valid until {}",
+                "user {} (roles: {}), cluster {}, {}, valid until {}",
                 identity.user,
                 if roles.is_empty() { "none" } else { &roles },
                 identity.cluster,
-                identity.authority_count(),
+                counted(identity.authority_count(), "CA certificate"),
                 identity.not_after
             );
             results.ok(check, detail);
             if identity.roles.is_empty() {
                 results.warning(
                     check,
-                    "it has no roles, so it may do nothing",
-                    Some("sign one for a user with a role"),
+                    "the identity has no roles and can do nothing",
+                    Some(hint!("Issue an identity of a user with a role")),
                 );
             }
             Some(client)
@@ -139,17 +139,17 @@ async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
             }
             results.ok("Teleport", format!("{} {}", cluster.name, cluster.version));
             if cluster.proxy_public_addr.is_empty() {
-                let hint = "set public_addr in proxy_service of Teleport's configuration";
+                let hint = hint!("Set public_addr in proxy_service of Teleport's configuration");
                 results.warning(
                     "Teleport",
-                    "it names no address of its Web UI: cards have no link",
+                    "the cluster has no public address: cards have no link",
                     Some(hint),
                 );
             }
         }
         Err(error) => {
             failed(results, "route to Teleport", &error);
-            results.skipped("permissions in Teleport", "they cannot be asked for");
+            results.skipped("permissions in Teleport", "cannot be checked without a connection");
             return Vec::new();
         }
     }
@@ -161,7 +161,7 @@ async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
             results.ok(check, "granted");
             has_rules = watch.denied().is_empty();
             for kind in watch.denied() {
-                let hint = format!("add list and read on {kind} to {role}");
+                let hint = hint_with!("Grant {role} list and read on {kind}");
                 results.warning(check, format!("{kind} is not granted"), Some(&hint));
             }
         }
@@ -172,9 +172,10 @@ async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
     match client.list_requests(|_| requests += 1).await {
         // A missing permission makes the list empty, so only a request proves something.
         Ok(_) if requests == 0 => {
-            let hint =
-                format!("check that {role} has list and read on access_request, or create a request and try again");
-            results.warning(check, "not verified: no access request is visible", Some(&hint));
+            let hint = hint_with!(
+                "Create a request and run the check again, or check that {role} has list and read on access_request"
+            );
+            results.warning(check, "not verified: no Access Request is visible", Some(&hint));
         }
         Ok(_) => results.ok(check, format!("{} visible", counted(requests, "request"))),
         Err(error) => failed_for(results, check, &error, &role),
@@ -222,7 +223,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], r
             let MicrosoftSettings { app_id, tenant_id, .. } = &settings.microsoft;
             let detail = format!("{error}; app_id is {app_id}, tenant_id is {tenant_id}");
             results.failed(check, detail, error.hint());
-            results.skipped("recipients", "they cannot be looked up without a token");
+            results.skipped("recipients", "cannot be looked up without a token");
             return;
         }
     }
@@ -238,7 +239,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], r
         Err(error) => {
             let detail = format!("{error}; teams_app_id is {}", settings.microsoft.teams_app_id);
             results.failed("app in the catalog", detail, error.hint());
-            results.skipped("recipients", "they cannot be told without the app");
+            results.skipped("recipients", "cannot be notified without the app");
             return;
         }
     }
@@ -246,7 +247,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], r
     if !wanted.send {
         results.skipped(
             "Teams channel of the bot",
-            "only a message shows whether it is there: add --send",
+            "can only be checked by sending a message: add --send",
         );
     }
 }
@@ -254,7 +255,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], r
 fn permissions(granted: Option<&[String]>, channels: bool, results: &mut CheckResults) {
     let check = "permissions in Microsoft Graph";
     let Some(granted) = granted else {
-        results.warning(check, "the token does not say which were granted", None);
+        results.warning(check, "the token does not list the granted permissions", None);
         return;
     };
     let has = |name: &str| granted.iter().any(|granted| granted == name);
@@ -273,8 +274,12 @@ fn permissions(granted: Option<&[String]>, channels: bool, results: &mut CheckRe
         } else if let Some(instead) = broader.iter().find(|name| has(name)) {
             results.ok(check, format!("{instead}, to {purpose}"));
         } else {
-            let hint = "add it to the app registration as an application permission, and grant admin consent";
-            results.failed(check, format!("{least} is missing, to {purpose}"), Some(hint));
+            let hint = hint!("Add it to the app registration as an application permission and give admin consent");
+            results.failed(
+                check,
+                format!("{least} is missing; it is needed to {purpose}"),
+                Some(hint),
+            );
         }
     }
     for name in granted {
@@ -284,10 +289,10 @@ fn permissions(granted: Option<&[String]>, channels: bool, results: &mut CheckRe
             continue;
         }
         if let Some(Permission { least, .. }) = PERMISSIONS.iter().find(serves) {
-            let hint = format!("grant {least} in its place");
-            results.warning(check, format!("{name} allows more than is needed"), Some(&hint));
+            let hint = hint_with!("Replace it with {least}");
+            results.warning(check, format!("{name} grants more than needed"), Some(&hint));
         } else {
-            let hint = "remove it from the app registration";
+            let hint = hint!("Remove it from the app registration");
             results.warning(check, format!("{name} is not needed"), Some(hint));
         }
     }
@@ -298,11 +303,11 @@ async fn published(teams: &Teams, results: &mut CheckResults) {
     match teams.published_version().await {
         Ok(Some(version)) if version == Package::VERSION => results.ok(check, version),
         Ok(Some(version)) => {
-            let detail = format!("the catalog has {version}, this program makes {}", Package::VERSION);
-            let hint = "make app.zip anew with configure --force, and upload it as an update of the app";
+            let detail = format!("the catalog has {version}, this program creates {}", Package::VERSION);
+            let hint = hint!("Run `configure --force` and upload app.zip as an update of the app");
             results.warning(check, detail, Some(hint));
         }
-        Ok(None) => results.skipped(check, "the catalog does not say"),
+        Ok(None) => results.skipped(check, "the catalog does not show a version"),
         Err(error) => results.warning(check, error.to_string(), error.hint()),
     }
 }
@@ -318,8 +323,8 @@ async fn recipients(teams: &Teams, addresses: &[Address], send: bool, results: &
         }
     }
     if addresses.is_empty() {
-        let hint = "name recipients in [role_to_recipients] or in access monitoring rules";
-        results.warning("recipient", "nobody is named but suggested reviewers", Some(hint));
+        let hint = hint!("Add recipients to [role_to_recipients] or to Access Monitoring Rules");
+        results.warning("recipient", "only suggested reviewers are notified", Some(hint));
     }
 }
 
@@ -329,7 +334,7 @@ async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<Strin
         let found = if teams.has_app(address, user.as_deref()).await? {
             "has the app"
         } else {
-            "does not have the app yet; it is installed with the first card"
+            "does not have the app yet; the first card installs it"
         };
         return Ok(found.to_owned());
     }

@@ -1,6 +1,6 @@
-//! `validate`: can people be told, and is everything else as it should be.
+//! `validate`: checks the setup, and sends test messages.
 //!
-//! Architecture Invariant: checks and tells; changes nothing but what the first card to somebody would change too.
+//! Architecture Invariant: changes nothing that the first card to a recipient would not change too.
 
 mod everything;
 mod options;

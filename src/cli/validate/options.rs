@@ -19,24 +19,24 @@ Examples:
   teleport-msteams validate --all --json
       one JSON object for each line, and a summary at the end")]
 pub(in crate::cli) struct Options {
-    /// Mail addresses, user ids and links to channels
+    /// Email addresses, user IDs and links to channels
     #[arg(required_unless_present = "all")]
     recipients: Vec<String>,
     #[command(flatten)]
     config: ConfigFile,
-    /// Check everything, line by line, and every recipient of the configuration
+    /// Check the whole setup and every recipient of the configuration, without sending a message
     #[arg(long)]
     all: bool,
-    /// Send a message to each of these recipients, and install the app for those who lack it
+    /// Also send a test message to every recipient, and install the app where it is missing
     #[arg(long, requires = "all", conflicts_with_all = ["offline", "no_message"])]
     send: bool,
-    /// What --all does anyway; scripts may still say so
+    /// The default of --all; accepted for existing scripts
     #[arg(long, requires = "all", hide = true)]
     no_message: bool,
-    /// Stop before the network: only the file and the identity
+    /// Check only local files
     #[arg(long, requires = "all")]
     offline: bool,
-    /// Print what was found as one JSON object for each line
+    /// Print one JSON object for each result
     #[arg(long, requires = "all")]
     json: bool,
 }
@@ -66,7 +66,7 @@ impl Options {
         let failed = runtime.block_on(recipients::check(&settings, &recipients))?;
         if failed > 0 {
             bail!(Failed(format!(
-                "{failed} of {} recipients cannot be told",
+                "could not notify {failed} of {} recipients",
                 recipients.len()
             )));
         }

@@ -46,7 +46,7 @@ pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow:
         }
         if let Err(Trouble { what, hint }) = told {
             failed += 1;
-            say!(" - {recipient} cannot be told: {what}");
+            say!(" - Cannot notify {recipient}: {what}");
             if let Some(hint) = hint {
                 say!("   hint: {hint}");
             }
@@ -60,7 +60,7 @@ pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow:
 }
 
 /// What can be a recipient.
-pub(super) const RECIPIENTS: &str = "name a mail address, a user id or the link of a channel";
+pub(super) const RECIPIENTS: &str = hint!("Use an email address, a user ID or the link of a channel");
 
 /// Lines that are printed at once, or kept until their turn.
 struct Lines {
@@ -140,7 +140,7 @@ pub(super) async fn post(
         Err(undelivered) => Err(match undelivered.into_error() {
             Some(error) => error.about(recipient).into(),
             None => Trouble {
-                what: "the command was stopped".to_owned(),
+                what: "the command was interrupted".to_owned(),
                 hint: None,
             },
         }),

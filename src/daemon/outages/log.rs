@@ -1,17 +1,17 @@
-//! What the program needs and does not get: Teleport, and Microsoft's three services.
+//! Logs outages of Teleport and of Microsoft's three services.
 //!
-//! Hundreds of requests can fail for one reason. The reason has a line here: when it begins, at growing intervals while it
-//! lasts, and when it is over. Meanwhile the lines of single requests are for those who look for a fault, but for one with
-//! each line here, which shows what the failure does.
+//! Hundreds of requests can fail for one reason. An outage is logged when it begins, at growing intervals while it lasts, and
+//! when it ends. Meanwhile single requests are logged at debug level, except for one example with each line about the
+//! outage.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::clock::readable;
 use crate::daemon::outages::outage::{Outage, Report};
 use crate::daemon::outages::services::Services;
 use crate::msteams;
@@ -19,17 +19,17 @@ use crate::msteams::{CallEvent, Endpoint, Observer};
 use crate::telemetry::{Metrics, Peer};
 use crate::teleport;
 
-/// Everything that can fail on its own.
+/// The outages of every service.
 #[derive(Debug)]
 pub(in crate::daemon) struct OutageLog {
     metrics: Metrics,
-    known: Mutex<Known>,
-    /// The services that answered again after failures, since that was looked at last.
+    outages: Mutex<Outages>,
+    /// The services that recovered since the last check.
     recovered: watch::Sender<Services>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct Outages {
     /// Events of Teleport.
     watch: Outage,
     /// Calls to Teleport.
@@ -38,7 +38,7 @@ struct Known {
     graph: Outage,
     bot: Outage,
     throttled: Outage,
-    /// The start is over. Before that, a failure ends the daemon, and the last line of the log reports it.
+    /// The start is over. A failure before that ends the daemon, and the last log line reports it.
     started: bool,
 }
 
@@ -46,12 +46,12 @@ impl OutageLog {
     pub(in crate::daemon) fn new(metrics: Metrics) -> Self {
         Self {
             metrics,
-            known: Mutex::default(),
+            outages: Mutex::default(),
             recovered: watch::Sender::new(Services::NONE),
         }
     }
 
-    /// Waits until services answer again after failures, and returns them: what waits for them may be tried immediately.
+    /// Waits until services recover, and returns them. Deliveries that are deferred because of them can be retried.
     pub(in crate::daemon) async fn recovered(&self) -> Services {
         let mut recovered = self.recovered.subscribe();
         // The sender lives as long as `self`.
@@ -60,91 +60,92 @@ impl OutageLog {
         self.recovered.send_replace(Services::NONE)
     }
 
-    /// Reports failures from now on: calls that fail are retried.
+    /// Logs failures from now on, because failed calls are retried from now on.
     pub(in crate::daemon) fn started(&self) {
-        self.known().started = true;
+        self.lock().started = true;
     }
 
     pub(in crate::daemon) fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Takes a break of the stream of events, or a try to open one that failed. The next try comes after the pause.
+    /// Records that the event stream broke or could not be opened. The next attempt follows after `pause`.
     pub(in crate::daemon) fn watch_broke(&self, error: &teleport::Error, pause: Duration) {
-        let (what, hint) = ("Connection problem detected, attempting to reconnect", error.hint());
-        let Some(report) = self.known().watch.fails(Instant::now(), &cause(error)) else {
-            debug!(%error, hint, ?pause, "{what}");
+        let (hint, retry_in) = (error.hint(), readable(pause));
+        let Some(report) = self.lock().watch.fails(Instant::now(), &cause(error)) else {
+            debug!(%error, hint, retry_in, "Connection problem detected, attempting to reconnect");
             return;
         };
-        for way in error.tried() {
-            warn!("Tried {way}");
+        for attempt in error.tried() {
+            warn!(error = attempt, "Could not connect by one of the routes");
         }
-        let Line { failures, lasted } = Line::of(report);
-        let lasted = lasted.map(tracing::field::display);
-        warn!(%error, hint, failures, lasted, ?pause, "{what}");
+        let Fields { failures, lasted } = Fields::of(report);
+        warn!(
+            %error, hint, failures, lasted, retry_in,
+            "Connection problem detected, attempting to reconnect"
+        );
     }
 
-    /// Takes a stream of events that was opened; `route` is the way it took.
+    /// Records that an event stream was opened.
     pub(in crate::daemon) fn watch_works(&self, route: Option<teleport::Route>) {
         let route = route.map(tracing::field::display);
-        let Some(report) = self.works(|known| &mut known.watch, Services::TELEPORT, 1) else {
+        let Some(report) = self.works(|outages| &mut outages.watch, Services::TELEPORT, 1) else {
             debug!(route, "Watcher connected");
             return;
         };
-        let Line { failures, lasted } = Line::of(report);
-        let lasted = lasted.map(tracing::field::display);
+        let Fields { failures, lasted } = Fields::of(report);
         info!(route, failures, lasted, "Watcher connected");
     }
 
-    /// Takes a call to Teleport that failed and is tried again. A record that cannot be decoded is no outage.
+    /// Records a failed call to Teleport that will be retried. A record that cannot be decoded is no outage.
     pub(in crate::daemon) fn teleport_failed(&self, error: &teleport::Error) {
         if is_undecodable(error) {
             return;
         }
         self.metrics.retried(Peer::Teleport);
-        let mut known = self.known();
-        if known.watch.is_told() {
-            // One failure, seen twice.
+        let mut outages = self.lock();
+        if outages.watch.is_logged() {
+            // The outage of the event stream has the same cause and is logged already.
             return;
         }
-        if let Some(report) = known.teleport.fails(Instant::now(), &cause(error)) {
-            Line::of(report).fails("Teleport", error, error.hint());
+        if let Some(report) = outages.teleport.fails(Instant::now(), &cause(error)) {
+            Fields::of(report).fails("Teleport", error, error.hint());
         }
     }
 
-    /// Takes an answer of Teleport.
+    /// Records that Teleport answered.
     pub(in crate::daemon) fn teleport_works(&self) {
-        if let Some(report) = self.works(|known| &mut known.teleport, Services::TELEPORT, 1) {
-            Line::of(report).works("Teleport");
+        if let Some(report) = self.works(|outages| &mut outages.teleport, Services::TELEPORT, 1) {
+            Fields::of(report).works("Teleport");
         }
     }
 
-    /// Tells whether a request that Teleport kept waiting may have a separate line. A record that cannot be decoded has had
-    /// one when it was read.
+    /// Returns whether a request that is deferred because of Teleport is the example for the last line about the outage. A
+    /// record that cannot be decoded was logged when it was read.
     pub(in crate::daemon) fn teleport_example(&self, error: &teleport::Error) -> bool {
         if is_undecodable(error) {
             return false;
         }
-        let mut known = self.known();
-        if known.watch.is_told() {
-            return known.watch.example();
+        let mut outages = self.lock();
+        if outages.watch.is_logged() {
+            return outages.watch.example();
         }
-        known.teleport.example()
+        outages.teleport.example()
     }
 
-    /// Tells whether a delivery that failed for now may have a line of its own: always if the reason is its own.
+    /// Returns whether a failed delivery gets a separate line: as the example for an outage, or because no outage causes it.
     pub(in crate::daemon) fn microsoft_example(&self, error: &msteams::Error) -> bool {
-        let mut known = self.known();
+        let mut outages = self.lock();
         match error.meaning() {
-            msteams::Meaning::Throttled => known.throttled.example(),
+            msteams::Meaning::Throttled => outages.throttled.example(),
             msteams::Meaning::Unreachable | msteams::Meaning::Credentials | msteams::Meaning::Protocol => {
-                known.service(error.endpoint()).example()
+                outages.service(error.endpoint()).example()
             }
             _ => true,
         }
     }
 
-    /// Returns what listens to Microsoft's services for as long as the daemon runs.
+    /// Returns the observer of the calls to Microsoft.
     pub(in crate::daemon) fn observer(self: &Arc<Self>) -> Observer {
         let outages = Arc::clone(self);
         Observer::new(move |event| outages.hear(event))
@@ -157,45 +158,46 @@ impl OutageLog {
             CallEvent::TokenAsked { service, given } => self.metrics.token_refreshed(peer(service), given),
             CallEvent::Throttled(endpoint, pause) => {
                 self.metrics.throttled(peer(endpoint));
-                let (service, pause) = (name(endpoint), pause.map(text).map(tracing::field::display));
-                let report = self.known().throttled.fails(now, "");
+                let (service, retry_in) = (name(endpoint), pause.map(readable));
+                let report = self.lock().throttled.fails(now, "");
                 if let Some(Report { failures, .. }) = report {
                     let times = (failures > 1).then_some(failures);
-                    warn!(pause, times, "{service} asks to slow down");
+                    warn!(service, retry_in, times, "Service throttles requests");
                 } else {
-                    debug!(pause, "{service} asks to slow down");
+                    debug!(service, retry_in, "Service throttles requests");
                 }
             }
             CallEvent::Answered(endpoint) => {
-                // One conversation that fails is no outage: its next try must not come with each success of another.
+                // A failing conversation is no outage: the success of another one must not trigger its retry.
                 let threshold = if endpoint == Endpoint::Bot { 2 } else { 1 };
-                if let Some(report) = self.works(|known| known.service(endpoint), Services::of(endpoint), threshold) {
-                    Line::of(report).works(name(endpoint));
+                if let Some(report) = self.works(|outages| outages.service(endpoint), Services::of(endpoint), threshold)
+                {
+                    Fields::of(report).works(name(endpoint));
                 }
             }
             CallEvent::Retrying(endpoint, error) => {
-                if let Some(report) = self.known().service(endpoint).fails(now, &error.cause()) {
-                    Line::of(report).retries(name(endpoint), error, error.hint());
+                if let Some(report) = self.lock().service(endpoint).fails(now, &error.cause()) {
+                    Fields::of(report).fails(name(endpoint), error, error.hint());
                 }
             }
             CallEvent::Failed(endpoint, error) => {
-                let mut known = self.known();
-                if !known.started {
-                    debug!(%error, "{} fails", name(endpoint));
-                } else if let Some(report) = known.service(endpoint).fails(now, &error.cause()) {
-                    Line::of(report).fails(name(endpoint), error, error.hint());
+                let mut outages = self.lock();
+                if !outages.started {
+                    debug!(service = name(endpoint), %error, "Service fails");
+                } else if let Some(report) = outages.service(endpoint).fails(now, &error.cause()) {
+                    Fields::of(report).fails(name(endpoint), error, error.hint());
                 }
             }
         }
     }
 
-    /// Takes a success, and signals a recovery if there were so many failures in a row before it.
-    fn works(&self, of: impl FnOnce(&mut Known) -> &mut Outage, service: Services, threshold: u64) -> Option<Report> {
-        let mut known = self.known();
-        let outage = of(&mut known);
+    /// Records a success, and signals a recovery if at least `threshold` failures in a row preceded it.
+    fn works(&self, of: impl FnOnce(&mut Outages) -> &mut Outage, service: Services, threshold: u64) -> Option<Report> {
+        let mut outages = self.lock();
+        let outage = of(&mut outages);
         let failures = outage.failures();
         let report = outage.works(Instant::now());
-        drop(known);
+        drop(outages);
         if failures >= threshold {
             self.recovered
                 .send_modify(|services| *services = services.with(service));
@@ -203,12 +205,12 @@ impl OutageLog {
         report
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Outages> {
+        self.outages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl Outages {
     fn service(&mut self, endpoint: Endpoint) -> &mut Outage {
         match endpoint {
             Endpoint::Login => &mut self.login,
@@ -218,44 +220,33 @@ impl Known {
     }
 }
 
-/// The fields of a line; nothing is counted when it fails for the first time.
-struct Line {
+/// The fields of a log line; both are missing when the service fails for the first time.
+struct Fields {
     failures: Option<u64>,
     lasted: Option<String>,
 }
 
-impl Line {
+impl Fields {
     fn of(Report { failures, lasted }: Report) -> Self {
         let more = failures > 1 || lasted >= Duration::from_secs(1);
         Self {
             failures: more.then_some(failures),
-            lasted: more.then(|| text(lasted)),
+            lasted: more.then(|| readable(lasted)),
         }
     }
 
-    fn fails(self, what: &str, error: &dyn std::fmt::Display, hint: Option<&str>) {
-        self.report(what, "trying again", error, hint);
-    }
-
-    /// Reports an attempt that failed, while the call goes on.
-    fn retries(self, what: &str, error: &dyn std::fmt::Display, hint: Option<&str>) {
-        self.report(what, "retrying", error, hint);
-    }
-
-    fn report(self, what: &str, next: &str, error: &dyn std::fmt::Display, hint: Option<&str>) {
+    fn fails(self, service: &str, error: &dyn std::fmt::Display, hint: Option<&str>) {
         let Self { failures, lasted } = self;
-        match &lasted {
-            None => warn!(%error, hint, "{what} fails, {next}"),
-            Some(time) => warn!(%error, hint, failures, lasted = %time, "{what} still fails after {time}"),
+        if lasted.is_none() {
+            warn!(service, %error, hint, "Service fails, retrying");
+        } else {
+            warn!(service, %error, hint, failures, lasted, "Service still fails");
         }
     }
 
-    fn works(self, what: &str) {
+    fn works(self, service: &str) {
         let Self { failures, lasted } = self;
-        match &lasted {
-            None => info!("{what} answers again"),
-            Some(time) => info!(failures, lasted = %time, "{what} answers again after {time}"),
-        }
+        info!(service, failures, lasted, "Service answers again");
     }
 }
 
@@ -263,23 +254,17 @@ fn is_undecodable(error: &teleport::Error) -> bool {
     error.meaning() == teleport::Meaning::Undecodable
 }
 
-/// Returns what an error of Teleport says beside the call that failed: each call has its own words for that.
+/// Returns the cause of an error of Teleport without the failed call, so that different calls count as one cause.
 fn cause(error: &teleport::Error) -> String {
     let text = error.to_string();
     text.split_once(": ").map(|(_, cause)| cause.to_owned()).unwrap_or(text)
 }
 
-/// Writes a duration as a person reads it.
-fn text(duration: Duration) -> String {
-    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    format!("{:#}", SignedDuration::from_secs(seconds))
-}
-
 fn name(endpoint: Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::Login => "Microsoft's login service",
+        Endpoint::Login => "Microsoft login",
         Endpoint::Graph => "Microsoft Graph",
-        Endpoint::Bot => "The Bot connector",
+        Endpoint::Bot => "Bot connector",
     }
 }
 

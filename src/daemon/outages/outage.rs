@@ -1,4 +1,4 @@
-//! When a failure that goes on is told: at once, then at growing intervals, and when it is over.
+//! When an outage is logged: when it begins, then at growing intervals, and when it ends.
 //!
 //! Architecture Invariant: pure; the time is a parameter. Knows nothing of what fails.
 
@@ -7,28 +7,28 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The second line comes so long after the first; every further one after twice the time of the one before.
+/// The time between the first and the second line; it doubles with each further line.
 const FIRST_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Whoever reads the last hour of a log learns of everything that does not work.
+/// The last hour of a log shows every outage.
 const LONGEST_INTERVAL: Duration = Duration::from_hours(1);
 
-/// What fails again so soon after it was well is no news: it goes on with the intervals where it stopped.
+/// An outage that returns within this time continues the intervals of the last one.
 const CALM: Duration = Duration::from_mins(10);
 
-/// What is known of one thing that can fail.
+/// The state of one service.
 #[derive(Debug, Default)]
 pub(in crate::daemon) struct Outage {
-    /// Present while it fails.
+    /// Present while the service fails.
     spell: Option<Spell>,
     last_failure: Option<Instant>,
     last_line: Option<Instant>,
-    /// No line before.
+    /// The earliest time of the next line.
     due: Option<Instant>,
     interval: Option<Duration>,
-    /// A single case may still be told of, to show what the failure does.
+    /// A single request may still be logged as an example.
     example: bool,
-    /// The causes that have had a line since it was calm, as hashes.
+    /// The causes that were logged since the service was last calm, as hashes.
     causes: Vec<u64>,
 }
 
@@ -36,16 +36,16 @@ pub(in crate::daemon) struct Outage {
 struct Spell {
     since: Instant,
     failures: u64,
-    told: bool,
+    logged: bool,
 }
 
-/// Of a failure that has more causes than this, further ones are no news.
+/// The number of causes that get a separate line.
 const MOST_CAUSES: usize = 8;
 
-/// What breaks shows several faces at first, as when a server stops. What is still new after this long has its own line.
+/// A server that stops fails in several ways at first. A cause that is new after this time gets a separate line.
 const SETTLES: Duration = Duration::from_secs(2);
 
-/// What a line says of a spell of failures.
+/// The numbers of a log line about an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::daemon) struct Report {
     pub(in crate::daemon) failures: u64,
@@ -53,8 +53,8 @@ pub(in crate::daemon) struct Report {
 }
 
 impl Outage {
-    /// Takes a failure; returns what to tell of it, if that is due: by the clock, or because of a cause that has had no line
-    /// since it was calm.
+    /// Records a failure. Returns what to log if a line is due, or if its cause was not logged since the service was last
+    /// calm.
     pub(in crate::daemon) fn fails(&mut self, now: Instant, cause: &str) -> Option<Report> {
         let mut hasher = DefaultHasher::new();
         cause.hash(&mut hasher);
@@ -67,14 +67,14 @@ impl Outage {
         let spell = self.spell.get_or_insert(Spell {
             since: now,
             failures: 0,
-            told: false,
+            logged: false,
         });
         spell.failures += 1;
         let is_new = !self.causes.contains(&cause) && self.causes.len() < MOST_CAUSES;
         let settled = self.last_line.is_some_and(|last| now >= last + SETTLES);
         if is_new && settled {
             self.causes.push(cause);
-            (spell.told, self.last_line, self.example) = (true, Some(now), true);
+            (spell.logged, self.last_line, self.example) = (true, Some(now), true);
             return Some(spell.report(now));
         }
         if self.due.is_some_and(|due| now < due) {
@@ -86,27 +86,27 @@ impl Outage {
         if is_new {
             self.causes.push(cause);
         }
-        (spell.told, self.example, self.last_line) = (true, true, Some(now));
+        (spell.logged, self.example, self.last_line) = (true, true, Some(now));
         Some(spell.report(now))
     }
 
-    /// Returns how often it has failed since it worked last.
+    /// Returns the number of failures since the last success.
     pub(in crate::daemon) fn failures(&self) -> u64 {
         self.spell.as_ref().map_or(0, |spell| spell.failures)
     }
 
-    /// Takes a success; returns what to tell of the end, if the failures were told of.
+    /// Records a success. Returns what to log if the outage was logged.
     pub(in crate::daemon) fn works(&mut self, now: Instant) -> Option<Report> {
         let spell = self.spell.take()?;
-        spell.told.then(|| spell.report(now))
+        spell.logged.then(|| spell.report(now))
     }
 
-    /// Tells whether it fails now, and people know.
-    pub(in crate::daemon) fn is_told(&self) -> bool {
-        self.spell.as_ref().is_some_and(|spell| spell.told)
+    /// Returns whether the service fails now and a line said so.
+    pub(in crate::daemon) fn is_logged(&self) -> bool {
+        self.spell.as_ref().is_some_and(|spell| spell.logged)
     }
 
-    /// Tells whether one case of the failure may have a line: one for each line about the failure itself.
+    /// Returns whether one request may be logged as an example: once for each line about the outage.
     pub(in crate::daemon) fn example(&mut self) -> bool {
         std::mem::take(&mut self.example)
     }
@@ -127,31 +127,31 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Lets it fail every second for so long; returns the minutes at which that was told.
-    fn told(outage: &mut Outage, start: Instant, lasting: Duration) -> Vec<u64> {
+    /// Fails every second for a time, and returns the minutes at which a line was due.
+    fn lines(outage: &mut Outage, start: Instant, lasting: Duration) -> Vec<u64> {
         let seconds = 0..lasting.as_secs();
-        let told = seconds.filter(|second| {
+        let lines = seconds.filter(|second| {
             outage
                 .fails(start + SECOND * u32::try_from(*second).unwrap(), "cause")
                 .is_some()
         });
-        told.map(|second| second / 60).collect()
+        lines.map(|second| second / 60).collect()
     }
 
     #[test]
-    fn a_failure_is_told_at_growing_intervals_and_its_end_once() {
+    fn a_failure_is_logged_at_growing_intervals_and_its_end_once() {
         let (mut outage, start) = (Outage::default(), Instant::now());
         let lasting = Duration::from_hours(5);
         let expected = [0, 1, 3, 7, 15, 31, 63, 123, 183, 243];
-        assert_eq!(told(&mut outage, start, lasting), expected);
-        assert!(outage.is_told());
+        assert_eq!(lines(&mut outage, start, lasting), expected);
+        assert!(outage.is_logged());
         let report = outage.works(start + lasting).unwrap();
         assert_eq!((report.failures, report.lasted), (lasting.as_secs(), lasting));
         assert_eq!(outage.works(start + lasting), None);
     }
 
     #[test]
-    fn what_comes_and_goes_is_told_no_more_often_than_what_stays() {
+    fn what_comes_and_goes_is_logged_no_more_often_than_what_stays() {
         let (mut outage, start) = (Outage::default(), Instant::now());
         let mut lines = 0;
         for second in 0..3_600 {
@@ -178,19 +178,19 @@ mod tests {
     }
 
     #[test]
-    fn another_cause_is_told_once_although_the_failure_goes_on() {
+    fn another_cause_is_logged_once_although_the_failure_goes_on() {
         let (mut outage, start) = (Outage::default(), Instant::now());
-        let mut told = |second, cause| outage.fails(start + second * SECOND, cause).is_some();
-        assert!(told(0, "refused"));
-        assert!(!told(1, "refused"));
-        assert!(told(2, "the certificate is not trusted"));
-        assert!(!told(3, "refused"));
-        assert!(!told(4, "the certificate is not trusted"));
+        let mut logs = |second, cause| outage.fails(start + second * SECOND, cause).is_some();
+        assert!(logs(0, "refused"));
+        assert!(!logs(1, "refused"));
+        assert!(logs(2, "the certificate is not trusted"));
+        assert!(!logs(3, "refused"));
+        assert!(!logs(4, "the certificate is not trusted"));
         assert!(outage.works(start + 5 * SECOND).is_some());
     }
 
     #[test]
-    fn another_cause_has_its_line_although_the_last_outage_ended_a_moment_ago() {
+    fn another_cause_is_logged_although_the_last_outage_ended_a_moment_ago() {
         let (mut outage, start) = (Outage::default(), Instant::now());
         assert!(outage.fails(start, "no such user").is_some());
         assert!(outage.works(start + 5 * SECOND).is_some());

@@ -1,4 +1,4 @@
-//! Who may notify people now: one replica at a time for each request.
+//! Claims: one replica at a time may notify the recipients of a request.
 
 use std::time::Duration;
 
@@ -13,33 +13,37 @@ use crate::domain::request::RequestId;
 use crate::domain::rules::{Route, Source};
 use crate::teleport::{Error, PluginDataKey, Swap};
 
-/// What is logged where Teleport refuses a record for its size.
-pub(super) const TOO_LARGE: &str = "Plugin data of the access request are too large, storing less";
+/// The log message for a record that Teleport rejects because of its size.
+pub(super) const TOO_LARGE: &str = "Plugin data of the Access Request is too large, storing less";
+
+/// The hint for a request whose smallest record does not fit.
+pub(super) const PLUGIN_DATA_FULL: &str =
+    hint!("Check whether another plugin has filled the plugin data of this Access Request");
 
 /// How an attempt to claim ended.
 #[derive(Debug)]
 pub(super) enum Claimed {
-    /// The request is ours until we say otherwise, or say nothing for a claim's term.
+    /// This replica holds the claim until it releases it, or does not renew it for a term.
     Ours,
-    /// Somebody else wrote first: look again.
+    /// Another writer came first: read the record again.
     Lost,
-    /// Teleport has neither the request nor data of it any more.
+    /// Teleport has neither the request nor its plugin data any more.
     Gone,
-    /// Teleport refuses even the smallest record for its size.
+    /// Teleport rejects even the smallest record because of its size.
     Full,
 }
 
-/// Returns the moment from which a claim counts that was sent at `begun` and is accepted now.
+/// Returns the start of the term of a claim that was sent at `begun` and is accepted now.
 ///
-/// It counts from now, so that it holds for a whole term however slow Teleport is; but it has to end before another replica
-/// that saw it when it was sent takes it for stale.
+/// The term starts now, so that a slow Teleport does not shorten it; but it must end before another replica that saw the claim
+/// when it was sent considers it stale.
 pub(super) fn holds_since(limits: &Limits, begun: Instant) -> Instant {
     let margin = limits.claim_term / 10;
     let latest = begun + limits.claim_stale.saturating_sub(limits.claim_term + margin);
     Instant::now().min(latest)
 }
 
-/// Returns how long to wait for whoever seems to be telling people now, if anybody does.
+/// Returns how long another replica's claim may still hold, if there is one.
 pub(super) fn others_turn(context: &Context, memory: &mut LaneState) -> Option<Duration> {
     let mark = Claim::of_others(memory.record()?, context.replica())?;
     let wait = memory
@@ -48,7 +52,7 @@ pub(super) fn others_turn(context: &Context, memory: &mut LaneState) -> Option<D
     Some(wait).filter(|wait| !wait.is_zero())
 }
 
-/// Writes our mark into the record, and begins the record if there is none.
+/// Writes the mark of this replica into the record, and creates the record if there is none.
 pub(super) async fn claim(
     context: &Context,
     id: &RequestId,

@@ -165,7 +165,7 @@ impl<'a> Driver<'a> {
                 }
             }
         }
-        self.report.tell(self.run.account().shown());
+        self.report.log(self.run.account().shown());
         let interrupted = self.run.is_halted() || self.run.is_contested() || self.unknown_recipients;
         Delivered {
             interrupted,
@@ -222,7 +222,7 @@ impl<'a> Driver<'a> {
                 self.run.rest(deferred, why == Why::UpToDate);
             }
             Plan::Work(work) => {
-                self.report.tell(self.run.account().shown());
+                self.report.log(self.run.account().shown());
                 let shown = work.aim.shown;
                 // Deliveries of the same card go on, and are halted together with newer ones.
                 let mut halt = self.round.halt.clone();

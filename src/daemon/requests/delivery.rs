@@ -262,7 +262,7 @@ impl<'a> Round<'a> {
             let (recipient, stage) = (shown_as(&card.recipient.name), self.shown.stage);
             warn!(
                 request.id = %id, request.stage = %stage, recipient, activity.id = card.activity, %error,
-                "A card was deleted, its last update was not delivered"
+                "Card was deleted; its last update was not delivered"
             );
             return Done::Noted(vec![vanished]);
         }
@@ -274,7 +274,7 @@ impl<'a> Round<'a> {
         let recipient = shown_as(&card.recipient.name);
         warn!(
             request.id = %id, recipient, activity.id = card.activity, %error,
-            "A card was deleted, posting it again"
+            "Card was deleted, posting it again"
         );
         let posted = courier.post_in(conversation.clone(), activity).await;
         match self.posted(&card.recipient, posted, true) {
@@ -296,7 +296,7 @@ impl<'a> Round<'a> {
                 placed
             }
             Err(Undelivered::Nameless(error, conversation)) => {
-                warn!(request.id = %self.id, %error, "A card was posted that cannot be updated");
+                warn!(request.id = %self.id, %error, "Card was posted without an ID and cannot be updated");
                 let activity = String::new();
                 Placed { conversation, activity }
             }

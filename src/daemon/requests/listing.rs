@@ -109,7 +109,7 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
             return round;
         }
     };
-    debug!(requests = listed.requests, "Access requests listed");
+    debug!(requests = listed.requests, "Access Requests listed");
     ids.extend(listed.unreadable.iter().cloned());
     let now = clock::now();
     lanes.forget_ended(&ids, listing, now);
@@ -130,12 +130,11 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
 }
 
 fn read_one_by_one(past: &mut Past, error: &Error) {
-    let what = "Plugin data exceed the message limit, reading records one by one";
     if std::mem::replace(&mut past.one_by_one, true) {
-        debug!(%error, "{what}");
+        debug!(%error, "Could not list plugin data, reading records one by one");
     } else {
-        let hint = "until the records fit again, cards of requests deleted during downtime stay open";
-        warn!(%error, hint, "{what}");
+        let hint = hint!("Cards of requests that were deleted during downtime stay open until the list fits again");
+        warn!(%error, hint, "Could not list plugin data, reading records one by one");
     }
 }
 
@@ -187,7 +186,7 @@ impl Absent<'_> {
             if over.contains(&id) {
                 info!(
                     request.id = %id,
-                    "Access request is no longer listed, closing its cards"
+                    "Access Request is no longer listed, closing its cards"
                 );
                 self.lanes.listed_gone(&id, map, self.listing);
             } else {
@@ -197,9 +196,10 @@ impl Absent<'_> {
         if self.context.note_unlisted(hidden) && hidden > 0 {
             warn!(
                 requests = hidden,
-                hint = "their cards close at the recorded end, or after two listings without them; if the list is empty, \
-                        check that the role has list on access_request",
-                "Requests with open cards are missing from the list"
+                hint = hint!(
+                    "Check that the role has list and read on access_request, if the list is empty; otherwise the cards close when the requests expire, or after a second listing without them"
+                ),
+                "Access Access Requests with open cards are missing from the list"
             );
         }
         hidden > 0

@@ -111,14 +111,14 @@ impl Lookups {
         let warned = self.traits_warned.swap(true, Ordering::Relaxed);
         if error.meaning() == Meaning::Denied {
             if !warned {
-                warn!(%error, hint, "Rules see no traits of users; a condition that demands that a trait is absent holds");
+                warn!(%error, hint, "Could not read user traits; Access Monitoring Rules see users without traits");
             }
             return Ok(Arc::default());
         }
         if warned {
-            debug!(request.id = %request.id, %error, hint, "The traits of the requester are not known");
+            debug!(request.id = %request.id, %error, hint, "Could not read the traits of the requester; no Access Monitoring Rule is evaluated");
         } else {
-            warn!(request.id = %request.id, %error, hint, "The traits of the requester are not known; no rule is asked");
+            warn!(request.id = %request.id, %error, hint, "Could not read the traits of the requester; no Access Monitoring Rule is evaluated");
         }
         Err(Unanswered::Unknown(error.to_string()))
     }
@@ -136,7 +136,7 @@ impl Lookups {
                     let hidden = request.resources.len() - labels.len();
                     debug!(
                         request.id = %request.id,
-                        hidden, "Some requested resources cannot be seen, nor their labels"
+                        hidden, "Some requested resources are not visible to the role; their labels are unknown"
                     );
                 }
                 return Ok(Labels::of(&labels));
@@ -148,11 +148,11 @@ impl Lookups {
         }
         let hint = error.hint();
         if self.labels_warned.swap(true, Ordering::Relaxed) {
-            debug!(request.id = %request.id, %error, hint, "The labels of the requested resources are not known");
+            debug!(request.id = %request.id, %error, hint, "Could not read the labels of the requested resources; rules that use labels do not match");
         } else {
             warn!(
                 request.id = %request.id, %error, hint,
-                "The labels of the requested resources are not known; rules that ask for them match nothing"
+                "Could not read the labels of the requested resources; rules that use labels do not match"
             );
         }
         Err(Unanswered::Unknown(error.to_string()))

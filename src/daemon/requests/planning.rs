@@ -134,9 +134,11 @@ pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recip
 pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut LaneState) {
     let news = memory.is_news(why);
     match why {
-        Why::UnknownState if news => warn!(request.id = %id, "Unknown request state; its cards are left alone"),
+        Why::UnknownState if news => {
+            warn!(request.id = %id, "Access Request is in an unknown state; its cards stay unchanged");
+        }
         Why::NoRecipients if news => warn!(request.id = %id, "No recipients to notify"),
-        _ => debug!(request.id = %id, ?why, "Nothing to do"),
+        _ => debug!(request.id = %id, ?why, "No delivery is due"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The five steps for one request: gather, decide, claim, deliver, settle.
+//! The five steps of one run: gather, plan, claim, deliver, settle.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tracing::debug;
 use tracing::warn;
 
 use crate::daemon::context::Context;
-use crate::daemon::requests::claiming::{Claimed, claim, holds_since, others_turn};
+use crate::daemon::requests::claiming::{Claimed, PLUGIN_DATA_FULL, claim, holds_since, others_turn};
 use crate::daemon::requests::deliver::deliver;
 use crate::daemon::requests::job::Job;
 use crate::daemon::requests::lane_state::LaneState;
@@ -22,22 +22,21 @@ use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
 use crate::teleport::{Error, PluginDataKey};
 
-/// How often a request is looked at again in one run because somebody else wrote first. Beyond that the two of us are
-/// racing, and a pause helps more.
+/// Attempts to claim a request in one run when other writers come first. After that a pause resolves the race faster.
 const LOST_CLAIMS: usize = 4;
 
 /// How a run ended.
 #[derive(Debug)]
 pub(super) enum RunEnd {
-    /// Everything is as it should be, as far as it can be.
+    /// Every card is up to date, as far as Microsoft accepts it.
     Settled,
-    /// Look again after this pause.
+    /// Reconcile again after this pause.
     RetryAfter(Duration),
     /// The request changed, or the daemon stops.
     Interrupted,
 }
 
-/// Brings the cards of one request up to date with what was observed, and with what is heard meanwhile.
+/// Brings the cards of one request up to date with the newest observation, including those that arrive meanwhile.
 pub(super) async fn reconcile(
     context: &Context,
     id: &RequestId,
@@ -52,7 +51,7 @@ pub(super) async fn reconcile(
             return RunEnd::Interrupted;
         }
         if let Err(error) = gather(context, id, observed, memory).await {
-            return not_now(context, id, memory, &error);
+            return deferred_run(context, id, memory, &error);
         }
         let live = context.live.current();
         let found = tokio::select! {
@@ -61,7 +60,7 @@ pub(super) async fn reconcile(
         };
         let recipients = match found {
             Ok(recipients) => recipients,
-            Err(error) => return not_now(context, id, memory, &error),
+            Err(error) => return deferred_run(context, id, memory, &error),
         };
         let record = memory.record().cloned();
         let Planned {
@@ -85,7 +84,7 @@ pub(super) async fn reconcile(
             Plan::Work(work) => work,
         };
         if let Some(wait) = others_turn(context, memory) {
-            debug!(request.id = %id, "Another replica is at it");
+            debug!(request.id = %id, "Access Request is claimed by another replica");
             memory.stored.doubt();
             return RunEnd::RetryAfter(wait);
         }
@@ -98,12 +97,12 @@ pub(super) async fn reconcile(
         let forgotten = match claimed {
             Ok(Claimed::Ours) => false,
             Ok(Claimed::Lost) => continue,
-            // There is nothing to write to any more, but there may be cards to update.
+            // The record cannot be written any more, but cards can still be updated.
             Ok(Claimed::Gone | Claimed::Full) => {
                 work.aim.steps.retain(|step| matches!(step, Step::Update(_)));
                 true
             }
-            Err(error) => return not_now(context, id, memory, &error),
+            Err(error) => return deferred_run(context, id, memory, &error),
         };
         if matches!(claimed, Ok(Claimed::Ours)) {
             memory.failures = 0;
@@ -134,19 +133,19 @@ pub(super) async fn reconcile(
         }
         return again_at(delivered.retry_at);
     }
-    debug!(request.id = %id, "Somebody else keeps writing first");
+    debug!(request.id = %id, attempts = LOST_CLAIMS, "Lost the claim to other writers, retrying");
     RunEnd::RetryAfter(memory.backoff.pause())
 }
 
-/// Nothing was claimed: the request is gone, or its record cannot be stored.
+/// Ends a run without a claim: the request is gone, or its record cannot be stored.
 fn unclaimed(id: &RequestId, memory: &mut LaneState, full: bool) -> RunEnd {
     if !full {
-        debug!(request.id = %id, "The request is gone");
+        debug!(request.id = %id, "Access Request is gone");
         return RunEnd::Settled;
     }
-    let hint = "another plugin may have filled the plugin data of this request";
+    let hint = PLUGIN_DATA_FULL;
     if memory.failures == 0 {
-        warn!(request.id = %id, hint, "Plugin data of the access request are full, it cannot be announced");
+        warn!(request.id = %id, hint, "Plugin data of the Access Request is full; it cannot be announced");
     }
     memory.failures = memory.failures.saturating_add(1);
     RunEnd::RetryAfter(memory.backoff.pause())
@@ -159,7 +158,7 @@ fn again_at(retry_at: Option<Instant>) -> RunEnd {
     }
 }
 
-/// Reads the record if we do not know it. A request that nobody has reviewed yet is taken as new: the claim finds out.
+/// Reads the record if it is not known. A request without reviews is assumed to have none; the claim detects the opposite.
 async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: &mut LaneState) -> Result<(), Error> {
     let looks_new = match observed {
         Observed::Request(request) => request.stage.is_open() && request.reviews.is_empty(),
@@ -177,7 +176,7 @@ async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: 
     Ok(())
 }
 
-/// Returns whom a pending request goes to: whom the rules named when it was claimed, or whom they and the table name now.
+/// Returns the recipients of a pending request: those recorded with the claim, or those that the rules and the table name now.
 async fn recipients(
     context: &Context,
     live: &InForce,
@@ -200,21 +199,21 @@ async fn recipients(
         && memory.failures == 0
     {
         for reviewer in &recipients.unreachable {
-            debug!(request.id = %request.id, reviewer, "Has no mail address and is not told");
+            debug!(request.id = %request.id, reviewer, "Suggested reviewer is not a valid recipient and is not notified");
         }
     }
     Ok(recipients)
 }
 
-fn not_now(context: &Context, id: &RequestId, memory: &mut LaneState, error: &Error) -> RunEnd {
+fn deferred_run(context: &Context, id: &RequestId, memory: &mut LaneState, error: &Error) -> RunEnd {
     let hint = error.hint();
     context.outages.teleport_failed(error);
     if memory.failures == 0 && context.outages.teleport_example(error) {
-        warn!(request.id = %id, %error, hint, "Request has to wait");
+        warn!(request.id = %id, %error, hint, "Access Request deferred");
     } else {
-        debug!(request.id = %id, %error, hint, "Request has to wait");
+        debug!(request.id = %id, %error, hint, "Access Request deferred");
     }
-    // Whether the failed call did something is unknown.
+    // The failed call may have had an effect.
     memory.stored.doubt();
     memory.failures = memory.failures.saturating_add(1);
     RunEnd::RetryAfter(memory.backoff.pause())

@@ -152,7 +152,7 @@ impl Resync {
             // Teleport as a whole does not answer, which has a separate line. Rules prove nothing: a server that does not
             // know them says so to any caller.
             outages.teleport_failed(error);
-            debug!(%error, hint = error.hint(), "Nothing could be listed; trying again");
+            debug!(%error, hint = error.hint(), "Could not list Access Requests and plugin data, retrying");
             return;
         }
         outages.teleport_works();
@@ -161,21 +161,21 @@ impl Resync {
             records,
             requests,
         } = &mut self.outages;
-        for (what, outage, failure) in [
-            ("Access monitoring rules", rules, failures[0]),
-            ("Plugin data", records, failures[1]),
-            ("Access requests", requests, failures[2]),
+        for (resource, outage, failure) in [
+            ("access_monitoring_rule", rules, failures[0]),
+            ("access_plugin_data", records, failures[1]),
+            ("access_request", requests, failures[2]),
         ] {
             let now = Instant::now();
             match failure {
-                None if outage.works(now).is_some() => info!("{what} can be listed again"),
+                None if outage.works(now).is_some() => info!(resource, "Teleport resources can be listed again"),
                 None => {}
                 Some(error) => {
                     let hint = error.hint();
                     if let Some(Report { failures, .. }) = outage.fails(now, &error.to_string()) {
-                        warn!(%error, hint, failures, "{what} could not be listed, retrying");
+                        warn!(resource, %error, hint, failures, "Could not list Teleport resources, retrying");
                     } else {
-                        debug!(%error, hint, "{what} could not be listed, retrying");
+                        debug!(resource, %error, hint, "Could not list Teleport resources, retrying");
                     }
                 }
             }

@@ -36,7 +36,7 @@ pub(super) async fn route(
         request.id = %request.id,
         source = route.source.as_str(),
         recipients = route.recipients.addresses.len(),
-        "Access request routed"
+        "Access Request routed"
     );
     Ok(route)
 }
@@ -58,13 +58,13 @@ fn matching<'a>(
                 None => debug!(
                     request.id = %request.id,
                     rule = name,
-                    "Rule {name} matches"
+                    "Access Monitoring Rule matches"
                 ),
                 Some(why) => debug!(
                     request.id = %request.id,
                     rule = name,
                     why,
-                    "Rule {name} does not match"
+                    "Access Monitoring Rule does not match"
                 ),
             }
         }
@@ -83,8 +83,9 @@ fn matching<'a>(
                     warn!(
                         request.id = %request.id,
                         rule = name,
+                        part = what,
                         error,
-                        "The {what} of rule {name} could not be evaluated"
+                        "Could not evaluate an Access Monitoring Rule"
                     );
                 }
             }

@@ -81,7 +81,7 @@ impl RuleBook {
             let error = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
             warn!(
                 error,
-                "Could not list Access Monitoring Rules, using role_to_recipients until then"
+                "Could not list Access Monitoring Rules, routing by role_to_recipients until they are listed"
             );
         }
         self.change(true, |_| ());
@@ -111,7 +111,7 @@ impl RuleBook {
         match client.list_rules(PLUGIN).await {
             Ok(rules) => {
                 if self.warned.swap(false, Ordering::Relaxed) {
-                    info!("Access monitoring rules can be read again");
+                    info!("Access Monitoring Rules can be read again");
                 }
                 self.take_list(rules, begun);
                 Ok(())
@@ -121,7 +121,7 @@ impl RuleBook {
                 Ok(())
             }
             Err(error) if error.meaning() == Meaning::Unsupported => {
-                debug!(%error, "This cluster has no access monitoring rules");
+                debug!(%error, "This cluster does not support Access Monitoring Rules");
                 self.change(true, |rules| *rules = RuleSet::default());
                 Ok(())
             }
@@ -143,7 +143,7 @@ impl RuleBook {
             if let Some(rule) = renewed(rules, rule) {
                 // A broken rule has had its warning.
                 if rule.broken().is_none() {
-                    info!(rule = rule.rule().name, "Access Monitoring Rule applied");
+                    info!(rule = rule.rule().name, "Access Monitoring Rule loaded");
                 }
                 rules.put(rule);
             }
@@ -153,13 +153,13 @@ impl RuleBook {
     /// Takes the end of a rule.
     pub(in crate::daemon) fn remove(&self, name: &str) {
         self.changes().note(name);
-        self.drop_rule(name, "Access monitoring rule is gone");
+        self.drop_rule(name, "Access Monitoring Rule was deleted");
     }
 
-    fn drop_rule(&self, name: &str, why: &'static str) {
+    fn drop_rule(&self, name: &str, reason: &'static str) {
         self.change(false, |rules| {
             if rules.remove(name) {
-                info!(rule = name, "{why}");
+                info!(rule = name, reason, "Access Monitoring Rule removed");
             }
         });
     }
@@ -188,25 +188,26 @@ impl RuleBook {
             *rules = next;
             let broken = rules.iter().filter(|rule| rule.broken().is_some()).count();
             if first && !rules.is_empty() {
-                info!(rules = rules.len(), broken, "Access monitoring rules loaded");
+                info!(rules = rules.len(), broken, "Access Monitoring Rules loaded");
             } else {
-                debug!(rules = rules.len(), broken, "Access monitoring rules listed");
+                debug!(rules = rules.len(), broken, "Access Monitoring Rules listed");
             }
         });
     }
 
-    /// Goes on without rules, and says so once.
-    fn unreadable(&self, why: &str) {
-        let hint = "the role needs list and read on access_monitoring_rule; until then role_to_recipients routes";
+    /// Continues without rules, and warns once.
+    fn unreadable(&self, error: &str) {
+        let hint =
+            hint!("Grant the role list and read on access_monitoring_rule; until then, role_to_recipients applies");
         if self.warned.swap(true, Ordering::Relaxed) {
-            debug!(why, hint, "Access monitoring rules cannot be read");
+            debug!(error, hint, "Cannot read Access Monitoring Rules");
         } else {
-            warn!(why, hint, "Access monitoring rules cannot be read");
+            warn!(error, hint, "Cannot read Access Monitoring Rules");
         }
         self.change(true, |rules| *rules = RuleSet::default());
     }
 
-    /// Changes the rules, and lets everybody see them.
+    /// Changes the rules, and publishes the change.
     fn change(&self, known: bool, change: impl FnOnce(&mut RuleSet)) {
         self.current.send_modify(|current| {
             let mut rules = RuleSet::clone(&current.rules);
@@ -230,7 +231,7 @@ impl Changes {
     }
 }
 
-/// Compiles a rule unless the same one is known; one that cannot be understood is told of, this once.
+/// Compiles a rule that is new or has changed, and logs what is wrong with it.
 fn renewed(rules: &RuleSet, rule: Rule) -> Option<Arc<CompiledRule>> {
     if rules.get(&rule.name).is_some_and(|known| *known.rule() == rule) {
         return None;
@@ -238,13 +239,13 @@ fn renewed(rules: &RuleSet, rule: Rule) -> Option<Arc<CompiledRule>> {
     let rule = CompiledRule::new(rule, &clock::zone);
     let name = &rule.rule().name;
     if let Some(error) = rule.broken() {
-        let hint = "see `teleport-msteams rules check`; its recipients are not told of anything until it is mended";
-        warn!(rule = name, %error, hint, "Access monitoring rule {name} cannot be understood and is left out");
+        let hint = hint!("Run `teleport-msteams rules check` and fix the rule; until then, it notifies no one");
+        warn!(rule = name, %error, hint, "Access Monitoring Rule is invalid and was skipped");
     }
     for recipient in rule.unreachable() {
         warn!(
             rule = name,
-            "Access monitoring rule {name} names a recipient that cannot be anybody: {recipient:?}"
+            recipient, "Access Monitoring Rule names an invalid recipient"
         );
     }
     Some(Arc::new(rule))

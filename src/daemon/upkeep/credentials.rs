@@ -4,22 +4,22 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tokio::join;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::clock;
+use crate::clock::readable;
 use crate::daemon::outages::Outage;
 use crate::heartbeat::Heartbeat;
 use crate::telemetry::Metrics;
-use crate::teleport::{Identity, IdentityEvent, Keyring};
+use crate::teleport::{IdentityEvent, Keyring};
 
-/// Where nobody wants renewals, only the end is looked out for.
-const LOOK_FOR_THE_END: Duration = Duration::from_mins(1);
+/// Without renewals only the expiry is checked.
+const EXPIRY_CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
-const SIGN_AGAIN: &str = "sign a new one with tctl auth sign, or see why tbot does not renew it";
+const SIGN_AGAIN: &str = hint!("Issue a new identity with `tctl auth sign`, or check why tbot does not renew it");
 
 pub(in crate::daemon) async fn follow(
     keyring: Keyring,
@@ -28,18 +28,18 @@ pub(in crate::daemon) async fn follow(
     heartbeat: Heartbeat,
 ) -> Option<Infallible> {
     metrics.identity_ends(keyring.newest().not_after);
-    // One at a time: who reports waits until the last line is written.
+    // One at a time: the follower waits until the last event was logged.
     let (sender, mut events) = mpsc::channel(1);
-    let told = async {
+    let logged = async {
         let mut broken = Outage::default();
         while let Some(event) = events.recv().await {
             count(&event, &metrics);
-            tell(event, &mut broken);
+            log(event, &mut broken);
         }
     };
     let (followed, ()) = join!(
-        keyring.follow(refresh.unwrap_or(LOOK_FOR_THE_END), sender, heartbeat),
-        told
+        keyring.follow(refresh.unwrap_or(EXPIRY_CHECK_INTERVAL), sender, heartbeat),
+        logged
     );
     followed
 }
@@ -55,26 +55,28 @@ fn count(event: &IdentityEvent, metrics: &Metrics) {
     }
 }
 
-fn tell(event: IdentityEvent, broken: &mut Outage) {
+fn log(event: IdentityEvent, broken: &mut Outage) {
     match event {
         IdentityEvent::Renewed(identity) => {
             broken.works(Instant::now());
-            info!(user = identity.user, expires = %identity.not_after, "Credentials renewed");
+            info!(user = identity.user, expires = %identity.not_after, "Teleport identity renewed");
         }
-        IdentityEvent::Broken { error, in_force } => {
-            let (hint, expires) = (error.hint(), in_force.not_after);
-            let what = "The credentials were not renewed; those in force stay so";
-            if broken.fails(Instant::now(), "").is_some() {
-                warn!(%error, hint, %expires, "{what}");
+        IdentityEvent::Broken {
+            error,
+            in_force: current,
+        } => {
+            let (hint, expires) = (error.hint(), current.not_after);
+            if broken.fails(Instant::now(), &error.to_string()).is_some() {
+                warn!(%error, hint, %expires, "Could not renew the Teleport identity, keeping the current one");
             } else {
-                debug!(%error, hint, %expires, "{what}");
+                debug!(%error, hint, %expires, "Could not renew the Teleport identity, keeping the current one");
             }
         }
         IdentityEvent::NearEnd(identity) => {
-            let left = left(&identity);
+            let expires_in = readable(identity.left(clock::now()));
             warn!(
-                file = %identity.file.display(), user = identity.user, expires = %identity.not_after, hint = SIGN_AGAIN,
-                "The credentials end in {left:#}, and no new ones have come"
+                file = %identity.file.display(), user = identity.user, expires = %identity.not_after, expires_in,
+                hint = SIGN_AGAIN, "Teleport identity expires soon and has not been renewed"
             );
         }
         IdentityEvent::Ended(identity) => {
@@ -84,15 +86,4 @@ fn tell(event: IdentityEvent, broken: &mut Outage) {
             );
         }
     }
-}
-
-/// Rounds to what a person wants to know.
-fn left(identity: &Identity) -> SignedDuration {
-    let left = SignedDuration::try_from(identity.left(clock::now())).unwrap_or_default();
-    let (seconds, whole) = match left.as_secs() {
-        seconds @ 0..120 => (seconds, 1),
-        seconds @ 120..7_200 => (seconds, 60),
-        seconds => (seconds, 3_600),
-    };
-    SignedDuration::from_secs(seconds - seconds % whole)
 }

@@ -4,13 +4,13 @@ use tracing::{debug, warn};
 
 use crate::teleport::{Client, Meaning};
 
-/// Warns if the role may not write plugin data: without them every request is announced again after a restart.
+/// Warns if the role may not write plugin data, without which no request can be claimed.
 pub(in crate::daemon) async fn probe(client: &Client) {
     match client.check_write_permission().await {
         Ok(()) => debug!("Plugin data can be written"),
         Err(error) if error.meaning() == Meaning::Denied => {
             let hint = error.hint();
-            warn!(%error, hint, "The role lacks a permission, access requests cannot be announced");
+            warn!(%error, hint, "The role lacks a permission; Access Requests cannot be announced");
         }
         // The watch reports what else is wrong with Teleport.
         Err(error) => debug!(%error, "Could not check the permission to write plugin data"),

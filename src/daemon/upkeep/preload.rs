@@ -10,8 +10,8 @@ use crate::daemon::context::Context;
 use crate::domain::recipients::Address;
 use crate::msteams::{Priority, Teams};
 
-/// Look-ups at once; Graph takes 30 requests a second, and a look-up needs up to five.
-const AT_ONCE: usize = 8;
+/// Concurrent look-ups. Graph allows 30 requests a second, and a look-up needs up to five.
+const CONCURRENCY: usize = 8;
 
 pub(in crate::daemon) async fn preload(context: &Context, addresses: Vec<Address>) {
     info!(recipients = addresses.len(), "Preloading recipient data...");
@@ -31,16 +31,16 @@ pub(in crate::daemon) async fn preload(context: &Context, addresses: Vec<Address
                 let hint = error.hint();
                 let source = context.live.current().routing.place_of(&address);
                 if context.outages.microsoft_example(&error) {
-                    warn!(recipient = %address, source, %error, hint, "Recipient cannot be told");
+                    warn!(recipient = %address, source, %error, hint, "Cannot notify recipient");
                 } else {
-                    debug!(recipient = %address, source, %error, hint, "Recipient cannot be told");
+                    debug!(recipient = %address, source, %error, hint, "Cannot notify recipient");
                 }
                 false
             }
         }
     });
     let found = found
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENCY)
         .filter(|found| std::future::ready(*found))
         .count()
         .await;

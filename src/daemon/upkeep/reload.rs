@@ -19,49 +19,49 @@ use crate::daemon::upkeep::preload::preload;
 use crate::domain::recipients::Address;
 use crate::telemetry::{Health, systemd};
 
-/// How the daemon learns that its configuration was changed, and how it reads it.
+/// Receives requests to reload the configuration, and reads it.
 pub struct Reloads {
-    asked: mpsc::Receiver<()>,
+    requested: mpsc::Receiver<()>,
     read: Read,
 }
 
-/// Reads the configuration, and takes up of it what is not the daemon's.
+/// Reads the configuration, and applies the parts that are not the daemon's.
 type Read = Box<dyn FnMut() -> anyhow::Result<Loaded> + Send>;
 
 impl Reloads {
-    /// Reads with `read` after each message to the sender. A message that finds another one waiting is the same wish, and
-    /// may be dropped.
+    /// Calls `read` after each message to the sender. A message that finds another one queued may be dropped, since one reload
+    /// answers both.
     pub fn new(read: impl FnMut() -> anyhow::Result<Loaded> + Send + 'static) -> (mpsc::Sender<()>, Self) {
-        let (sender, asked) = mpsc::channel(1);
+        let (sender, requested) = mpsc::channel(1);
         let read = Box::new(read);
-        (sender, Self { asked, read })
+        (sender, Self { requested, read })
     }
 
-    /// The configuration stays as it is.
+    /// Never reloads.
     pub fn never() -> Self {
-        Self::new(|| anyhow::bail!("nobody asks")).1
+        Self::new(|| anyhow::bail!("no reload was requested")).1
     }
 }
 
-/// Takes up new settings whenever somebody asks for it.
+/// Reloads the configuration on each request.
 pub(in crate::daemon) async fn serve(
     mut reloads: Reloads,
-    mut in_force: Settings,
+    mut current: Settings,
     context: Arc<Context>,
     tasks: Tasks,
     health: Health,
 ) -> Infallible {
     let heartbeat = health.register("reload");
     let mut next = Instant::now();
-    while heartbeat.while_waiting(reloads.asked.recv()).await.is_some() {
-        // However many signals come, reading and comparing everything takes only so much of the time.
+    while heartbeat.while_waiting(reloads.requested.recv()).await.is_some() {
+        // Bounds the load of many signals in a row.
         heartbeat.while_waiting(sleep_until(next)).await;
         next = Instant::now() + context.limits.reload_every;
-        // What was asked for meanwhile is this reload.
-        while reloads.asked.try_recv().is_ok() {}
-        // Before, the manager waits for the start itself.
-        let tell = health.has_started();
-        if tell {
+        // This reload answers every request that arrived meanwhile.
+        while reloads.requested.try_recv().is_ok() {}
+        // Before that, the service manager waits for the start itself.
+        let notify = health.has_started();
+        if notify {
             systemd::reloading();
         }
         let mut read = reloads.read;
@@ -69,31 +69,31 @@ pub(in crate::daemon) async fn serve(
         reloads.read = read_again;
         context.metrics.reloaded(loaded.is_ok());
         match loaded {
-            Ok(loaded) => take_up(loaded, &mut in_force, &context, &tasks),
+            Ok(loaded) => apply(loaded, &mut current, &context, &tasks),
             Err(error) => refuse(&error),
         }
-        if tell {
+        if notify {
             systemd::reloaded();
         }
     }
     heartbeat.while_waiting(std::future::pending()).await
 }
 
-fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, tasks: &Tasks) {
+fn apply(loaded: Loaded, current: &mut Settings, context: &Arc<Context>, tasks: &Tasks) {
     let Loaded { settings, warnings } = loaded;
-    let known: HashSet<Address> = if in_force.preload {
-        in_force.routing.addresses().into_iter().collect()
+    let known: HashSet<Address> = if current.preload {
+        current.routing.addresses().into_iter().collect()
     } else {
         HashSet::new()
     };
     let Changes {
         taken_up,
         after_restart,
-    } = in_force.take_up(settings);
+    } = current.take_up(settings);
     context.teams.forget_refusals();
-    context.live.replace(in_force);
+    context.live.replace(current);
     for warning in warnings {
-        warn!("{warning}");
+        warn!(problem = warning.what(), hint = warning.hint, "Configuration warning");
     }
     if taken_up.is_empty() && after_restart.is_empty() {
         info!("Configuration reloaded, no changes");
@@ -102,36 +102,50 @@ fn take_up(loaded: Loaded, in_force: &mut Settings, context: &Arc<Context>, task
         info!(changed, "Configuration reloaded");
     }
     for key in after_restart {
-        warn!(key, "{key} has changed; this takes effect after a restart");
+        warn!(
+            key,
+            "Configuration key changed; the change takes effect after a restart"
+        );
     }
-    if in_force.preload {
-        let mut new = in_force.routing.addresses();
+    if current.preload {
+        let mut new = current.routing.addresses();
         new.retain(|address| !known.contains(address));
         if !new.is_empty() {
             let context = Arc::clone(context);
             tasks.background("preload", async move { preload(&context, new).await });
         }
     }
-    // Requests that nobody was told of may have recipients now, and pending ones may have more.
+    // Pending requests may have recipients now, or more than before.
     context.resync_now.notify_one();
 }
 
-/// Logs that nothing was changed, and then every problem of the file.
+/// Logs that the configuration stays unchanged, and each problem of the file.
 fn refuse(error: &anyhow::Error) {
-    let message = "Configuration not reloaded, keeping the previous one";
     let Some(Problems {
         file, list, unknown, ..
     }) = error.downcast_ref()
     else {
-        error!(error = format!("{error:#}"), "{message}");
+        error!(
+            error = format!("{error:#}"),
+            "Configuration not reloaded, keeping the previous one"
+        );
         return;
     };
     let file = file.display().to_string();
-    error!(file, problems = list.len(), "{message}");
+    error!(
+        file,
+        problems = list.len(),
+        "Configuration not reloaded, keeping the previous one"
+    );
     for problem in list {
-        error!(file, "{problem}");
+        error!(
+            file,
+            problem = problem.what(),
+            hint = problem.hint,
+            "Configuration problem"
+        );
     }
     for key in unknown {
-        warn!(file, "{key}");
+        warn!(file, problem = key.what(), hint = key.hint, "Configuration warning");
     }
 }

@@ -1,34 +1,40 @@
 //! Gives signs of life to the service manager, for as long as every loop turns.
 //!
-//! A daemon that looks healthy and does nothing is worse than one that is restarted: one loop that is stuck ends the signs.
+//! A daemon that looks healthy and does nothing is worse than a restart: one unresponsive loop stops the signs of life.
 
 use std::convert::Infallible;
 
 use tokio::time::sleep;
 use tracing::{error, info};
 
-use crate::telemetry::{Health, silent, systemd};
+use crate::telemetry;
+use crate::telemetry::{Health, systemd};
 
 pub(in crate::daemon) async fn run(health: Health) -> Infallible {
     let mut reported: Vec<&str> = Vec::new();
     loop {
-        let stuck = health.stuck();
-        let names: Vec<_> = stuck.iter().map(|(name, _)| *name).collect();
+        let silent = health.unresponsive();
+        let names: Vec<_> = silent.iter().map(|(name, _)| *name).collect();
         if names.is_empty() {
             if !reported.is_empty() {
-                info!("All loops turn again");
-                systemd::status("Working again after a loop was stuck");
+                info!("All loops are responsive again");
+                systemd::status("All loops are responsive again");
             }
             systemd::alive();
         } else if names != reported {
-            let stuck: Vec<_> = stuck.iter().map(|(name, silence)| silent(name, *silence)).collect();
-            let stuck = stuck.join(", ");
+            let unresponsive: Vec<_> = silent
+                .iter()
+                .map(|(name, silence)| telemetry::unresponsive(name, *silence))
+                .collect();
+            let unresponsive = unresponsive.join(", ");
             error!(
-                stuck,
-                hint = "a service manager with a watchdog restarts the program; please report this",
-                "The program is stuck"
+                unresponsive,
+                hint = hint!(
+                    "Restart the program and report this; a service manager with a watchdog restarts it by itself"
+                ),
+                "Loops are unresponsive"
             );
-            systemd::status(&format!("Stuck: {stuck}"));
+            systemd::status(&format!("Unresponsive: {unresponsive}"));
         }
         reported = names;
         sleep(health.beat_interval()).await;

@@ -46,7 +46,7 @@ impl Address {
     /// Understands a recipient string.
     ///
     /// # Errors
-    /// Says, as a fragment, why the text is neither a mail address, nor a user id, nor a channel link.
+    /// Says, as a fragment, why the text is neither an email address, nor a user id, nor a channel link.
     pub fn parse(text: &str) -> Result<Self, String> {
         let raw = text.trim();
         if raw.is_empty() {
@@ -60,7 +60,7 @@ impl Address {
         } else if is_guid(raw) {
             Kind::UserId
         } else {
-            return Err("it is neither a mail address, nor a user id (GUID), nor a channel link".to_owned());
+            return Err("it is neither an email address nor a user ID (GUID) nor a channel link".to_owned());
         };
         Ok(Self {
             raw: raw.to_owned(),
@@ -151,9 +151,9 @@ impl ChannelLink {
         };
         let thread = percent_decode_str(thread)
             .decode_utf8()
-            .map_err(|_| "its channel id is not text".to_owned())?;
+            .map_err(|_| "its channel ID is not UTF-8".to_owned())?;
         if !is_thread(&thread) {
-            return Err(format!("its channel id is not one: {thread:?}"));
+            return Err(format!("its channel ID is invalid: {thread:?}"));
         }
         let team = url
             .query_pairs()
@@ -194,18 +194,18 @@ fn check_mail(text: &str) -> Result<(), String> {
     let (mailbox, domain) = text.rsplit_once('@').unwrap_or_default();
     if text.len() > LONGEST_MAIL {
         return Err(format!(
-            "it is not a mail address: it is longer than {LONGEST_MAIL} bytes"
+            "it is not an email address: it is longer than {LONGEST_MAIL} bytes"
         ));
     }
     let odd = |c: char| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"".contains(c);
     if mailbox.is_empty() || domain.is_empty() {
-        return Err("it is not a mail address: a part beside the @ is missing".to_owned());
+        return Err("it is not an email address: a part before or after the @ is missing".to_owned());
     }
     if let Some(c) = text.chars().find(|c| odd(*c)) {
-        return Err(format!("it is not a bare mail address: it has {c:?}"));
+        return Err(format!("it is not a bare email address: it contains {c:?}"));
     }
     if mailbox.contains('@') {
-        return Err("it is not a mail address: it has more than one @".to_owned());
+        return Err("it is not an email address: it contains more than one @".to_owned());
     }
     Ok(())
 }
@@ -239,8 +239,8 @@ mod tests {
     #[test]
     fn other_text_is_refused_with_its_reason() {
         check("", Err("empty"));
-        check("devs-msteams-channel", Err("neither a mail address"));
-        check("Foo <a@b.c>", Err("bare mail address"));
+        check("devs-msteams-channel", Err("neither an email address"));
+        check("Foo <a@b.c>", Err("bare email address"));
         check("a@b@c.d", Err("more than one @"));
         check("@b.c", Err("missing"));
         check(
@@ -251,7 +251,7 @@ mod tests {
         check("https://teams.microsoft.com/l/team/a/b", Err("not a link to a channel"));
         check(
             "https://teams.microsoft.com/l/channel/19%3asome%2f%40thread.tacv2/x",
-            Err("channel id"),
+            Err("channel ID"),
         );
         check(
             "https://teams.microsoft.com/l/channel/19%3aa%40thread.tacv2/x",

@@ -77,7 +77,7 @@ mod tests {
     fn values_are_quoted_if_and_only_if_they_are_not_one_word() {
         let lines = logged(LogFormat::Text, || {
             let error = std::io::Error::other("could not post: a=\"b\"");
-            warn!(recipient = "a…@example.com", recipient2 = %"a…@example.com", "Recipient cannot be told");
+            warn!(recipient = "a…@example.com", recipient2 = %"a…@example.com", "Cannot notify recipient");
             info!(
                 count = 3,
                 ratio = 0.5,
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "  WARN Recipient cannot be told recipient=a…@example.com recipient2=a…@example.com",
+                "  WARN Cannot notify recipient recipient=a…@example.com recipient2=a…@example.com",
                 r#"  INFO Counted count=3 ratio=0.5 well=true empty="" path="C:\\x""#,
                 r#" ERROR Failed error="could not post: a=\"b\"" error2="could not post: a=\"b\"""#,
                 r#"  INFO Inside span_of="Some(\"two words\")" task.name=watch"#,

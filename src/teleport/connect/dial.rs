@@ -31,11 +31,11 @@ pub(super) struct Dialer {
 impl Dialer {
     pub(super) async fn dial(&self, target: &HostPort) -> Result<BoxStream, Failure> {
         let Some(proxy) = &self.proxy else {
-            let hint = "check [teleport] addr, and that this machine may reach it";
+            let hint = hint!("Check `[teleport] addr`, and that this machine can reach it");
             let tcp = self.tcp(target, &target.to_string(), hint).await;
             return tcp.map(|tcp| Box::new(tcp) as BoxStream);
         };
-        let hint = "check HTTPS_PROXY and HTTP_PROXY, and NO_PROXY if the cluster is reached without it";
+        let hint = hint!("Check HTTPS_PROXY and HTTP_PROXY, or add the cluster to NO_PROXY");
         let tcp = self.tcp(&proxy.address, &format!("the proxy {proxy}"), hint).await?;
         let asked = async {
             match proxy.kind {
@@ -49,7 +49,7 @@ impl Dialer {
             }
         };
         let failed = |reason: String| {
-            let sentence = format!("the proxy {proxy} does not connect us to {target}: {reason}");
+            let sentence = format!("the proxy {proxy} did not connect to {target}: {reason}");
             Failure::new(sentence, hint, Next::Report)
         };
         match timeout(self.patience, asked).await {
@@ -60,7 +60,8 @@ impl Dialer {
     }
 
     async fn tcp(&self, target: &HostPort, name: &str, hint: &'static str) -> Result<TcpStream, Failure> {
-        let failed = |reason: String| Failure::new(format!("{name} cannot be reached: {reason}"), hint, Next::Report);
+        let failed =
+            |reason: String| Failure::new(format!("could not connect to {name}: {reason}"), hint, Next::Report);
         let connecting = TcpStream::connect((target.host.as_str(), target.port));
         let stream = match timeout(self.patience, connecting).await {
             Err(_) => return Err(failed(format!("no answer within {:?}", self.patience))),
@@ -89,11 +90,11 @@ async fn connect(stream: BoxStream, target: &HostPort, login: Option<&Login>) ->
     match (response.status(), stream) {
         (StatusCode::OK, Some(stream)) => Ok(stream),
         (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) if login.is_some() => Err(io::Error::other(
-            "it refuses the name and the password of the URL (407)",
+            "it rejected the user name and password of the URL (407)",
         )),
-        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => {
-            Err(io::Error::other("it wants a name and a password in the URL (407)"))
-        }
+        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => Err(io::Error::other(
+            "it requires a user name and a password in the URL (407)",
+        )),
         (status, _) => Err(io::Error::other(format!("it answered {status}"))),
     }
 }

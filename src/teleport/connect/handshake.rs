@@ -17,12 +17,14 @@ use crate::teleport::connect::tls;
 use crate::teleport::connect::tls::{NewAuthority, OtherCluster, is_strangers};
 use crate::teleport::identity::Identity;
 
-const NOT_TELEPORT: &str = "check that addr is the Auth Service or the Proxy of this cluster";
-const CLOSED: &str = "check that addr is the Proxy of that cluster, and that its Auth Service is up";
-const OTHER_CLUSTER: &str = "sign an identity for the cluster that addr leads to";
-const ROTATED: &str = "sign a new identity first, as the host authority of the cluster was most likely rotated; or check that addr \
-                       leads to the cluster that you mean";
-const REFUSED: &str = "sign a new identity for this cluster; its user authority may have been rotated";
+const NOT_TELEPORT: &str = hint!("Set `[teleport] addr` to the Auth Service or the Proxy of this cluster");
+const CLOSED: &str =
+    hint!("Check that `[teleport] addr` is the Proxy of that cluster, and that its Auth Service is running");
+const OTHER_CLUSTER: &str = hint!("Issue an identity of the cluster that `[teleport] addr` belongs to");
+const ROTATED: &str = hint!(
+    "Issue a new identity: the host CA of the cluster was most likely rotated; otherwise check that `[teleport] addr` is the right cluster"
+);
+const REFUSED: &str = hint!("Issue a new identity of this cluster; its user CA may have been rotated");
 
 /// Opens the session inside a stream that leads to `address`.
 pub(super) async fn handshake(
@@ -33,7 +35,7 @@ pub(super) async fn handshake(
 ) -> Result<TlsStream<BoxStream>, Failure> {
     let doing = format!("TLS with {address} failed");
     let config = tls::config(identity)
-        .map_err(|error| Failure::new(format!("{doing}: {error}"), "sign a new identity", Next::Report))?;
+        .map_err(|error| Failure::new(format!("{doing}: {error}"), hint!("Issue a new identity"), Next::Report))?;
     let name = ServerName::try_from(tls::SERVER_NAME).expect("the name is a constant and valid");
     let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
     let stream = match timeout(patience, handshake).await {
@@ -57,7 +59,7 @@ fn classify(error: &io::Error, address: &HostPort, identity: &Identity) -> Failu
         return match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
                 let sentence = format!(
-                    "{address} closed the connection at once, as a Proxy does that does not know the cluster {cluster}"
+                    "{address} closed the connection immediately, as a Proxy of another cluster than {cluster} does"
                 );
                 Failure::new(sentence, CLOSED, Next::TestAndAskForSsh)
             }
@@ -66,7 +68,7 @@ fn classify(error: &io::Error, address: &HostPort, identity: &Identity) -> Failu
     };
     match tls_error {
         rustls::Error::InvalidCertificate(error) if is_strangers(error) => failed(
-            format!("its certificate is not from an authority of {cluster}"),
+            format!("its certificate is not from a CA of {cluster}"),
             NOT_TELEPORT,
             Next::Test,
         ),
@@ -77,15 +79,15 @@ fn classify(error: &io::Error, address: &HostPort, identity: &Identity) -> Failu
             failed(other.0.to_string(), ROTATED, Next::Report)
         }
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
-            let reason = format!("its certificate cannot be used: {}", other.0);
+            let reason = format!("its certificate is invalid: {}", other.0);
             failed(reason, NOT_TELEPORT, Next::Test)
         }
         rustls::Error::InvalidCertificate(error) => {
-            let reason = format!("its certificate cannot be used: {error}");
+            let reason = format!("its certificate is invalid: {error}");
             failed(reason, NOT_TELEPORT, Next::Test)
         }
         rustls::Error::AlertReceived(alert) if is_about_our_certificate(*alert) => failed(
-            format!("the server refused our certificate ({alert:?})"),
+            format!("the server rejected the certificate of the identity ({alert:?})"),
             REFUSED,
             Next::Report,
         ),
@@ -97,7 +99,7 @@ fn classify(error: &io::Error, address: &HostPort, identity: &Identity) -> Failu
             failed(format!("it sent the alert {alert:?}"), NOT_TELEPORT, next)
         }
         rustls::Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
-            let reason = "it chose a protocol that was not offered".to_owned();
+            let reason = "it selected a protocol that was not offered".to_owned();
             failed(reason, NOT_TELEPORT, Next::Upgrade)
         }
         rustls::Error::InvalidMessage(_) => {

@@ -67,7 +67,7 @@ impl Failure {
     }
 
     pub(super) fn late(doing: &str, patience: Duration) -> Self {
-        let hint = "check the way there: firewalls, load balancers and proxies";
+        let hint = hint!("Check the firewalls, load balancers and proxies on the path");
         Self::new(format!("{doing}: no answer within {patience:?}"), hint, Next::Report)
     }
 }
@@ -85,7 +85,7 @@ impl ConnectError {
         };
         hints.retain(|hint| !hint.is_empty());
         hints.dedup();
-        (!hints.is_empty()).then(|| hints.join("; or "))
+        (!hints.is_empty()).then(|| hints.join(". Or: "))
     }
 
     /// Returns one line for each way, if it was more than one.
@@ -105,7 +105,7 @@ impl fmt::Display for RoutesClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.attempts.as_slice() {
             [only] => f.write_str(&only.failure.sentence),
-            _ => write!(f, "no route leads to the cluster at {}", self.address),
+            _ => write!(f, "could not connect to the cluster at {} by any route", self.address),
         }
     }
 }

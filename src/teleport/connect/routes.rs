@@ -26,7 +26,7 @@ const WEB_PORTS: [u16; 2] = [443, 3_080];
 /// A server that takes its time is not asked for longer: the answer only makes an error clearer.
 const SSH_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
-const SSH_PORT: &str = "write the Proxy's web address in [teleport] addr, such as host:443 or host:3080";
+const SSH_PORT: &str = hint!("Set `[teleport] addr` to the web address of the Proxy, such as host:443 or host:3080");
 
 /// Every way to one cluster; clones share what they remember.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ impl Routes {
         }
         if let Some(last) = attempts.last_mut() {
             let sentence = format!(
-                "{} is an SSH port of a Proxy, which this program does not use",
+                "{} is an SSH port of a Proxy, which this program does not support",
                 self.address
             );
             last.failure = Failure::new(sentence, SSH_PORT, Next::Report);
@@ -136,7 +136,7 @@ impl Routes {
                 return Some(connected);
             }
         }
-        // The hint stays the same however the guesses failed.
+        // The hint is the same for every failed guess.
         for guess in attempts {
             guess.failure.hint = SSH_PORT;
         }

@@ -142,7 +142,7 @@ pub(super) struct OtherCluster {
 
 /// The server says that it is of our cluster, and no authority signed that which the identity knows.
 #[derive(Debug, thiserror::Error)]
-#[error("its certificate is not from an authority of {cluster} that the identity knows")]
+#[error("its certificate is not from a CA of {cluster} that the identity file contains")]
 pub(super) struct NewAuthority {
     cluster: String,
 }

@@ -68,16 +68,18 @@ pub(super) async fn open(address: &HostPort, dialer: &Dialer) -> Result<BoxStrea
     let tls = match timeout(patience, dialer.web.handshake(&address.host, stream)).await {
         Err(_) => return Err(Failure::late(&doing, patience)),
         Ok(Err(error)) => {
-            let hint = "install the load balancer's authority on this machine, or name its file in SSL_CERT_FILE";
+            let hint = hint!(
+                "Install the certificate authority of the load balancer on this machine, or set SSL_CERT_FILE to its file"
+            );
             return Err(Failure::new(format!("{doing}: {error}"), hint, Next::Report));
         }
         Ok(Ok(tls)) => tls,
     };
-    let doing = format!("{address} does not carry the connection in a WebSocket");
+    let doing = format!("{address} does not accept the WebSocket");
     match timeout(patience, ask(Box::new(tls), address)).await {
         Err(_) => Err(Failure::late(&doing, patience)),
         Ok(Err(error)) => {
-            let hint = "the load balancer must let WebSockets through, to a Proxy of version 15.1 or newer";
+            let hint = hint!("Allow WebSockets on the load balancer; they must reach a Proxy of version 15.1 or newer");
             Err(Failure::new(format!("{doing}: {error}"), hint, Next::Report))
         }
         Ok(Ok(stream)) => Ok(Box::new(WebSocket::new(stream))),
@@ -99,7 +101,7 @@ async fn ask(stream: BoxStream, address: &HostPort) -> io::Result<BoxStream> {
     let refused = |text: String| Err(io::Error::other(text));
     match response.status() {
         StatusCode::SWITCHING_PROTOCOLS => {}
-        StatusCode::NOT_FOUND => return refused("it does not know the way (404)".to_owned()),
+        StatusCode::NOT_FOUND => return refused("it does not serve this path (404)".to_owned()),
         status => return refused(format!("it answered {status}")),
     }
     let expected = [
@@ -117,10 +119,10 @@ async fn ask(stream: BoxStream, address: &HostPort) -> io::Result<BoxStream> {
             given == value
         };
         if !agrees {
-            return refused(format!("its answer has the wrong {name}"));
+            return refused(format!("its answer has a wrong {name}"));
         }
     }
-    stream.ok_or_else(|| io::Error::other("it changed its mind"))
+    stream.ok_or_else(|| io::Error::other("it accepted the upgrade but closed the connection"))
 }
 
 fn header<'a>(response: &'a Response<()>, name: &HeaderName) -> &'a str {

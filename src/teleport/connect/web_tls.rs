@@ -48,10 +48,10 @@ impl WebTls {
         let opened = TlsConnector::from(config).connect(name, stream).await;
         opened.map_err(|error| match tls_error(&error) {
             Some(Error::InvalidCertificate(error)) if is_strangers(error) => {
-                io::Error::other("its certificate is not from an authority that this machine trusts")
+                io::Error::other("its certificate is not from a certificate authority that this machine trusts")
             }
             Some(Error::InvalidCertificate(CertificateError::Other(other))) => {
-                io::Error::other(format!("its certificate cannot be used: {}", other.0))
+                io::Error::other(format!("its certificate is invalid: {}", other.0))
             }
             _ => error,
         })
@@ -61,7 +61,10 @@ impl WebTls {
         let mut roots = RootCertStore::empty();
         if let Some(path) = &self.authorities {
             let failed = |error: &dyn std::fmt::Display| {
-                let text = format!("the authorities in {} cannot be read: {error}", path.display());
+                let text = format!(
+                    "could not read the certificate authorities in {}: {error}",
+                    path.display()
+                );
                 io::Error::other(text)
             };
             let file = File::open(path).map_err(|error| failed(&error))?;
@@ -74,7 +77,7 @@ impl WebTls {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         if roots.is_empty() {
-            return Err(io::Error::other("this machine has no certificates of authorities"));
+            return Err(io::Error::other("this machine has no certificate authorities"));
         }
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()

@@ -155,7 +155,7 @@ impl WebSocket {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
                 ready!(self.silence.as_mut().poll(cx));
-                let text = format!("no sign of life for {SILENCE:?}");
+                let text = format!("no answer for {SILENCE:?}");
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)))
             }
         }

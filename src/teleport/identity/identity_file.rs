@@ -45,7 +45,7 @@ pub(in crate::teleport) struct IdentityError {
     hint: &'static str,
 }
 
-const SIGN_AGAIN: &str = "sign a new one with tctl auth sign, or let tbot write it";
+const SIGN_AGAIN: &str = hint!("Issue a new identity with `tctl auth sign`, or let tbot write it");
 
 /// A block between BEGIN and END, by its place in the file: writers' labels are not reliable.
 struct Block {
@@ -59,12 +59,12 @@ impl Identity {
         match credentials {
             Credentials::Identity(file) => {
                 let mut blocks = read(file).await?.into_iter();
-                let missing = |what| IdentityError::new(file, format!("it holds no {what}"), SIGN_AGAIN);
+                let missing = |what| IdentityError::new(file, format!("it contains no {what}"), SIGN_AGAIN);
                 let key = blocks.next().ok_or_else(|| missing("private key"))?;
                 let certificate = blocks.next().ok_or_else(|| missing("TLS certificate"))?;
                 let authorities: Vec<_> = blocks.collect();
                 if authorities.is_empty() {
-                    return Err(missing("TLS authority (a third PEM block)"));
+                    return Err(missing("TLS certificate authority (a third PEM block)"));
                 }
                 assemble(file, file, file, &key, certificate, authorities)
             }
@@ -74,14 +74,14 @@ impl Identity {
                 authorities: authorities_file,
             } => {
                 let first = |file: &Path, blocks: Vec<Block>| {
-                    let problem = || IdentityError::new(file, "it holds no PEM block".to_owned(), SIGN_AGAIN);
+                    let problem = || IdentityError::new(file, "it contains no PEM block".to_owned(), SIGN_AGAIN);
                     blocks.into_iter().next().ok_or_else(problem)
                 };
                 let key = first(key_file, read(key_file).await?)?;
                 let certificate = first(certificate_file, read(certificate_file).await?)?;
                 let authorities = read(authorities_file).await?;
                 if authorities.is_empty() {
-                    let problem = "it holds no authority".to_owned();
+                    let problem = "it contains no certificate authority".to_owned();
                     return Err(IdentityError::new(authorities_file, problem, SIGN_AGAIN));
                 }
                 assemble(
@@ -96,7 +96,8 @@ impl Identity {
         }
     }
 
-    /// Fails where the certificate is of no use now.
+    /// # Errors
+    /// The certificate has expired or is not valid yet.
     pub(in crate::teleport) fn check_time(&self, now: Timestamp) -> Result<(), IdentityError> {
         let Self {
             user,
@@ -108,7 +109,10 @@ impl Identity {
         let (problem, hint) = if now >= *not_after {
             (format!("expired at {not_after}"), SIGN_AGAIN)
         } else if now < *not_before {
-            (format!("is not valid before {not_before}"), "set this machine's clock")
+            (
+                format!("is not valid before {not_before}"),
+                hint!("Set the clock of this machine"),
+            )
         } else {
             return Ok(());
         };
@@ -116,7 +120,7 @@ impl Identity {
         Err(IdentityError::new(&self.file, problem, hint))
     }
 
-    /// How long the certificate is valid in all.
+    /// Returns the whole validity period of the certificate.
     pub fn life(&self) -> Duration {
         Duration::try_from(self.not_after.duration_since(self.not_before)).unwrap_or_default()
     }
@@ -147,12 +151,15 @@ fn assemble(
 ) -> Result<Identity, IdentityError> {
     let signer = signing_key(key).map_err(|problem| IdentityError::new(key_file, problem, SIGN_AGAIN))?;
     let subject = Subject::read(&certificate.der).ok_or_else(|| {
-        let problem = format!("its {} block is no certificate", certificate.label);
+        let problem = format!("its {} block is not a certificate", certificate.label);
         IdentityError::new(certificate_file, problem, SIGN_AGAIN)
     })?;
     for authority in &authorities {
         if Subject::read(&authority.der).is_none() {
-            let problem = format!("its {} block is no certificate of an authority", authority.label);
+            let problem = format!(
+                "its {} block is not the certificate of a certificate authority",
+                authority.label
+            );
             return Err(IdentityError::new(authorities_file, problem, SIGN_AGAIN));
         }
     }
@@ -161,10 +168,14 @@ fn assemble(
         Ok(()) => {}
         Err(rustls::Error::InconsistentKeys(_)) => {
             let problem = "the private key does not belong to the certificate".to_owned();
-            return Err(IdentityError::new(key_file, problem, "take both from the same signing"));
+            return Err(IdentityError::new(
+                key_file,
+                problem,
+                hint!("Use the key and the certificate of the same `tctl auth sign`"),
+            ));
         }
         Err(error) => {
-            let problem = format!("its certificate is not of the kind that Teleport signs: {error}");
+            let problem = format!("its certificate is not a Teleport user certificate: {error}");
             return Err(IdentityError::new(certificate_file, problem, SIGN_AGAIN));
         }
     }
@@ -205,16 +216,16 @@ fn signing_key(block: &Block) -> Result<Arc<dyn rustls::sign::SigningKey>, Strin
         .iter()
         .find_map(|key| any_supported_type(key).ok())
         .ok_or_else(|| match block.label.as_str() {
-            "PIV YUBIKEY PRIVATE KEY" => "its key lies in a hardware token, which a daemon cannot use".to_owned(),
+            "PIV YUBIKEY PRIVATE KEY" => "its key is in a hardware token, which a daemon cannot use".to_owned(),
             "OPENSSH PRIVATE KEY" => "its key is in OpenSSH's format; ssh-keygen -p -m pkcs8 converts it".to_owned(),
-            label => format!("its first block ({label}) is no private key that can be used"),
+            label => format!("its first block ({label}) is not a usable private key"),
         })
 }
 
 async fn read(file: &Path) -> Result<Vec<Block>, IdentityError> {
     let bytes = tokio::fs::read(file).await.map_err(|error| {
-        let hint = "check the path in [teleport], and that this user may read it";
-        IdentityError::new(file, format!("it cannot be read: {error}"), hint)
+        let hint = hint!("Check the path in `[teleport]`, and that this user can read the file; a relative path starts at the working directory");
+        IdentityError::new(file, format!("could not read it: {error}"), hint)
     })?;
     if bytes.is_empty() {
         return Err(IdentityError::new(file, "it is empty".to_owned(), SIGN_AGAIN));
@@ -263,12 +274,7 @@ impl IdentityError {
 
 impl fmt::Display for IdentityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the credentials in {} cannot be used: {}",
-            self.file.display(),
-            self.problem
-        )
+        write!(f, "invalid identity {}: {}", self.file.display(), self.problem)
     }
 }
 

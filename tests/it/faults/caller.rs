@@ -19,16 +19,19 @@ async fn a_user_that_was_deleted_is_named_and_the_work_is_kept_until_it_is_back(
     town.cluster.create(for_alice());
     town.cluster.review(&open, "alice", Verdict::Approve, "ok");
     let what =
-        "Teleport has no user teleport-msteams any more: [10] access denied: user \"teleport-msteams\" is not found";
+        "the user teleport-msteams does not exist any more: [10] access denied: user \"teleport-msteams\" is not found";
     town.daemon().says(what).await;
-    town.daemon().says("create the user or the bot again").await;
+    town.daemon().says("Create the user or the bot again").await;
     let log = town.daemon().log();
     let told = log.lines().find(|line| line.contains(what)).unwrap();
-    assert!(told.contains("WARN") && !log.contains("The request is gone"), "{log}");
+    assert!(
+        told.contains("WARN") && !log.contains("Access Request is gone"),
+        "{log}"
+    );
     town.cluster.faults(|faults| faults.user_deleted = false);
     town.sees(ALICE, &["APPROVED", "PENDING"]).await;
     town.sees(BOB, &["APPROVED"]).await;
-    town.expects_warnings(&["Request has to wait"]);
+    town.expects_warnings(&["Access Request deferred"]);
     town.finish().await;
 }
 
@@ -44,7 +47,7 @@ async fn a_burst_of_requests_that_are_gone_asks_a_few_times_about_our_user() {
         town.cluster.delete(id);
     }
     claims.open();
-    town.daemon().says_times(20, "The request is gone").await;
+    town.daemon().says_times(20, "Access Request is gone").await;
     let asked = town.cluster.calls()["Ping"] - before;
     assert!((1..=6).contains(&asked), "{asked}");
     assert!(!town.daemon().log().contains("WARN"), "{}", town.daemon().log());
@@ -60,12 +63,12 @@ async fn a_locked_user_is_named_and_no_role_is_blamed() {
     town.cluster.faults(|faults| faults.user_locked = true);
     town.cluster.set_state(&open, State::Denied, "no");
     town.daemon()
-        .says("Teleport refuses every call of the user teleport-msteams: [10] access denied: lock targeting")
+        .says("Teleport rejects every call of the user teleport-msteams: [10] access denied: lock targeting")
         .await;
     town.daemon().says("tctl get locks").await;
     town.cut_streams();
     town.daemon()
-        .says("could not watch access requests: Teleport refuses every call")
+        .says("could not watch access requests: Teleport rejects every call")
         .await;
     assert!(
         !town.daemon().log().contains("the role needs"),
@@ -74,7 +77,7 @@ async fn a_locked_user_is_named_and_no_role_is_blamed() {
     );
     town.cluster.faults(|faults| faults.user_locked = false);
     town.both_see(&["DENIED"]).await;
-    town.expects_warnings(&["Request has to wait"]);
+    town.expects_warnings(&["Access Request deferred"]);
     town.finish().await;
 }
 
@@ -90,7 +93,9 @@ async fn a_user_that_is_locked_or_deleted_leaves_the_rules_active() {
         town.start_daemon().await;
         town.cluster.faults(|faults| switch(faults, true));
         town.daemon().reload(town.load(&town.config())).await;
-        town.daemon().says("Nothing could be listed").await;
+        town.daemon()
+            .says("Could not list Access Requests and plugin data")
+            .await;
         let lists = town
             .cluster
             .hold("ListAccessMonitoringRulesWithFilter", Moment::Before, 0);
@@ -99,13 +104,13 @@ async fn a_user_that_is_locked_or_deleted_leaves_the_rules_active() {
         town.cluster.create(for_alice());
         town.sees(BOB, &["PENDING"]).await;
         lists.open();
-        town.daemon().says_next("Access monitoring rules listed").await;
+        town.daemon().says_next("Access Monitoring Rules listed").await;
         let log = town.daemon().log();
         assert!(
             !log.contains("the role needs") && !log.contains("cannot be read"),
             "{log}"
         );
-        town.expects_warnings(&["Teleport fails, trying again"]);
+        town.expects_warnings(&["Service fails, retrying service=\"Teleport\""]);
         town.finish().await;
     }
 }
@@ -137,7 +142,10 @@ async fn a_request_whose_traits_or_labels_a_rule_needs_is_deferred_while_the_use
             !log.contains("Rules see no traits") && !log.contains("are not known"),
             "{log}"
         );
-        town.expects_warnings(&["Teleport fails, trying again", "Request has to wait"]);
+        town.expects_warnings(&[
+            "Service fails, retrying service=\"Teleport\"",
+            "Access Request deferred",
+        ]);
         town.finish().await;
     }
 }
@@ -145,14 +153,10 @@ async fn a_request_whose_traits_or_labels_a_rule_needs_is_deferred_while_the_use
 #[tokio::test]
 async fn a_start_with_a_user_that_is_gone_or_locked_fails_with_the_reason() {
     let cases: [(Switch, &str, &str); 2] = [
-        (
-            |faults| faults.user_deleted = true,
-            "Teleport has no user",
-            "create the user",
-        ),
+        (|faults| faults.user_deleted = true, "the user", "Create the user"),
         (
             |faults| faults.user_locked = true,
-            "Teleport refuses every call",
+            "Teleport rejects every call",
             "locked",
         ),
     ];
@@ -169,7 +173,7 @@ async fn a_gateway_without_a_route_for_grpc_is_named_whatever_its_status() {
         let town = Town::build().await;
         town.cluster.faults(|faults| faults.gateway = Some(status));
         let parts = [
-            "something in front of Teleport answered in its place",
+            "a gateway in front of Teleport answered instead",
             &format!("HTTP status {status}, content type \"text/html; charset=utf-8\""),
         ];
         fails(&town, town.settings(&town.config()), &parts, "gRPC").await;
@@ -227,7 +231,7 @@ async fn a_server_that_grants_all_kinds_or_none_is_watched_for_requests_alone() 
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING"]).await;
     town.daemon()
-        .says("the role needs list and read on access_monitoring_rule")
+        .says("Grant the role list and read on access_monitoring_rule")
         .await;
     town.finish().await;
 }
@@ -258,7 +262,7 @@ async fn an_end_of_the_stream_is_told_without_the_words_of_libraries() {
         .await;
     town.stop_teleport().await;
     town.daemon()
-        .says("could not watch access requests: the connection was cut")
+        .says("could not watch access requests: Teleport closed the connection")
         .await;
     town.cluster.start_again().await;
     let log = town.daemon().log();
@@ -273,8 +277,8 @@ async fn a_connection_that_is_cut_after_the_handshake_hints_at_the_identity() {
     fails(
         &town,
         town.settings(&town.config()),
-        &["the connection was cut"],
-        "refuses the identity",
+        &["Teleport closed the connection"],
+        "rejects this one",
     )
     .await;
 }

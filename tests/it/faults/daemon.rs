@@ -38,7 +38,7 @@ async fn killed_before_it_hears_that_it_has_the_claim_it_announces_after_the_cla
     town.kill_daemon();
     assert!(town.cluster.plugin_data(&id)["x_claim"].starts_with("held"));
     town.next_daemon().await;
-    town.daemon().says("Another replica is at it").await;
+    town.daemon().says("Access Request is claimed by another replica").await;
     town.both_see(&["PENDING"]).await;
     town.settled(&id).await;
     town.finish().await;

@@ -52,8 +52,8 @@ async fn an_edit_whose_answer_is_lost_again_and_again_leaves_one_card() {
         town.sees_after(who, &["APPROVED"], &["APPROVED"]).await;
     }
     assert_eq!(town.tenant.met(&Fault::ResetAfter), 12);
-    town.expects_warnings(&["The Bot connector fails, trying again"]);
-    town.allows_warnings(&["Delivery failed for now"]);
+    town.expects_warnings(&["Service fails, retrying service=\"Bot connector\""]);
+    town.allows_warnings(&["Delivery failed, will retry"]);
     town.finish().await;
 }
 
@@ -88,7 +88,7 @@ async fn an_app_that_was_taken_away_and_put_back_by_others_goes_on_with_the_same
         .faults(|faults| faults.rules = vec![Rule::every("POST", "/installedApps", denied.clone())]);
     town.tenant.uninstall(&town.people["Alice"]);
     town.cluster.review(&id, "carol", Verdict::Approve, "ok");
-    town.daemon().says("Delivery failed for now").await;
+    town.daemon().says("Delivery failed, will retry").await;
     assert!(town.tenant.met(&denied) > 0);
     town.tenant.install(&town.people["Alice"]);
     town.sees(ALICE, &["APPROVED"]).await;
@@ -106,7 +106,7 @@ async fn a_team_that_took_the_app_out_and_back_in_is_told_again() {
     town.sees(&channel, &["PENDING"]).await;
     town.tenant.set_team_installed("Security", false);
     let missed = town.cluster.create(Draft::default());
-    town.daemon().says("Recipient cannot be told").await;
+    town.daemon().says("Cannot notify recipient").await;
     town.settled(&missed).await;
     town.tenant.set_team_installed("Security", true);
     let last = town.cluster.create(Draft::default());
@@ -155,7 +155,7 @@ async fn a_card_in_a_chat_that_moved_is_posted_where_the_chat_is_now() {
     town.cluster.review(&id, "dan", Verdict::Approve, "two of two");
     town.sees(ALICE, &["APPROVED"]).await;
     town.leaves(Left::Unrecorded(1), "the old chat cannot be reached any more");
-    town.expects_warnings(&["A card was deleted, posting it again"]);
+    town.expects_warnings(&["Card was deleted, posting it again"]);
     town.finish().await;
 }
 

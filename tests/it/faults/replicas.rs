@@ -36,7 +36,7 @@ async fn when_the_claimer_dies_before_it_delivers_the_other_takes_over() {
         let claimer = owners(&town.cluster.state(), &id);
         for _ in 1..count {
             town.start_daemon().await;
-            town.daemon().says("Another replica is at it").await;
+            town.daemon().says("Access Request is claimed by another replica").await;
         }
         town.kill_first_daemon();
         town.tenant.faults(|faults| faults.rules.clear());
@@ -63,7 +63,7 @@ async fn while_the_claimer_lives_and_waits_nobody_takes_over() {
     let id = town.cluster.create(Draft::default());
     posts.reached(2).await;
     town.start_daemon().await;
-    town.daemon().says("Another replica is at it").await;
+    town.daemon().says("Access Request is claimed by another replica").await;
     // Three marks a term: two terms and more have passed.
     let marks = |state: &ClusterState| owners(state, &id).len() > 7;
     town.cluster.until("the claim was renewed again and again", marks).await;
@@ -87,7 +87,7 @@ async fn when_the_claimer_dies_during_an_update_the_other_takes_over() {
     town.cluster.review(&id, "alice", Verdict::Deny, "no");
     edits.reached(2).await;
     town.start_daemon().await;
-    town.daemon().says("Another replica is at it").await;
+    town.daemon().says("Access Request is claimed by another replica").await;
     town.kill_first_daemon();
     town.tenant.faults(|faults| faults.rules.clear());
     town.both_see(&["DENIED"]).await;
@@ -136,10 +136,10 @@ async fn three_replicas_survive_throttling_and_lost_answers_of_teleport() {
     );
     assert_eq!(town.cluster.met("events_twice"), 2);
     town.allows_warnings(&[
-        "Teleport fails, trying again",
-        "Request has to wait",
-        "The Bot connector asks to slow down",
-        "Delivery failed for now",
+        "Service fails, retrying service=\"Teleport\"",
+        "Access Request deferred",
+        "Service throttles requests service=\"Bot connector\"",
+        "Delivery failed, will retry",
     ]);
     town.finish().await;
 }

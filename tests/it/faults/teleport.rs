@@ -203,7 +203,7 @@ async fn a_swap_that_always_loses_for_a_while_only_delays() {
     let town = Town::start().await;
     town.cluster.faults(|faults| faults.lose_swaps = 25);
     let id = town.cluster.create(Draft::default());
-    town.daemon().says("Somebody else keeps writing first").await;
+    town.daemon().says("Lost the claim to other writers, retrying").await;
     town.both_see(&["PENDING"]).await;
     town.settled(&id).await;
     assert_eq!(town.cluster.met("lose_swaps"), 25);
@@ -283,7 +283,7 @@ async fn without_the_permission_for_requests_it_waits_until_it_is_back() {
     // It may watch again before it may list.
     town.cluster.faults(|faults| faults.deny_kinds.clear());
     town.daemon()
-        .says("Requests with open cards are missing from the list requests=1")
+        .says("Access Requests with open cards are missing from the list requests=1")
         .await;
     assert!(town.cluster.met("deny_kinds") > 0 && town.cluster.met("hide_requests") > 0);
     town.cluster.faults(|faults| faults.hide_requests = false);
@@ -297,7 +297,7 @@ async fn without_the_permission_for_plugin_data_nobody_is_told_and_nothing_is_fo
     let town = Town::start().await;
     town.cluster.faults(|faults| faults.deny_plugin_data = true);
     town.cluster.create(Draft::default());
-    town.daemon().says("Request has to wait").await;
+    town.daemon().says("Access Request deferred").await;
     assert_eq!(town.tenant.messages(), 0);
     assert!(town.cluster.met("deny_plugin_data") > 0);
     town.cluster.faults(|faults| faults.deny_plugin_data = false);
@@ -308,11 +308,11 @@ async fn without_the_permission_for_plugin_data_nobody_is_told_and_nothing_is_fo
     posts.reached(2).await;
     town.cluster.faults(|faults| faults.deny_plugin_data = true);
     posts.open();
-    town.daemon().says("Delivered cards could not be noted yet").await;
+    town.daemon().says("Could not record delivered cards").await;
     town.cluster.faults(|faults| faults.deny_plugin_data = false);
     town.settled(&second).await;
     town.both_see(&["PENDING", "PENDING"]).await;
-    town.expects_warnings(&["Teleport fails, trying again"]);
+    town.expects_warnings(&["Service fails, retrying service=\"Teleport\""]);
     town.finish().await;
 }
 
@@ -330,7 +330,7 @@ async fn without_the_permission_for_rules_the_table_decides_until_it_is_back() {
     });
     town.cut_streams();
     town.daemon()
-        .says("the role needs list and read on access_monitoring_rule")
+        .says("Grant the role list and read on access_monitoring_rule")
         .await;
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING"]).await;

@@ -37,7 +37,7 @@ async fn a_request_whose_texts_are_not_utf8_is_shown_and_updated_like_any_other(
     town.sees(ALICE, &["APPROVED", "PENDING"]).await;
     assert_eq!(town.daemon().warnings("decoded"), 0, "nothing was left out");
     assert_eq!(town.cluster.calls()["WatchEvents"], 2, "no stream broke");
-    town.expects_warnings(&["Recipient cannot be told"]);
+    town.expects_warnings(&["Cannot notify recipient"]);
     town.finish().await;
 }
 
@@ -58,11 +58,7 @@ async fn a_request_with_a_broken_part_is_announced_without_it_and_named_once() {
                 .await;
             assert_eq!(town.cluster.calls()["WatchEvents"], round);
         }
-        assert_eq!(
-            town.daemon()
-                .warnings("Parts of an access request could not be decoded"),
-            1
-        );
+        assert_eq!(town.daemon().warnings("Could not decode parts of an Access Request"), 1);
         town.finish().await;
     }
 }
@@ -86,11 +82,11 @@ async fn a_request_without_a_readable_id_spoils_neither_the_stream_nor_the_list(
         town.sees(ALICE, &["PENDING"; 3]).await;
         assert_eq!(
             town.daemon()
-                .warnings("Access request could not be decoded and is left out"),
+                .warnings("Could not decode an Access Request, skipping it"),
             1
         );
         assert_eq!(
-            town.daemon().warnings("Event of Teleport could not be decoded"),
+            town.daemon().warnings("Could not decode an event of Teleport"),
             1,
             "the deletion"
         );
@@ -146,11 +142,11 @@ async fn a_record_that_is_broken_leaves_its_cards_alone_and_others_are_read() {
     town.cluster.review(&other, "alice", Verdict::Approve, "ok");
     town.sees(ALICE, &["PENDING", "APPROVED"]).await;
     town.settled(&other).await;
-    let what = "Plugin data of an access request could not be decoded, not updating its cards";
+    let what = "Could not decode the plugin data of an Access Request, not updating its cards";
     assert_eq!(town.daemon().warnings(what), 1);
     let log = town.daemon().log();
     assert!(
-        log.contains("could not read plugin data: they cannot be decoded"),
+        log.contains("could not read plugin data: the records cannot be decoded"),
         "{log}"
     );
     assert!(!log.contains("Teleport fails"), "{log}");
@@ -169,15 +165,15 @@ async fn a_rule_that_is_broken_names_no_recipient_and_other_rules_go_on() {
     town.start_daemon().await;
     town.cluster.create(for_alice());
     town.sees(BOB, &["PENDING"]).await;
-    assert_eq!(town.daemon().warnings("Access monitoring rule could not be decoded"), 1);
+    assert_eq!(town.daemon().warnings("Could not decode an Access Monitoring Rule"), 1);
     // Broken by an event, what it named before does not hold any more.
     town.cluster.put_rule(rule("b-good", WRONG_TYPE, &[BOB]));
-    town.daemon().says("Access monitoring rule is gone").await;
+    town.daemon().says("Access Monitoring Rule removed").await;
     town.cluster.delete_rule("c-latin");
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING"]).await;
-    assert_eq!(town.daemon().warnings("Access monitoring rule could not be decoded"), 2);
-    town.expects_warnings(&["Access monitoring rule c-latin names a recipient that cannot be anybody"]);
+    assert_eq!(town.daemon().warnings("Could not decode an Access Monitoring Rule"), 2);
+    town.expects_warnings(&["Access Monitoring Rule names an invalid recipient rule=\"c-latin\""]);
     town.finish().await;
 }
 
@@ -204,8 +200,8 @@ async fn traits_and_labels_that_are_broken_leave_the_others_to_rules() {
         ..for_alice()
     });
     town.sees(BOB, &["PENDING"]).await;
-    assert_eq!(town.daemon().warnings("Parts of a user could not be decoded"), 1);
-    assert_eq!(town.daemon().warnings("Labels of a resource could not be decoded"), 1);
+    assert_eq!(town.daemon().warnings("Could not decode parts of a user"), 1);
+    assert_eq!(town.daemon().warnings("Could not decode the labels of a resource"), 1);
     town.finish().await;
 }
 #[tokio::test]
@@ -221,7 +217,7 @@ async fn of_suggested_reviewers_the_first_hundred_are_taken_and_the_number_of_th
     town.settled(&id).await;
     assert_eq!(
         town.daemon()
-            .warnings("Suggested reviewers beyond the first 100 are left out"),
+            .warnings("Access Request has too many suggested reviewers"),
         1
     );
     assert!(town.daemon().log().contains("left_out=1"), "{}", town.daemon().log());
@@ -229,9 +225,13 @@ async fn of_suggested_reviewers_the_first_hundred_are_taken_and_the_number_of_th
     town.cut_streams();
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
-    assert_eq!(town.daemon().warnings("Suggested reviewers beyond"), 1);
+    assert_eq!(
+        town.daemon()
+            .warnings("Access Request has too many suggested reviewers"),
+        1
+    );
     town.sees("eve@example.com", &[]).await;
-    town.expects_warnings(&["Recipient cannot be told"]);
+    town.expects_warnings(&["Cannot notify recipient"]);
     town.finish().await;
 }
 
@@ -258,6 +258,6 @@ async fn an_event_that_is_broken_or_of_an_unknown_kind_does_not_end_the_stream()
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING"]).await;
     assert_eq!(town.cluster.calls()["WatchEvents"], 1, "no stream broke");
-    town.expects_warnings(&["Event of Teleport could not be decoded"]);
+    town.expects_warnings(&["Could not decode an event of Teleport"]);
     town.finish().await;
 }

@@ -53,7 +53,10 @@ async fn up_4_the_variable_decides_without_a_test() {
     let mut settings = settings_for(&town, proxy.address(), &web);
     settings.teleport.upgrade = Upgrade::Always;
     // A Proxy can be asked for a WebSocket too, but its own certificate is no public one here.
-    let parts = ["for the public web", "not from an authority that this machine trusts"];
+    let parts = [
+        "for the public web",
+        "not from a certificate authority that this machine trusts",
+    ];
     fails(&town, settings, &parts, "SSL_CERT_FILE").await;
     assert!(town.cluster.state().hellos.is_empty());
 
@@ -63,7 +66,7 @@ async fn up_4_the_variable_decides_without_a_test() {
     fails(
         &town,
         settings.clone(),
-        &["not from an authority of sandbox.example.com"],
+        &["not from a CA of sandbox.example.com"],
         "addr",
     )
     .await;
@@ -80,10 +83,10 @@ async fn up_5_a_load_balancer_that_lets_no_websocket_through() {
     let proxy = Proxy::start(&town.cluster).await;
     let balancer = Balancer::start(&proxy, &web, Alpn::Http11, PATIENT).await;
     let settings = settings_for(&town, balancer.address(), &web);
-    for (status, part) in [(404, "it does not know the way (404)"), (502, "it answered 502")] {
+    for (status, part) in [(404, "it does not serve this path (404)"), (502, "it answered 502")] {
         proxy.seen_mut(|seen| seen.refuse_upgrades = Some(status));
-        let parts = ["does not carry the connection in a WebSocket", part];
-        fails(&town, settings.clone(), &parts, "let WebSockets through").await;
+        let parts = ["does not accept the WebSocket", part];
+        fails(&town, settings.clone(), &parts, "Allow WebSockets").await;
     }
 }
 
@@ -120,7 +123,10 @@ async fn up_8_the_clusters_authorities_do_not_vouch_for_a_load_balancer() {
     fails(
         &town,
         settings.clone(),
-        &["for the public web", "not from an authority that this machine trusts"],
+        &[
+            "for the public web",
+            "not from a certificate authority that this machine trusts",
+        ],
         "SSL_CERT_FILE",
     )
     .await;
@@ -130,10 +136,19 @@ async fn up_8_the_clusters_authorities_do_not_vouch_for_a_load_balancer() {
     fails(
         &town,
         settings.clone(),
-        &["for the public web", "not from an authority that this machine trusts"],
+        &[
+            "for the public web",
+            "not from a certificate authority that this machine trusts",
+        ],
         "SSL_CERT_FILE",
     )
     .await;
     settings.teleport.web_authorities = Some(town.folder.path().join("nowhere.pem"));
-    fails(&town, settings, &["nowhere.pem cannot be read"], "SSL_CERT_FILE").await;
+    fails(
+        &town,
+        settings,
+        &["could not read the certificate authorities in"],
+        "SSL_CERT_FILE",
+    )
+    .await;
 }

@@ -70,12 +70,12 @@ async fn hp_2_a_proxy_that_refuses_is_told() {
     let corporate = Corporate::start(Speaks::Connect, &web, Some("me:plantedsecret"), &[]).await;
     let mut settings = settings_for(&town, "teleport.test:443", &web);
     let proxy = |kind, login| Some(proxy_settings(kind, &corporate, login));
-    let about = "does not connect us to teleport.test:443";
+    let about = "did not connect to teleport.test:443";
     settings.teleport.proxy = proxy(ProxyKind::Http, None);
     fails(
         &town,
         settings.clone(),
-        &[about, "it wants a name and a password", "407"],
+        &[about, "it requires a user name and a password", "407"],
         "HTTPS_PROXY",
     )
     .await;
@@ -83,7 +83,7 @@ async fn hp_2_a_proxy_that_refuses_is_told() {
     fails(
         &town,
         settings.clone(),
-        &[about, "it refuses the name and the password"],
+        &[about, "it rejected the user name and password"],
         "HTTPS_PROXY",
     )
     .await;
@@ -103,7 +103,7 @@ async fn hp_2_a_proxy_that_refuses_is_told() {
     fails(
         &town,
         settings,
-        &["the proxy socks5://127.0.0.1:1 cannot be reached"],
+        &["could not connect to the proxy socks5://127.0.0.1:1"],
         "HTTPS_PROXY",
     )
     .await;

@@ -45,8 +45,8 @@ async fn a_rule_that_matches_takes_the_place_of_the_table_and_of_suggested_revie
     town.sees(EVE, &["APPROVED"]).await;
     // What no rule matches goes to whom the table says.
     goes_to(&town, ALICE, 0).await;
-    town.daemon().says("Rule dba-to-eve matches").await;
-    let why = "Rule dba-to-eve does not match request.id";
+    town.daemon().says("Access Monitoring Rule matches").await;
+    let why = "Access Monitoring Rule does not match request.id";
     town.daemon().says(why).await;
     let part = r#"why="access_request.spec.roles.contains(\"dba\") is false""#;
     town.daemon().says(part).await;
@@ -119,10 +119,10 @@ async fn a_rule_that_cannot_be_understood_disables_itself_alone_and_is_told_once
     let log = town.daemon().log();
     let lines = town
         .daemon()
-        .warnings("Access monitoring rule broken cannot be understood");
+        .warnings("Access Monitoring Rule is invalid and was skipped");
     assert_eq!(lines, 1, "{log}");
     assert!(log.contains("did you mean access_request.spec.roles?"), "{log}");
-    assert!(log.contains("Access monitoring rules loaded rules=2 broken=1"), "{log}");
+    assert!(log.contains("Access Monitoring Rules loaded rules=2 broken=1"), "{log}");
     town.finish().await;
 }
 
@@ -130,7 +130,7 @@ async fn a_rule_that_cannot_be_understood_disables_itself_alone_and_is_told_once
 async fn only_a_rule_that_can_be_used_is_logged_as_applied() {
     let town = town_with(&[]).await;
     let applied = |name: &str| {
-        format!("INFO teleport_msteams::daemon::requests::rulebook: Access Monitoring Rule applied rule=\"{name}\"")
+        format!("INFO teleport_msteams::daemon::requests::rulebook: Access Monitoring Rule loaded rule=\"{name}\"")
     };
     for (name, condition) in [("r", "true"), ("r", "broken("), ("new", "broken("), ("last", "true")] {
         town.cluster.put_rule(rule(name, condition, &[EVE]));
@@ -138,7 +138,7 @@ async fn only_a_rule_that_can_be_used_is_logged_as_applied() {
     town.daemon().says(&applied("last")).await;
     let log = town.daemon().log();
     let warned = |name: &str| {
-        let text = format!("rule {name} cannot be understood and is left out");
+        let text = format!("Access Monitoring Rule is invalid and was skipped rule=\"{name}\"");
         town.daemon().warnings(&text)
     };
     assert_eq!((warned("r"), warned("new")), (1, 1), "{log}");
@@ -153,9 +153,7 @@ async fn a_rule_that_fails_for_one_request_is_told_and_the_others_count() {
     let failing = r#"newer_than(access_request.spec.request_reason, "1.0.0")"#;
     let town = town_with(&[rule("failing", failing, &[BOB]), rule("good", "true", &[EVE])]).await;
     goes_to(&town, EVE, 0).await;
-    town.daemon()
-        .says("The condition of rule failing could not be evaluated")
-        .await;
+    town.daemon().says("Could not evaluate an Access Monitoring Rule").await;
     town.daemon().says("is not a version such as 1.2.3").await;
     town.finish().await;
 }
@@ -195,7 +193,7 @@ async fn schedules_decide_by_the_time_at_which_the_request_was_made() {
     town.daemon()
         .says("schedule \\\"hours\\\": there is no time zone")
         .await;
-    town.expects_warnings(&["The schedule of rule nowhere could not be evaluated"]);
+    town.expects_warnings(&["Could not evaluate an Access Monitoring Rule"]);
     town.finish().await;
 }
 
@@ -224,9 +222,7 @@ async fn requests_wait_for_rules_that_cannot_be_listed_yet() {
     town.start_daemon().await;
     town.sees(EVE, &["PENDING"]).await;
     town.settled(&id).await;
-    town.daemon()
-        .says("Access monitoring rules could not be listed, retrying")
-        .await;
+    town.daemon().says("Could not list Teleport resources, retrying").await;
     town.finish().await;
 }
 
@@ -238,7 +234,7 @@ async fn rules_that_changed_while_teleport_was_away_are_known_after_the_reconnec
     town.cluster.put_rule(rule("new", "true", &[EVE]));
     town.cluster.start_again().await;
     town.daemon().says_next("Watcher connected").await;
-    town.daemon().says_next("Access monitoring rules listed rules=2").await;
+    town.daemon().says_next("Access Monitoring Rules listed rules=2").await;
     goes_to(&town, EVE, 0).await;
     town.finish().await;
 }
@@ -258,7 +254,7 @@ async fn without_the_permission_to_read_rules_the_table_routes_and_a_warning_nam
         town.start_daemon().await;
         goes_to(&town, ALICE, 0).await;
         let log = town.daemon().log();
-        let hint = "the role needs list and read on access_monitoring_rule";
+        let hint = "Grant the role list and read on access_monitoring_rule";
         assert_eq!(log.matches("WARN").count(), 1, "{log}");
         assert!(log.contains(hint), "{log}");
         // Once it is granted, the next connection finds the rules.
@@ -267,9 +263,9 @@ async fn without_the_permission_to_read_rules_the_table_routes_and_a_warning_nam
             faults.deny_kinds.clear();
         });
         town.cut_streams();
-        town.daemon().says("Access monitoring rules can be read again").await;
+        town.daemon().says("Access Monitoring Rules can be read again").await;
         goes_to(&town, EVE, 0).await;
-        town.expects_warnings(&["Access monitoring rules cannot be read"]);
+        town.expects_warnings(&["Cannot read Access Monitoring Rules"]);
         town.finish().await;
     }
 }
@@ -330,12 +326,12 @@ async fn without_the_permission_to_read_traits_rules_see_none() {
     goes_to(&town, EVE, 0).await;
     goes_to(&town, EVE, 1).await;
     let log = town.daemon().log();
-    assert_eq!(log.matches("Rules see no traits of users").count(), 1, "{log}");
+    assert_eq!(log.matches("Could not read user traits").count(), 1, "{log}");
     assert!(
-        log.contains("the role needs read on user_login_state and user"),
+        log.contains("Grant the role read on user_login_state and user"),
         "{log}"
     );
-    town.expects_warnings(&["Rules see no traits of users"]);
+    town.expects_warnings(&["Could not read user traits"]);
     town.finish().await;
 }
 
@@ -344,7 +340,7 @@ async fn a_requester_whom_nobody_knows_is_routed_by_the_table() {
     let town = town_with(&[rule("not core", &format!("!{CORE}"), &[EVE])]).await;
     goes_to(&town, ALICE, 0).await;
     town.daemon()
-        .says("The traits of the requester are not known; no rule is asked")
+        .says("Could not read the traits of the requester; no Access Monitoring Rule is evaluated")
         .await;
     town.finish().await;
 }
@@ -403,7 +399,7 @@ async fn without_the_permission_to_see_resources_only_rules_about_labels_are_sil
     }
     let log = town.daemon().log();
     assert_eq!(log.matches("WARN").count(), 1, "{log}");
-    assert!(log.contains("the role needs list and read on node"), "{log}");
+    assert!(log.contains("Grant the role list and read on node"), "{log}");
     // Once it may be seen, its labels count: without the label the rule matches.
     town.cluster.faults(|faults| faults.deny_resources = false);
     town.cluster.create(Draft {
@@ -412,7 +408,7 @@ async fn without_the_permission_to_see_resources_only_rules_about_labels_are_sil
     });
     town.sees(BOB, &["PENDING"]).await;
     town.sees(EVE, &["PENDING"; 3]).await;
-    town.expects_warnings(&["The labels of the requested resources are not known"]);
+    town.expects_warnings(&["Could not read the labels of the requested resources"]);
     town.finish().await;
 }
 
@@ -455,7 +451,7 @@ async fn a_rule_that_names_nobody_who_exists_does_not_bring_the_table_back() {
     town.cluster.create(draft("dev"));
     town.daemon().says("No recipients to notify").await;
     town.daemon()
-        .says("names a recipient that cannot be anybody: \"nobody at all\"")
+        .says("Access Monitoring Rule names an invalid recipient")
         .await;
     town.cluster.create(draft("dba"));
     town.sees(ALICE, &["PENDING"]).await;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use teleport_msteams::config::{Loaded, Problems, Settings};
+use teleport_msteams::config::{Loaded, Problem, Problems, Settings};
 use teleport_msteams::daemon;
 use teleport_msteams::daemon::Reloads;
 use tokio::runtime::Runtime;
@@ -89,10 +89,10 @@ impl Daemon {
         let (good, said) = match &found {
             Ok(_) => (true, "Configuration reloaded".to_owned()),
             // The result comes first, then every problem.
-            Err(problems) => (false, problems.list.last().unwrap().to_string()),
+            Err(problems) => (false, logged(problems.list.last().unwrap())),
         };
         let problems = found.as_ref().err().into_iter().flat_map(|problems| &problems.list);
-        let problems: Vec<_> = problems.map(ToString::to_string).collect();
+        let problems: Vec<_> = problems.map(logged).collect();
         let times = || self.log().matches(&said).count();
         let before = times();
         *self.next.lock().unwrap() = Some(found.map_err(Into::into));
@@ -266,4 +266,9 @@ impl<'a> MakeWriter<'a> for Log {
     fn make_writer(&'a self) -> Self {
         self.clone()
     }
+}
+
+/// Returns how a problem of the configuration appears in a text log.
+fn logged(problem: &Problem) -> String {
+    format!("problem={:?}", problem.what())
 }

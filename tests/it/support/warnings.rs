@@ -75,15 +75,18 @@ pub(super) fn is_warning(line: &str) -> bool {
     matches!(line.split_whitespace().nth(1), Some("WARN" | "ERROR"))
 }
 
-/// Returns what a line says, without its time, level, module and fields.
+/// Returns the message of a line, with the service or resource that it is about, and without its other fields.
 pub(super) fn sentence(line: &str) -> &str {
     let said = line.rsplit_once(" teleport_msteams::").map_or(line, |(_, rest)| rest);
     let said = said.split_once(": ").map_or(said, |(_, rest)| rest);
+    // A warning about one service or resource says nothing about another one.
     let is_field = |word: &str| {
         let name = word.split_once('=').map(|(name, _)| name);
         name.is_some_and(|name| {
-            name.chars()
-                .all(|letter| letter.is_ascii_lowercase() || "_.".contains(letter))
+            !matches!(name, "service" | "resource")
+                && name
+                    .chars()
+                    .all(|letter| letter.is_ascii_lowercase() || "_.".contains(letter))
         })
     };
     let field = said.split(' ').find(|word| is_field(word));
@@ -93,7 +96,7 @@ pub(super) fn sentence(line: &str) -> &str {
 
 #[test]
 fn a_sentence_is_what_a_line_says_without_its_fields() {
-    let line = "2026-11-26T11:38:34Z  WARN task{task.name=\"watch\"}: teleport_msteams::daemon::x: Some service fails, trying again error=a: b hint=\"c\"";
-    assert_eq!(sentence(line), "Some service fails, trying again");
+    let line = "2026-11-26T11:38:34Z  WARN task{task.name=\"watch\"}: teleport_msteams::daemon::x: Service fails, retrying service=\"Bot connector\" error=\"a: b\" hint=\"c\"";
+    assert_eq!(sentence(line), "Service fails, retrying service=\"Bot connector\"");
     assert!(is_warning(line));
 }

@@ -204,11 +204,7 @@ fn comparable(left: &Part, right: &Part, span: Span) -> Result<Type, Error> {
     match of_type {
         Type::String | Type::Int => {}
         Type::Untyped => {
-            let error = Error::new(
-                ErrorKind::Type,
-                span,
-                "what is compared has no known type on either side",
-            );
+            let error = Error::new(ErrorKind::Type, span, "neither side of the comparison has a known type");
             return Err(error.with_hint("compare with a text, or use set(…).contains(…)"));
         }
         of_type => {
@@ -251,7 +247,7 @@ fn call(span: Span, callee: &Expr, arguments: &[Expr]) -> Result<Part, Error> {
     let enough = parts.len() >= signature.params.len();
     if !enough || (signature.rest.is_none() && parts.len() > signature.params.len()) {
         let message = format!(
-            "wrong number of arguments: {} stand here, and it is {}",
+            "wrong number of arguments: found {}, expected {}",
             parts.len() - usize::from(is_method),
             signature.shape(is_method)
         );

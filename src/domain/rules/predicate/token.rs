@@ -72,10 +72,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Span)>, Error> {
     let illegal = |(at, letter): &(usize, char)| *letter == '\0' || (*letter == '\u{feff}' && *at > 0);
     if let Some((at, letter)) = text.char_indices().find(illegal) {
         let span = Span::new(at, at + letter.len_utf8());
-        return Err(Error::parse(
-            span,
-            "a character that nobody sees; write it as an escape",
-        ));
+        return Err(Error::parse(span, "an invisible character; write it as an escape"));
     }
     let mut lexer = Lexer {
         text,
@@ -157,7 +154,7 @@ impl Lexer<'_> {
             let length = name.len();
             if KEYWORDS.contains(&name.as_str()) {
                 let span = Span::new(self.at, self.at + length);
-                let error = Error::parse(span, format!("{name} is a word of the language and cannot be a name"));
+                let error = Error::parse(span, format!("{name} is a reserved word and cannot be a name"));
                 return Err(error.with_hint(format!("write [\"{name}\"] for the key of that name")));
             }
             self.push(Token::Name(name), length);
@@ -175,7 +172,7 @@ impl Lexer<'_> {
             return Ok(());
         }
         let span = Span::new(self.at, self.at + next.len_utf8());
-        let error = Error::parse(span, format!("{:?} has no meaning here", next.to_string()));
+        let error = Error::parse(span, format!("{:?} is not allowed here", next.to_string()));
         Err(match next {
             '#' => error.with_hint("comments begin with //"),
             '?' => error.with_hint("write ifelse(condition, yes, no)"),
@@ -205,7 +202,7 @@ impl Lexer<'_> {
             }
             None => Err(Error::parse(
                 Span::new(self.at, self.at + 1),
-                "text stands in double quotes",
+                "put the text in double quotes",
             )),
         }
     }
@@ -229,7 +226,7 @@ impl Lexer<'_> {
                     let Some((escape, length)) = escape(rest) else {
                         let shown = rest.chars().next().map_or(0, char::len_utf8);
                         let span = Span::new(base + at, base + at + 1 + shown);
-                        let error = Error::parse(span, "an escape that does not exist");
+                        let error = Error::parse(span, "an unknown escape");
                         return Err(error.with_hint("write \\\\ for a backslash, or put the text in `…`"));
                     };
                     bytes.extend_from_slice(&escape);
@@ -296,6 +293,6 @@ fn number_token(text: &str, span: Span) -> Result<Token, Error> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(Token::Float),
         Ok(_) => Ok(Token::Refused("a number that is too large")),
-        Err(_) => Err(Error::parse(span, "a number that cannot be read")),
+        Err(_) => Err(Error::parse(span, "an invalid number")),
     }
 }
