@@ -119,7 +119,7 @@ const ONLY_IN: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn whatever_a_test_lets_the_program_say_is_looked_through() {
+fn every_test_checks_the_daemons_log_for_secrets() {
     let elsewhere = [
         concat!("CARGO_BIN", "_EXE"),
         concat!("daemon::", "run("),
@@ -188,7 +188,7 @@ fn the_courier_knows_no_request() {
 }
 
 #[test]
-fn each_outside_library_is_named_in_one_module() {
+fn each_external_crate_is_used_in_one_module() {
     for (file, text) in sources() {
         let module = module_of(&file);
         for (library, home) in ONLY_IN {
@@ -201,7 +201,7 @@ fn each_outside_library_is_named_in_one_module() {
 }
 
 #[test]
-fn every_module_says_what_it_is_for() {
+fn every_module_has_a_module_comment() {
     for (file, text) in sources() {
         assert!(text.starts_with("//! "), "{} has no module comment", file.display());
         if file.ends_with("mod.rs") {
@@ -212,7 +212,7 @@ fn every_module_says_what_it_is_for() {
 }
 
 #[test]
-fn no_library_for_native_tls_is_linked() {
+fn no_native_tls_library_is_linked() {
     let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
     for banned in ["openssl", "openssl-sys", "native-tls", "aws-lc-sys"] {
         assert!(!lock.contains(&format!("name = \"{banned}\"")), "{banned}");

@@ -46,7 +46,7 @@ fn with_environment(town: &Town, settings: Settings, variables: &[(&str, &str)])
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_told_with_its_issuer() {
+async fn an_untrusted_certificate_is_reported_with_its_issuer() {
     let town = Town::build().await;
     let authority = WebAuthority::new();
     let acceptor = TlsAcceptor::from(authority.server_config(&["h2", "http/1.1"]));
@@ -64,7 +64,7 @@ async fn a_certificate_that_is_not_trusted_is_told_with_its_issuer() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_wants_a_password_or_refuses_is_told() {
+async fn a_proxy_that_requires_a_password_or_refuses_is_reported() {
     let town = Town::build().await;
     let web = WebAuthority::new();
     let settings = everything_at(&town, "https://login.example.net");
@@ -94,7 +94,7 @@ async fn a_proxy_that_wants_a_password_or_refuses_is_told() {
 }
 
 #[tokio::test]
-async fn a_socks_proxy_leads_to_microsoft_too() {
+async fn microsoft_is_reached_through_a_socks_proxy() {
     let town = Town::build().await;
     let settings = everything_at(&town, "https://login.example.net");
     let socks = Corporate::start(Speaks::Socks5, &WebAuthority::new(), None, &[]).await;
@@ -110,7 +110,7 @@ async fn a_socks_proxy_leads_to_microsoft_too() {
 }
 
 #[tokio::test]
-async fn names_and_ports_that_lead_nowhere_are_told() {
+async fn unreachable_names_and_ports_are_reported() {
     let town = Town::build().await;
     let settings = everything_at(&town, "https://no-such-host.invalid");
     let parts = ["could not resolve the name of no-such-host.invalid"];
@@ -122,7 +122,7 @@ async fn names_and_ports_that_lead_nowhere_are_told() {
 }
 
 #[tokio::test]
-async fn a_login_service_that_fails_at_the_start_is_not_asked_by_retries_within_retries() {
+async fn a_failing_login_service_at_the_start_is_not_retried_within_retries() {
     let town = Town::build().await;
     let busy = Fault::Status(503, None);
     let rule = Rule::every("POST", "/oauth2/v2.0/token", busy.clone());
@@ -133,7 +133,7 @@ async fn a_login_service_that_fails_at_the_start_is_not_asked_by_retries_within_
 }
 
 #[tokio::test]
-async fn a_login_service_that_is_silent_is_told_after_the_first_try() {
+async fn a_silent_login_service_is_reported_after_the_first_attempt() {
     let mut town = Town::build().await;
     let rule = Rule::every("POST", "/oauth2/v2.0/token", Fault::Hang);
     town.tenant.faults(|faults| faults.rules = vec![rule]);
@@ -149,7 +149,7 @@ async fn a_login_service_that_is_silent_is_told_after_the_first_try() {
 }
 
 #[tokio::test]
-async fn a_login_service_that_asks_for_a_long_pause_is_reported_before_the_pause() {
+async fn a_login_service_that_demands_a_long_pause_is_reported_before_it() {
     let mut town = Town::build().await;
     let busy = Rule::every("POST", "/oauth2/v2.0/token", Fault::Status(503, Some(25)));
     town.tenant.faults(|faults| faults.rules = vec![busy]);
@@ -163,7 +163,7 @@ async fn a_login_service_that_asks_for_a_long_pause_is_reported_before_the_pause
 }
 
 #[tokio::test]
-async fn another_cause_is_told_although_the_outage_goes_on() {
+async fn a_new_cause_is_reported_during_an_outage() {
     let town = Town::start().await;
     let every = |fault| vec![Rule::every("POST", "/activities", fault)];
     town.tenant
@@ -188,7 +188,7 @@ async fn another_cause_is_told_although_the_outage_goes_on() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_service_is_tried_when_it_answers_again() {
+async fn deferred_deliveries_are_retried_when_the_service_recovers() {
     let mut town = Town::build().await;
     let mut settings = town.settings(&town.config());
     settings.limits.again_first_pause = Duration::from_mins(10);
@@ -208,7 +208,7 @@ async fn what_waits_for_a_service_is_tried_when_it_answers_again() {
 }
 
 #[tokio::test]
-async fn tokens_that_say_they_are_over_do_not_make_a_storm_of_logins() {
+async fn tokens_that_claim_to_be_expired_cause_no_storm_of_logins() {
     let mut town = Town::build().await;
     town.tenant.faults(|faults| faults.token_says = Some(0));
     town.start_daemon().await;
@@ -223,7 +223,7 @@ async fn tokens_that_say_they_are_over_do_not_make_a_storm_of_logins() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_none_is_named_as_such() {
+async fn an_invalid_token_is_reported_as_such() {
     let town = Town::build().await;
     let odd = r#"{"token_type":"Bearer","expires_in":3599,"access_token":"two\r\nlines"}"#;
     let rule = Rule::every("POST", "/token", Fault::Page(200, "application/json", odd));
@@ -239,7 +239,7 @@ async fn a_token_that_is_none_is_named_as_such() {
 }
 
 #[tokio::test]
-async fn a_pause_of_years_is_cut_to_minutes() {
+async fn a_pause_of_years_is_capped_at_minutes() {
     let town = Town::start().await;
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING"]).await;
@@ -260,7 +260,7 @@ async fn a_pause_of_years_is_cut_to_minutes() {
 }
 
 #[tokio::test]
-async fn a_page_at_the_place_of_the_login_service_is_told_at_the_start() {
+async fn a_page_in_place_of_the_login_service_is_reported_at_the_start() {
     let town = Town::build().await;
     let page = Fault::Page(403, "text/html", "<html>Blocked</html>");
     let rule = Rule::every("POST", "/oauth2/v2.0/token", page);
@@ -271,7 +271,7 @@ async fn a_page_at_the_place_of_the_login_service_is_told_at_the_start() {
 }
 
 #[tokio::test]
-async fn another_cause_at_teleport_is_told_although_it_was_away_before() {
+async fn a_new_cause_at_teleport_is_reported_after_an_outage() {
     let town = Town::start().await;
     let refused = |log: &str| {
         let mut lines = log.lines().filter(|line| line.contains(" WARN "));

@@ -30,7 +30,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn a_new_folder_holds_all_that_the_guide_wants_and_nobody_else_can_read_it() {
+async fn a_new_directory_holds_all_files_of_the_guide_and_only_its_owner_can_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("new/assets");
     let (status, stdout, stderr) = configure(&dir, &["--teamsAppID", TEAMS_APP]).await;
@@ -102,7 +102,7 @@ async fn the_configuration_it_writes_starts() {
 }
 
 #[tokio::test]
-async fn a_folder_that_exists_is_used_only_if_asked_and_its_secret_is_never_replaced() {
+async fn an_existing_directory_is_used_only_on_request_and_its_secret_is_never_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("assets");
     // An empty one is as good as none.
@@ -137,7 +137,7 @@ async fn a_folder_that_exists_is_used_only_if_asked_and_its_secret_is_never_repl
 }
 
 #[tokio::test]
-async fn the_secret_comes_from_a_file_or_is_missed() {
+async fn the_secret_is_read_from_a_file_or_reported_as_missing() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("assets");
     let file = folder.path().join("secret");
@@ -173,7 +173,7 @@ async fn the_secret_comes_from_a_file_or_is_missed() {
 }
 
 #[tokio::test]
-async fn wrong_ids_and_places_are_told() {
+async fn wrong_ids_and_directories_are_reported() {
     let (status, _, stderr) = run(&["configure", "x", "--appID", "no", "--tenantID", TENANT]).await;
     assert_eq!(status, Some(2));
     assert!(
@@ -201,7 +201,7 @@ async fn wrong_ids_and_places_are_told() {
 }
 
 #[tokio::test]
-async fn scripts_for_the_go_plugin_find_the_texts_that_they_replace() {
+async fn scripts_for_the_go_plugin_find_the_texts_they_replace() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("assets");
     assert_eq!(configure(&dir, &[]).await.0, Some(0));
@@ -250,7 +250,7 @@ async fn links_are_not_followed() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_a_link_is_refused() {
+async fn a_directory_that_is_a_link_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let elsewhere = folder.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
@@ -270,7 +270,7 @@ async fn a_folder_that_is_a_link_is_refused() {
 }
 
 #[tokio::test]
-async fn a_parent_in_which_others_can_replace_the_folder_is_named() {
+async fn a_parent_in_which_others_can_replace_the_directory_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let parent = folder.path().join("shared");
     fs::create_dir(&parent).unwrap();
@@ -285,7 +285,7 @@ async fn a_parent_in_which_others_can_replace_the_folder_is_named() {
 }
 
 #[tokio::test]
-async fn a_folder_that_others_can_write_to_is_refused() {
+async fn a_directory_that_others_can_write_to_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("assets");
     fs::create_dir(&dir).unwrap();
@@ -308,7 +308,7 @@ async fn a_folder_that_others_can_write_to_is_refused() {
 }
 
 #[tokio::test]
-async fn shells_and_manuals_are_served_from_the_same_definitions() {
+async fn completions_and_man_pages_come_from_the_same_definitions() {
     for (shell, word) in [
         ("bash", "complete -F"),
         ("zsh", "#compdef teleport-msteams"),

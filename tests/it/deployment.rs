@@ -31,7 +31,7 @@ fn configuration(rendered: &str) -> String {
 }
 
 #[test]
-fn the_program_takes_every_configuration_that_the_chart_renders() {
+fn every_configuration_that_the_chart_renders_is_valid() {
     let mounts = private_folder();
     fs::create_dir(mounts.path().join("appSecret")).unwrap();
     for key in ["appSecret", "client-secret", "password"] {
@@ -58,7 +58,7 @@ fn the_program_takes_every_configuration_that_the_chart_renders() {
 }
 
 #[tokio::test]
-async fn alerts_and_the_dashboard_ask_for_nothing_that_the_program_does_not_serve() {
+async fn alerts_and_the_dashboard_use_only_metrics_that_exist() {
     let mut town = Town::build().await;
     let address = health::start(&mut town).await;
     let (_, served) = health::ask(&address, "GET", "/metrics").await;

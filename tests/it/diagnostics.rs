@@ -25,7 +25,7 @@ async fn silent(address: &str, beginning: &str) -> Vec<TcpStream> {
 }
 
 #[tokio::test]
-async fn clients_that_say_nothing_keep_no_probe_waiting() {
+async fn silent_clients_delay_no_probe() {
     let mut town = Town::build().await;
     let address = start(&mut town).await;
     for beginning in ["", "GET /livez HTTP/1.1\r\nHost: x\r\n"] {
@@ -58,7 +58,7 @@ async fn heads(address: &str, method: &str, path: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn answers_say_what_they_are_and_what_is_allowed() {
+async fn answers_have_a_content_type_and_list_allowed_methods() {
     let mut town = Town::build().await;
     let address = start(&mut town).await;
     for (method, path, status, line) in [

@@ -108,7 +108,7 @@ async fn a_wrong_configuration_is_logged_where_it_sends_the_log() {
 }
 
 #[tokio::test]
-async fn a_log_on_stderr_says_it_once() {
+async fn a_log_on_stderr_holds_the_error_once() {
     let town = Town::build().await;
     let (status, _, stderr) = start(&town, "").ended().await;
     assert_eq!(status, Some(1));
@@ -131,7 +131,7 @@ async fn a_start_that_fails_announces_no_retry_and_names_the_cause_once() {
 }
 
 #[tokio::test]
-async fn a_reload_is_told_by_what_it_changed_and_a_refusal_begins_with_its_result() {
+async fn a_reload_logs_its_changes_and_a_rejection_begins_with_its_result() {
     let town = Town::build().await;
     let file = town.folder.path().join("teleport-msteams.toml");
     fs::write(&file, town.config()).unwrap();
@@ -169,7 +169,7 @@ async fn a_reload_is_told_by_what_it_changed_and_a_refusal_begins_with_its_resul
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_write_plugin_data_is_warned_of_at_the_start() {
+async fn a_role_without_write_access_to_plugin_data_causes_a_warning_at_the_start() {
     let town = Town::build().await;
     town.cluster.faults(|faults| faults.deny_plugin_data = true);
     let file = town.folder.path().join("teleport-msteams.toml");
@@ -186,7 +186,7 @@ async fn a_role_that_may_not_write_plugin_data_is_warned_of_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_thousand_signals_to_reload_are_a_handful_of_reloads_and_the_last_change_counts() {
+async fn a_thousand_reload_signals_cause_few_reloads_and_the_last_change_is_applied() {
     let town = Town::build().await;
     let file = town.folder.path().join("teleport-msteams.toml");
     fs::write(&file, town.config()).unwrap();
@@ -215,7 +215,7 @@ async fn a_thousand_signals_to_reload_are_a_handful_of_reloads_and_the_last_chan
 }
 
 #[test]
-fn the_unit_waits_longer_after_each_failure_and_gives_up_on_what_is_written_wrong() {
+fn the_unit_backs_off_after_failures_and_does_not_restart_after_configuration_errors() {
     let unit = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/teleport-msteams.service");
     let unit = fs::read_to_string(unit).unwrap();
     for line in [

@@ -30,7 +30,7 @@ async fn town(limits: impl FnOnce(Limits) -> Limits) -> Town {
 }
 
 #[tokio::test]
-async fn a_decision_overtakes_announcements_that_wait() {
+async fn a_resolution_overtakes_queued_announcements() {
     let town = town(|limits| limits).await;
     let decided = town.cluster.create(draft(&[ALICE]));
     town.sees(ALICE, &["PENDING"]).await;
@@ -51,7 +51,7 @@ async fn a_decision_overtakes_announcements_that_wait() {
 }
 
 #[tokio::test]
-async fn announcements_go_out_in_the_order_in_which_their_requests_came() {
+async fn announcements_are_posted_in_the_order_of_their_requests() {
     let mut town = Town::build().await;
     let mails: Vec<_> = (0..40).map(|number| format!("person-{number}@example.com")).collect();
     for mail in &mails {
@@ -90,7 +90,7 @@ async fn announcements_go_out_in_the_order_in_which_their_requests_came() {
 }
 
 #[tokio::test]
-async fn a_request_for_a_thousand_people_keeps_nobody_waiting() {
+async fn a_request_with_a_thousand_recipients_delays_no_other() {
     let town = town(|limits| limits).await;
     let mails: Vec<_> = (0..1_000)
         .map(|number| format!("person-{number}@example.com"))
@@ -112,7 +112,7 @@ async fn a_request_for_a_thousand_people_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_hangs_for_ever_does_not_use_up_the_turns_of_others() {
+async fn an_unresponsive_conversation_does_not_use_up_the_quota_of_others() {
     // Nothing is ever timed out here, so only giving up the turn helps.
     let town = town(|limits| Limits {
         microsoft_timeout: Duration::from_hours(1),

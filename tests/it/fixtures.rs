@@ -78,7 +78,7 @@ fn a_record_of_a_request_that_is_being_announced_is_read() {
 }
 
 #[test]
-fn a_record_of_a_decided_request_is_read() {
+fn a_record_of_a_resolved_request_is_read() {
     let record = &written()["denied, with recipients of rules and the witness of another replica"];
     let record = Record::decode(record).unwrap();
     assert_eq!(record.resolution, Some(Stage::Denied));

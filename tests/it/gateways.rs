@@ -28,7 +28,7 @@ fn spoil(town: &Town, times: u32, method: &'static str, path: &str, fault: &Faul
 }
 
 #[tokio::test]
-async fn a_page_in_place_of_any_answer_of_graph_leaves_nobody_out() {
+async fn a_page_in_place_of_any_answer_of_graph_skips_no_recipient() {
     for (method, path, status) in [
         ("GET", "/v1.0/users", 404),
         ("GET", "/v1.0/users", 403),
@@ -88,7 +88,7 @@ async fn an_installation_that_is_answered_with_another_success_is_sent_again_imm
 }
 
 #[tokio::test]
-async fn a_page_in_place_of_a_token_is_no_refused_secret() {
+async fn a_page_in_place_of_a_token_does_not_count_as_a_rejected_secret() {
     let town = Town::start().await;
     town.tenant.revoke_tokens();
     let fault = page(403);
@@ -102,7 +102,7 @@ async fn a_page_in_place_of_a_token_is_no_refused_secret() {
 }
 
 #[tokio::test]
-async fn a_page_that_refuses_a_post_is_not_the_connectors_refusal() {
+async fn a_page_that_rejects_a_post_does_not_count_as_the_connectors_refusal() {
     for fault in [
         page(403),
         page(404),
@@ -126,7 +126,7 @@ async fn a_page_that_refuses_a_post_is_not_the_connectors_refusal() {
 }
 
 #[tokio::test]
-async fn a_page_for_an_edit_neither_doubles_the_card_nor_leaves_it_wrong() {
+async fn a_page_in_place_of_an_edit_neither_duplicates_the_card_nor_leaves_it_stale() {
     for status in [200, 403, 404] {
         let town = Town::start().await;
         let id = town.cluster.create(Draft {
@@ -149,7 +149,7 @@ async fn a_page_for_an_edit_neither_doubles_the_card_nor_leaves_it_wrong() {
 }
 
 #[tokio::test]
-async fn pages_that_go_on_are_named_as_what_they_are() {
+async fn continuing_pages_are_reported_as_pages() {
     let town = Town::start().await;
     let rule = Rule::every("POST", "/activities", page(403));
     town.tenant.faults(|faults| faults.rules = vec![rule]);
@@ -167,7 +167,7 @@ async fn pages_that_go_on_are_named_as_what_they_are() {
 }
 
 #[tokio::test]
-async fn a_success_that_is_not_the_connectors_is_no_card() {
+async fn a_success_that_is_not_the_connectors_does_not_count_as_a_card() {
     for fault in [
         Fault::Page(200, "text/plain", "OK"),
         Fault::Page(200, HTML, PAGE),
@@ -236,7 +236,7 @@ async fn a_refusal_with_a_code_that_is_not_documented_is_not_final() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_the_connector_does_not_know_for_a_while_is_told_all_the_same() {
+async fn a_recipient_whose_conversation_is_temporarily_unknown_is_notified() {
     let town = Town::start().await;
     let unknown = Fault::Error(404, "ConversationNotFound");
     spoil(&town, 7, "POST", "/activities", &unknown);

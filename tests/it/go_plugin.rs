@@ -117,7 +117,7 @@ async fn the_record_has_what_the_go_plugin_wants_at_every_step() {
 }
 
 #[tokio::test]
-async fn a_claim_of_the_go_plugin_is_respected_for_a_while_and_then_taken_over() {
+async fn a_claim_of_the_go_plugin_is_respected_until_it_expires() {
     let mut town = Town::build().await;
     let id = town.cluster.create(Draft::default());
     let claim = map(&[

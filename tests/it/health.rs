@@ -48,7 +48,7 @@ pub(crate) async fn until(address: &str, path: &str, wanted: impl Fn(u16, &str) 
 }
 
 #[tokio::test]
-async fn probes_are_told_what_is_missing() {
+async fn probes_report_what_is_missing() {
     let mut town = Town::build().await;
     let address = start(&mut town).await;
     assert_eq!(ask(&address, "GET", "/livez").await, (200, "ok\n".to_owned()));
@@ -67,7 +67,7 @@ async fn probes_are_told_what_is_missing() {
 }
 
 #[tokio::test]
-async fn what_happens_is_counted() {
+async fn events_are_counted() {
     let mut town = Town::build().await;
     let address = start(&mut town).await;
     let id = town.cluster.create(Draft::default());
@@ -103,7 +103,7 @@ async fn what_happens_is_counted() {
 }
 
 #[tokio::test]
-async fn rules_are_counted_with_those_that_cannot_be_understood() {
+async fn valid_and_invalid_rules_are_counted() {
     let mut town = Town::build().await;
     town.cluster.put_rule(rule("good", "false", &[BOB]));
     town.cluster.put_rule(rule("broken", "true &&", &[BOB]));
@@ -131,7 +131,7 @@ async fn rules_are_counted_with_those_that_cannot_be_understood() {
 }
 
 #[tokio::test]
-async fn configurations_that_are_read_again_are_counted() {
+async fn reloads_are_counted() {
     let mut town = Town::build().await;
     let address = start(&mut town).await;
     let good = town.load(&format!("diag_addr = \":0\"\n{}", town.config()));
@@ -152,7 +152,7 @@ fn expiry(log: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_port_that_somebody_else_has_is_told() {
+async fn a_port_that_is_in_use_is_reported() {
     let town = Town::build().await;
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();

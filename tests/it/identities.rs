@@ -149,7 +149,7 @@ async fn id_1_to_6_keys_and_certificates_of_every_kind_that_openssl_makes() {
 }
 
 #[tokio::test]
-async fn id_2_and_4_what_is_for_ssh_is_allowed_anywhere_and_may_be_absent() {
+async fn id_2_and_4_ssh_material_is_allowed_anywhere_and_optional() {
     let town = Town::build().await;
     let folder = town.folder.path();
     let whole = read(folder, "identity");

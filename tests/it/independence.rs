@@ -57,7 +57,7 @@ async fn the_pause_that_microsoft_wants_for_one_recipient_delays_no_other() {
 }
 
 #[tokio::test]
-async fn a_crowd_that_hangs_delays_no_healthy_recipient() {
+async fn many_unresponsive_recipients_delay_no_healthy_recipient() {
     let mut town = Town::build().await;
     let mails: Vec<_> = (0..40).map(|number| format!("crowd-{number}@example.com")).collect();
     let crowd: Vec<_> = mails
@@ -85,7 +85,7 @@ async fn a_crowd_that_hangs_delays_no_healthy_recipient() {
 }
 
 #[tokio::test]
-async fn a_post_that_hangs_does_not_hold_up_the_decision_for_others() {
+async fn an_unresponsive_post_does_not_delay_the_resolution_for_others() {
     let mut town = town_for(&[ALICE, BOB], |limits| {
         limits.microsoft_timeout = Duration::from_mins(10);
     })
@@ -115,7 +115,7 @@ fn shown(state: &ClusterState, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_recipient_whose_trouble_is_fixed_is_notified_soon() {
+async fn a_recipient_whose_problem_is_fixed_is_notified_soon() {
     let town = Town::build().await;
     let channel = town.tenant.add_channel("Operations", "Night shift");
     let mut town = town;
@@ -164,7 +164,7 @@ async fn posts_that_are_never_confirmed_are_repeated_a_bounded_number_of_times()
 }
 
 #[tokio::test]
-async fn one_answer_that_a_card_is_missing_does_not_give_it_up() {
+async fn one_answer_that_a_card_is_missing_does_not_abandon_it() {
     for end in [None, Some(State::Denied)] {
         let town = town_for(&[ALICE], |_| {}).await;
         let id = town.cluster.create(Draft {
@@ -187,7 +187,7 @@ async fn one_answer_that_a_card_is_missing_does_not_give_it_up() {
 }
 
 #[tokio::test]
-async fn a_card_that_was_deleted_is_given_up_with_a_warning() {
+async fn a_deleted_card_is_abandoned_with_a_warning() {
     let town = town_for(&[ALICE], |_| {}).await;
     let id = town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"]).await;
@@ -206,7 +206,7 @@ async fn a_card_that_was_deleted_is_given_up_with_a_warning() {
 }
 
 #[tokio::test]
-async fn a_decision_reaches_the_cards_although_the_request_and_its_record_are_gone() {
+async fn a_resolution_reaches_the_cards_although_the_request_and_its_record_are_gone() {
     let town = town_for(&[ALICE], |_| {}).await;
     let id = town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"]).await;
@@ -354,7 +354,7 @@ async fn channels_with_the_same_message_id_keep_their_cards_apart() {
 }
 
 #[tokio::test]
-async fn everything_that_waits_for_a_service_goes_on_when_it_answers_again() {
+async fn all_deferred_deliveries_resume_when_the_service_recovers() {
     let mails: Vec<_> = (0..30).map(|number| format!("person-{number}@example.com")).collect();
     let mut town = Town::build().await;
     for mail in &mails {
@@ -409,7 +409,7 @@ async fn everything_that_waits_for_a_service_goes_on_when_it_answers_again() {
 }
 
 #[tokio::test]
-async fn requests_that_teleport_kept_waiting_go_on_when_it_answers_again() {
+async fn requests_deferred_by_teleport_resume_when_it_recovers() {
     // No pause ends within this test, so only the recovery can wake them.
     let town = town_for(&[ALICE], |limits| {
         limits.teleport_first_pause = Duration::from_mins(10);
@@ -428,7 +428,7 @@ async fn requests_that_teleport_kept_waiting_go_on_when_it_answers_again() {
 }
 
 #[tokio::test]
-async fn the_same_refusal_and_the_same_unknown_state_are_one_warning_however_often_they_are_met() {
+async fn the_same_refusal_and_the_same_unknown_state_are_logged_once() {
     let mut town = Town::build().await;
     town.tenant.block(&town.people["Eve"]);
     let mut settings = town.settings(&town.config_for("\"*\" = \"eve@example.com\""));
@@ -457,7 +457,7 @@ async fn the_same_refusal_and_the_same_unknown_state_are_one_warning_however_oft
 }
 
 #[tokio::test]
-async fn a_decision_does_not_wait_for_the_retry_of_an_older_state() {
+async fn a_resolution_does_not_wait_for_the_retry_of_an_older_state() {
     let town = town_for(&[ALICE], |limits| limits.again_first_pause = Duration::from_mins(10)).await;
     let id = town.cluster.create(Draft {
         approvals: 2,

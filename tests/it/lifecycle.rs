@@ -139,7 +139,7 @@ fn a_pending_request_is_posted_to_each_recipient_once() {
 }
 
 #[test]
-fn a_request_that_was_decided_before_anybody_was_told_is_not_announced() {
+fn a_request_resolved_before_its_announcement_is_not_announced() {
     for stage in [Stage::Approved, Stage::Denied, Stage::Promoted] {
         nothing(&seen(stage, 1), None, Why::NeverAnnounced);
     }
@@ -195,7 +195,7 @@ fn a_late_view_never_sets_a_card_back() {
 }
 
 #[test]
-fn a_recipient_who_was_refused_is_left_out_and_the_others_are_not() {
+fn a_refused_recipient_is_skipped_and_the_others_are_not() {
     let record = live(&[seen(Stage::Pending, 0), seen(Stage::Pending, 0)], &["a@x.y"]).unwrap();
     assert_eq!(record.cards.len(), 1);
     assert_eq!(record.cards[0].recipient, Recipient::reviewer("b@x.y"));

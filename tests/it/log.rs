@@ -136,7 +136,7 @@ async fn an_output_that_cannot_be_opened_is_explained_with_a_hint() {
 }
 
 #[tokio::test]
-async fn a_named_pipe_without_a_reader_keeps_nothing_waiting() {
+async fn a_named_pipe_without_a_reader_delays_nothing() {
     let town = Town::build().await;
     let pipe = town.folder.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();

@@ -54,7 +54,7 @@ async fn explains(method: &'static str, status: u16, body: &'static str, parts: 
 }
 
 #[tokio::test]
-async fn an_app_permission_policy_is_no_missing_permission() {
+async fn an_app_permission_policy_is_not_reported_as_a_missing_permission() {
     let body = r#"{"error":{"code":"Forbidden","message":"The app x is blocked by app permission policy for user y.",
         "innerError":{"code":"AccessDenied","message":"The app x is blocked by app permission policy for user y."}}}"#;
     let parts = [
@@ -65,7 +65,7 @@ async fn an_app_permission_policy_is_no_missing_permission() {
 }
 
 #[tokio::test]
-async fn a_missing_licence_is_no_missing_permission() {
+async fn a_missing_licence_is_not_reported_as_a_missing_permission() {
     let body = r#"{"error":{"code":"Forbidden","message":"No license information could be had for the user."}}"#;
     let parts = [
         "this person has no license for Microsoft Teams",
@@ -75,14 +75,14 @@ async fn a_missing_licence_is_no_missing_permission() {
 }
 
 #[tokio::test]
-async fn a_teams_app_that_does_not_name_our_registration_is_no_missing_permission() {
+async fn a_teams_app_without_our_registration_is_not_reported_as_a_missing_permission() {
     let body = r#"{"error":{"code":"Forbidden","message":"AAD App Id x is not allowed to manage the Teams App y."}}"#;
     let parts = ["may not manage this Teams app", "webApplicationInfo.id"];
     explains("POST", 403, body, &parts).await;
 }
 
 #[tokio::test]
-async fn a_person_without_an_account_in_teams_is_told_with_what_to_check() {
+async fn a_user_without_a_teams_account_is_reported_with_a_hint() {
     let body = r#"{"error":{"code":"NotFound","message":"Not Found"}}"#;
     let parts = [
         "Microsoft finds no account in Teams for this person",
@@ -104,7 +104,7 @@ async fn an_app_that_was_uploaded_again_is_found_under_its_new_id() {
 }
 
 #[tokio::test]
-async fn made_up_reviewers_are_asked_for_once_however_many_requests_name_them() {
+async fn unknown_reviewers_are_looked_up_once_for_many_requests() {
     let town = Town::start().await;
     let strangers: Vec<_> = (0..10).map(|number| format!("stranger{number}@example.com")).collect();
     for number in 1..6 {
@@ -120,7 +120,7 @@ async fn made_up_reviewers_are_asked_for_once_however_many_requests_name_them() 
 }
 
 #[tokio::test]
-async fn a_flood_of_strangers_does_not_delay_the_look_up_of_another_request() {
+async fn many_unknown_reviewers_do_not_delay_the_lookups_of_another_request() {
     let town = Town::start().await;
     for request in 0..4 {
         let strangers = (0..150).map(|number| format!("stranger{request}x{number}@example.com"));
@@ -162,7 +162,7 @@ async fn a_request_after_the_start_does_not_wait_for_recipients_that_are_looked_
 }
 
 #[tokio::test]
-async fn recipients_that_hang_leave_the_connector_to_others() {
+async fn unresponsive_recipients_leave_the_connector_to_others() {
     let mut town = Town::build().await;
     let mut crowd = Vec::new();
     for number in 0..70 {
@@ -192,7 +192,7 @@ async fn recipients_that_hang_leave_the_connector_to_others() {
 }
 
 #[tokio::test]
-async fn validate_names_the_person_whose_card_is_refused() {
+async fn validate_names_the_recipient_whose_card_is_refused() {
     let town = Town::build().await;
     let file = town.folder.path().join("teleport-msteams.toml");
     std::fs::write(&file, town.config()).unwrap();

@@ -128,7 +128,7 @@ fn mistakes(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_check_of_the_form_finds_what_is_wrong() {
+fn the_format_check_finds_mistakes() {
     for (text, expected) in [
         ("# HELP a_b x\n# TYPE a_b gauge\na_b 1\n", "a_b lacks the prefix"),
         ("# TYPE teleport_msteams_b gauge\nteleport_msteams_b 1\n", "has no help"),
@@ -159,7 +159,7 @@ fn the_check_of_the_form_finds_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn the_text_has_the_form_that_prometheus_wants_before_anything_happens_and_after() {
+async fn the_text_has_the_prometheus_format_before_and_after_events() {
     let mut town = Town::build().await;
     let address = start(&mut town).await;
     let (status, text) = ask(&address, "GET", "/metrics").await;
@@ -212,7 +212,7 @@ async fn throttling_retries_and_tokens_are_counted_by_service() {
 }
 
 #[tokio::test]
-async fn what_waits_is_seen_at_the_moment_of_the_question() {
+async fn queued_work_is_measured_at_each_scrape() {
     let mut town = Town::build().await;
     let address = start(&mut town).await;
     // Two may be on their way to one chat; the third waits for its turn.
@@ -242,7 +242,7 @@ async fn what_waits_is_seen_at_the_moment_of_the_question() {
 }
 
 #[tokio::test]
-async fn the_process_is_measured_at_the_moment_of_the_question() {
+async fn the_process_is_measured_at_each_scrape() {
     let mut town = Town::build().await;
     let before = teleport_msteams::clock::now().as_second();
     let address = start(&mut town).await;

@@ -34,7 +34,7 @@ pub(crate) async fn survives(fault: Fault, times: u32, warnings: &[&str]) {
 }
 
 #[tokio::test]
-async fn throttling_is_obeyed() {
+async fn throttling_is_respected() {
     survives(Fault::Status(429, Some(1)), 3, &[SLOW_DOWN]).await;
 }
 
@@ -44,7 +44,7 @@ async fn throttling_without_a_pause_is_survived() {
 }
 
 #[tokio::test]
-async fn answers_that_ask_to_try_again_are_tried_again() {
+async fn answers_that_ask_for_a_retry_are_retried() {
     for status in [408, 502, 504] {
         survives(Fault::Status(status, None), 3, &[FAILS]).await;
     }
@@ -65,7 +65,7 @@ async fn an_answer_that_never_comes_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_proxy_is_no_answer() {
+async fn a_page_of_a_proxy_is_not_accepted_as_an_answer() {
     survives(Fault::Html, 3, &[FAILS]).await;
 }
 
@@ -92,7 +92,7 @@ async fn a_slow_microsoft_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_repeats_the_post_rather_than_forget_it() {
+async fn a_post_with_a_lost_answer_is_repeated() {
     let town = Town::start().await;
     town.tenant
         .faults(|faults| faults.rules = vec![Rule::some(1, "POST", "/activities", Fault::ResetAfter)]);
@@ -114,7 +114,7 @@ async fn a_lost_answer_repeats_the_post_rather_than_forget_it() {
 }
 
 #[tokio::test]
-async fn a_post_that_was_taken_without_an_id_is_not_repeated() {
+async fn a_post_that_was_accepted_without_an_id_is_not_repeated() {
     for fault in [Fault::Empty, Fault::HalfBody] {
         let town = Town::start().await;
         town.tenant
@@ -142,7 +142,7 @@ async fn a_post_that_was_taken_without_an_id_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn an_edit_with_a_lost_or_odd_answer_is_made_good() {
+async fn an_edit_with_a_lost_or_unexpected_answer_is_repeated() {
     for fault in [Fault::ResetAfter, Fault::Empty, Fault::HalfBody] {
         let town = Town::start().await;
         let id = town.cluster.create(Draft {
@@ -205,7 +205,7 @@ async fn a_burst_stays_below_the_documented_limits() {
 }
 
 #[tokio::test]
-async fn a_card_is_kept_true_for_who_took_the_app_away() {
+async fn a_card_stays_up_to_date_for_a_user_who_removed_the_app() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"]).await;

@@ -33,7 +33,7 @@ fn has(lines: &[String], parts: &[&str]) {
 }
 
 #[test]
-fn a_misspelt_key_that_is_needed_stands_beside_the_one_that_is_missing() {
+fn a_misspelt_required_key_is_reported_with_the_missing_one() {
     let text = format!(
         "[teleport]\naddress = \"teleport.example.com:443\"\nidentity_file = \"/identity\"\n[msapi]\n{}app_secert = \
          \"x\"\n[role_to_recipients]\n\"*\" = []\n",
@@ -128,7 +128,7 @@ async fn a_syntax_error_is_shown_as_rules_check_shows_it() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_is_told_with_what_helps() {
+async fn an_unreadable_file_is_reported_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let told = async |path: &Path| run(&["start", "-c", path.to_str().unwrap()]).await.2;
     let stderr = told(folder.path()).await;
@@ -211,7 +211,7 @@ fn notes(town: &Town, key: &str, line: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn values_that_cannot_be_meant_are_named_with_what_to_write() {
+async fn implausible_values_are_reported_with_the_correct_form() {
     let town = Town::build().await;
     assert_eq!(notes(&town, "addr", "addr = \"localhost\""), Vec::<String>::new());
     let folder = town.folder.path().display();
@@ -286,7 +286,7 @@ async fn values_that_cannot_be_meant_are_named_with_what_to_write() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_not_there_yet_is_worth_another_start_and_a_wrong_text_is_not() {
+async fn a_secret_that_is_not_there_yet_allows_a_restart_and_a_wrong_text_does_not() {
     let town = Town::build().await;
     let file = town.folder.path().join("teleport-msteams.toml");
     let secret = town.folder.path().join("secret");
@@ -320,7 +320,7 @@ async fn a_secret_that_is_not_there_yet_is_worth_another_start_and_a_wrong_text_
 }
 
 #[tokio::test]
-async fn a_secret_that_every_user_can_read_is_warned_of_at_the_start_and_by_validate() {
+async fn a_world_readable_secret_causes_a_warning_at_the_start_and_in_validate() {
     let town = Town::build().await;
     let path = |name: &str| town.folder.path().join(name);
     let mode = |name: &str, mode: u32| fs::set_permissions(path(name), fs::Permissions::from_mode(mode)).unwrap();

@@ -83,7 +83,7 @@ async fn an_outage_of_teleport_has_one_line_and_one_example_however_many_request
 }
 
 #[tokio::test]
-async fn a_secret_that_ends_while_the_program_runs_is_told_at_once_with_its_remedy() {
+async fn a_secret_that_expires_at_run_time_is_reported_immediately_with_its_hint() {
     let mut town = Town::build().await;
     town.tenant.faults(|faults| faults.token_lives = Some(1));
     town.start_daemon().await;
@@ -100,7 +100,7 @@ async fn a_secret_that_ends_while_the_program_runs_is_told_at_once_with_its_reme
 }
 
 #[tokio::test]
-async fn throttling_is_told_once_and_the_requests_that_wait_for_it_are_not() {
+async fn throttling_is_logged_once_and_the_requests_it_defers_are_not() {
     let town = Town::start().await;
     let busy = Rule::some(6, "POST", "/activities", Fault::Status(429, Some(1)));
     town.tenant.faults(|faults| faults.rules = vec![busy]);

@@ -40,7 +40,7 @@ fn commands(town: &Town) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn a_reader_that_went_away_ends_every_command_quietly() {
+async fn a_closed_pipe_ends_every_command_quietly() {
     let town = Town::build().await;
     for command in commands(&town) {
         let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -52,7 +52,7 @@ async fn a_reader_that_went_away_ends_every_command_quietly() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_in_one_line_and_by_the_status() {
+async fn a_full_disk_is_reported_in_one_line_and_by_the_exit_status() {
     let town = Town::build().await;
     for command in commands(&town) {
         let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -83,7 +83,7 @@ async fn a_failure_without_a_reader_keeps_its_status() {
 }
 
 #[tokio::test]
-async fn the_version_is_the_same_line_in_every_way_to_ask_for_it() {
+async fn every_way_to_ask_for_the_version_prints_the_same_line() {
     let (status, line, _) = run(&["version"]).await;
     assert_eq!(status, Some(0));
     for flag in ["--version", "-V"] {

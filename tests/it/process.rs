@@ -82,7 +82,7 @@ async fn a_failed_start_is_one_error_and_one_hint() {
 }
 
 #[tokio::test]
-async fn the_first_signal_finishes_what_is_on_its_way() {
+async fn the_first_signal_finishes_deliveries_in_flight() {
     let town = Town::build().await;
     for name in ["TERM", "INT"] {
         let running = start(&town, &town.config()).await;
@@ -128,7 +128,7 @@ async fn the_first_signal_finishes_what_is_on_its_way() {
 }
 
 #[tokio::test]
-async fn the_second_signal_ends_it_at_once() {
+async fn the_second_signal_ends_it_immediately() {
     let town = Town::build().await;
     let running = start(&town, &town.config()).await;
     town.tenant
@@ -167,7 +167,7 @@ async fn with_fail_fast_a_broken_stream_ends_the_program() {
 }
 
 #[tokio::test]
-async fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
+async fn the_service_manager_is_notified_of_readiness_liveness_and_stopping() {
     let town = Town::build().await;
     let path = town.folder.path().join("notify");
     let manager = tokio::net::UnixDatagram::bind(&path).unwrap();
@@ -243,7 +243,7 @@ pub(crate) async fn hears(manager: &tokio::net::UnixDatagram, wanted: &str) -> S
 }
 
 #[tokio::test]
-async fn rust_log_chooses_more_closely_what_d_logs_and_a_mistake_in_it_is_told() {
+async fn rust_log_refines_what_d_logs_and_a_mistake_in_it_is_reported() {
     let town = Town::build().await;
     let file = town.folder.path().join("teleport-msteams.toml");
     std::fs::write(&file, town.config()).unwrap();
@@ -297,7 +297,7 @@ async fn the_example_configuration_is_valid() {
 }
 
 #[tokio::test]
-async fn a_secret_file_that_is_a_pipe_which_nothing_is_written_to_holds_up_no_card_and_no_stop() {
+async fn a_secret_file_that_is_an_empty_pipe_delays_neither_cards_nor_the_stop() {
     let town = Town::build().await;
     let secret = town.folder.path().join("secret");
     let value = &town.tenant.options().app_secret;

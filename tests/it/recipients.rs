@@ -10,7 +10,7 @@ const CAROL: &str = "carol@example.com";
 const DAN: &str = "dan.o'dell@example.com";
 
 #[tokio::test]
-async fn suggested_reviewers_and_channels_are_told_and_the_app_is_installed_where_it_lacks() {
+async fn suggested_reviewers_and_channels_are_notified_and_the_app_is_installed_where_missing() {
     let mut town = Town::build().await;
     town.tenant.faults(|faults| faults.chat_appears_after = 2);
     let config = town.config_for(&format!("\"*\" = \"{}\"", town.channel));
@@ -31,7 +31,7 @@ async fn suggested_reviewers_and_channels_are_told_and_the_app_is_installed_wher
 }
 
 #[tokio::test]
-async fn one_person_under_several_addresses_gets_one_card() {
+async fn one_user_with_several_addresses_gets_one_card() {
     let mut town = Town::build().await;
     let alice = &town.people["Alice"].id;
     let config = town.config_for(&format!("\"*\" = [\"{alice}\", \"ALICE@Example.com\", \"{ALICE}\"]"));
@@ -49,7 +49,7 @@ async fn one_person_under_several_addresses_gets_one_card() {
 }
 
 #[tokio::test]
-async fn somebody_who_cannot_be_told_keeps_nobody_else_from_it() {
+async fn a_recipient_who_cannot_be_notified_delays_no_other() {
     let mut town = Town::build().await;
     town.tenant.block(&town.people["Eve"]);
     let unknown_team = "https://teams.microsoft.com/l/channel/19%3Aabc%40thread.tacv2/x\
@@ -110,7 +110,7 @@ async fn an_app_that_was_removed_is_installed_again() {
 }
 
 #[tokio::test]
-async fn a_message_that_was_deleted_is_posted_anew_once_while_it_matters() {
+async fn a_deleted_message_is_posted_again_once_while_its_request_is_pending() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft {
         roles: vec!["dev".to_owned()],
@@ -144,7 +144,7 @@ async fn a_message_that_was_deleted_is_posted_anew_once_while_it_matters() {
 }
 
 #[tokio::test]
-async fn one_recipient_that_hangs_keeps_nobody_else_waiting() {
+async fn one_unresponsive_recipient_delays_no_other() {
     let town = Town::start().await;
     town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"]).await;
@@ -166,7 +166,7 @@ async fn one_recipient_that_hangs_keeps_nobody_else_waiting() {
 }
 
 #[tokio::test]
-async fn nobody_by_default_means_nobody() {
+async fn an_empty_default_list_notifies_no_recipient() {
     let mut town = Town::build().await;
     let config = town.config_for("\"*\" = []");
     town.start_daemon_with(&config).await;

@@ -71,7 +71,7 @@ async fn a_restart_announces_what_was_missed_and_repeats_nothing() {
 }
 
 #[tokio::test]
-async fn an_older_server_is_asked_in_the_older_way() {
+async fn an_older_server_is_called_with_the_older_api() {
     let mut town = Town::build().await;
     town.cluster.faults(|faults| faults.no_list_call = true);
     town.cluster.create(Draft::default());
@@ -83,7 +83,7 @@ async fn an_older_server_is_asked_in_the_older_way() {
 }
 
 #[tokio::test]
-async fn a_crash_between_claim_and_delivery_is_made_good_after_the_claims_term() {
+async fn a_crash_between_claim_and_delivery_is_repaired_after_the_claim_expires() {
     let mut town = Town::start().await;
     town.tenant
         .faults(|faults| faults.rules = vec![Rule::every("POST", "/activities", Fault::Hang)]);
@@ -117,7 +117,7 @@ async fn deleted_unseen(expires_in: Duration) -> (Town, String) {
 }
 
 #[tokio::test]
-async fn a_request_that_ended_while_nobody_watched_is_closed_at_its_recorded_end() {
+async fn a_request_that_ended_while_the_daemon_was_down_is_closed_at_its_recorded_end() {
     let (mut town, id) = deleted_unseen(Duration::from_secs(3)).await;
     // Its end is in the record; until then its absence from the list proves nothing.
     let end = town.cluster.plugin_data(&id)["x_expires"]
@@ -145,7 +145,7 @@ async fn a_request_that_is_missing_is_closed_when_its_recorded_end_has_passed() 
 }
 
 #[tokio::test]
-async fn a_hidden_request_is_not_taken_for_an_ended_one() {
+async fn a_hidden_request_does_not_count_as_ended() {
     let mut town = Town::start().await;
     let id = town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"]).await;
@@ -199,7 +199,7 @@ async fn the_last_update_does_not_need_the_record_although_calls_fail() {
 }
 
 #[tokio::test]
-async fn lost_swaps_and_lost_answers_tell_nobody_twice() {
+async fn lost_swaps_and_lost_answers_notify_no_recipient_twice() {
     let town = Town::start().await;
     town.cluster.faults(|faults| faults.lose_swaps = 3);
     let id = town.cluster.create(Draft::default());
@@ -224,7 +224,7 @@ async fn lost_swaps_and_lost_answers_tell_nobody_twice() {
 }
 
 #[tokio::test]
-async fn failing_calls_are_made_again() {
+async fn failing_calls_are_retried() {
     let town = Town::start().await;
     for calls in 1..6 {
         town.cluster.faults(|faults| faults.fail_calls = calls);
@@ -242,7 +242,7 @@ async fn failing_calls_are_made_again() {
 }
 
 #[tokio::test]
-async fn two_replicas_announce_once_and_both_keep_watch() {
+async fn two_replicas_announce_once_and_both_keep_watching() {
     let mut town = Town::start().await;
     town.start_daemon().await;
     let mut words = Vec::new();

@@ -21,7 +21,7 @@ fn dev() -> Draft {
 }
 
 #[tokio::test]
-async fn the_next_request_goes_to_the_new_recipients_and_old_cards_stay_true() {
+async fn the_next_request_goes_to_the_new_recipients_and_old_cards_stay_up_to_date() {
     let town = Town::start().await;
     let id = town.cluster.create(dev());
     town.sees(ALICE, &["PENDING"]).await;
@@ -47,7 +47,7 @@ async fn the_next_request_goes_to_the_new_recipients_and_old_cards_stay_true() {
 }
 
 #[tokio::test]
-async fn a_pending_request_that_nobody_was_told_of_is_routed_again() {
+async fn a_pending_request_without_recipients_is_routed_again() {
     let mut town = Town::build().await;
     town.start_daemon_with(&town.config_for("\"*\" = []")).await;
     town.cluster.create(dev());
@@ -59,7 +59,7 @@ async fn a_pending_request_that_nobody_was_told_of_is_routed_again() {
 }
 
 #[tokio::test]
-async fn a_burst_while_the_configuration_is_read_again_and_again_loses_nothing_and_tells_nobody_twice() {
+async fn a_burst_during_repeated_reloads_loses_nothing_and_notifies_no_recipient_twice() {
     let town = Town::start().await;
     let mut ids = Vec::new();
     for round in 0..4 {
@@ -89,7 +89,7 @@ async fn a_burst_while_the_configuration_is_read_again_and_again_loses_nothing_a
 }
 
 #[tokio::test]
-async fn a_wrong_file_changes_nothing_and_each_problem_is_a_line() {
+async fn an_invalid_file_changes_nothing_and_each_problem_is_one_line() {
     let town = Town::start().await;
     let wrong = town.config_for(&format!("dba = \"{BOB}\"\nops = 7\n[log]\nseverity = \"loud\""));
     town.daemon().reload(town.load(&wrong)).await;
@@ -111,7 +111,7 @@ async fn a_wrong_file_changes_nothing_and_each_problem_is_a_line() {
 }
 
 #[tokio::test]
-async fn what_cannot_change_while_it_runs_is_named_and_the_rest_is_taken_up() {
+async fn settings_that_require_a_restart_are_named_and_the_rest_is_applied() {
     let town = Town::start().await;
     let options = town.tenant.options();
     let config = town.config_for(&format!("\"*\" = \"{BOB}\""));
@@ -193,7 +193,7 @@ fn patient(mut settings: Settings) -> Settings {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_replaced_in_its_file_delivers_what_waited_and_nobody_is_told_twice() {
+async fn a_secret_replaced_in_its_file_delivers_deferred_cards_once() {
     let mut town = Town::build().await;
     let old = town.tenant.options().app_secret.clone();
     let config = with_secret_file(&town, &old);
@@ -235,7 +235,7 @@ async fn a_secret_that_is_replaced_in_its_file_delivers_what_waited_and_nobody_i
 }
 
 #[tokio::test]
-async fn a_wrong_secret_in_the_configuration_is_told_while_the_tokens_of_the_old_one_still_serve() {
+async fn a_wrong_secret_in_the_configuration_is_reported_while_the_old_tokens_still_work() {
     let town = Town::start().await;
     let config = town.config();
     let wrong = config.replace(&town.tenant.options().app_secret, "wrong");
@@ -257,7 +257,7 @@ async fn a_wrong_secret_in_the_configuration_is_told_while_the_tokens_of_the_old
 }
 
 #[tokio::test]
-async fn the_log_changes_its_place_its_form_and_its_severity_and_the_manager_hears_of_it() {
+async fn a_reload_changes_the_logs_output_format_and_severity_and_notifies_the_service_manager() {
     let town = Town::build().await;
     let path = |name: &str| town.folder.path().join(name);
     let text = |name: &str| fs::read_to_string(path(name)).unwrap();

@@ -70,7 +70,7 @@ fn is_der_of(town: &Town, hello: usize, user: &Credentials) -> bool {
 }
 
 #[tokio::test]
-async fn re_1_a_file_written_in_two_halves_is_taken_when_it_is_whole() {
+async fn re_1_a_file_written_in_two_halves_is_loaded_when_it_is_complete() {
     let mut town = Town::build().await;
     town.start_daemon_on(settings(&town)).await;
     let next = sign(&town, Validity::ONE_DAY);
@@ -174,7 +174,7 @@ async fn re_3_renewals_are_noticed_for_as_long_as_the_daemon_runs() {
 }
 
 #[tokio::test]
-async fn re_4_an_ended_certificate_is_never_shown_and_a_new_file_is_taken_up_at_once() {
+async fn re_4_an_expired_certificate_is_never_presented_and_a_new_file_is_loaded_immediately() {
     let mut town = Town::build().await;
     town.cluster.faults(|faults| faults.cut_at_expiry = true);
     write(&town, &sign(&town, Validity { from: -60, to: 2 }));
@@ -229,7 +229,7 @@ async fn re_5_and_6_an_authority_is_rotated_and_sessions_are_never_resumed() {
 }
 
 #[tokio::test]
-async fn a_broken_file_leaves_the_old_identity_in_force_and_is_told_of() {
+async fn an_invalid_file_keeps_the_old_identity_and_is_reported() {
     let mut town = Town::build().await;
     town.start_daemon_on(settings(&town)).await;
     fs::write(identity(&town), "not an identity").unwrap();
@@ -278,7 +278,7 @@ async fn files_are_read_once_where_the_configuration_says_so() {
 }
 
 #[tokio::test]
-async fn the_three_files_of_the_tls_format_are_followed_too() {
+async fn the_three_files_of_the_tls_format_are_watched_too() {
     let mut town = Town::build().await;
     let path = |name: &str| town.folder.path().join(name);
     let write = |user: &Credentials| {
@@ -310,7 +310,7 @@ async fn the_three_files_of_the_tls_format_are_followed_too() {
 }
 
 #[tokio::test]
-async fn an_identity_that_has_ended_before_the_start_says_since_when_and_where() {
+async fn an_identity_that_expired_before_the_start_is_reported_with_its_file_and_expiry() {
     let town = Town::build().await;
     write(&town, &sign(&town, Validity::OVER));
     let file = identity(&town).display().to_string();

@@ -21,7 +21,7 @@ async fn a_request_is_announced_to_each_recipient_and_its_approval_is_shown() {
 }
 
 #[tokio::test]
-async fn every_review_appears_while_the_request_waits_for_more() {
+async fn every_review_appears_on_the_cards_while_more_are_required() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft {
         approvals: 2,
@@ -57,7 +57,7 @@ async fn a_denial_and_a_promotion_are_shown() {
 }
 
 #[tokio::test]
-async fn the_end_of_an_undecided_request_closes_its_cards_and_keeps_its_reviews() {
+async fn the_end_of_an_unresolved_request_closes_its_cards_and_keeps_its_reviews() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft {
         approvals: 2,
@@ -77,7 +77,7 @@ async fn the_end_of_an_undecided_request_closes_its_cards_and_keeps_its_reviews(
 }
 
 #[tokio::test]
-async fn the_end_of_a_granted_access_does_not_repaint_its_card() {
+async fn the_end_of_granted_access_does_not_change_its_card() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"]).await;
@@ -96,7 +96,7 @@ async fn the_end_of_a_granted_access_does_not_repaint_its_card() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_decided_before_anybody_hears_of_it_is_not_announced() {
+async fn a_request_resolved_before_its_announcement_is_not_announced() {
     let town = Town::start().await;
     for state in [State::Approved, State::Denied, State::Promoted, State::None] {
         town.cluster.create(Draft {
@@ -113,7 +113,7 @@ async fn a_request_that_is_decided_before_anybody_hears_of_it_is_not_announced()
 }
 
 #[tokio::test]
-async fn repeated_events_tell_nobody_anything_new() {
+async fn repeated_events_post_and_update_nothing() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"]).await;
@@ -156,7 +156,7 @@ async fn the_card_links_to_the_web_ui_or_names_the_commands() {
 }
 
 #[tokio::test]
-async fn what_this_version_does_not_know_does_no_harm() {
+async fn unknown_fields_and_states_do_no_harm() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"]).await;

@@ -152,7 +152,7 @@ async fn pages_grow_again_after_requests_that_exceeded_a_limit_together() {
 }
 
 #[tokio::test]
-async fn lists_that_never_end_are_left_with_a_word_and_events_go_on() {
+async fn endless_lists_are_abandoned_with_a_warning_and_events_go_on() {
     let town = Town::start().await;
     town.cluster.faults(|faults| faults.endless_lists = true);
     town.cut_streams();
@@ -170,7 +170,7 @@ async fn lists_that_never_end_are_left_with_a_word_and_events_go_on() {
 }
 
 #[tokio::test]
-async fn a_stream_of_requests_that_never_ends_is_left_after_a_while() {
+async fn an_endless_stream_of_requests_is_abandoned_after_a_while() {
     let mut town = Town::build().await;
     town.cluster.faults(|faults| faults.no_list_call = true);
     let settings = settings(&town, |limits| Limits {
@@ -192,7 +192,7 @@ async fn a_stream_of_requests_that_never_ends_is_left_after_a_while() {
 }
 
 #[tokio::test]
-async fn labels_that_never_end_do_not_hold_up_a_request() {
+async fn endless_labels_do_not_delay_a_request() {
     let mut town = Town::build().await;
     let condition = "access_request.spec.resource_labels_union[\"env\"].contains(\"prod\")";
     town.cluster.put_rule(rule("to-bob", condition, &[BOB]));
@@ -212,7 +212,7 @@ async fn labels_that_never_end_do_not_hold_up_a_request() {
 }
 
 #[tokio::test]
-async fn many_wishes_to_list_are_one_listing_at_a_time() {
+async fn many_triggers_cause_one_listing_at_a_time() {
     let town = Town::start().await;
     let lists = town.cluster.hold("ListAccessRequests", Moment::Before, 0);
     let before = town.cluster.calls()["ListAccessRequests"];
@@ -280,7 +280,7 @@ async fn one_failed_list_after_a_reconnect_costs_about_a_second() {
 }
 
 #[tokio::test]
-async fn a_listing_on_an_older_connection_holds_up_nothing_and_proves_nothing() {
+async fn a_listing_on_an_older_connection_delays_nothing_and_proves_nothing() {
     let town = Town::build().await;
     let lists = town.cluster.hold("ListAccessRequests", Moment::Before, 0);
     let daemon = Daemon::start(town.settings(&town.config()));

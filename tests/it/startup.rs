@@ -18,7 +18,7 @@ async fn fails_with_identity(town: &Town, identity: &str, parts: &[&str], remedy
 }
 
 #[tokio::test]
-async fn credentials_that_cannot_be_used_are_told_apart() {
+async fn unusable_credentials_are_reported_with_their_cause() {
     let town = Town::build().await;
     let authority = town.cluster.authority();
     let user = authority.user("bot", &["access-plugin"], Validity::ONE_DAY);
@@ -67,7 +67,7 @@ async fn credentials_that_cannot_be_used_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_cannot_be_reached_or_trusted_is_told() {
+async fn an_unreachable_or_untrusted_cluster_is_reported() {
     let town = Town::build().await;
     let stranger = Authority::new("sandbox.example.com");
     let unknown = stranger.identity_file(&stranger.user("bot", &[], Validity::ONE_DAY));
@@ -124,7 +124,7 @@ async fn a_cluster_that_cannot_be_reached_or_trusted_is_told() {
 }
 
 #[tokio::test]
-async fn a_server_of_another_cluster_is_refused_before_it_hears_anything() {
+async fn a_server_of_another_cluster_is_rejected_before_any_call() {
     let leaf = ClusterOptions {
         certificate: HostCertificate {
             cluster: Some("leaf.example.com".to_owned()),
@@ -139,7 +139,7 @@ async fn a_server_of_another_cluster_is_refused_before_it_hears_anything() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_too_old_or_denies_us_is_told() {
+async fn a_cluster_that_is_too_old_or_denies_access_is_reported() {
     let old = ClusterOptions {
         version: "7.3.26".to_owned(),
         ..ClusterOptions::default()
@@ -234,7 +234,7 @@ async fn a_missing_permission_for_rules_alone_stops_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_at_microsoft_is_told_at_once() {
+async fn errors_of_microsoft_are_reported_immediately_at_the_start() {
     let town = Town::build().await;
     let config = town.config();
     let options = town.tenant.options();

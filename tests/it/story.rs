@@ -92,13 +92,13 @@ fn masked(log: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_log_tells_people_the_story_of_a_night() {
+async fn the_text_log_of_one_night() {
     let log = story("text").await;
     insta::assert_snapshot!("story_text", masked(&log));
 }
 
 #[tokio::test]
-async fn the_log_tells_machines_the_same_story_one_object_a_line() {
+async fn the_json_log_of_the_same_night() {
     let log = story("json").await;
     for line in log.lines() {
         let object: Value = serde_json::from_str(line).unwrap();

@@ -28,7 +28,7 @@ fn removals(town: &Town) -> usize {
 }
 
 #[tokio::test]
-async fn users_lose_the_app_and_a_second_run_finds_nobody_who_has_it() {
+async fn users_lose_the_app_and_a_second_run_finds_no_installation() {
     let town = Town::build().await;
     let (status, stdout, stderr) = uninstall(&town, &["--dry-run"]).await;
     assert_eq!((status, stderr.as_str()), (Some(0), ""));
@@ -50,7 +50,7 @@ async fn users_lose_the_app_and_a_second_run_finds_nobody_who_has_it() {
 }
 
 #[tokio::test]
-async fn a_user_for_whom_it_fails_is_told_and_the_others_are_done() {
+async fn a_failed_removal_is_reported_and_the_other_users_are_processed() {
     let town = Town::build().await;
     let id = &town.people["Alice"].id;
     let path = format!("/users/{id}/teamwork");

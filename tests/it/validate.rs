@@ -63,7 +63,7 @@ fn cards(town: &Town, who: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_recipient_is_told_in_the_words_of_the_guide() {
+async fn a_recipient_is_notified_in_the_words_of_the_guide() {
     let town = Town::build().await;
     let (status, stdout, stderr) = validate(&town, &[ALICE]).await;
     assert_eq!((status, stderr.as_str()), (Some(0), ""));
@@ -85,7 +85,7 @@ async fn a_recipient_is_told_in_the_words_of_the_guide() {
 }
 
 #[tokio::test]
-async fn a_channel_and_a_user_without_the_app_are_told_and_many_keep_their_order() {
+async fn a_channel_and_a_user_without_the_app_are_notified_and_many_recipients_keep_their_order() {
     let town = Town::build().await;
     let channel = town.channel.clone();
     let arguments = ["carol@example.com", channel.as_str(), "nobody@example.com", "devs", BOB];
@@ -99,7 +99,7 @@ async fn a_channel_and_a_user_without_the_app_are_told_and_many_keep_their_order
 }
 
 #[tokio::test]
-async fn an_app_that_is_not_there_or_a_wrong_secret_ends_it() {
+async fn a_missing_app_or_a_wrong_secret_ends_validation() {
     let absent = TenantOptions {
         in_catalog: false,
         ..TenantOptions::default()
@@ -139,7 +139,7 @@ async fn a_lock_on_the_user_is_named() {
 }
 
 #[tokio::test]
-async fn everything_is_checked_line_by_line() {
+async fn every_check_prints_one_line() {
     let town = Town::build().await;
     let recipients = format!("\"*\" = [\"{ALICE}\", \"carol@example.com\", \"{}\"]", town.channel);
     let config = town.config_for(&recipients);
@@ -173,7 +173,7 @@ async fn everything_is_checked_line_by_line() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_named_with_its_remedy_and_does_not_hide_the_rest() {
+async fn a_failed_check_shows_its_hint_and_does_not_hide_the_rest() {
     let options = TenantOptions {
         version: "1.0.0".to_owned(),
         roles: vec!["User.Read.All", "AppCatalog.Read.All", "Sites.FullControl.All"],
@@ -250,7 +250,7 @@ async fn machines_read_one_object_for_each_line() {
 }
 
 #[tokio::test]
-async fn services_that_do_not_answer_are_told_and_the_rest_is_skipped() {
+async fn unresponsive_services_are_reported_and_dependent_checks_are_skipped() {
     let town = Town::build().await;
     town.stop_teleport().await;
     town.tenant
@@ -329,7 +329,7 @@ async fn the_last_line_claims_no_more_than_was_checked() {
 }
 
 #[tokio::test]
-async fn a_login_that_fails_names_the_ids_it_was_tried_with() {
+async fn a_failed_login_names_the_ids_it_used() {
     let town = Town::build().await;
     let options = town.tenant.options();
     for (code, swapped) in [(90002, "is it swapped with app_id?"), (700_016, "not the teams_app_id")] {

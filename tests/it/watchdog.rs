@@ -31,7 +31,7 @@ fn seconds(body: &str, name: &str) -> Option<u64> {
 }
 
 /// Expects that the manager hears no sign of life before it hears that all loops turn again.
-async fn no_sign_until_all_turn_again(manager: &UnixDatagram) {
+async fn no_watchdog_message_until_all_loops_run_again(manager: &UnixDatagram) {
     let mut message = [0; 512];
     loop {
         let received = tokio::time::timeout(Duration::from_secs(20), manager.recv(&mut message)).await;
@@ -45,7 +45,7 @@ async fn no_sign_until_all_turn_again(manager: &UnixDatagram) {
 }
 
 #[tokio::test]
-async fn a_loop_that_hangs_ends_the_signs_of_life_and_is_named_whichever_it_is() {
+async fn any_unresponsive_loop_stops_the_watchdog_messages_and_is_named() {
     let town = Town::build().await;
     let path = |name: &str| town.folder.path().join(name);
     let manager = UnixDatagram::bind(path("notify")).unwrap();
@@ -72,7 +72,7 @@ async fn a_loop_that_hangs_ends_the_signs_of_life_and_is_named_whichever_it_is()
         })
         .await;
         fs::remove_file(path("hang")).unwrap();
-        no_sign_until_all_turn_again(&manager).await;
+        no_watchdog_message_until_all_loops_run_again(&manager).await;
         until(&address, "/livez", |status, _| status == 200).await;
     }
     town.cluster.create(Draft::default());

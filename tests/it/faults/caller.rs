@@ -9,7 +9,7 @@ use crate::world::cluster::{ClusterFaults, Draft, Moment, State, Verdict, rule};
 type Switch = fn(&mut ClusterFaults);
 
 #[tokio::test]
-async fn a_user_that_was_deleted_is_named_and_the_work_is_kept_until_it_is_back() {
+async fn a_deleted_user_is_named_and_work_is_deferred_until_it_is_back() {
     let town = Town::start().await;
     let open = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
@@ -36,7 +36,7 @@ async fn a_user_that_was_deleted_is_named_and_the_work_is_kept_until_it_is_back(
 }
 
 #[tokio::test]
-async fn a_burst_of_requests_that_are_gone_asks_a_few_times_about_our_user() {
+async fn a_burst_of_deleted_requests_looks_up_our_user_only_a_few_times() {
     let town = Town::start().await;
     let before = town.cluster.calls()["Ping"];
     let claims = town.cluster.hold("UpdatePluginData", Moment::Before, 0);
@@ -181,7 +181,7 @@ async fn a_gateway_without_a_route_for_grpc_is_named_whatever_its_status() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_comes_between_delays_and_takes_nothing_for_gone() {
+async fn a_gateway_in_between_delays_requests_but_closes_none() {
     let town = Town::start().await;
     let open = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
@@ -201,7 +201,7 @@ async fn a_gateway_that_comes_between_delays_and_takes_nothing_for_gone() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_watch_rules_is_watched_for_requests_alone() {
+async fn a_server_that_cannot_watch_rules_is_watched_for_requests_only() {
     let mut town = Town::build().await;
     town.cluster.faults(|faults| {
         faults.old_watch = true;
@@ -220,7 +220,7 @@ async fn a_server_that_cannot_watch_rules_is_watched_for_requests_alone() {
 }
 
 #[tokio::test]
-async fn a_server_that_grants_all_kinds_or_none_is_watched_for_requests_alone() {
+async fn a_server_that_grants_all_kinds_or_none_is_watched_for_requests_only() {
     let mut town = Town::build().await;
     town.cluster.faults(|faults| {
         faults.no_partial_success = true;
@@ -251,7 +251,7 @@ async fn a_role_that_may_watch_nothing_is_named_as_the_cause() {
 }
 
 #[tokio::test]
-async fn an_end_of_the_stream_is_told_without_the_words_of_libraries() {
+async fn the_end_of_a_stream_is_reported_without_library_messages() {
     let town = Town::start().await;
     town.cut_streams();
     town.daemon()

@@ -30,7 +30,7 @@ async fn killed_before_the_claim_it_announces_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn killed_before_it_hears_that_it_has_the_claim_it_announces_after_the_claims_term() {
+async fn killed_before_the_claim_is_confirmed_it_announces_after_the_claim_expires() {
     let mut town = Town::start().await;
     let claim = town.cluster.hold("UpdatePluginData", Moment::After, 0);
     let id = town.cluster.create(Draft::default());
@@ -45,7 +45,7 @@ async fn killed_before_it_hears_that_it_has_the_claim_it_announces_after_the_cla
 }
 
 #[tokio::test]
-async fn killed_between_claim_and_delivery_it_tells_everybody_once() {
+async fn killed_between_claim_and_delivery_it_notifies_each_recipient_once() {
     let mut town = Town::start().await;
     let posts = town.tenant.hold("POST", "/activities");
     let id = town.cluster.create(Draft::default());
@@ -59,7 +59,7 @@ async fn killed_between_claim_and_delivery_it_tells_everybody_once() {
 }
 
 #[tokio::test]
-async fn killed_when_half_of_the_cards_are_noted_it_posts_only_the_others() {
+async fn killed_when_half_of_the_cards_are_recorded_it_posts_only_the_others() {
     let mut town = Town::start().await;
     let bob = town.people["Bob"].id.clone();
     let post = town.tenant.hold("POST", &bob);
@@ -78,7 +78,7 @@ async fn killed_when_half_of_the_cards_are_noted_it_posts_only_the_others() {
 
 /// The one case in which a second card is allowed: the first one's id died with the daemon.
 #[tokio::test]
-async fn killed_between_delivery_and_note_it_posts_once_more_and_keeps_the_new_card_true() {
+async fn killed_between_delivery_and_record_it_posts_once_more_and_updates_the_new_card() {
     let mut town = Town::start().await;
     let posts = town.tenant.hold("POST", "/activities");
     let id = town.cluster.create(Draft::default());
@@ -100,7 +100,7 @@ async fn killed_between_delivery_and_note_it_posts_once_more_and_keeps_the_new_c
 }
 
 #[tokio::test]
-async fn killed_before_microsofts_answer_it_posts_once_more_and_keeps_the_new_card_true() {
+async fn killed_before_microsofts_answer_it_posts_once_more_and_updates_the_new_card() {
     let mut town = Town::start().await;
     let posts = town.tenant.hold_answers("POST", "/activities");
     let id = town.cluster.create(Draft::default());
@@ -117,7 +117,7 @@ async fn killed_before_microsofts_answer_it_posts_once_more_and_keeps_the_new_ca
 }
 
 #[tokio::test]
-async fn killed_before_it_hears_that_its_note_is_there_it_tells_nobody_twice() {
+async fn killed_before_its_record_is_confirmed_it_notifies_no_recipient_twice() {
     let mut town = Town::start().await;
     let note = town.cluster.hold("UpdatePluginData", Moment::After, 1);
     let id = town.cluster.create(for_alice());
@@ -149,7 +149,7 @@ async fn killed_during_an_update_it_updates_after_the_next_start() {
 }
 
 #[tokio::test]
-async fn killed_before_an_update_is_noted_it_updates_the_same_cards_again() {
+async fn killed_before_an_update_is_recorded_it_updates_the_same_cards_again() {
     let mut town = Town::start().await;
     let id = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
@@ -188,7 +188,7 @@ async fn killed_during_a_resync_it_announces_the_rest_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn killed_again_and_again_in_the_same_place_it_tells_everybody_once_in_the_end() {
+async fn killed_repeatedly_at_the_same_point_it_finally_notifies_each_recipient_once() {
     let mut town = Town::build().await;
     let id = town.cluster.create(Draft::default());
     for _ in 0..4 {

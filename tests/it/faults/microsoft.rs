@@ -9,7 +9,7 @@ use crate::world::cluster::{Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
 #[tokio::test]
-async fn throttling_until_a_date_is_obeyed() {
+async fn throttling_until_a_date_is_respected() {
     survives(Fault::StatusUntil(429, 2), 2, &[SLOW_DOWN]).await;
 }
 
@@ -19,23 +19,23 @@ async fn a_storm_of_throttling_is_survived() {
 }
 
 #[tokio::test]
-async fn a_service_with_a_problem_of_its_own_is_asked_again() {
+async fn a_call_that_fails_with_a_server_error_is_retried() {
     survives(Fault::Status(500, None), 5, &[FAILS]).await;
 }
 
 #[tokio::test]
-async fn a_service_that_is_away_for_many_calls_is_waited_for() {
+async fn deliveries_survive_an_outage_of_many_calls() {
     survives(Fault::Status(503, None), 25, &[FAILS]).await;
 }
 
 #[tokio::test]
-async fn an_answer_that_is_right_but_for_its_type_is_taken() {
+async fn an_answer_with_only_a_wrong_content_type_is_accepted() {
     survives(Fault::Typed("text/plain"), 2, &[]).await;
     survives(Fault::Typed("application/octet-stream"), 2, &[]).await;
 }
 
 #[tokio::test]
-async fn an_edit_whose_answer_is_lost_again_and_again_leaves_one_card() {
+async fn an_edit_whose_answer_is_lost_repeatedly_leaves_one_card() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
@@ -78,7 +78,7 @@ async fn tokens_that_are_revoked_between_any_two_calls_are_replaced() {
 }
 
 #[tokio::test]
-async fn an_app_that_was_taken_away_and_put_back_by_others_goes_on_with_the_same_card() {
+async fn an_app_that_was_removed_and_reinstalled_by_others_keeps_its_card() {
     let town = Town::start().await;
     let id = town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING"]).await;
@@ -97,7 +97,7 @@ async fn an_app_that_was_taken_away_and_put_back_by_others_goes_on_with_the_same
 }
 
 #[tokio::test]
-async fn a_team_that_took_the_app_out_and_back_in_is_told_again() {
+async fn a_team_that_removed_and_reinstalled_the_app_is_notified_again() {
     let mut town = Town::build().await;
     let config = town.config_for(&format!("\"*\" = \"{}\"", town.channel));
     town.start_daemon_with(&config).await;
@@ -120,7 +120,7 @@ async fn a_team_that_took_the_app_out_and_back_in_is_told_again() {
 }
 
 #[tokio::test]
-async fn a_chat_that_moved_is_found_where_it_is_now() {
+async fn a_chat_that_moved_is_looked_up_again() {
     let town = Town::start().await;
     let id = town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING"]).await;
@@ -140,7 +140,7 @@ async fn a_chat_that_moved_is_found_where_it_is_now() {
 }
 
 #[tokio::test]
-async fn a_card_in_a_chat_that_moved_is_posted_where_the_chat_is_now() {
+async fn a_card_in_a_chat_that_moved_is_posted_to_the_new_chat() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft {
         approvals: 2,
@@ -160,7 +160,7 @@ async fn a_card_in_a_chat_that_moved_is_posted_where_the_chat_is_now() {
 }
 
 #[tokio::test]
-async fn one_recipient_that_hangs_for_ever_keeps_none_of_99_others_waiting() {
+async fn one_unresponsive_recipient_delays_none_of_99_others() {
     let mut town = Town::build().await;
     let channels: Vec<_> = (0..99)
         .map(|number| town.tenant.add_channel("Security", &number.to_string()))

@@ -88,7 +88,7 @@ async fn killed_for_real_before_the_claim_it_announces_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn stopped_in_a_burst_it_notes_what_was_on_its_way_and_leaves_the_rest_to_the_next_start() {
+async fn stopped_in_a_burst_it_records_deliveries_in_flight_and_leaves_the_rest_to_the_next_start() {
     let town = Town::build().await;
     let recipients = format!("\"*\" = \"{ALICE}\"\nb = \"{BOB}\"\nc = \"{EVE}\"");
     let config = town.config_for(&recipients);
@@ -126,7 +126,7 @@ async fn stopped_in_a_burst_it_notes_what_was_on_its_way_and_leaves_the_rest_to_
 }
 
 #[tokio::test]
-async fn without_files_to_open_it_waits_until_there_are_some() {
+async fn without_free_file_descriptors_it_waits_for_some() {
     let town = Town::build().await;
     let mut program = start(&town).await;
     if !limit_files(&program, 3).await {
@@ -151,7 +151,7 @@ async fn without_files_to_open_it_waits_until_there_are_some() {
 }
 
 #[tokio::test]
-async fn with_too_few_files_from_the_start_it_ends_with_one_error_before_it_calls_anybody() {
+async fn with_too_few_file_descriptors_at_the_start_it_exits_with_one_error_before_any_call() {
     let town = Town::build().await;
     let file = town.folder.path().join("teleport-msteams.toml");
     fs::write(&file, town.config()).unwrap();

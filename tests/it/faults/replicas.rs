@@ -53,7 +53,7 @@ async fn when_the_claimer_dies_before_it_delivers_the_other_takes_over() {
 }
 
 #[tokio::test]
-async fn while_the_claimer_lives_and_waits_nobody_takes_over() {
+async fn while_the_claimer_lives_no_replica_takes_over() {
     let mut town = Town::start().await;
     let posts = town.tenant.hold("POST", "/activities");
     let mut settings = town.settings(&town.config());
@@ -163,7 +163,7 @@ async fn two_replicas_without_teleport_for_a_while_announce_once() {
 }
 
 #[tokio::test]
-async fn replicas_die_one_after_another_and_the_last_one_tells_everybody() {
+async fn replicas_die_one_after_another_and_the_last_one_notifies_every_recipient() {
     let mut town = Town::build().await;
     let id = town.cluster.create(for_alice());
     let post = town.tenant.hold("POST", "/activities");

@@ -45,7 +45,7 @@ async fn a_stream_that_is_cut_before_or_after_any_event_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_for_longer_than_every_pause_is_found_again() {
+async fn a_server_that_is_away_for_longer_than_every_pause_is_reconnected() {
     let town = Town::start().await;
     let open = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
@@ -61,7 +61,7 @@ async fn a_server_that_is_gone_for_longer_than_every_pause_is_found_again() {
 }
 
 #[tokio::test]
-async fn events_that_all_come_twice_tell_nobody_twice() {
+async fn duplicate_events_notify_no_recipient_twice() {
     let town = Town::start().await;
     town.cluster.faults(|faults| faults.events_twice = true);
     let id = town.cluster.create(Draft {
@@ -99,7 +99,7 @@ async fn events_of_several_requests_may_come_in_any_order() {
 }
 
 #[tokio::test]
-async fn an_old_state_that_comes_late_sets_no_card_back() {
+async fn a_late_old_state_sets_no_card_back() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
@@ -116,7 +116,7 @@ async fn an_old_state_that_comes_late_sets_no_card_back() {
 }
 
 #[tokio::test]
-async fn states_of_one_request_that_come_backwards_are_put_right_by_the_next_listing() {
+async fn states_of_a_request_in_reverse_order_are_repaired_by_the_next_listing() {
     let town = Town::start().await;
     let shown = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
@@ -293,7 +293,7 @@ async fn without_the_permission_for_requests_it_waits_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn without_the_permission_for_plugin_data_nobody_is_told_and_nothing_is_forgotten() {
+async fn without_the_permission_for_plugin_data_notifications_are_deferred_and_none_is_lost() {
     let town = Town::start().await;
     town.cluster.faults(|faults| faults.deny_plugin_data = true);
     town.cluster.create(Draft::default());

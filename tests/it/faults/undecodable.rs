@@ -205,7 +205,7 @@ async fn traits_and_labels_that_are_broken_leave_the_others_to_rules() {
     town.finish().await;
 }
 #[tokio::test]
-async fn of_suggested_reviewers_the_first_hundred_are_taken_and_the_number_of_the_others_is_told() {
+async fn the_first_hundred_suggested_reviewers_are_notified_and_the_number_of_the_others_is_logged() {
     let town = Town::start().await;
     let suggested = (0..99).map(|number| format!("x{number}@example.com"));
     let suggested = suggested.chain([BOB, "eve@example.com"].map(str::to_owned));

@@ -77,7 +77,7 @@ fn a_claim_that_was_taken_over_stays_lost_although_an_entry_is_accepted_later() 
 }
 
 #[test]
-fn what_was_known_holds_on_if_nothing_is_left_to_read() {
+fn the_known_state_is_kept_if_there_is_nothing_to_read() {
     let known = claimed("held a 1");
     let mut stored = RecordState::Known(Box::new(known.clone()));
     stored.doubt();
@@ -90,7 +90,7 @@ fn what_was_known_holds_on_if_nothing_is_left_to_read() {
 }
 
 #[test]
-fn a_replica_that_was_overtaken_writes_nothing_on_others_records_without_need() {
+fn an_overtaken_replica_writes_to_the_records_of_others_only_when_needed() {
     let mut account = RunLog::new(REVIEWED, "", claimed("held a 1"));
     let (record, ours) = account.take_over(claimed("held b 1").map, "a", now());
     assert!(!ours);
@@ -99,7 +99,7 @@ fn a_replica_that_was_overtaken_writes_nothing_on_others_records_without_need() 
 
 /// `a` was cut off with an update on its way, `b` approved meanwhile, and only Microsoft knows which came last.
 #[test]
-fn of_two_updates_at_once_the_one_that_is_less_far_on_is_noted_whoever_notes_first() {
+fn of_two_concurrent_updates_the_earlier_state_is_recorded_regardless_of_order() {
     for a_first in [true, false] {
         let mut store = claimed("held b 1").map;
         let mut a = RunLog::new(REVIEWED, "", claimed("held a 1"));

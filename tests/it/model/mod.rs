@@ -142,7 +142,7 @@ fn holds(story: &Story, people: usize, faults: Faults) {
 }
 
 #[test]
-fn a_pending_request_reaches_two_people_whatever_happens() {
+fn a_pending_request_reaches_two_recipients_under_all_faults() {
     holds(&PENDING, 2, Faults { crashes: 2, ..NONE });
     holds(
         &PENDING,
@@ -251,7 +251,7 @@ fn an_update_that_outlives_its_claim_and_its_sender_can_leave_a_card_behind() {
 
 #[test]
 #[ignore = "takes minutes and a few GB; run it after a change of claims, entries or plans"]
-fn two_people_and_more_faults() {
+fn two_recipients_and_more_faults() {
     for story in [&REVIEWED, &APPROVED, &DELETED] {
         holds(story, 2, CRASH);
         holds(story, 2, LOST_WRITE);

@@ -46,7 +46,7 @@ async fn up_1_and_2_load_balancers_of_each_kind_before_a_proxy() {
 }
 
 #[tokio::test]
-async fn up_4_the_variable_decides_without_a_test() {
+async fn up_4_the_variable_overrides_detection() {
     let mut town = Town::build().await;
     let web = WebAuthority::new();
     let proxy = Proxy::start(&town.cluster).await;
@@ -77,7 +77,7 @@ async fn up_4_the_variable_decides_without_a_test() {
 }
 
 #[tokio::test]
-async fn up_5_a_load_balancer_that_lets_no_websocket_through() {
+async fn up_5_a_load_balancer_that_blocks_websockets() {
     let town = Town::build().await;
     let web = WebAuthority::new();
     let proxy = Proxy::start(&town.cluster).await;

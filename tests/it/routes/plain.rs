@@ -43,7 +43,7 @@ async fn al_2_a_proxy_that_routes_by_the_first_protocol_and_is_never_asked_anyth
 }
 
 #[tokio::test]
-async fn al_4_a_proxy_of_another_cluster_is_told_at_once() {
+async fn al_4_a_proxy_of_another_cluster_is_reported_immediately() {
     let town = Town::build().await;
     let proxy = Proxy::start_for(&town.cluster, "another.example.com").await;
     let settings = settings_for(&town, proxy.address(), &WebAuthority::new());
@@ -153,7 +153,7 @@ async fn gr_3_an_answer_of_six_mebibytes() {
 }
 
 #[tokio::test]
-async fn er_1_where_no_route_leads_each_that_was_tried_is_told() {
+async fn er_1_an_unreachable_cluster_is_reported_with_each_route_tried() {
     let town = Town::build().await;
     let web = WebAuthority::new();
     let proxy = Proxy::start(&town.cluster).await;

@@ -64,7 +64,7 @@ async fn hp_1_a_load_balancer_beyond_a_proxy() {
 }
 
 #[tokio::test]
-async fn hp_2_a_proxy_that_refuses_is_told() {
+async fn hp_2_a_proxy_that_refuses_is_reported() {
     let town = Town::build().await;
     let web = WebAuthority::new();
     let corporate = Corporate::start(Speaks::Connect, &web, Some("me:plantedsecret"), &[]).await;
@@ -110,7 +110,7 @@ async fn hp_2_a_proxy_that_refuses_is_told() {
 }
 
 #[tokio::test]
-async fn an_ssh_port_leads_to_the_web_port_beside_it_or_to_a_sentence_that_names_it() {
+async fn an_ssh_port_is_replaced_by_the_web_port_or_reported_by_name() {
     let mut town = Town::build().await;
     let web = WebAuthority::new();
     let ssh = ssh_port::start().await;

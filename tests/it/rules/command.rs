@@ -30,7 +30,7 @@ fn here(path: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_mistake_is_told_with_its_place_and_the_nearest_name() {
+async fn every_mistake_is_reported_with_its_position_and_the_nearest_name() {
     let file = here("tests/fixtures/rules/mistakes.yaml");
     let (status, stdout, stderr) = rules(&["check", &file]).await;
     assert_eq!(status, Some(1));
@@ -65,7 +65,7 @@ async fn mistakes_in_json_and_in_yaml_itself_have_places_too() {
 }
 
 #[tokio::test]
-async fn what_teleport_refuses_is_a_mistake_and_what_it_takes_is_none() {
+async fn exactly_what_teleport_rejects_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     for vector in vectors("validation") {
         let file = write(&folder, "rule.json", &vector["rule"].to_string());
@@ -76,7 +76,7 @@ async fn what_teleport_refuses_is_a_mistake_and_what_it_takes_is_none() {
 }
 
 #[tokio::test]
-async fn good_rules_are_left_in_peace_and_other_resources_are_no_rules() {
+async fn valid_rules_pass_and_other_resources_are_ignored() {
     let (status, stdout, stderr) = rules(&["check", &here("examples/rules/rules.yaml")]).await;
     assert_eq!(
         (status, stdout.as_str(), stderr.as_str()),
@@ -100,7 +100,7 @@ async fn good_rules_are_left_in_peace_and_other_resources_are_no_rules() {
 }
 
 #[tokio::test]
-async fn a_test_says_who_is_told_and_why_the_others_are_silent() {
+async fn rules_test_prints_who_is_notified_and_why_other_rules_do_not_match() {
     let file = here("examples/rules/rules.yaml");
     let request = here("examples/rules/request.json");
     let (status, stdout, stderr) = rules(&["test", &file, "--request", &request]).await;
@@ -139,7 +139,7 @@ fn printed(request: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_test_routes_as_teleport_does_and_prints_json_for_machines() {
+async fn rules_test_routes_as_teleport_does_and_prints_json() {
     let folder = tempfile::tempdir().unwrap();
     let mut tried = 0;
     for vector in vectors("recipients") {
@@ -205,7 +205,7 @@ fn set(value: &Value) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn a_test_tells_the_class_of_every_failure() {
+async fn rules_test_names_the_class_of_every_failure() {
     let folder = tempfile::tempdir().unwrap();
     let rule = |name: &str, condition: &str, timezone: &str| {
         let shifts = json!([{"weekday": "Tuesday", "start": "00:00", "end": "23:59"}]);
@@ -242,7 +242,7 @@ async fn a_test_tells_the_class_of_every_failure() {
 }
 
 #[tokio::test]
-async fn inputs_that_cannot_be_used_are_named() {
+async fn unusable_inputs_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = here("examples/rules/rules.yaml");
     let request = here("examples/rules/request.json");

@@ -54,7 +54,7 @@ async fn a_rule_that_matches_takes_the_place_of_the_table_and_of_suggested_revie
 }
 
 #[tokio::test]
-async fn all_rules_that_match_are_told_each_person_once() {
+async fn all_matching_rules_notify_each_recipient_once() {
     let town = town_with(&[
         rule("a", "true", &[BOB, EVE]),
         rule(
@@ -73,7 +73,7 @@ async fn all_rules_that_match_are_told_each_person_once() {
 }
 
 #[tokio::test]
-async fn a_rule_works_from_the_moment_it_is_made_changed_or_deleted() {
+async fn rule_changes_take_effect_immediately() {
     let town = town_with(&[]).await;
     goes_to(&town, ALICE, 0).await;
     town.cluster.put_rule(rule("r", "true", &[EVE]));
@@ -89,7 +89,7 @@ async fn a_rule_works_from_the_moment_it_is_made_changed_or_deleted() {
 }
 
 #[tokio::test]
-async fn rules_of_other_plugins_and_of_other_subjects_do_not_concern_us() {
+async fn rules_of_other_plugins_and_subjects_are_ignored() {
     let mut other = rule("other", "true", &[EVE]);
     other.spec.as_mut().unwrap().notification.as_mut().unwrap().name = "msteams-default".to_owned();
     let mut subject = rule("subject", "true", &[EVE]);
@@ -109,7 +109,7 @@ async fn rules_of_other_plugins_and_of_other_subjects_do_not_concern_us() {
 }
 
 #[tokio::test]
-async fn a_rule_that_cannot_be_understood_disables_itself_alone_and_is_told_once() {
+async fn an_invalid_rule_disables_only_itself_and_is_reported_once() {
     let broken = rule("broken", r#"access_request.spec.role.contains("dev")"#, &[BOB]);
     let town = town_with(&[broken, rule("good", "true", &[EVE])]).await;
     goes_to(&town, EVE, 0).await;
@@ -149,7 +149,7 @@ async fn only_a_rule_that_can_be_used_is_logged_as_applied() {
 }
 
 #[tokio::test]
-async fn a_rule_that_fails_for_one_request_is_told_and_the_others_count() {
+async fn a_rule_that_fails_for_one_request_is_reported_and_the_others_apply() {
     let failing = r#"newer_than(access_request.spec.request_reason, "1.0.0")"#;
     let town = town_with(&[rule("failing", failing, &[BOB]), rule("good", "true", &[EVE])]).await;
     goes_to(&town, EVE, 0).await;
@@ -336,7 +336,7 @@ async fn without_the_permission_to_read_traits_rules_see_none() {
 }
 
 #[tokio::test]
-async fn a_requester_whom_nobody_knows_is_routed_by_the_table() {
+async fn an_unknown_requester_is_routed_by_the_table() {
     let town = town_with(&[rule("not core", &format!("!{CORE}"), &[EVE])]).await;
     goes_to(&town, ALICE, 0).await;
     town.daemon()
@@ -413,7 +413,7 @@ async fn without_the_permission_to_see_resources_only_rules_about_labels_are_sil
 }
 
 #[tokio::test]
-async fn who_was_chosen_when_a_request_was_announced_stays_chosen() {
+async fn recipients_stay_the_same_after_a_request_is_announced() {
     let mut town = town_with(&[rule("r", "true", &[EVE])]).await;
     let id = town.cluster.create(draft("dev"));
     town.sees(EVE, &["PENDING"]).await;
@@ -429,7 +429,7 @@ async fn who_was_chosen_when_a_request_was_announced_stays_chosen() {
 }
 
 #[tokio::test]
-async fn a_request_that_nobody_was_told_of_is_routed_again_when_a_rule_comes() {
+async fn a_request_without_recipients_is_routed_again_when_a_rule_is_created() {
     let mut town = Town::build().await;
     let config = town.config_for(r#""*" = []"#);
     town.start_daemon_with(&config).await;
@@ -441,7 +441,7 @@ async fn a_request_that_nobody_was_told_of_is_routed_again_when_a_rule_comes() {
 }
 
 #[tokio::test]
-async fn a_rule_that_names_nobody_who_exists_does_not_bring_the_table_back() {
+async fn a_rule_with_only_unknown_recipients_does_not_fall_back_to_the_table() {
     let town = town_with(&[rule(
         "r",
         r#"access_request.spec.roles.contains("dev")"#,

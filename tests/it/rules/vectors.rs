@@ -107,7 +107,7 @@ fn every_condition_has_the_answer_that_teleport_gives() {
 }
 
 #[test]
-fn what_is_neither_true_nor_false_is_known_as_such() {
+fn a_condition_that_is_neither_true_nor_false_is_reported_as_unknown() {
     for vector in vectors("conditions") {
         let Ok(condition) = Condition::new(vector["expr"].as_str().unwrap()) else {
             continue;
@@ -167,7 +167,7 @@ fn labels_of_several_resources_are_put_together() {
 }
 
 #[test]
-fn every_request_goes_to_whom_teleport_tells() {
+fn every_request_goes_to_the_recipients_that_teleport_notifies() {
     let mine = vectors("recipients")
         .into_iter()
         .filter(|vector| vector["plugin"]["style"] == "msteams");
