@@ -99,7 +99,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What pure code never mentions.
+/// What pure code must not mention.
 const NOT_IN_DOMAIN: &[&str] = &[
     "async ", "tokio", "tonic", "reqwest", "tracing", "std::fs", "std::net", "std::env", "::now()",
 ];
@@ -252,7 +252,7 @@ fn sources() -> impl Iterator<Item = (PathBuf, String)> {
     rust_files("src")
 }
 
-/// Every file of a folder of the project with its text, by its path below the folder.
+/// Every file of a directory of the project with its text, by its path below the directory.
 fn rust_files(folder: &str) -> impl Iterator<Item = (PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut folders = vec![root.clone()];

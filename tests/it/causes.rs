@@ -266,8 +266,8 @@ async fn a_page_in_place_of_the_login_service_is_reported_at_the_start() {
     let rule = Rule::every("POST", "/oauth2/v2.0/token", page);
     town.tenant.faults(|faults| faults.rules = vec![rule]);
     let parts = ["could not get a token for Graph: something between this machine and Microsoft answered in its place"];
-    let remedy = "on the path to 127.0.0.1";
-    fails(&town, town.settings(&town.config()), &parts, remedy).await;
+    let hint = "on the path to 127.0.0.1";
+    fails(&town, town.settings(&town.config()), &parts, hint).await;
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ const APP: &str = "11111111-1111-4111-8111-111111111111";
 const TENANT: &str = "22222222-2222-4222-8222-222222222222";
 const TEAMS_APP: &str = "33333333-3333-4333-8333-333333333333";
 
-/// Runs `configure` for a folder with the secret in the environment.
+/// Runs `configure` for a directory with the secret in the environment.
 async fn configure(dir: &Path, more: &[&str]) -> (Option<i32>, String, String) {
     let dir = dir.to_str().unwrap();
     let arguments = [&["configure", dir, "--appID", APP, "--tenantID", TENANT], more].concat();

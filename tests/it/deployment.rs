@@ -1,4 +1,4 @@
-//! What lies beside the binary agrees with it.
+//! The chart, the alerts, the dashboard and the README agree with the binary.
 
 use std::collections::BTreeSet;
 use std::fs;

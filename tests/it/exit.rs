@@ -1,4 +1,4 @@
-//! How the daemon ends after an error: what the log says of it, and what stderr does.
+//! How the daemon ends after an error: in the log and on stderr.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Who waits for whom: a flood, a slow conversation or a large request delays nobody else for long.
+//! Fairness: a flood, a slow conversation or a large request delays no other recipient for long.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::{ALICE, BOB, Town};
 use crate::world::cluster::{Draft, State};
 use crate::world::tenant::{Fault, Rule};
 
-/// A request for these people alone.
+/// A request for these reviewers only.
 fn draft(people: &[&str]) -> Draft {
     Draft {
         roles: vec!["by-reviewers".to_owned()],
@@ -17,7 +17,7 @@ fn draft(people: &[&str]) -> Draft {
     }
 }
 
-/// A town in which the suggested reviewers alone are told.
+/// A town that notifies only suggested reviewers.
 async fn town(limits: impl FnOnce(Limits) -> Limits) -> Town {
     let mut town = Town::build().await;
     let settings = town.settings(&town.config_for("\"*\" = []"));
@@ -35,14 +35,14 @@ async fn a_resolution_overtakes_queued_announcements() {
     let decided = town.cluster.create(draft(&[ALICE]));
     town.sees(ALICE, &["PENDING"]).await;
     town.settled(&decided).await;
-    // More than Bob may get in two minutes, and more than are announced at once.
+    // More than Bob may get in two minutes, and more than are announced at the same time.
     let waiting: Vec<_> = (0..200).map(|_| town.cluster.create(draft(&[BOB]))).collect();
     let never = waiting.last().unwrap();
     town.cluster.set_state(never, State::Denied, "no");
     town.cluster.set_state(&decided, State::Approved, "yes");
     town.sees(ALICE, &["APPROVED"]).await;
     assert!(town.chat(BOB).len() < 100, "Bob has {} cards", town.chat(BOB).len());
-    // What was decided before anybody was told leaves its line, and is never announced.
+    // A request that is resolved before its announcement leaves its queue, and is never announced.
     town.daemon()
         .says(&format!("No delivery is due request.id={never} why=NeverAnnounced"))
         .await;
@@ -57,7 +57,7 @@ async fn announcements_are_posted_in_the_order_of_their_requests() {
     for mail in &mails {
         town.tenant.add_user(mail, Some(mail), mail);
     }
-    // Everybody is known beforehand, so that nobody waits for a look-up.
+    // All recipients are cached beforehand, so that no delivery waits for a lookup.
     let config = format!(
         "preload = true\n{}",
         town.config_for(&format!("\"*\" = []\nknown = {mails:?}"))
@@ -81,7 +81,7 @@ async fn announcements_are_posted_in_the_order_of_their_requests() {
     for (place, card) in cards.iter().enumerate() {
         let text = card.history[0].to_string();
         let came = order.iter().position(|id| text.contains(id)).unwrap();
-        // So many are under way at once, at most; among them whoever is quickest is first.
+        // At most this many are in flight at the same time; among them, the fastest is first.
         assert!(
             came.abs_diff(place) < 64,
             "request {came} was announced as number {place}"
@@ -107,13 +107,13 @@ async fn a_request_with_a_thousand_recipients_delays_no_other() {
         .await;
     town.cluster.create(draft(&[ALICE]));
     town.sees(ALICE, &["PENDING"]).await;
-    let told = town.tenant.messages();
-    assert!(told < 500, "{told} people were told before Alice was");
+    let notified = town.tenant.messages();
+    assert!(notified < 500, "{notified} recipients were notified before Alice");
 }
 
 #[tokio::test]
 async fn an_unresponsive_conversation_does_not_use_up_the_quota_of_others() {
-    // Nothing is ever timed out here, so only giving up the turn helps.
+    // Nothing times out here, so only releasing the slot helps.
     let town = town(|limits| Limits {
         microsoft_timeout: Duration::from_hours(1),
         standing_still: Duration::from_millis(100),

@@ -80,7 +80,7 @@ async fn an_installation_that_is_answered_with_another_success_is_sent_again_imm
             .filter(|call| call.method == "POST" && call.path.ends_with("/installedApps"));
         let statuses: Vec<_> = installs.map(|call| call.status).collect();
         assert_eq!(statuses, [200, 201], "{fault:?}");
-        // It was not taken for an installation whose chat is missing.
+        // It did not count as an installation whose chat is missing.
         let log = town.daemon().log();
         assert!(!log.contains("its chat has not appeared yet"), "{log}");
         town.finish().await;

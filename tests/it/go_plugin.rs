@@ -95,7 +95,7 @@ async fn the_record_has_what_the_go_plugin_wants_at_every_step() {
     town.reads(BOB, "fine").await;
     let reviewed = [&base[..], &[("reviews_count", "1")]].concat();
     town.cluster
-        .until("the review is noted", |state| {
+        .until("the review is recorded", |state| {
             state.plugin_data[&id]["msteams"]
                 .get("reviews_count")
                 .is_some_and(|count| count == "1")
@@ -107,7 +107,7 @@ async fn the_record_has_what_the_go_plugin_wants_at_every_step() {
     town.sees(ALICE, &["APPROVED"]).await;
     town.sees(BOB, &["APPROVED"]).await;
     town.cluster
-        .until("the approval is noted", |state| {
+        .until("the approval is recorded", |state| {
             state.plugin_data[&id]["msteams"].contains_key("resolution")
         })
         .await;

@@ -61,7 +61,7 @@ async fn probes_report_what_is_missing() {
     assert_eq!(ask(&address, "GET", "/livez").await.0, 200, "a restart would not help");
     town.cluster.start_again().await;
     until(&address, "/readyz", |status, _| status == 200).await;
-    // Somebody who says nothing does not keep it from stopping.
+    // A silent client does not keep it from stopping.
     let _silent = TcpStream::connect(&address).await.unwrap();
     town.finish().await;
 }
@@ -144,7 +144,7 @@ async fn reloads_are_counted() {
     town.finish().await;
 }
 
-/// Reads when the credentials end, as the log says.
+/// Returns the expiry of the credentials from the log.
 fn expiry(log: &str) -> i64 {
     let line = log.lines().find(|line| line.contains("Credentials loaded")).unwrap();
     let text = line.split("expires=").nth(1).unwrap().split(' ').next().unwrap();

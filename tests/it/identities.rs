@@ -35,7 +35,7 @@ const SERVER: &str = "
     subjectAltName = DNS:*.teleport.cluster.local, DNS:teleport.cluster.local, IP:127.0.0.1
 ";
 
-/// Runs a program in a folder; `false` if there is no such program.
+/// Runs a program in a directory; `false` if there is no such program.
 fn run(folder: &Path, program: &str, arguments: &str) -> bool {
     let mut command = Command::new(program);
     command

@@ -1,4 +1,4 @@
-//! One recipient's trouble is no other recipient's, whatever it is.
+//! A failure of one recipient affects no other recipient.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn town_for(recipients: &[&str], limits: impl FnOnce(&mut Limits)) -> Town
     town
 }
 
-/// Returns the part of the connector's paths that only calls for this person have.
+/// Returns the part of the connector's paths that only calls for this recipient have.
 fn chat(town: &Town, name: &str) -> String {
     format!("{}_", town.people[name].id)
 }
@@ -145,7 +145,7 @@ async fn posts_that_are_never_confirmed_are_repeated_a_bounded_number_of_times()
     };
     town.cluster.until("the fifth post is recorded", given_up).await;
     town.settled(&id).await;
-    // Whatever happens, it is not posted once more.
+    // In every case it is not posted again.
     town.cluster.repeat(&id);
     town.cluster.review(&id, "bob", Verdict::Approve, "");
     let next = town.cluster.create(Draft {
@@ -228,7 +228,7 @@ async fn a_resolution_reaches_the_cards_although_the_request_and_its_record_are_
 
 #[tokio::test]
 async fn a_slow_teleport_does_not_end_a_claim_before_it_begins() {
-    // Each call takes longer than a claim holds.
+    // Each call takes longer than a claim lasts.
     let town = town_for(&[ALICE], |limits| {
         limits.claim_term = Duration::from_millis(400);
         limits.claim_stale = Duration::from_secs(3);
@@ -275,7 +275,7 @@ async fn cards_of_the_go_plugin_are_looked_up_while_the_claim_is_renewed() {
     let slow = town.tenant.hold("GET", "/users");
     town.start_daemon_on(settings).await;
     slow.reached(12).await;
-    // The claim is renewed again and again while the look-ups hang.
+    // The claim is renewed repeatedly while the lookups get no answer.
     town.cluster
         .until("the claim was renewed four times", |state| {
             let renewals = state

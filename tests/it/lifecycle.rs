@@ -1,4 +1,4 @@
-//! What is planned for a request, whatever was seen and told before.
+//! The plan for a request in each state, whatever was seen and posted before.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ fn decide_at(observed: &Observed, record: Option<&Record>, now: Timestamp) -> Pl
     })
 }
 
-/// Carries a plan out; recipients in `refuse` cannot be told.
+/// Carries a plan out; recipients in `refuse` cannot be notified.
 fn carry_out(work: Work, record: &mut Record, refuse: &[&str]) {
     let now: Timestamp = NOW.parse().unwrap();
     let Aim {
@@ -291,7 +291,7 @@ proptest! {
         kept in proptest::collection::vec(any::<bool>(), 8),
     ) {
         let whole = live(&history, &[]).unwrap();
-        // The first state was seen, since somebody was told; the last one always is.
+        // The first state was seen, since a recipient was notified; the last one always is.
         let last = history.len() - 1;
         let coalesced = history.iter().enumerate().filter(|(at, _)| *at == 0 || *at == last || kept[*at]);
         let coalesced: Vec<_> = coalesced.map(|(_, observed)| observed.clone()).collect();

@@ -30,7 +30,7 @@ async fn announce_with(town: &Town, log: &str) {
     fs::remove_file(path("notify")).unwrap();
 }
 
-/// Forges a line, colours a terminal, and turns text around.
+/// Forges a line, colours a terminal, and reverses text.
 const HOSTILE: &str = "night\r\n2026-01-01T00:00:00.000000Z ERROR forged\u{1b}[31m\u{7}\u{9b}31m\u{202e}x";
 
 fn is_harmless(line: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Looking people up: who is asked first, what is asked again, and why somebody cannot have the app.
+//! Lookups of recipients: their order, their retries, and why the app cannot be installed for a user.
 
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ async fn unknown_reviewers_are_looked_up_once_for_many_requests() {
         town.sees(ALICE, &vec!["PENDING"; number]).await;
         town.settled(&id).await;
     }
-    // By mail address the path does not tell whom a call is about; by name it does.
+    // The path of a lookup by email address does not name the user; a lookup by principal name does.
     let about = |call: &&Call| call.path.contains("stranger3");
     assert_eq!(town.tenant.calls().iter().filter(about).count(), 1);
     town.expects_warnings(&["Cannot notify recipient"]);
@@ -132,7 +132,7 @@ async fn many_unknown_reviewers_do_not_delay_the_lookups_of_another_request() {
     town.sees(CAROL, &["PENDING"]).await;
     // Four look-ups for Carol, between those of four others.
     let between = town.tenant.calls().len() - before;
-    assert!(between < 90, "{between} calls before Carol was told");
+    assert!(between < 90, "{between} calls before Carol was notified");
     town.sees(ALICE, &["PENDING"; 5]).await;
     town.expects_warnings(&["Access Request has too many suggested reviewers"]);
     town.finish().await;

@@ -16,6 +16,7 @@ mod go_plugin;
 mod health;
 mod identities;
 mod independence;
+mod language;
 mod lifecycle;
 mod log;
 mod lookups;

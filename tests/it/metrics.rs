@@ -1,4 +1,4 @@
-//! What Prometheus is told, and in which form.
+//! The metrics and their format.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ const TARGET_LABELS: [&str; 7] = [
     "instance",
 ];
 
-/// What a metric is called, and what the text says of it.
+/// A metric's name, and its type and help.
 #[derive(Debug, Default)]
 struct Family {
     help: Option<String>,
@@ -39,7 +39,7 @@ struct Family {
     samples: usize,
 }
 
-/// Reads the text as Prometheus does, and says everything that is wrong with it.
+/// Parses the text as Prometheus does, and returns everything that is wrong with it.
 fn mistakes(text: &str) -> Vec<String> {
     let mut mistakes = Vec::new();
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
@@ -215,7 +215,7 @@ async fn throttling_retries_and_tokens_are_counted_by_service() {
 async fn queued_work_is_measured_at_each_scrape() {
     let mut town = Town::build().await;
     let address = start(&mut town).await;
-    // Two may be on their way to one chat; the third waits for its turn.
+    // Two may be in flight to one chat; the third is queued.
     town.tenant
         .faults(|faults| faults.rules = vec![Rule::every("POST", "/activities", Fault::Hang)]);
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Trouble on Microsoft's side: nothing is lost, and nobody is told twice who need not be.
+//! Outages on Microsoft's side: nothing is lost, and no recipient is notified twice without need.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ async fn a_slow_microsoft_is_waited_for() {
     town.sees(ALICE, &["PENDING"]).await;
     town.sees(BOB, &["PENDING"]).await;
     town.settled(&id).await;
-    // A call that is given up is made again, and warned of.
+    // A call that timed out is retried, with a warning.
     assert_eq!(town.tenant.met(&slow), 2);
     let posts = town.tenant.calls().into_iter();
     let posts = posts.filter(|call| call.method == "POST" && call.path.ends_with("/activities"));
@@ -155,7 +155,7 @@ async fn an_edit_with_a_lost_or_unexpected_answer_is_repeated() {
             .faults(|faults| faults.rules = vec![Rule::some(1, "PUT", "/activities", fault)]);
         town.cluster.review(&id, "alice", Verdict::Deny, "no");
         town.cluster
-            .until("the denial is noted", |state| {
+            .until("the denial is recorded", |state| {
                 state.plugin_data[&id]["msteams"]
                     .get("resolution")
                     .is_some_and(|word| word == "DENIED")

@@ -130,8 +130,8 @@ async fn a_syntax_error_is_shown_as_rules_check_shows_it() {
 #[tokio::test]
 async fn an_unreadable_file_is_reported_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
-    let told = async |path: &Path| run(&["start", "-c", path.to_str().unwrap()]).await.2;
-    let stderr = told(folder.path()).await;
+    let error_of = async |path: &Path| run(&["start", "-c", path.to_str().unwrap()]).await.2;
+    let stderr = error_of(folder.path()).await;
     assert!(
         stderr.contains("Is a directory") && stderr.contains("Pass the path of the file in this directory"),
         "{stderr}"
@@ -143,7 +143,7 @@ async fn an_unreadable_file_is_reported_with_a_hint() {
     );
     let file = folder.path().join("latin.toml");
     fs::write(&file, b"[log]\noutput = \"/var/log/\xfcber\"\n").unwrap();
-    let stderr = told(&file).await;
+    let stderr = error_of(&file).await;
     assert!(
         stderr.contains("line 2 contains a character that is not UTF-8") && stderr.contains("Save the file as UTF-8"),
         "{stderr}"
@@ -336,7 +336,7 @@ async fn a_world_readable_secret_causes_a_warning_at_the_start_and_in_validate()
     for name in ["secret", "identity", "inline.toml", "file.toml"] {
         mode(name, 0o644);
     }
-    // A folder that other users cannot enter protects what is in it.
+    // A directory that other users cannot enter protects its files.
     assert_eq!(warnings("inline.toml"), Vec::<String>::new());
     fs::set_permissions(town.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     for (configuration, file, what) in [

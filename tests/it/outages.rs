@@ -1,4 +1,4 @@
-//! What the log says while something that everything needs does not work.
+//! The log during outages of Teleport and Microsoft.
 
 use crate::support::{ALICE, Town};
 use crate::world::cluster::Draft;
@@ -7,7 +7,7 @@ use crate::world::tenant::{Fault, Rule};
 /// More than fit into one line for each, fewer than Microsoft's limits hold back for long.
 const REQUESTS: usize = 6;
 
-/// Makes requests that only Alice is told of.
+/// Creates requests that notify only Alice.
 fn requests(town: &Town) {
     for _ in 0..REQUESTS {
         town.cluster.create(Draft {
@@ -48,8 +48,8 @@ async fn an_outage_of_microsoft_has_one_line_and_one_example_however_many_reques
     assert!(warnings[1].contains("Delivery failed, will retry"), "{warnings:#?}");
     town.tenant.faults(|faults| faults.rules.clear());
     town.sees(ALICE, &["PENDING"; REQUESTS]).await;
-    let told = lines(&town, "INFO");
-    let again = told
+    let infos = lines(&town, "INFO");
+    let recovered = infos
         .iter()
         .filter(|line| line.contains("Service answers again service=\"Bot connector\""));
     assert_eq!(again.count(), 1, "{told:#?}");

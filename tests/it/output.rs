@@ -1,4 +1,4 @@
-//! What the program prints, where nobody reads it or there is no room for it.
+//! Output to a closed pipe or a full disk.
 
 use std::fs::{self, OpenOptions};
 

@@ -1,4 +1,4 @@
-//! The program itself, as a service manager and a person at a terminal see it.
+//! The program itself, as a service manager and a user at a terminal see it.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -109,13 +109,13 @@ async fn the_first_signal_finishes_deliveries_in_flight() {
     running.signal("-TERM").await;
     let (status, _, log) = running.ended().await;
     assert_eq!(status, Some(0));
-    // What had begun was finished and noted; the rest is left to the next start.
-    let noted = town
+    // Deliveries in flight were finished and recorded; the rest is left to the next start.
+    let recorded = town
         .cluster
         .plugin_data(&id)
         .get("messages")
         .map_or(0, |messages| messages.split(',').count());
-    assert_eq!(noted, town.tenant.cards().len());
+    assert_eq!(recorded, town.tenant.cards().len());
     assert!(log.contains("Configuration reloaded"), "{log}");
     assert!(log.contains("Successfully shut down"), "{log}");
 
@@ -226,7 +226,7 @@ pub(crate) fn probes(log: &str) -> String {
     line.split("address=").nth(1).unwrap().to_owned()
 }
 
-/// Waits until the manager is told this, and returns the whole message.
+/// Waits until the manager receives this, and returns the whole message.
 pub(crate) async fn hears(manager: &tokio::net::UnixDatagram, wanted: &str) -> String {
     let hearing = async {
         let mut message = [0; 512];
@@ -264,7 +264,7 @@ async fn rust_log_refines_what_d_logs_and_a_mistake_in_it_is_reported() {
         stderr.starts_with("ERROR: could not read \"teleport_msteams=loud\" in RUST_LOG"),
         "{stderr}"
     );
-    // A machine's own RUST_LOG means nothing to a program that nobody told to log more.
+    // Without `-d`, the program ignores RUST_LOG.
     let quiet = Program::new(&arguments[..3])
         .env("RUST_LOG", "teleport_msteams=loud")
         .start();

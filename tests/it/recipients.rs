@@ -1,4 +1,4 @@
-//! Who is told, and what happens when somebody cannot be.
+//! Which recipients are notified, and what happens when one cannot be.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn a_recipient_who_cannot_be_notified_delays_no_other() {
     town.sees(BOB, &["PENDING"]).await;
     town.settled(&id).await;
     for number in 0..3 {
-        // Shortened addresses look alike; the place in the table tells them apart.
+        // Shortened addresses look alike; their place in the table distinguishes them.
         town.daemon()
             .says(&format!("role_to_recipients.\\\"*\\\"[{number}]"))
             .await;

@@ -34,7 +34,7 @@ async fn the_next_request_goes_to_the_new_recipients_and_old_cards_stay_up_to_da
 
     let found = town.load(&town.config_for(&format!("\"*\" = \"{BOB}\"")));
     town.daemon().reload(found).await;
-    // What waits for a decision reaches those who are new, as after a restart; Alice keeps her card.
+    // New recipients get the pending requests, as after a restart; Alice keeps her card.
     town.sees(BOB, &["PENDING"]).await;
     town.settled(&pending).await;
     let next = town.cluster.create(dev());
@@ -143,7 +143,7 @@ async fn settings_that_require_a_restart_are_named_and_the_rest_is_applied() {
     assert!(town.daemon().log().contains("changed=\"role_to_recipients\""));
     town.cluster.create(Draft::default());
     town.sees(BOB, &["PENDING"]).await;
-    // As it was at the start, it is nothing to tell of.
+    // A setting that is the same as at the start is not logged.
     town.daemon().reload(town.load(&config)).await;
     let log = town.daemon().log();
     assert_eq!(log.matches("takes effect after a restart").count(), 8, "{log}");
@@ -185,7 +185,7 @@ fn with_secret_file(town: &Town, secret: &str) -> String {
     with_file
 }
 
-/// What waits is not tried again by itself while a test lasts.
+/// No deferred delivery is retried by its timer during a test.
 fn patient(mut settings: Settings) -> Settings {
     settings.limits.again_first_pause = Duration::from_mins(10);
     settings.limits.again_longest_pause = Duration::from_mins(10);
@@ -215,7 +215,7 @@ async fn a_secret_replaced_in_its_file_delivers_deferred_cards_once() {
         town.settled(id).await;
     }
     town.daemon().says("AADSTS7000215").await;
-    // Somebody takes the file away before the new one is there.
+    // The file is removed before the new one is there.
     fs::remove_file(town.folder.path().join("secret")).unwrap();
     town.daemon().says("Could not read the client secret").await;
     with_secret_file(&town, "another~plantedsecret");
@@ -287,7 +287,7 @@ async fn a_reload_changes_the_logs_output_format_and_severity_and_notifies_the_s
     town.cluster.create(dev());
     town.sees(ALICE, &["PENDING"]).await;
 
-    // A log that cannot be written is a wrong configuration; nothing of it is taken up.
+    // A log that cannot be written makes the configuration invalid; none of it is applied.
     config(&format!("output = {:?}", path("no/such/folder/log")));
     running.signal("-HUP").await;
     hears(&manager, "RELOADING=1").await;
@@ -324,7 +324,7 @@ async fn a_reload_changes_the_logs_output_format_and_severity_and_notifies_the_s
             .contains("could not open the log file"),
         "{second}"
     );
-    // What is told of the last reload and of the end is below that severity.
+    // The lines about the last reload and the end are below that severity.
     assert_eq!(text("third"), "");
     let secret = &town.tenant.options().app_secret;
     assert!(!first.contains(secret) && !second.contains(secret));

@@ -28,7 +28,7 @@ fn write(town: &Town, user: &Credentials) {
     fs::write(identity(town), town.cluster.authority().identity_file(user)).unwrap();
 }
 
-/// Puts a version of the file where Kubernetes mounts it: in a folder of its own, to which a link leads that is swapped.
+/// Writes a version of the file as Kubernetes mounts it: in its own directory, behind a link that is swapped.
 fn mount(town: &Town, number: usize, user: &Credentials) {
     let folder = town.folder.path();
     let version = folder.join(format!("..{number}"));

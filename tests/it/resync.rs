@@ -164,8 +164,8 @@ async fn endless_lists_are_abandoned_with_a_warning_and_events_go_on() {
     town.sees(ALICE, &["PENDING"]).await;
     listed(&town, 10).await;
     let log = town.daemon().log();
-    let told = log.lines().filter(|line| line.contains("WARN") && line.contains(why));
-    assert_eq!(told.count(), 2, "{log}");
+    let warnings = log.lines().filter(|line| line.contains("WARN") && line.contains(why));
+    assert_eq!(warnings.count(), 2, "{log}");
     town.finish().await;
 }
 
@@ -294,7 +294,7 @@ async fn a_listing_on_an_older_connection_delays_nothing_and_proves_nothing() {
     town.finish().await;
 }
 
-/// A town whose daemon lists often, with two cards of which one is of a request that was deleted while it was away.
+/// A town with a card whose request was deleted while the daemon was down.
 async fn one_deleted_unseen() -> Town {
     let mut town = Town::start().await;
     let gone = town.cluster.create(Draft::default());

@@ -1,4 +1,4 @@
-//! What keeps the daemon from starting is told in one line with its remedy.
+//! A failed start is reported in one line with its hint.
 
 use std::fs;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::world::proxy::Proxy;
 use crate::world::tenant::{Fault, Rule, TenantOptions};
 
 /// Replaces the identity file and expects the start to fail.
-async fn fails_with_identity(town: &Town, identity: &str, parts: &[&str], remedy: &str) {
+async fn fails_with_identity(town: &Town, identity: &str, parts: &[&str], hint: &str) {
     fs::write(town.folder.path().join("identity"), identity).unwrap();
-    fails(town, town.settings(&town.config()), parts, remedy).await;
+    fails(town, town.settings(&town.config()), parts, hint).await;
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn an_unreachable_or_untrusted_cluster_is_reported() {
     let clusters = ["the server belongs to the cluster sandbox.example.com, the identity to other.example.com"];
     fails_with_identity(&town, &other, &clusters, "Issue an identity of the cluster").await;
 
-    // The server is ours, but our certificate is somebody else's.
+    // The server is ours, but our certificate is of another cluster.
     let authority = town.cluster.authority();
     let foreign = stranger.user("bot", &[], Validity::ONE_DAY);
     let foreign = format!("{}{}{}", foreign.key, foreign.certificate, authority.authorities());

@@ -1,4 +1,4 @@
-//! What somebody reads who looks at the log: a whole story, in both formats.
+//! The log of a whole story, in both formats.
 
 use std::fs;
 
@@ -63,7 +63,7 @@ async fn story(format: &str) -> String {
     log
 }
 
-/// Takes away what is different each time: times, ids, ports, and which of the two sides answers first at the start.
+/// Masks what differs between runs: times, ids, ports, and which of the two sides answers first at the start.
 fn masked(log: &str) -> String {
     let masks = [
         // What breaks first when a server goes is up to the system.

@@ -1,4 +1,4 @@
-//! `uninstall`: the app is taken away from everybody whom the configuration names.
+//! `uninstall`: removes the app from every user in the configuration.
 
 use std::fs;
 
@@ -21,7 +21,7 @@ async fn uninstall(town: &Town, arguments: &[&str]) -> (Option<i32>, String, Str
     (status, stdout, stderr)
 }
 
-/// Counts the calls that took the app away from somebody.
+/// Counts the calls that removed the app from a user.
 fn removals(town: &Town) -> usize {
     let calls = town.tenant.calls().into_iter();
     calls.filter(|call| call.method == "DELETE").count()

@@ -1,4 +1,4 @@
-//! `validate`: what a person reads who wants to know whether it works.
+//! `validate`: its checks and their output.
 
 use std::fs;
 
@@ -57,7 +57,7 @@ fn tidy(town: &Town, text: &str) -> String {
     lines.join("\n")
 }
 
-/// Counts the messages that somebody got.
+/// Counts the messages of a recipient.
 fn cards(town: &Town, who: &str) -> usize {
     town.chat(who).len()
 }
@@ -154,9 +154,9 @@ async fn every_check_prints_one_line() {
         .calls()
         .into_iter()
         .filter(|call| call.method == "POST" && call.path.contains("installedApps"));
-    assert_eq!(installs.count(), 0, "nobody got the app");
+    assert_eq!(installs.count(), 0, "the app is installed for no user");
 
-    // What older scripts say is still understood, and means the same.
+    // The arguments of older scripts keep their meaning.
     let (old_status, old, _) = validate_with(&town, &config, &["--all", "--no-message"]).await;
     assert_eq!((old_status, tidy(&town, &old)), (status, tidy(&town, &stdout)));
     assert_eq!(cards(&town, ALICE), 0);

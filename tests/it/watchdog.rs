@@ -1,4 +1,4 @@
-//! A loop that hangs is found out. The fault is a part of debug builds alone, and so are these tests.
+//! An unresponsive loop is detected. Only debug builds contain the fault, so only they contain these tests.
 
 use std::fs;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::process::{hears, probes};
 use crate::support::{ALICE, BOB, Program, Town};
 use crate::world::cluster::Draft;
 
-/// Every loop that must turn.
+/// Every loop that must be responsive.
 const LOOPS: [&str; 9] = [
     "dispatcher",
     "watch",
@@ -30,7 +30,7 @@ fn seconds(body: &str, name: &str) -> Option<u64> {
     rest.strip_suffix(" s")?.parse().ok()
 }
 
-/// Expects that the manager hears no sign of life before it hears that all loops turn again.
+/// Expects that the manager receives no watchdog message before all loops are responsive again.
 async fn no_watchdog_message_until_all_loops_run_again(manager: &UnixDatagram) {
     let mut message = [0; 512];
     loop {

@@ -1,4 +1,4 @@
-//! Teleport refuses everything: our user is gone or locked, or something else answers.
+//! Teleport denies every call: our user is deleted or locked, or another server answers.
 
 use std::time::Duration;
 
@@ -160,10 +160,10 @@ async fn a_start_with_a_user_that_is_gone_or_locked_fails_with_the_reason() {
             "locked",
         ),
     ];
-    for (switch, part, remedy) in cases {
+    for (switch, part, hint) in cases {
         let town = Town::build().await;
         town.cluster.faults(switch);
-        fails(&town, town.settings(&town.config()), &[part], remedy).await;
+        fails(&town, town.settings(&town.config()), &[part], hint).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The daemon dies at the worst moments, as by SIGKILL: nothing is finished, nothing is noted.
+//! The daemon dies at the worst moments, as by SIGKILL: nothing is finished, nothing is recorded.
 
 use std::time::Duration;
 
@@ -66,9 +66,9 @@ async fn killed_when_half_of_the_cards_are_recorded_it_posts_only_the_others() {
     let id = town.cluster.create(Draft::default());
     town.sees(ALICE, &["PENDING"]).await;
     post.reached(1).await;
-    let noted =
+    let recorded =
         |state: &crate::world::cluster::ClusterState| state.plugin_data[&id]["msteams"].contains_key("messages");
-    town.cluster.until("Alice's card is noted", noted).await;
+    town.cluster.until("Alice's card is recorded", recorded).await;
     town.kill_daemon();
     town.next_daemon().await;
     town.both_see(&["PENDING"]).await;
@@ -83,10 +83,10 @@ async fn killed_between_delivery_and_record_it_posts_once_more_and_updates_the_n
     let posts = town.tenant.hold("POST", "/activities");
     let id = town.cluster.create(Draft::default());
     posts.reached(2).await;
-    let note = town.cluster.hold("UpdatePluginData", Moment::Before, 0);
+    let record = town.cluster.hold("UpdatePluginData", Moment::Before, 0);
     posts.open();
     town.both_see(&["PENDING"]).await;
-    note.reached(1).await;
+    record.reached(1).await;
     town.kill_daemon();
     assert!(!town.cluster.plugin_data(&id).contains_key("messages"));
     town.next_daemon().await;
@@ -119,9 +119,9 @@ async fn killed_before_microsofts_answer_it_posts_once_more_and_updates_the_new_
 #[tokio::test]
 async fn killed_before_its_record_is_confirmed_it_notifies_no_recipient_twice() {
     let mut town = Town::start().await;
-    let note = town.cluster.hold("UpdatePluginData", Moment::After, 1);
+    let record = town.cluster.hold("UpdatePluginData", Moment::After, 1);
     let id = town.cluster.create(for_alice());
-    note.reached(1).await;
+    record.reached(1).await;
     town.kill_daemon();
     assert!(town.cluster.plugin_data(&id).contains_key("messages"));
     town.next_daemon().await;

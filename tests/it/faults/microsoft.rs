@@ -44,9 +44,9 @@ async fn an_edit_whose_answer_is_lost_repeatedly_leaves_one_card() {
         .faults(|faults| faults.rules = vec![Rule::some(12, "PUT", "/activities", Fault::ResetAfter)]);
     town.cluster.review(&id, "alice", Verdict::Approve, "ok");
     town.settled(&id).await;
-    let noted =
+    let recorded =
         |state: &crate::world::cluster::ClusterState| state.plugin_data[&id]["msteams"].contains_key("resolution");
-    town.cluster.until("the approval is noted", noted).await;
+    town.cluster.until("the approval is recorded", recorded).await;
     // An edit that is made once more shows the same again.
     for who in [ALICE, BOB] {
         town.sees_after(who, &["APPROVED"], &["APPROVED"]).await;
@@ -112,7 +112,7 @@ async fn a_team_that_removed_and_reinstalled_the_app_is_notified_again() {
     let last = town.cluster.create(Draft::default());
     town.sees(&channel, &["PENDING", "PENDING"]).await;
     town.settled(&last).await;
-    // What was refused is tried again after an hour, or a restart.
+    // A refused delivery is retried after an hour or a restart.
     town.kill_daemon();
     town.start_daemon_with(&config).await;
     town.sees(&channel, &["PENDING"; 3]).await;
@@ -166,7 +166,7 @@ async fn one_unresponsive_recipient_delays_none_of_99_others() {
         .map(|number| town.tenant.add_channel("Security", &number.to_string()))
         .collect();
     let config = town.config_for(&format!("\"*\" = {:?}", [&[ALICE.to_owned()], &channels[..]].concat()));
-    // Nobody's patience ends within this test.
+    // No timeout ends within this test.
     let mut settings = town.settings(&config);
     settings.limits.microsoft_timeout = Duration::from_mins(10);
     town.start_daemon_on(settings).await;
@@ -178,11 +178,11 @@ async fn one_unresponsive_recipient_delays_none_of_99_others() {
         town.sees(channel, &["PENDING"]).await;
     }
     assert_eq!(town.tenant.met(&Fault::Hang), 1);
-    let noted = |state: &crate::world::cluster::ClusterState| {
+    let recorded = |state: &crate::world::cluster::ClusterState| {
         let messages = state.plugin_data[&id]["msteams"].get("messages");
         messages.is_some_and(|messages| messages.split(',').count() == 99)
     };
-    town.cluster.until("the 99 cards are noted", noted).await;
+    town.cluster.until("the 99 cards are recorded", recorded).await;
     town.kill_daemon();
     town.tenant.faults(|faults| faults.rules.clear());
     town.start_daemon_with(&config).await;

@@ -1,4 +1,4 @@
-//! One fault at a time, and proof that everybody who can be reached has one true card afterwards.
+//! One fault at a time: afterwards every reachable recipient has exactly one current card.
 //!
 //! Faults are brought about by switches of the pretend servers, never by timing, and each test shows that its fault did
 //! happen.

@@ -108,14 +108,14 @@ async fn stopped_in_a_burst_it_records_deliveries_in_flight_and_leaves_the_rest_
     let begun = posts.arrived();
     assert!(begun < 12, "the burst was over already");
     assert_eq!(town.tenant.messages(), begun);
-    let noted = town
+    let recorded = town
         .cluster
         .state()
         .plugin_data
         .values()
         .filter(|data| data["msteams"].contains_key("messages"))
         .count();
-    assert_eq!(noted, begun);
+    assert_eq!(recorded, begun);
     town.tenant.faults(|faults| faults.rules.clear());
     let program = start_with(&town, &config, |program| program).await;
     for who in [ALICE, BOB, EVE] {
@@ -166,7 +166,7 @@ async fn with_too_few_file_descriptors_at_the_start_it_exits_with_one_error_befo
     assert!(town.cluster.calls().is_empty());
 }
 
-/// Starts the program with its log there, or on stderr, and waits until it is ready: its service manager hears of it.
+/// Starts the program with its log there, or on stderr, and waits until it notifies its service manager.
 async fn start_with_log(town: &Town, log: Option<&Path>, change: impl FnOnce(Program) -> Program) -> Running {
     let path = town.folder.path().join("notify");
     let manager = tokio::net::UnixDatagram::bind(&path).unwrap();
@@ -195,7 +195,7 @@ async fn works(town: &Town, child: Running) {
     stop(child).await;
 }
 
-/// Reads how many lines were lost, as the program says.
+/// Returns how many lines the program reports as lost.
 async fn dropped_lines(address: &str) -> u64 {
     let (_, text) = ask(address, "GET", "/metrics").await;
     let name = "teleport_msteams_log_lines_dropped_total ";
@@ -236,7 +236,7 @@ async fn a_reader_of_the_log_that_stopped_reading_stops_nothing() {
     let town = Town::build().await;
     let (reader, mut writer) = std::io::pipe().unwrap();
     let log = writer.try_clone().unwrap();
-    // Fills the pipe, and is stuck until its other end is closed.
+    // Fills the pipe, and blocks until its other end is closed.
     let filler = std::thread::spawn(move || while writer.write_all(&[b'x'; 512]).is_ok() {});
     let child = start_with_log(&town, None, |program| {
         program.stderr_to(std::os::fd::OwnedFd::from(log).into())
@@ -260,7 +260,7 @@ async fn a_disk_that_was_full_for_a_while_costs_only_the_lines_of_that_while() {
         .status()
         .await;
     if !mount.is_ok_and(|status| status.success()) {
-        println!("skipped: nobody here may mount a small disk");
+        println!("skipped: no permission to mount a small disk");
         return;
     }
     let log = disk.join("log");
@@ -312,7 +312,7 @@ async fn a_clock_that_jumps_an_hour_either_way_changes_nothing() {
     let town = Town::build().await;
     let clock = town.folder.path().join("clock");
     let jump = |to: &str| {
-        // Put in place at once, so that no half of it is ever read.
+        // A rename is atomic, so half a file is never read.
         let new = town.folder.path().join("clock.new");
         fs::write(&new, to).unwrap();
         fs::rename(&new, &clock).unwrap();

@@ -1,4 +1,4 @@
-//! Two and three replicas side by side, and trouble on either side: one announcement, and one true card for everybody.
+//! Two and three replicas side by side, with faults on either side: one announcement and one current card each.
 
 use std::time::Duration;
 

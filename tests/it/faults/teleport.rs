@@ -140,7 +140,7 @@ async fn a_reader_that_is_cut_off_because_it_was_too_slow_loses_nothing() {
     let mut town = Town::build().await;
     town.cluster.faults(|faults| faults.buffer = Some(3));
     town.start_daemon().await;
-    // Nobody reads in between, since nothing here waits.
+    // No reader runs in between, since nothing here awaits.
     let ids: Vec<_> = (0..7).map(|_| town.cluster.create(Draft::default())).collect();
     assert_eq!(town.cluster.met("buffer"), 1);
     town.both_see(&["PENDING"; 7]).await;
@@ -207,12 +207,12 @@ async fn a_swap_that_always_loses_for_a_while_only_delays() {
     town.both_see(&["PENDING"]).await;
     town.settled(&id).await;
     assert_eq!(town.cluster.met("lose_swaps"), 25);
-    // The same while cards are already out and only have to be noted.
-    let note = town.cluster.hold("UpdatePluginData", Moment::Before, 1);
+    // The same while cards are already posted and only have to be recorded.
+    let record = town.cluster.hold("UpdatePluginData", Moment::Before, 1);
     let second = town.cluster.create(for_alice());
-    note.reached(1).await;
+    record.reached(1).await;
     town.cluster.faults(|faults| faults.lose_swaps = 10);
-    note.open();
+    record.open();
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
     town.settled(&second).await;
     assert_eq!(town.cluster.met("lose_swaps"), 35);
@@ -302,7 +302,7 @@ async fn without_the_permission_for_plugin_data_notifications_are_deferred_and_n
     assert!(town.cluster.met("deny_plugin_data") > 0);
     town.cluster.faults(|faults| faults.deny_plugin_data = false);
     town.both_see(&["PENDING"]).await;
-    // Taken away between a claim and its note.
+    // Revoked between a claim and its record.
     let posts = town.tenant.hold("POST", "/activities");
     let second = town.cluster.create(Draft::default());
     posts.reached(2).await;

@@ -1,6 +1,6 @@
-//! What can happen next, and what becomes of it: the daemon's steps around the program's decisions.
+//! The possible actions and their effects: the daemon's steps around the program's decisions.
 
-use crate::model::delivering::{deliver, done, excuse, give_up, noted, renew, round};
+use crate::model::delivering::{deliver, done, excuse, give_up, recorded, renew, round};
 use crate::model::lane::{claimed, hear, restart, resync, tick, wake};
 use crate::model::pure::Pure;
 use crate::model::state::{Job, Replica, State, Task};
@@ -14,21 +14,21 @@ pub(super) enum Action {
     Vanish,
     /// A term passes.
     Tick,
-    /// A replica hears of a version, perhaps after others that its lane never saw. When Teleport got the version does
-    /// not matter to anybody, so it is from the beginning that it may be heard; a deletion does.
+    /// A replica receives a version, possibly after versions that its lane never saw. The time at which Teleport got
+    /// the version has no effect, so it may arrive from the beginning on; the time of a deletion has one.
     Hear(usize, u8),
-    /// The wait for somebody else ends.
+    /// The wait for another replica's claim ends.
     Wake(usize),
-    /// The claim arrives, and is answered. If somebody else wrote first, the record is read and the plan made again.
+    /// The claim arrives and is answered. If another replica wrote first, the record is read and planned again.
     Claimed(usize),
     /// The next delivery is begun, or is not because it must not be.
     Begin(usize),
-    /// A delivery takes effect, and is sent to be noted.
+    /// A delivery takes effect, and its entry is sent.
     Done(usize, usize),
-    /// The claim is renewed with nothing to note.
+    /// The claim is renewed without anything to record.
     Renew(usize),
-    /// The entry arrives, and is answered. If somebody else wrote first, their record is taken over and sent again.
-    Noted(usize),
+    /// The entry arrives and is answered. If another replica wrote first, its record is merged and sent again.
+    Recorded(usize),
     Crash(usize),
     /// A new process lists everything, and finds this version.
     Restart(usize, u8),
@@ -36,7 +36,7 @@ pub(super) enum Action {
     Resync(usize),
     /// A write is given up; it may still arrive.
     GiveUp(usize),
-    /// A write that nobody waits for arrives.
+    /// A write arrives after its sender stopped waiting for it.
     Late,
     /// A post takes effect, and its answer is lost.
     AnswerLost(usize, usize),
@@ -89,7 +89,7 @@ fn of_replica(state: &State, r: usize, all: &mut Vec<Action>) {
     let replica = &state.replicas[r];
     if !replica.alive {
         let heard = state.replicas.iter().filter_map(|replica| replica.heard).max();
-        let from = heard.unwrap_or_default().max(state.told);
+        let from = heard.unwrap_or_default().max(state.last_received);
         all.extend((from..=state.version).map(|version| Action::Restart(r, version)));
         return;
     }
@@ -97,7 +97,7 @@ fn of_replica(state: &State, r: usize, all: &mut Vec<Action>) {
         all.push(Action::Crash(r));
     }
     let unheard = replica.heard.map_or(0, |heard| heard + 1);
-    // The replicas are alike, so it is the first that hears first.
+    // The replicas are identical, so the first one always receives first.
     let first = &state.replicas[0];
     if r == 0 || first.heard.is_some() || first.life > 0 || !first.alive || !replica.alive {
         all.extend((unheard..=state.version).map(|version| Action::Hear(r, version)));
@@ -113,13 +113,13 @@ fn of_replica(state: &State, r: usize, all: &mut Vec<Action>) {
             }
             match round.writing {
                 None => all.push(Action::Renew(r)),
-                Some(_) => all.extend([Action::Noted(r), Action::GiveUp(r)]),
+                Some(_) => all.extend([Action::Recorded(r), Action::GiveUp(r)]),
             }
         }
     }
 }
 
-/// Does it; `None` if it cannot happen now.
+/// Applies the action; `None` if it is not possible in this state.
 fn take(pure: &mut Pure, state: &State, action: Action) -> Option<Step> {
     let mut next = state.clone();
     match action {
@@ -140,10 +140,10 @@ fn take(pure: &mut Pure, state: &State, action: Action) -> Option<Step> {
             return Some(done(pure, next, r, f, false));
         }
         Action::Renew(r) => renew(pure, &mut next, r)?,
-        Action::Noted(r) => noted(pure, &mut next, r)?,
+        Action::Recorded(r) => recorded(pure, &mut next, r)?,
         Action::Crash(r) => {
             next.left.crashes -= 1;
-            next.told = next.told.max(next.replicas[r].heard.unwrap_or_default());
+            next.last_received = next.last_received.max(next.replicas[r].heard.unwrap_or_default());
             excuse(pure, &mut next, r, false);
             let life = next.replicas[r].life;
             next.replicas[r] = Replica {

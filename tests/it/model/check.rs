@@ -1,4 +1,4 @@
-//! What must hold, and the search for a moment at which it does not.
+//! The invariants, and the search for a state that violates one.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,7 +20,7 @@ pub(super) fn begun_in_time(pure: &Pure, heard: Option<u8>, task: Task, shown: S
     Ok(())
 }
 
-/// A second card needs a fault between acceptance and note, and each fault explains one.
+/// A second card needs a fault between acceptance and record, and each fault explains one.
 pub(super) fn posted_once(state: &State, person: usize) -> Result<(), String> {
     let allowed = 1 + usize::from(state.excused[person]);
     if state.cards[person].len() > allowed {
@@ -29,7 +29,7 @@ pub(super) fn posted_once(state: &State, person: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// A card never goes back, unless a fault fell between an update and its note.
+/// A card never goes back, unless a fault fell between an update and its record.
 pub(super) fn updated_forward(before: Shown, after: Shown, blind: bool) -> Result<(), String> {
     if before.is_ahead_of(after) && !blind {
         return Err(format!("a card goes back from {before} to {after}"));
@@ -37,13 +37,13 @@ pub(super) fn updated_forward(before: Shown, after: Shown, blind: bool) -> Resul
     Ok(())
 }
 
-/// What must be true when nothing more happens but faults.
+/// What must hold when only faults are left to happen.
 fn settled(pure: &Pure, state: &State) -> Result<(), String> {
     if !state.replicas.iter().any(|replica| replica.alive) {
         return Ok(());
     }
     if state.replicas.iter().any(|replica| replica.job != Job::Idle) {
-        return Err("a replica waits for ever".to_owned());
+        return Err("a replica waits forever".to_owned());
     }
     let last = pure.history.last().unwrap();
     let version = pure.history.get(usize::from(state.version));
@@ -68,7 +68,7 @@ fn settled(pure: &Pure, state: &State) -> Result<(), String> {
                 .cards
                 .iter()
                 .any(|card| card.activity == activity(person, u8::try_from(number).unwrap())),
-            // Whoever remembers them still has to close them.
+            // A replica that remembers them still has to close them.
             None => true,
         };
         let (known, unknown): (Vec<_>, Vec<_>) = (0..cards.len()).partition(|number| known(*number));
@@ -78,7 +78,7 @@ fn settled(pure: &Pure, state: &State) -> Result<(), String> {
         let lies = known.iter().filter(|number| !is_true(cards[**number])).count();
         let allowed = match &record {
             Some(_) => 0,
-            // Nothing is left of what a dead process alone had noted or seen.
+            // What only a dead process had recorded or seen is lost.
             None if state.replicas.iter().any(|replica| replica.life > 0 || !replica.alive) => cards.len(),
             None => usize::from(state.excused[person]),
         };
@@ -86,7 +86,7 @@ fn settled(pure: &Pure, state: &State) -> Result<(), String> {
             return Err(format!("a card lies: {cards:?}"));
         }
         if pending && known.is_empty() {
-            return Err("somebody was not told".to_owned());
+            return Err("a recipient was not notified".to_owned());
         }
     }
     Ok(())
@@ -95,7 +95,7 @@ fn settled(pure: &Pure, state: &State) -> Result<(), String> {
 /// Looks at every moment that can be reached, and returns their number.
 ///
 /// # Errors
-/// What does not hold, and the shortest way there.
+/// The violated invariant, and the shortest path to it.
 pub(super) fn explore(pure: &mut Pure, faults: Faults) -> Result<usize, String> {
     let begin = begin(pure, faults);
     let mut seen = HashSet::from([hash(&begin)]);
@@ -120,7 +120,7 @@ pub(super) fn explore(pure: &mut Pure, faults: Faults) -> Result<usize, String> 
 fn begin(pure: &Pure, faults: Faults) -> State {
     State {
         version: u8::try_from(pure.history.len()).unwrap() - 1,
-        told: 0,
+        last_received: 0,
         store: None,
         replicas: [Replica::new(0), Replica::new(0)],
         cards: [Vec::new(), Vec::new()],
@@ -131,10 +131,10 @@ fn begin(pure: &Pure, faults: Faults) -> State {
     }
 }
 
-/// Goes one way, and looks at its end as if nothing more happened.
+/// Follows one path, and checks its end as if no further action were possible.
 ///
 /// # Errors
-/// What does not hold.
+/// The violated invariant.
 pub(super) fn follow(pure: &mut Pure, faults: Faults, way: &[Action]) -> Result<(), String> {
     let mut state = begin(pure, faults);
     for action in way {

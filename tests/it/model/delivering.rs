@@ -31,7 +31,7 @@ pub(super) fn round(state: &mut State, r: usize) -> Option<&mut Round> {
 }
 
 /// Hands the run an input, and returns what it answers.
-fn tell(pure: &mut Pure, round: &mut Round, input: Input) -> Option<Id> {
+fn feed(pure: &mut Pure, round: &mut Round, input: Input) -> Option<Id> {
     let (run, answer) = pure.react(round.run, input);
     round.run = run;
     answer
@@ -39,7 +39,7 @@ fn tell(pure: &mut Pure, round: &mut Round, input: Input) -> Option<Id> {
 
 /// The claim was not renewed for a term.
 pub(super) fn outlive(pure: &mut Pure, round: &mut Round) {
-    tell(pure, round, Input::Outlive);
+    feed(pure, round, Input::Outlive);
     if let Some(writing) = &mut round.writing {
         writing.begun = Moment::LongAgo;
     }
@@ -51,7 +51,7 @@ pub(super) fn deliver(pure: &mut Pure, mut state: State, r: usize) -> Step {
     let Some(round) = round(&mut state, r) else {
         return Ok(state);
     };
-    match tell(pure, round, Input::Begin) {
+    match feed(pure, round, Input::Begin) {
         Some(step) => {
             let shown = pure.runs.of(round.run).account().shown();
             let task = task(pure.steps.of(step));
@@ -110,7 +110,7 @@ pub(super) fn done(pure: &mut Pure, mut state: State, r: usize, f: usize, answer
         }
     };
     let landed = pure.landed.id(Landed::Done(vec![outcome]));
-    tell(pure, round, Input::Landed(person, landed));
+    feed(pure, round, Input::Landed(person, landed));
     if matches!(task, Task::Post(_)) {
         check::posted_once(&state, person)?;
         state.excused[person] += u8::from(!answered);
@@ -133,16 +133,16 @@ pub(super) fn go_on(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> 
             round.seen = newer;
         }
         let plan = pure.plan_of_run(round.seen, round.run);
-        tell(pure, round, Input::Aim(plan));
+        feed(pure, round, Input::Aim(plan));
     }
     enter(pure, state, r, false)
 }
 
-/// The heartbeat, while nothing waits to be noted.
+/// The heartbeat, while nothing is waiting to be recorded.
 pub(super) fn renew(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> {
     let watched = state.replicas[1 - r].foreign.is_some() && state.left.partitions > 0;
     let round = round(state, r)?;
-    // Otherwise nobody would see the difference.
+    // Otherwise no reader would notice a difference.
     let needed = watched || !pure.runs.of(round.run).holds(Moment::Now);
     if round.renewed || !needed {
         return None;
@@ -154,7 +154,7 @@ pub(super) fn renew(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> 
 fn enter(pure: &mut Pure, state: &mut State, r: usize, renew: bool) -> Option<()> {
     let mark = fresh_mark(pure, state, r);
     let round = round(state, r)?;
-    let write = tell(pure, round, Input::Entry { mark, renew });
+    let write = feed(pure, round, Input::Entry { mark, renew });
     if round.writing.is_none() {
         let answered = std::mem::take(&mut round.answered);
         round.entered.extend(answered);
@@ -181,14 +181,14 @@ fn send(pure: &mut Pure, state: &mut State, r: usize, write: Option<Id>) -> Opti
     Some(())
 }
 
-pub(super) fn noted(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> {
+pub(super) fn recorded(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> {
     let Writing { write, begun } = round(state, r)?.writing.take()?;
     let input = match arrive(pure, state, write) {
         Arrived::Written(map) => {
             state.store = Some(map);
             let round = round(state, r)?;
             round.entered.clear();
-            tell(pure, round, Input::Written(write, begun));
+            feed(pure, round, Input::Written(write, begun));
             return go_on(pure, state, r);
         }
         Arrived::Lost => {
@@ -197,13 +197,13 @@ pub(super) fn noted(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> 
         }
         Arrived::Gone => Input::Forget,
     };
-    tell(pure, round(state, r)?, input);
+    feed(pure, round(state, r)?, input);
     rewrite(pure, state, r)
 }
 
 fn rewrite(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> {
     let mark = fresh_mark(pure, state, r);
-    let write = tell(pure, round(state, r)?, Input::Write(mark));
+    let write = feed(pure, round(state, r)?, Input::Write(mark));
     send(pure, state, r, write)?;
     if write.is_none() {
         go_on(pure, state, r);
@@ -228,14 +228,14 @@ pub(super) fn give_up(pure: &mut Pure, state: &mut State, r: usize) -> Option<()
     rewrite(pure, state, r)
 }
 
-/// Allows a second card for each post of this replica that Microsoft has and nobody can know of; those on their way count
-/// if they may still arrive.
+/// Allows a second card for each post of this replica that Microsoft has and no replica can know of; posts in flight
+/// count if they may still arrive.
 pub(super) fn excuse(pure: &Pure, state: &mut State, r: usize, flying: bool) {
     let Job::Delivering(round) = &state.replicas[r].job else {
         return;
     };
     let record = state.store.and_then(|map| Record::decode(pure.maps.of(map)));
-    let is_noted = |person: usize, number: u8| {
+    let is_recorded = |person: usize, number: u8| {
         let record = record.as_ref();
         record.is_some_and(|record| {
             record
@@ -251,7 +251,7 @@ pub(super) fn excuse(pure: &Pure, state: &mut State, r: usize, flying: bool) {
     }
     for answer in round.answered.iter().chain(&round.entered) {
         match *answer {
-            Answer::Posted(person, number) => state.excused[person] += u8::from(!is_noted(person, number)),
+            Answer::Posted(person, number) => state.excused[person] += u8::from(!is_recorded(person, number)),
             Answer::Updated(person) => state.blind[person] = true,
         }
     }

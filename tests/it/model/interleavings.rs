@@ -23,7 +23,7 @@ const APPROVED: Shown = Shown {
     reviews: 1,
 };
 
-/// A record with one pending card, claimed by somebody.
+/// A record with one pending card and a claim.
 fn claimed(mark: &str) -> Snapshot {
     let mut record = Record::default();
     record.note(posted("1", PENDING), now());
@@ -52,7 +52,7 @@ fn updated(shown: Shown) -> Outcome {
     }
 }
 
-/// Writes as Teleport does; tells whether the expectations were met.
+/// Writes as Teleport does, and returns whether the expectations were met.
 fn swap(store: &mut BTreeMap<String, String>, write: &Write) -> bool {
     let met = |(key, value): (&String, &String)| store.get(key).map_or("", String::as_str) == value;
     let met = write.expect.iter().all(met);
@@ -126,7 +126,7 @@ fn of_two_concurrent_updates_the_earlier_state_is_recorded_regardless_of_order()
         } else {
             assert!(a.is_contested(), "a plans anew");
         }
-        assert!(!shows(&store).stage.is_resolved(), "somebody updates it again");
+        assert!(!shows(&store).stage.is_resolved(), "a replica updates it again");
         assert_eq!(Record::decode(&store).unwrap().resolution.is_some(), !a_first);
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn tick(pure: &mut Pure, state: &mut State) -> Option<()> {
     };
     let waits = |replica: &Replica| matches!(replica.job, Job::Paused(_, Moment::Now));
     if !state.replicas.iter().any(waits) {
-        // Nobody would do anything else for it.
+        // No other replica would do it.
         return None;
     }
     if state.replicas.iter().any(|replica| renews(pure, replica)) {
@@ -144,7 +144,7 @@ fn look(pure: &mut Pure, state: &mut State, r: usize, seen: Seen) {
     decide(pure, state, r, seen);
 }
 
-/// Plans, looks whose turn it is, and sends the claim.
+/// Plans, checks the queue position, and sends the claim.
 fn decide(pure: &mut Pure, state: &mut State, r: usize, seen: Seen) {
     let me = name(state, r);
     let replica = &mut state.replicas[r];

@@ -2,15 +2,15 @@
 //!
 //! Two replicas, one request, and everything that may come between two steps: each moment that can be reached is checked.
 //! From the claim on, the program's own `lifecycle::Run` is driven, which the daemon drives too; what the daemon does
-//! before a claim is repeated in `lane`, as values. Steps that nobody else can tell apart are one: a record is read when the
-//! answer to a lost swap comes, and an entry is sent when there is something to record.
+//! before a claim is repeated in `lane`, as values. Steps that no other replica can distinguish are one: a record is read when
+//! the answer to a lost swap comes, and an entry is sent when there is something to record.
 //!
 //! | invariant | where |
 //! |---|---|
-//! | everybody is told, and every known card is true, when nothing more happens | `check::settled` |
-//! | a second card only for a fault between acceptance and note, one for each | `check::posted_once` |
-//! | no card goes back, but for a fault between an update and its note | `check::updated_forward` |
-//! | no card of a pending request is begun after the decision was heard | `check::begun_in_time` |
+//! | every recipient is notified, and every known card is up to date, once no action is left | `check::settled` |
+//! | a second card only for a fault between acceptance and record, one for each | `check::posted_once` |
+//! | no card goes back, except after a fault between an update and its record | `check::updated_forward` |
+//! | no card of a pending request is begun after its resolution was received | `check::begun_in_time` |
 //!
 //! Time is one action: a term passes, leases end, and marks that were seen before are stale. While a living replica holds a
 //! claim, that is a fault, since it would have renewed it. An update or post of a dead process takes effect before its
@@ -219,8 +219,8 @@ fn a_replica_that_lags_does_not_bring_back_an_approval_that_was_taken_back() {
     holds(&TAKEN_BACK, 1, CRASH);
 }
 
-/// What two faults together can do: the update of a replica that was cut off takes effect after its successor's, and it
-/// dies before it can say so. Nothing that is left tells of it.
+/// Two faults together: the update of a replica that was cut off takes effect after its successor's, and the replica
+/// dies before it can record that. No trace of it is left.
 #[test]
 fn an_update_that_outlives_its_claim_and_its_sender_can_leave_a_card_behind() {
     let faults = Faults {
@@ -233,7 +233,7 @@ fn an_update_that_outlives_its_claim_and_its_sender_can_leave_a_card_behind() {
         Action::Begin(0),
         Action::Hear(0, 1),
         Action::Done(0, 0),
-        Action::Noted(0),
+        Action::Recorded(0),
         Action::Begin(0),
         Action::Hear(1, 2),
         Action::Tick,
@@ -243,7 +243,7 @@ fn an_update_that_outlives_its_claim_and_its_sender_can_leave_a_card_behind() {
         Action::Done(1, 0),
         Action::Done(0, 0),
         Action::Crash(0),
-        Action::Noted(1),
+        Action::Recorded(1),
     ];
     let what = follow(&mut pure(&REVIEWED_AND_APPROVED, 1), faults, &way).unwrap_err();
     assert_eq!(what, "a card lies: [Shown { stage: Pending, reviews: 1 }]");

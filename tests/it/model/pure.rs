@@ -30,7 +30,7 @@ enum Question {
     Swap(Option<Id>, Id),
 }
 
-/// What is asked of a run, or told to it.
+/// A query to a run, or its input.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Input {
     Aim(Id),
@@ -213,7 +213,7 @@ impl Pure {
         self.runs.id(run)
     }
 
-    /// Tells whether a plan posts a card.
+    /// Returns whether a plan posts a card.
     pub(super) fn posts(&self, plan: Id) -> bool {
         let Planned::Work(aim) = self.plans.of(plan) else {
             return false;
@@ -226,14 +226,14 @@ impl Pure {
         let known = self.reactions.get(&(run, input)).copied();
         let (next, answer) = known.unwrap_or_else(|| {
             let mut next = self.runs.of(run).clone();
-            let answer = self.tell(&mut next, input).unwrap_or(NONE);
+            let answer = self.feed(&mut next, input).unwrap_or(NONE);
             (self.runs.id(next), answer)
         });
         self.reactions.insert((run, input), (next, answer));
         (next, Some(answer).filter(|answer| *answer != NONE))
     }
 
-    fn tell(&mut self, run: &mut Run<Moment>, input: Input) -> Option<Id> {
+    fn feed(&mut self, run: &mut Run<Moment>, input: Input) -> Option<Id> {
         let mark = |pure: &Self, mark: Id| Claim::parse(pure.texts.of(mark));
         match input {
             Input::Aim(plan) => match self.plans.of(plan).clone() {

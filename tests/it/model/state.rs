@@ -1,4 +1,4 @@
-//! What a moment of the model looks like. Values of the program are numbers into the pools of `pure`.
+//! A state of the model. Values of the program are numbers into the pools of `pure`.
 
 use std::ops::Sub;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Sub for Moment {
     }
 }
 
-/// What a replica was told of the request: a version of its history, or its end with the version seen last.
+/// What a replica received about the request: a version of its history, or its end with the version seen last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Seen {
     Version(u8),
@@ -51,26 +51,26 @@ pub(super) struct Faults {
 pub(super) struct State {
     /// The version of the request that Teleport has; the length of the history means that it is deleted.
     pub(super) version: u8,
-    /// The newest version that a dead replica had heard of.
-    pub(super) told: u8,
+    /// The newest version that a dead replica had received.
+    pub(super) last_received: u8,
     /// The plugin data.
     pub(super) store: Option<Id>,
     pub(super) replicas: [Replica; 2],
     /// What the cards of each recipient show, in the order of posting.
     pub(super) cards: [Vec<Shown>; 2],
-    /// How many more cards than one each recipient may have, because of faults that happened.
+    /// The number of duplicate cards that faults explain, for each recipient.
     pub(super) excused: [u8; 2],
-    /// A fault fell between an update of one of their cards and its note, so that whoever comes next does not know of it,
+    /// A fault fell between an update of one of their cards and its record, so that the next replica does not know it,
     /// or it may still take effect.
     pub(super) blind: [bool; 2],
-    /// A write that nobody waits for any more.
+    /// A write whose sender stopped waiting for it.
     pub(super) late: Option<Id>,
     pub(super) left: Faults,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Replica {
-    /// Counts restarts: each process has a name of its own.
+    /// The number of restarts: each process has its own name.
     pub(super) life: u8,
     pub(super) alive: bool,
     pub(super) heard: Option<u8>,
@@ -78,7 +78,7 @@ pub(super) struct Replica {
     pub(super) last: Option<u8>,
     pub(super) stored: Id,
     pub(super) looked: bool,
-    /// Somebody else's mark, and whether it has been seen for a term.
+    /// Another replica's mark, and whether it has been seen for a term.
     pub(super) foreign: Option<(Id, Moment)>,
     /// Something newer was heard than what the job works on.
     pub(super) stop: bool,
@@ -88,7 +88,7 @@ pub(super) struct Replica {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Job {
     Idle,
-    /// Waits until somebody else's mark is stale.
+    /// Waits until another replica's mark is stale.
     Paused(Seen, Moment),
     Claiming {
         seen: Seen,
@@ -111,7 +111,7 @@ pub(super) struct Round {
     pub(super) entered: Vec<Answer>,
     /// A delivery has to be retried after this run.
     pub(super) again: bool,
-    /// The claim was renewed without anything to note; once is enough for a reader to see that.
+    /// The claim was renewed without anything to record; once is enough for a reader to notice.
     pub(super) renewed: bool,
     pub(super) writing: Option<Writing>,
 }
@@ -122,7 +122,7 @@ pub(super) struct Flight {
     pub(super) shown: Shown,
 }
 
-/// What a plan asks for.
+/// What a plan requires.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Planned {
     /// `known` says that the plan knows what cards should show.

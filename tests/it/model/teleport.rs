@@ -1,4 +1,4 @@
-//! Teleport's side: what becomes of a write, and which marks anybody may still hold in hand.
+//! Teleport's side: the effect of a write, and the marks that a replica may still hold.
 
 use teleport_msteams::domain::lifecycle::{Claim, RecordState};
 
@@ -30,8 +30,8 @@ pub(super) fn name(state: &State, r: usize) -> String {
     format!("{}{}", ["a", "b"][r], state.replicas[r].life)
 }
 
-/// Returns a mark of this replica that nobody has seen. The program counts for ever; here a number may come back once
-/// nobody has it in hand any more, which nobody can tell.
+/// Returns a mark of this replica that no replica holds. The program never reuses a number; the model reuses one
+/// when no replica holds it any more, because no replica can notice that.
 pub(super) fn fresh_mark(pure: &mut Pure, state: &State, r: usize) -> Id {
     let mut seen: Vec<Claim> = Vec::new();
     let mut see = |mark: Option<&str>| seen.extend(mark.map(Claim::parse));

@@ -98,7 +98,7 @@ async fn up_6_the_proxys_pings_keep_a_quiet_connection_alive() {
     let balancer = Balancer::start(&proxy, &web, Alpn::Ignored, Duration::from_millis(500)).await;
     let settings = settings_for(&town, balancer.address(), &web);
     town.start_daemon_on(settings).await;
-    // Ten times the balancer's patience, told by the pings themselves.
+    // Ten times the balancer's idle timeout, measured by the pings themselves.
     let waiting = async {
         while proxy.seen().pongs < 20 {
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! What every journey needs: settings for an address, and a request that must arrive.
+//! Helpers for routes: settings for an address, and a request that must be announced.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The Auth Service and Proxies, and what is told where no route leads there.
+//! Routes to the Auth Service and Proxies, and the errors when none connects.
 
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ async fn gr_1_a_quiet_connection_is_shown_to_be_alive_and_not_too_often() {
     settings.limits.teleport_ping_every = milliseconds(375);
     town.start_daemon_on(settings).await;
     town.cluster.until("ten pings", |state| state.pings >= 10).await;
-    assert_eq!(town.cluster.state().hellos.len(), 1, "nobody hung up");
+    assert_eq!(town.cluster.state().hellos.len(), 1, "no connection was closed");
     delivers(&town).await;
     town.finish().await;
 

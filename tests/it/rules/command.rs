@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::process::run;
 use crate::rules::vectors::vectors;
 
-/// Runs `rules` with arguments of which some name files of the folder.
+/// Runs `rules` with arguments, some of which name files of the directory.
 async fn rules(arguments: &[&str]) -> (Option<i32>, String, String) {
     run(&[&["rules"], arguments].concat()).await
 }

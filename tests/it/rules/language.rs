@@ -1,4 +1,4 @@
-//! The language of conditions on texts that nobody wrote.
+//! The language of conditions on generated texts.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -152,7 +152,7 @@ fn long_conditions_and_long_texts_come_to_an_end() {
     for text in [
         vec!["true"; many / 2].join(" && "),
         format!("set({}\"x\").contains(\"y\")", "\"x\", ".repeat(many / 2)),
-        // Each of these takes exponential time where patterns are tried one way after the other.
+        // Each of these takes exponential time in a backtracking matcher.
         format!("regexp.match(set(\"{}b\"), \"^(a|aa)*$\")", "a".repeat(many)),
         format!(
             "is_empty(regexp.replace(set(\"{}\"), \"(a*)*c\", \"\"))",

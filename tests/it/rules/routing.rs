@@ -1,4 +1,4 @@
-//! What rules do to the people who are told, through the daemon.
+//! Which recipients rules select, through the daemon.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::world::types;
 
 const EVE: &str = "eve@example.com";
 
-/// A draft by a user for a role, with nobody suggested.
+/// A draft by a user for a role, without suggested reviewers.
 fn draft(role: &str) -> Draft {
     Draft {
         roles: vec![role.to_owned()],
@@ -25,7 +25,7 @@ async fn town_with(rules: &[types::AccessMonitoringRule]) -> Town {
     town
 }
 
-/// Makes a request for `dev`, which the table sends to Alice, and waits until exactly this person is told.
+/// Creates a request for `dev`, which the table routes to Alice, and waits until exactly this recipient is notified.
 async fn goes_to(town: &Town, who: &str, so_far: usize) {
     let id = town.cluster.create(draft("dev"));
     town.sees(who, &vec!["PENDING"; so_far + 1]).await;
@@ -43,7 +43,7 @@ async fn a_rule_that_matches_takes_the_place_of_the_table_and_of_suggested_revie
     town.sees(EVE, &["PENDING"]).await;
     town.cluster.review(&id, "eve", Verdict::Approve, "");
     town.sees(EVE, &["APPROVED"]).await;
-    // What no rule matches goes to whom the table says.
+    // The table routes a request that no rule matches.
     goes_to(&town, ALICE, 0).await;
     town.daemon().says("Access Monitoring Rule matches").await;
     let why = "Access Monitoring Rule does not match request.id";
@@ -82,7 +82,7 @@ async fn rule_changes_take_effect_immediately() {
     goes_to(&town, BOB, 0).await;
     town.cluster.delete_rule("r");
     goes_to(&town, ALICE, 1).await;
-    // A rule that nobody knows may be deleted as well.
+    // Deleting an unknown rule does no harm.
     town.cluster.delete_rule("never was");
     goes_to(&town, ALICE, 2).await;
     town.finish().await;
@@ -176,7 +176,7 @@ async fn schedules_decide_by_the_time_at_which_the_request_was_made() {
         rule
     };
     let town = town_with(&[
-        // Teleport takes this name of a day, and never finds it equal.
+        // Teleport accepts this name of a day, but it never matches.
         scheduled("lower", BOB, "UTC", &["monday"]),
         scheduled("sunday", EVE, "Europe/Berlin", &["Sunday"]),
         scheduled("nowhere", BOB, "Nowhere/Land", &["Monday"]),
@@ -377,7 +377,7 @@ async fn labels_are_those_of_what_is_requested_and_not_of_its_servers() {
     town.sees(EVE, &["PENDING"]).await;
     asks(&[("node", "n2")]);
     town.sees(ALICE, &["PENDING"]).await;
-    // A request for roles alone has no labels to look up.
+    // A request for roles only has no labels to look up.
     let calls = cluster.calls()["ListResources"];
     goes_to(&town, ALICE, 1).await;
     assert_eq!(cluster.calls()["ListResources"], calls);

@@ -73,7 +73,7 @@ fn dict(value: &Value) -> Dict {
     dict_of(&lists(value))
 }
 
-/// Checks all vectors and tells of each that is wrong, grouped by what it is about.
+/// Checks all vectors and reports each wrong one, grouped by subject.
 fn check(vectors: &[Value], answer: impl Fn(&Value) -> Value) {
     let mut wrong: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for vector in vectors {
@@ -195,13 +195,13 @@ fn every_request_goes_to_the_recipients_that_teleport_notifies() {
             &table(&vector["plugin"]["role_to_recipients"]),
             &request,
         );
-        let told: BTreeSet<&str> = route.recipients.addresses.iter().map(Address::as_str).collect();
+        let notified: BTreeSet<&str> = route.recipients.addresses.iter().map(Address::as_str).collect();
         let mut expected = vector["expect"].clone();
         let wanted = texts(&expected["recipients"]);
-        if wanted.iter().map(String::as_str).collect::<BTreeSet<_>>() == told {
+        if wanted.iter().map(String::as_str).collect::<BTreeSet<_>>() == notified {
             expected["recipients"] = vector["expect"]["recipients"].clone();
         } else {
-            expected["recipients"] = Value::from(told.into_iter().collect::<Vec<_>>());
+            expected["recipients"] = Value::from(notified.into_iter().collect::<Vec<_>>());
         }
         let names = matching.iter().map(|rule| rule.rule().name.as_str());
         expected["matched_rules"] = Value::from(names.collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! The real daemon, on a runtime of its own so that it can be killed.
+//! The real daemon, on its own runtime so that it can be killed.
 
 use std::io;
 use std::sync::Arc;
@@ -23,11 +23,11 @@ pub(crate) struct Daemon {
     ended: JoinHandle<anyhow::Result<()>>,
     stop: CancellationToken,
     log: Log,
-    /// What the lines say for which the test has waited.
+    /// The messages for which the test has waited.
     awaited: Arc<Mutex<Vec<String>>>,
     /// How many bytes of the log the test has read: everything up to the newest line for which it has waited.
     read: Mutex<usize>,
-    /// What the daemon finds when it reads its configuration again, and how it is asked to.
+    /// The configuration that the next reload finds, and the trigger of a reload.
     next: Arc<Mutex<Option<anyhow::Result<Loaded>>>>,
     reload: mpsc::Sender<()>,
 }
@@ -63,7 +63,7 @@ impl Daemon {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
-            // Each daemon's threads write into its own log, however many tests run at once.
+            // Each daemon's threads write into its own log, because tests run in parallel.
             .on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&dispatch)))
             .build()
             .unwrap();
@@ -84,7 +84,7 @@ impl Daemon {
         }
     }
 
-    /// Lets it read its configuration again, as SIGHUP does, and waits until it has.
+    /// Reloads its configuration, as SIGHUP does, and waits until it has.
     pub(crate) async fn reload(&self, found: Result<Loaded, Problems>) {
         let (good, said) = match &found {
             Ok(_) => (true, "Configuration reloaded".to_owned()),
@@ -111,7 +111,7 @@ impl Daemon {
         }
     }
 
-    /// Ends it as SIGKILL would: nothing is finished, nothing is noted.
+    /// Ends it as SIGKILL would: nothing is finished, nothing is recorded.
     pub(crate) fn kill(mut self) {
         self.end_runtime();
     }
@@ -124,7 +124,7 @@ impl Daemon {
         ended
     }
 
-    /// Waits for an end that nobody asked for.
+    /// Waits until the daemon ends by itself.
     pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
         (&mut self.ended).await.unwrap()
     }
@@ -188,7 +188,7 @@ impl Daemon {
         warnings.count()
     }
 
-    /// Takes what the first line with this text says for expected, whatever its level and its fields.
+    /// Expects the first line with this text, at any level and with any fields.
     fn expects(&self, text: &str) {
         let log = self.log();
         let line = log.lines().find(|line| line.contains(text));

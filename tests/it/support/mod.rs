@@ -1,4 +1,4 @@
-//! A pretend world with the real daemon in it, and ways to say what people see.
+//! A pretend world with the real daemon in it, and assertions about the cards that reviewers see.
 
 mod daemon;
 mod program;

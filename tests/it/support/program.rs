@@ -1,4 +1,4 @@
-//! The built program, as a service manager and a person at a terminal start it.
+//! The built program, as a service manager and a user at a terminal start it.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A command line that is not started yet.
 pub(crate) struct Program(Command);
 
-/// The running program. Whatever it says is kept, and looked through at the end.
+/// The running program. Its output is kept, and checked at the end.
 pub(crate) struct Running {
     child: Child,
     stdout: Log,
@@ -55,7 +55,7 @@ impl Program {
         self
     }
 
-    /// Sends stderr there, where nobody can look through it.
+    /// Sends stderr there, so that it is not checked.
     pub(crate) fn stderr_to(mut self, file: std::fs::File) -> Self {
         self.0.stderr(file);
         self

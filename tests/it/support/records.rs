@@ -1,4 +1,4 @@
-//! What is checked of the records at the end of each story: that they name exactly the cards that exist.
+//! Checks at the end of each story that the records name exactly the cards that exist.
 
 use std::mem::discriminant;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! The secrets that the pretend world hands out can be recognised; here is looked for them in whatever the program says.
+//! Searches the program's output for the secrets of the pretend world, which are recognisable.
 //!
 //! Every daemon, every run of the program, every answer of its port, and every card and record of a town comes by. A test
 //! of the architecture sees to it that there is no other way to start one.
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::world::PLANTED;
 
-/// What every private key of the pretend world begins with, as PEM and as bytes in a list.
+/// The beginning of every private key of the pretend world, as PEM and as bytes in a list.
 const KEYS: [&str; 3] = ["PRIVATE KEY-----", "MIGHAgEAMBMGByqGSM49", "48, 129, 135, 2, 1, 0"];
 
 /// Fails if a text holds a secret.
@@ -20,14 +20,14 @@ pub(crate) fn check(what: &str, text: &str) {
     }
 }
 
-/// Fails if a log holds a secret, or a line above debug level a whole mail address.
+/// Fails if a log holds a secret, or a line above debug level holds a whole email address.
 pub(crate) fn check_log(what: &str, log: &str) {
     check(what, log);
     let addresses = log.lines().filter(|line| is_for_people(line) && has_address(line));
     if let Some(line) = addresses.into_iter().next()
         && !std::thread::panicking()
     {
-        panic!("{what} tells a whole mail address: {line}");
+        panic!("{what} shows a whole email address: {line}");
     }
 }
 
@@ -52,8 +52,8 @@ fn is_for_people(line: &str) -> bool {
         .any(|level| line.contains(level))
 }
 
-/// Tells whether there is a mail address that is not shortened, as in `a…@example.com`. The ids of chats and channels look
-/// like one, and name nobody.
+/// Returns whether the text has an email address that is not shortened, as in `a…@example.com`. The ids of chats and
+/// channels look like one, but name no user.
 fn has_address(line: &str) -> bool {
     line.match_indices('@').any(|(at, _)| {
         let (name, domain) = (&line[..at], &line[at + 1..]);

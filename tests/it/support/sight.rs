@@ -29,7 +29,7 @@ impl Seen {
 }
 
 impl Town {
-    /// Returns the messages in the chat of a mail address, or in a channel by its link.
+    /// Returns the messages in the chat of an email address, or in a channel by its link.
     pub(crate) fn chat(&self, who: &str) -> Vec<Card> {
         if who.contains("://") {
             self.tenant.channel_cards(who)
@@ -54,7 +54,7 @@ impl Town {
         }
     }
 
-    /// Waits until Alice and Bob, who are told of every request for `dba`, see this.
+    /// Waits until Alice and Bob, who are notified of every request for `dba`, see this.
     pub(crate) async fn both_see(&self, words: &[&str]) {
         self.sees(ALICE, words).await;
         self.sees(BOB, words).await;
@@ -70,7 +70,7 @@ impl Town {
 
     /// Waits until the cards of a chat show these words, by way of versions with the words in `between` only.
     ///
-    /// That is for states which the daemon may show or skip, depending on what it has heard of when it updates the card.
+    /// For states that the daemon may show or skip, depending on what it has received when it updates the card.
     pub(crate) async fn sees_after(&self, who: &str, between: &[&str], words: &[&str]) {
         let right = |cards: &[Card]| words_of(cards) == words;
         for card in self.until_chat(who, &format!("{words:?}"), right).await {
@@ -119,7 +119,7 @@ impl Town {
         })
     }
 
-    /// Fails if a card has a version that the test did not look at.
+    /// Fails if a card has a version that the test did not check.
     pub(super) fn check_unread(&self) {
         for (chat, card) in self.tenant.cards() {
             let unread = self.seen.unread(&card);
@@ -137,7 +137,7 @@ pub(crate) fn newest(card: &Card) -> &Value {
     card.history.last().unwrap()
 }
 
-/// Reads the word that says where the request stands.
+/// Returns the word that shows the request's state.
 pub(super) fn word(activity: &Value) -> String {
     let body = &activity["attachments"][0]["content"]["body"];
     let word = &body[1]["columns"][1]["items"][0]["text"];

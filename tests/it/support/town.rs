@@ -1,4 +1,4 @@
-//! A cluster, a tenant, a company of people, and the daemon between them.
+//! A cluster, a tenant with users, and the daemon between them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ use crate::world::tenant::{Tenant, TenantOptions, User};
 /// How long a test waits for something that must happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a daemon says of its permission to write plugin data, one of these after each start.
+/// The log lines about the permission to write plugin data, one of which follows each start.
 const CHECKED: [&str; 3] = [
     "Plugin data can be written",
     "The role lacks a permission",
@@ -44,11 +44,11 @@ pub(crate) struct Town {
     pub(super) daemons: Vec<Daemon>,
     pub(super) differences: Differences,
     pub(super) warnings: Warnings,
-    /// What each daemon has logged, whether it still runs or not.
+    /// The log of each daemon, running or not.
     pub(super) heard: Vec<Heard>,
 }
 
-/// Names, mail addresses, and whether they have the app.
+/// Names, email addresses, and whether the app is installed.
 const PEOPLE: [(&str, &str, bool); 5] = [
     ("Alice", "alice@example.com", true),
     ("Bob", "bob@example.com", true),
@@ -60,7 +60,7 @@ const PEOPLE: [(&str, &str, bool); 5] = [
 pub(crate) const ALICE: &str = "alice@example.com";
 pub(crate) const BOB: &str = "bob@example.com";
 
-/// Makes a folder that other users cannot enter, so that its files cause no warning.
+/// Creates a directory that other users cannot enter, so that its files cause no warning.
 pub(crate) fn private_folder() -> tempfile::TempDir {
     let mode = fs::Permissions::from_mode(0o700);
     tempfile::Builder::new().permissions(mode).tempdir().unwrap()
@@ -204,7 +204,7 @@ impl Town {
         self.daemons.push(daemon);
     }
 
-    /// Starts a daemon that need not come up, and waits until it says something.
+    /// Starts a daemon that may fail to start, and waits until it logs this.
     pub(crate) async fn start_daemon_until(&mut self, settings: Settings, text: &str) {
         let daemon = self.start_one(settings);
         daemon.says(text).await;
@@ -238,7 +238,7 @@ impl Town {
         self.daemons.remove(0).kill();
     }
 
-    /// Waits until nobody is told anything about a request any more: its claim is given back.
+    /// Waits until the request's deliveries are finished: its claim is released.
     pub(crate) async fn settled(&self, id: &str) {
         let what = format!("{id} is settled");
         self.cluster
@@ -281,8 +281,8 @@ fn claim_of(state: &crate::world::cluster::ClusterState, id: &str) -> Option<Str
     state.plugin_data.get(id)?.get("msteams")?.get("x_claim").cloned()
 }
 
-/// Expects the start to fail with these parts in its one line, or in those of the routes that were tried, and these in its remedy.
-pub(crate) async fn fails(town: &Town, settings: Settings, parts: &[&str], remedy: &str) {
+/// Expects the start to fail with these parts in its one line, or in those of the tried routes, and these in its hint.
+pub(crate) async fn fails(town: &Town, settings: Settings, parts: &[&str], expected_hint: &str) {
     let error = town.fails_to_start(settings).await;
     let line = format!("{error:#}");
     assert!(!line.contains('\n'), "{line}");
@@ -299,6 +299,9 @@ pub(crate) async fn fails(town: &Town, settings: Settings, parts: &[&str], remed
         teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))
     });
     let hint = hint.unwrap_or_default();
-    assert!(hint.contains(remedy), "{remedy:?} is not in {hint:?} of {line:?}");
+    assert!(
+        hint.contains(expected_hint),
+        "{expected_hint:?} is not in {hint:?} of {line:?}"
+    );
     secrets::check("the error of a start", &format!("{error:?}\n{line}\n{hint}"));
 }

@@ -1,11 +1,11 @@
-//! What is checked of the logs at the end of each story: that no daemon warned of anything that the test does not know of.
+//! Checks at the end of each story that the logs hold no warning that the test does not expect.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use crate::support::town::Town;
 
-/// What a daemon warns of when its stream of events breaks.
+/// The warnings of a daemon whose event stream breaks.
 const CUT: &str = "Connection problem detected, attempting to reconnect";
 
 /// The warnings that a test expects beside those for which it has waited.
@@ -18,12 +18,12 @@ struct Warning {
 }
 
 impl Town {
-    /// Expects a warning with each of these texts. What a test waits for, by `says` or by a count, is expected anyway.
+    /// Expects a warning with each of these texts. Texts that a test awaits by `says` or counts are expected anyway.
     pub(crate) fn expects_warnings(&self, texts: &[&str]) {
         self.allow(texts, true);
     }
 
-    /// Allows warnings that come or not, depending on which of two things happens first.
+    /// Allows warnings that depend on the order of two events.
     pub(crate) fn allows_warnings(&self, texts: &[&str]) {
         self.allow(texts, false);
     }
@@ -42,7 +42,7 @@ impl Town {
         self.cluster.cut_streams();
     }
 
-    /// Takes Teleport away, of which the daemons warn.
+    /// Stops Teleport, and expects the daemons' warnings.
     pub(crate) async fn stop_teleport(&self) {
         self.expects_warnings(&[CUT]);
         self.cluster.stop().await;
