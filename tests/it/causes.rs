@@ -1,4 +1,4 @@
-//! Why Microsoft cannot be reached is in the first line, and comes soon.
+//! The first log line about an outage comes soon and names the cause.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn for_alice() -> Draft {
     }
 }
 
-/// Returns settings that find everything of Microsoft at one address.
+/// Returns settings with every Microsoft service at one address.
 fn everything_at(town: &Town, url: &str) -> Settings {
     let mut settings = town.settings(&town.config());
     let endpoints = &mut settings.microsoft.endpoints;
@@ -31,7 +31,7 @@ fn everything_at(town: &Town, url: &str) -> Settings {
     settings
 }
 
-/// Lets the settings have the proxies of this environment.
+/// Adds the proxies of this environment to the settings.
 fn with_environment(town: &Town, settings: Settings, variables: &[(&str, &str)]) -> Settings {
     let file = town.folder.path().join("teleport-msteams.toml");
     let environment = |name: &str| {
@@ -138,7 +138,7 @@ async fn a_silent_login_service_is_reported_after_the_first_attempt() {
     let rule = Rule::every("POST", "/oauth2/v2.0/token", Fault::Hang);
     town.tenant.faults(|faults| faults.rules = vec![rule]);
     let mut settings = town.settings(&town.config());
-    // The second try would end after the patience of this test.
+    // The second attempt would end after this test's timeout.
     settings.limits.microsoft_first_pause = Duration::from_mins(10);
     settings.limits.microsoft_longest_pause = Duration::from_mins(10);
     town.start_daemon_until(settings, "Service fails, retrying service=\"Microsoft login\"")

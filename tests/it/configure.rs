@@ -1,4 +1,4 @@
-//! `configure`: what it writes, and what it refuses.
+//! `configure`: what it writes, and what it rejects.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

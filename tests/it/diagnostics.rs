@@ -1,4 +1,4 @@
-//! The port for probes under clients that misbehave, and the heads of its answers.
+//! The diagnostics port under misbehaving clients, and the headers of its answers.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ async fn silent_clients_delay_no_probe() {
             let answer = timeout(PROBE, ask(&address, "GET", path)).await;
             assert!(answer.is_ok(), "{path} after {:?} of {beginning:?}", begun.elapsed());
         }
-        // All of them are closed: most to make room for others, the last ones as they don't ask anything.
+        // All of them are closed: most to make room for others, the last ones because they send no request.
         let mut rest = Vec::new();
         for client in &mut clients {
             let closed = timeout(Duration::from_secs(20), client.read_to_end(&mut rest)).await;
@@ -46,7 +46,7 @@ async fn silent_clients_delay_no_probe() {
     town.finish().await;
 }
 
-/// Asks, and returns the head of the answer in small letters, and its body.
+/// Sends a request, and returns the lower-case head of the answer, and its body.
 async fn heads(address: &str, method: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -80,7 +80,7 @@ async fn answers_have_a_content_type_and_list_allowed_methods() {
     }
     let (head, body) = heads(&address, "HEAD", "/livez").await;
     assert!(head.starts_with("http/1.1 200 ") && body.is_empty(), "{head}");
-    // As much as fits into no question is refused, and the next one is answered.
+    // An oversized request is rejected, and the next one is answered.
     let mut stream = TcpStream::connect(&address).await.unwrap();
     let _ = stream.write_all(&vec![b'x'; 1 << 20]).await;
     drop(stream);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Program, Running, Town};
 
-/// Starts the daemon with a secret that Microsoft refuses, and with these lines at the end of its configuration.
+/// Starts the daemon with a secret that Microsoft rejects, and with these lines at the end of its configuration.
 fn start(town: &Town, more: &str) -> Running {
     let file = town.folder.path().join("teleport-msteams.toml");
     let wrong = town.config().replace(&town.tenant.options().app_secret, "wrong");

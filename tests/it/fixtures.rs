@@ -1,4 +1,4 @@
-//! Records that released versions have written stay readable, and are written as they were.
+//! Records of released versions stay readable, and their format does not change.
 
 use std::collections::BTreeMap;
 

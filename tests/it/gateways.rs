@@ -195,7 +195,7 @@ async fn a_post_that_may_have_arrived_is_not_sent_again_in_place() {
     for status in [408, 502, 504] {
         let mut town = Town::build().await;
         let mut settings = town.settings(&town.config());
-        // Only what is repeated in place comes within this test.
+        // Only retries in place come within this test.
         settings.limits.refused_first_pause = Duration::from_mins(10);
         town.start_daemon_on(settings).await;
         let fault = Fault::PageBehind(status);

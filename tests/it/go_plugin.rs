@@ -1,4 +1,4 @@
-//! Either program can go on where the other stopped.
+//! Either plugin can continue where the other stopped.
 
 use std::collections::BTreeMap;
 

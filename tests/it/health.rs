@@ -1,4 +1,4 @@
-//! The port for probes and for Prometheus.
+//! The diagnostics port: probes and metrics.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,7 +20,7 @@ pub(crate) async fn start(town: &mut Town) -> String {
     address.to_owned()
 }
 
-/// Asks, and returns the status and everything behind the head.
+/// Sends a request, and returns the status and the body.
 pub(crate) async fn ask(address: &str, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -32,7 +32,7 @@ pub(crate) async fn ask(address: &str, method: &str, path: &str) -> (u16, String
     (head[9..12].parse().unwrap(), body.to_owned())
 }
 
-/// Asks until the answer is as wanted; each answer is a moment of the daemon's own time.
+/// Sends requests until the answer matches.
 pub(crate) async fn until(address: &str, path: &str, wanted: impl Fn(u16, &str) -> bool) -> String {
     let asking = async {
         loop {

@@ -58,7 +58,7 @@ fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
-/// Makes an authority with a key of this kind.
+/// Creates an authority with a key of this kind.
 fn authority(folder: &Path, name: &str, kind: &str) {
     openssl(
         folder,

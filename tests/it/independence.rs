@@ -11,7 +11,7 @@ use crate::world::tenant::{Fault, Rule};
 
 const CAROL: &str = "carol@example.com";
 
-/// The connector's word for a message that it does not have.
+/// The connector's error code for an unknown message.
 const GONE: Fault = Fault::Error(404, "ActivityNotFoundInConversation");
 
 /// A town whose requests go to these recipients, with other limits.
@@ -66,7 +66,7 @@ async fn many_unresponsive_recipients_delay_no_healthy_recipient() {
         .collect();
     let recipients = [&mails[..], &[ALICE.to_owned(), BOB.to_owned()]].concat();
     let mut settings = town.settings(&town.config_for(&format!("\"*\" = {recipients:?}")));
-    // Nothing runs into a timeout here.
+    // Nothing times out here.
     settings.limits.microsoft_timeout = Duration::from_mins(10);
     settings.limits.slow_delivery = Duration::from_millis(100);
     town.start_daemon_on(settings).await;

@@ -1,4 +1,4 @@
-//! The log of the program as a file, and what text from outside can do to it.
+//! The log file, and untrusted text in the log.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -19,7 +19,7 @@ fn suggesting(reviewers: Vec<String>) -> Draft {
     }
 }
 
-/// Waits until so many calls have met a fault.
+/// Waits until this many calls met the fault.
 async fn meets(town: &Town, fault: &Fault, times: usize) {
     let mut changes = town.tenant.changes();
     let waiting = async {
@@ -130,7 +130,7 @@ async fn many_unknown_reviewers_do_not_delay_the_lookups_of_another_request() {
     let before = town.tenant.calls().len();
     town.cluster.create(suggesting(vec![CAROL.to_owned()]));
     town.sees(CAROL, &["PENDING"]).await;
-    // Four look-ups for Carol, between those of four others.
+    // Four lookups for Carol, interleaved with those of four other requests.
     let between = town.tenant.calls().len() - before;
     assert!(between < 90, "{between} calls before Carol was notified");
     town.sees(ALICE, &["PENDING"; 5]).await;

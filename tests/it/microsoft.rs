@@ -13,7 +13,7 @@ pub(crate) const SLOW_DOWN: &str = "Service throttles requests service=\"Bot con
 /// What it says of a delivery, if its retries within a call are not enough.
 pub(crate) const DEFERRED: [&str; 2] = ["Delivery failed, will retry", "Microsoft did not confirm a card"];
 
-/// Spoils some posts and edits, and expects one true card for each recipient all the same.
+/// Spoils some posts and edits, and expects one current card for each recipient.
 pub(crate) async fn survives(fault: Fault, times: u32, warnings: &[&str]) {
     let town = Town::start().await;
     for method in ["POST", "PUT"] {
@@ -73,7 +73,7 @@ async fn a_page_of_a_proxy_is_not_accepted_as_an_answer() {
 async fn a_slow_microsoft_is_waited_for() {
     let mut town = Town::build().await;
     let mut settings = town.settings(&town.config());
-    // Longer than any other patience of the program within this test.
+    // Longer than every other timeout of the program in this test.
     settings.limits.microsoft_timeout = Duration::from_secs(20);
     town.start_daemon_on(settings).await;
     let slow = Fault::Slow(Duration::from_millis(2_500));
@@ -100,7 +100,7 @@ async fn a_post_with_a_lost_answer_is_repeated() {
         roles: vec!["dev".to_owned()],
         ..Draft::default()
     });
-    // Whether the first one arrived cannot be known; the record did not have it.
+    // Whether the first one arrived is unknown; the record did not have it.
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
     town.daemon()
         .says("Microsoft did not confirm a card; it may have been posted")
@@ -161,7 +161,7 @@ async fn an_edit_with_a_lost_or_unexpected_answer_is_repeated() {
                     .is_some_and(|word| word == "DENIED")
             })
             .await;
-        // Whether it arrived cannot be known, so it is made once more.
+        // Whether it arrived is unknown, so it is repeated.
         town.then_sees(ALICE, &["DENIED", "DENIED"]).await;
         town.finish().await;
     }

@@ -1,4 +1,4 @@
-//! Mistakes in the configuration's file: each is named with its line, and what it was meant to be.
+//! Mistakes in the configuration file: each is reported with its line and a correction.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -17,7 +17,7 @@ fn requests(town: &Town) {
     }
 }
 
-/// Returns the lines of a level, without what stands before the sentence.
+/// Returns the lines of a level, from their message on.
 fn lines(town: &Town, level: &str) -> Vec<String> {
     let log = town.daemon().log();
     let lines = log.lines().filter_map(|line| {

@@ -217,7 +217,7 @@ async fn a_log_file_that_was_moved_away_is_opened_again() {
     assert!(!text("log").contains("Plugin is ready"));
 }
 
-/// Reads in the log where the program answers probes.
+/// Returns the address of the diagnostics port from the log.
 pub(crate) fn probes(log: &str) -> String {
     let line = log
         .lines()
@@ -278,7 +278,7 @@ async fn the_example_configuration_is_valid() {
     let text = std::fs::read_to_string(example).unwrap();
     let folder = private_folder();
     let file = folder.path().join("example.toml");
-    // The secret is a file that is not there; every key that is only a comment is tried as well.
+    // The secret file does not exist; every commented-out key is checked as well.
     let text = text.replace("/var/lib/teleport/plugins/msteams/app-secret", "secret");
     std::fs::write(&file, &text).unwrap();
     let loaded = teleport_msteams::config::load(&file, &|_| None).unwrap();

@@ -60,7 +60,7 @@ async fn a_restart_announces_what_was_missed_and_repeats_nothing() {
     town.settled(&first).await;
     town.kill_daemon();
     town.cluster.review(&first, "alice", Verdict::Deny, "no");
-    // Three pages, so that the list is really read to its end.
+    // Three pages, so that the list is read to its end.
     town.cluster.faults(|faults| faults.page = Some(1));
     town.cluster.create(Draft::default());
     town.cluster.create(Draft::default());

@@ -1,4 +1,4 @@
-//! A configuration that changes while the daemon runs.
+//! Reloads of the configuration.
 
 use std::fs;
 use std::time::Duration;

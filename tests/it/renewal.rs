@@ -39,7 +39,7 @@ fn mount(town: &Town, number: usize, user: &Credentials) {
     fs::rename(folder.join("..next"), folder.join("..data")).unwrap();
 }
 
-/// Files that are looked at on events alone, as far as a test lasts.
+/// Files that are checked only on events during a test.
 fn settings(town: &Town) -> Settings {
     let mut settings = town.settings(&town.config());
     assert_eq!(settings.teleport.refresh, Some(Duration::from_mins(1)));
@@ -47,7 +47,7 @@ fn settings(town: &Town) -> Settings {
     settings
 }
 
-/// Waits until so many connections were opened.
+/// Waits until this many connections were opened.
 async fn connected(town: &Town, times: usize) {
     let what = format!("{times} connections");
     town.cluster.until(&what, |state| state.hellos.len() >= times).await;
@@ -77,12 +77,12 @@ async fn re_1_a_file_written_in_two_halves_is_loaded_when_it_is_complete() {
     let text = town.cluster.authority().identity_file(&next);
     let (first, second) = text.split_at(text.len() / 2);
     fs::write(identity(&town), first).unwrap();
-    // The wait is the case itself: a writer that takes a while.
+    // The wait is part of the case: a slow writer.
     tokio::time::sleep(Duration::from_millis(300)).await;
     fs::write(identity(&town), format!("{first}{second}")).unwrap();
     town.daemon().says("Teleport identity renewed").await;
     assert!(!town.daemon().log().contains("not renewed"), "{}", town.daemon().log());
-    // The connection has most of its day left, so it stays; the next one uses what is new.
+    // The certificate is valid for most of a day, so the connection stays; the next one uses the new file.
     assert_eq!(town.cluster.state().hellos.len(), 1);
     town.stop_teleport().await;
     town.cluster.start_again().await;
@@ -151,7 +151,7 @@ async fn re_3_renewals_are_noticed_for_as_long_as_the_daemon_runs() {
     let mut town = Town::build().await;
     write(&town, &sign(&town, SHORT));
     town.start_daemon_on(settings(&town)).await;
-    // Connections come and go, and one attempt to connect runs out of time.
+    // Connections come and go, and one attempt to connect times out.
     for round in 1..=3 {
         let before = town.cluster.state().hellos.len();
         write(&town, &sign(&town, SHORT));
@@ -242,7 +242,7 @@ async fn an_invalid_file_keeps_the_old_identity_and_is_reported() {
     connected(&town, 2).await;
     let mut words = Vec::new();
     announces(&town, &mut words).await;
-    // An identity that has expired is as unusable as text that is none.
+    // An expired identity is as unusable as text that is not an identity.
     let renewed = sign(&town, Validity::ONE_DAY);
     write(&town, &renewed);
     town.daemon().says_next("Teleport identity renewed").await;

@@ -1,4 +1,4 @@
-//! The life of an access request, as reviewers see it.
+//! The life of an Access Request, as reviewers see it.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn the_end_of_granted_access_does_not_change_its_card() {
     town.sees(BOB, &["APPROVED"]).await;
     town.settled(&id).await;
     town.cluster.delete(&id);
-    // The next request goes through the same daemon after the deletion, so that one has been handled.
+    // The same daemon handles the next request after the deletion, so the deletion has been handled.
     let next = town.cluster.create(Draft::default());
     town.sees(ALICE, &["APPROVED", "PENDING"]).await;
     town.sees(BOB, &["APPROVED", "PENDING"]).await;
@@ -175,7 +175,7 @@ async fn unknown_fields_and_states_do_no_harm() {
         r#type: proto::Operation::Delete.into(),
         resource: Some(proto::event::Resource::ResourceHeader(rule)),
     });
-    // A request without a name, one without content, and one in a state of the future.
+    // A request without a name, one without content, and one in an unknown state.
     town.cluster.send_request(types::AccessRequestV3::default());
     let mut future = town.cluster.request(&id).unwrap();
     future.spec.as_mut().unwrap().state = 99;

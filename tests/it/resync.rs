@@ -323,7 +323,7 @@ async fn a_request_that_two_lists_lack_which_show_others_is_over() {
     town.daemon()
         .says("Access Request is no longer listed, closing its cards")
         .await;
-    // A watch was granted anew before the list that decided.
+    // A watch was granted again before the deciding list.
     assert!(town.cluster.calls()["WatchEvents"] >= 3);
     town.expects_warnings(&["Access Requests with open cards are missing from the list"]);
     town.finish().await;
@@ -335,7 +335,7 @@ async fn lists_that_show_nothing_close_no_card() {
     town.start_daemon_on(hasty(&town)).await;
     listed(&town, 8).await;
     town.both_see(&["PENDING"]).await;
-    // The first request that it can list shows that it can.
+    // The first listed request proves the permission.
     town.cluster.create(for_alice());
     town.sees(ALICE, &["EXPIRED", "PENDING"]).await;
     town.sees(BOB, &["EXPIRED"]).await;

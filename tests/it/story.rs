@@ -9,7 +9,7 @@ use crate::support::{ALICE, BOB, Program, Running, Town};
 use crate::world::cluster::{Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
-/// Starts the program as a service manager does, with the log of everyday life.
+/// Starts the program as a service manager does, with the default log.
 fn start(town: &Town, format: &str) -> Running {
     let file = town.folder.path().join("teleport-msteams.toml");
     let config = format!(
@@ -20,7 +20,7 @@ fn start(town: &Town, format: &str) -> Running {
     Program::new(&["start", "--config", file.to_str().unwrap()]).start()
 }
 
-/// Lets the program live through a night.
+/// Runs the program through the events of a night.
 async fn story(format: &str) -> String {
     let town = Town::build().await;
     let reader = start(&town, format);

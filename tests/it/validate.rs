@@ -21,7 +21,7 @@ async fn validate_with(town: &Town, config: &str, arguments: &[&str]) -> (Option
     run(&[&["validate", "-c", file.to_str().unwrap()], arguments].concat()).await
 }
 
-/// Puts names in the place of everything that is another each time.
+/// Replaces everything that differs between runs with names.
 fn tidy(town: &Town, text: &str) -> String {
     let mut text = text.replace(town.folder.path().to_str().unwrap(), "FOLDER");
     for (name, user) in &town.people {
@@ -70,7 +70,7 @@ async fn a_recipient_is_notified_in_the_words_of_the_guide() {
     insta::assert_snapshot!("validate", tidy(&town, &stdout));
     assert_eq!(cards(&town, ALICE), 2);
     assert!(town.cluster.state().hellos.is_empty(), "only Microsoft is contacted");
-    // The second message is a request as everybody will see them.
+    // The second message is an example request.
     let chat = town.chat(ALICE);
     let request = chat[1].history[0].to_string();
     for part in [

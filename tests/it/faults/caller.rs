@@ -214,7 +214,7 @@ async fn a_server_that_cannot_watch_rules_is_watched_for_requests_only() {
     town.cluster.delete(&id);
     town.sees(ALICE, &["EXPIRED"]).await;
     assert!(!town.daemon().log().contains("WARN"), "{}", town.daemon().log());
-    // Once for both kinds, once for requests alone.
+    // Once for both kinds, once for requests only.
     assert_eq!(town.cluster.met("old_watch"), 2);
     town.finish().await;
 }

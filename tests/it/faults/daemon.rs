@@ -7,7 +7,7 @@ use crate::support::{ALICE, BOB, Daemon, Left, Town};
 use crate::world::cluster::{Draft, Moment, Verdict};
 
 impl Town {
-    /// Lets go of everything that was held, as calls of the dead never come through, and starts the next daemon.
+    /// Releases every held call, since calls of a dead daemon never arrive, and starts the next daemon.
     async fn next_daemon(&mut self) {
         self.cluster.faults(|faults| faults.gates.clear());
         self.tenant.faults(|faults| faults.rules.clear());

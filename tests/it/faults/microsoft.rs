@@ -47,7 +47,7 @@ async fn an_edit_whose_answer_is_lost_repeatedly_leaves_one_card() {
     let recorded =
         |state: &crate::world::cluster::ClusterState| state.plugin_data[&id]["msteams"].contains_key("resolution");
     town.cluster.until("the approval is recorded", recorded).await;
-    // An edit that is made once more shows the same again.
+    // A repeated edit shows the same card again.
     for who in [ALICE, BOB] {
         town.sees_after(who, &["APPROVED"], &["APPROVED"]).await;
     }

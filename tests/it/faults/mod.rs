@@ -1,6 +1,6 @@
 //! One fault at a time: afterwards every reachable recipient has exactly one current card.
 //!
-//! Faults are brought about by switches of the pretend servers, never by timing, and each test shows that its fault did
+//! Switches of the pretend servers cause the faults, never timing, and each test shows that its fault did
 //! happen.
 
 mod caller;
@@ -13,7 +13,7 @@ mod undecodable;
 
 use crate::world::cluster::Draft;
 
-/// A request that goes to Alice alone.
+/// A request that notifies only Alice.
 fn for_alice() -> Draft {
     Draft {
         roles: vec!["dev".to_owned()],

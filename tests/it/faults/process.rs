@@ -1,4 +1,4 @@
-//! The program itself, when the machine runs out of something.
+//! The program itself, when the machine runs out of disk space or file descriptors, or its clock jumps.
 
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const EVE: &str = "eve@example.com";
 
-/// Starts the program with a town's usual configuration and waits until it is ready.
+/// Starts the program with the town's usual configuration and waits until it is ready.
 async fn start(town: &Town) -> Running {
     start_with(town, &town.config(), |program| program).await
 }
@@ -46,7 +46,7 @@ async fn kill(program: Running) {
     assert_eq!(program.status().await, None);
 }
 
-/// Lets the program have so many files and sockets from now on; `false` if there is nothing here that can do so.
+/// Limits the program's open files and sockets from now on; `false` if this machine has no tool for that.
 async fn limit_files(program: &Running, most: u32) -> bool {
     let limit = format!("--nofile={most}:");
     let status = Command::new("prlimit")
@@ -56,7 +56,7 @@ async fn limit_files(program: &Running, most: u32) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Waits until the program logs with a clock that is so many hours ahead.
+/// Waits until the program's log is this many hours ahead.
 async fn is_ahead_by(program: &Running, hours: i32) {
     let ahead = |log: &str| {
         let last = log.lines().last()?.split(' ').next()?.parse::<jiff::Timestamp>().ok()?;
@@ -296,7 +296,7 @@ async fn a_disk_that_was_full_for_a_while_costs_only_the_lines_of_that_while() {
     town.finish().await;
 }
 
-/// Finds the library that shows a program another time of day, where Debian puts it.
+/// Finds the library that changes a program's time of day, where Debian installs it.
 fn faketime() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").ok()?.flatten();
     let mut found = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));

@@ -32,7 +32,7 @@ async fn when_the_claimer_dies_before_it_delivers_the_other_takes_over() {
         let posts = town.tenant.hold("POST", "/activities");
         let id = town.cluster.create(Draft::default());
         posts.reached(2).await;
-        // It has the claim, and the others find it.
+        // It holds the claim, and the other replicas see it.
         let claimer = owners(&town.cluster.state(), &id);
         for _ in 1..count {
             town.start_daemon().await;

@@ -51,7 +51,7 @@ async fn a_server_that_is_away_for_longer_than_every_pause_is_reconnected() {
     town.both_see(&["PENDING"]).await;
     town.settled(&open).await;
     town.stop_teleport().await;
-    // Pauses stopped growing several tries ago.
+    // Pauses stopped growing several attempts ago.
     town.daemon().says_times(16, "Connection problem detected").await;
     town.cluster.review(&open, "alice", Verdict::Approve, "ok");
     town.cluster.create(Draft::default());
@@ -126,7 +126,7 @@ async fn states_of_a_request_in_reverse_order_are_repaired_by_the_next_listing()
     let new = town.cluster.create(Draft::default());
     town.cluster.review(&new, "alice", Verdict::Approve, "ok");
     town.cluster.release_events(|events| events.reverse());
-    // The last that was said of the new one is that it waits.
+    // The newest state of the new one is pending.
     town.both_see(&["APPROVED", "PENDING"]).await;
     town.cut_streams();
     town.both_see(&["APPROVED", "APPROVED"]).await;
@@ -260,7 +260,7 @@ async fn calls_of_five_seconds_each_are_waited_for() {
     let id = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
     town.settled(&id).await;
-    // Both writes at the least were that slow, and neither was given up.
+    // At least both writes were that slow, and neither timed out.
     assert!(town.cluster.writes(&id).len() >= 2);
     assert!(!town.daemon().log().contains("WARN"), "{}", town.daemon().log());
     town.finish().await;

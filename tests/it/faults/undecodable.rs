@@ -1,4 +1,4 @@
-//! Texts and messages of Teleport that cannot be decoded: each costs itself, and its neighbours notice nothing.
+//! Texts and messages of Teleport that cannot be decoded: each affects only itself.
 
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ async fn plugin_data_of_others_may_be_broken_and_our_own_not_utf8() {
     town.settled(&id).await;
     let data = town.cluster.plugin_data(&id);
     town.kill_daemon();
-    // What the Go plugin copies as it came.
+    // The Go plugin copies this text unchanged.
     let copied = BTreeMap::from([("request_reason".to_owned(), NOT_UTF8.to_owned())]);
     town.cluster
         .set_plugin_data(&id, data.into_iter().chain(copied).collect());
@@ -221,7 +221,7 @@ async fn the_first_hundred_suggested_reviewers_are_notified_and_the_number_of_th
         1
     );
     assert!(town.daemon().log().contains("left_out=1"), "{}", town.daemon().log());
-    // Listed again, it is no news, and the last of them is still no recipient.
+    // Listing it again logs nothing new, and the last of them is still no recipient.
     town.cut_streams();
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING", "PENDING"]).await;

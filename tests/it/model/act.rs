@@ -43,7 +43,7 @@ pub(super) enum Action {
 }
 
 impl Action {
-    /// A fault, or its consequence, need not happen.
+    /// Returns whether the action is a fault or its consequence, which need not happen.
     pub(super) fn is_fault(self) -> bool {
         matches!(
             self,
@@ -54,7 +54,7 @@ impl Action {
 
 pub(super) type Step = Result<State, String>;
 
-/// Returns every next state, by what leads there.
+/// Returns every next state with the action that leads to it.
 pub(super) fn next(pure: &mut Pure, state: &State) -> Vec<(Action, Step)> {
     let mut all = Vec::new();
     let end = u8::try_from(pure.history.len()).unwrap();

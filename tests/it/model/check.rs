@@ -10,7 +10,7 @@ use crate::model::act::{Action, next};
 use crate::model::pure::{Pure, activity};
 use crate::model::state::{Faults, Job, Replica, State, Task};
 
-/// No card of a pending request is posted once the decision was heard.
+/// No card of a pending request is posted once its resolution was received.
 pub(super) fn begun_in_time(pure: &Pure, heard: Option<u8>, task: Task, shown: Shown) -> Result<(), String> {
     let newest = heard.and_then(|heard| pure.history.get(usize::from(heard)));
     let pending = newest.is_some_and(|request| request.stage.is_open());
@@ -92,7 +92,7 @@ fn settled(pure: &Pure, state: &State) -> Result<(), String> {
     Ok(())
 }
 
-/// Looks at every moment that can be reached, and returns their number.
+/// Checks every reachable state, and returns their number.
 ///
 /// # Errors
 /// The violated invariant, and the shortest path to it.

@@ -30,7 +30,7 @@ pub(super) fn round(state: &mut State, r: usize) -> Option<&mut Round> {
     }
 }
 
-/// Hands the run an input, and returns what it answers.
+/// Hands the run an input, and returns its answer.
 fn feed(pure: &mut Pure, round: &mut Round, input: Input) -> Option<Id> {
     let (run, answer) = pure.react(round.run, input);
     round.run = run;
@@ -45,7 +45,7 @@ pub(super) fn outlive(pure: &mut Pure, round: &mut Round) {
     }
 }
 
-/// Begins the next delivery, unless it must not be begun any more.
+/// Begins the next delivery, if that is still allowed.
 pub(super) fn deliver(pure: &mut Pure, mut state: State, r: usize) -> Step {
     let heard = state.replicas[r].heard;
     let Some(round) = round(&mut state, r) else {
@@ -119,7 +119,7 @@ pub(super) fn done(pure: &mut Pure, mut state: State, r: usize, f: usize, answer
     Ok(state)
 }
 
-/// Takes what was heard meanwhile, makes a plan where one is due, and records what has ended.
+/// Takes what was received meanwhile, makes a plan where one is due, and records what has ended.
 pub(super) fn go_on(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> {
     let replica = &mut state.replicas[r];
     let Job::Delivering(round) = &mut replica.job else {

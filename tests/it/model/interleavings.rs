@@ -1,4 +1,4 @@
-//! Orders of events that the search has found, each by its name.
+//! Orders of events that the search has found, each with a name.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A replica's lane up to its claim, as `requests::lanes` and `requests::reconcile` go.
+//! A replica's lane up to its claim, as in `requests::lanes` and `requests::reconcile`.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) fn tick(pure: &mut Pure, state: &mut State) -> Option<()> {
     };
     let waits = |replica: &Replica| matches!(replica.job, Job::Paused(_, Moment::Now));
     if !state.replicas.iter().any(waits) {
-        // No other replica would do it.
+        // Only a waiting replica acts on a passed term.
         return None;
     }
     if state.replicas.iter().any(|replica| renews(pure, replica)) {
@@ -49,7 +49,7 @@ pub(super) fn hear(pure: &mut Pure, state: &mut State, r: usize, version: u8) {
         replica.last = Some(version);
         replica.newest = Some(Seen::Version(version));
     } else {
-        // Events come in order, so the version before was heard too.
+        // Events come in order, so the previous version was received too.
         replica.last = None;
         replica.newest = Some(Seen::Gone(version.checked_sub(1)));
     }
@@ -82,7 +82,7 @@ pub(super) fn restart(pure: &mut Pure, state: &mut State, r: usize, version: u8)
     let _ = resync(pure, state, r);
 }
 
-/// Lists everything; `None` if that leads to nothing.
+/// Lists everything; `None` if that changes nothing.
 pub(super) fn resync(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> {
     let store = state.store;
     let replica = &mut state.replicas[r];
@@ -160,7 +160,7 @@ fn decide(pure: &mut Pure, state: &mut State, r: usize, seen: Seen) {
         }
         if foreign.remaining(&mark, Moment::Now, TERM) > Duration::ZERO {
             let mark = pure.texts.id(mark);
-            // A mark that was seen before is not seen anew.
+            // The term of a mark counts from the first time it was seen.
             let since = match replica.foreign {
                 Some((seen, since)) if seen == mark => since,
                 Some(_) | None => Moment::Now,

@@ -1,8 +1,8 @@
-//! The protocol of claims and entries, tried in every order.
+//! The protocol of claims and entries, explored in every order.
 //!
-//! Two replicas, one request, and everything that may come between two steps: each moment that can be reached is checked.
-//! From the claim on, the program's own `lifecycle::Run` is driven, which the daemon drives too; what the daemon does
-//! before a claim is repeated in `lane`, as values. Steps that no other replica can distinguish are one: a record is read when
+//! Two replicas, one request, and everything that may come between two steps: every reachable state is checked. From
+//! the claim on, the model drives the program's own `lifecycle::Run`, as the daemon does; what the daemon does before a
+//! claim is repeated in `lane`, as values. Steps that no other replica can distinguish are one: a record is read when
 //! the answer to a lost swap comes, and an entry is sent when there is something to record.
 //!
 //! | invariant | where |
@@ -12,9 +12,9 @@
 //! | no card goes back, except after a fault between an update and its record | `check::updated_forward` |
 //! | no card of a pending request is begun after its resolution was received | `check::begun_in_time` |
 //!
-//! Time is one action: a term passes, leases end, and marks that were seen before are stale. While a living replica holds a
-//! claim, that is a fault, since it would have renewed it. An update or post of a dead process takes effect before its
-//! death or never.
+//! Time is one action: a term passes, leases end, and marks that were seen before are stale. While a living replica
+//! holds a claim, that is a fault, since it would have renewed it. An update or post of a dead process takes effect
+//! before its death or never.
 
 mod act;
 mod check;
@@ -45,12 +45,12 @@ const LOST_WRITE: Faults = Faults { lost_writes: 1, ..NONE };
 const LOST_POST: Faults = Faults { lost_posts: 1, ..NONE };
 const PARTITION: Faults = Faults { partitions: 1, ..NONE };
 
-/// How a history goes on after its last version.
+/// What follows the last version of a history.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Open,
     Deleted,
-    /// Deleted, and the plugin data end before everybody has heard.
+    /// Deleted, and the plugin data end before every replica has received the deletion.
     Forgotten,
 }
 
@@ -129,7 +129,7 @@ fn pure(story: &Story, people: usize) -> Pure {
     Pure::new(history, story.end != End::Open, story.end == End::Forgotten, people)
 }
 
-/// Fails with the shortest way to what must not be.
+/// Fails with the shortest path to a violated invariant.
 #[expect(clippy::print_stdout, reason = "how much was looked at belongs to the test's output")]
 fn holds(story: &Story, people: usize, faults: Faults) {
     match explore(&mut pure(story, people), faults) {

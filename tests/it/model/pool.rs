@@ -1,4 +1,4 @@
-//! Values by number, so that a moment is small and quick to compare.
+//! Values by number, so that a state is small and quick to compare.
 
 use std::collections::HashMap;
 use std::hash::Hash;

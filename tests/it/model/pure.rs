@@ -1,4 +1,4 @@
-//! The program's own decisions, on numbered values: each is asked once for the same values.
+//! The program's own decisions, on numbered values: each is computed once for the same values.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub(super) struct Pure {
     pub(super) landed: Pool<Landed>,
     pub(super) texts: Pool<String>,
     answers: HashMap<Question, Id>,
-    /// The run after an input, and what it answers.
+    /// The run after an input, and its answer.
     reactions: HashMap<(Id, Input), (Id, Id)>,
     aliases: HashSet<Target>,
 }
@@ -75,7 +75,7 @@ pub(super) struct Pure {
 pub(super) const UNKNOWN: Id = 0;
 pub(super) const ABSENT: Id = 1;
 
-/// The answer of a swap that lost, and of a run that has nothing to say.
+/// The answer of a lost swap, and of a run without an answer.
 const NONE: Id = Id::MAX;
 
 impl Pure {
@@ -221,7 +221,7 @@ impl Pure {
         aim.steps.iter().any(|step| matches!(step, Step::Post(_)))
     }
 
-    /// Hands a run an input; returns the run after it, and what it answers, if anything.
+    /// Hands a run an input; returns the run after it, and its answer, if any.
     pub(super) fn react(&mut self, run: Id, input: Input) -> (Id, Option<Id>) {
         let known = self.reactions.get(&(run, input)).copied();
         let (next, answer) = known.unwrap_or_else(|| {

@@ -7,10 +7,10 @@ use teleport_msteams::domain::lifecycle::{Aim, Shown};
 
 use crate::model::pool::Id;
 
-/// How long a claim lasts. Nothing in the model depends on how long it is.
+/// The duration of a claim. The model does not depend on its value.
 pub(super) const TERM: Duration = Duration::from_secs(20);
 
-/// A moment as far as it matters: now, or at least a term ago.
+/// A time, reduced to what matters: now, or at least a term ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Moment {
     LongAgo,
@@ -80,7 +80,7 @@ pub(super) struct Replica {
     pub(super) looked: bool,
     /// Another replica's mark, and whether it has been seen for a term.
     pub(super) foreign: Option<(Id, Moment)>,
-    /// Something newer was heard than what the job works on.
+    /// The replica received something newer than what the job works on.
     pub(super) stop: bool,
     pub(super) job: Job,
 }

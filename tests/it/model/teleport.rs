@@ -10,7 +10,7 @@ use crate::model::state::{Job, State};
 pub(super) enum Arrived {
     Written(Id),
     Lost,
-    /// There is neither the request nor data of it.
+    /// Neither the request nor its data exist.
     Gone,
 }
 
@@ -25,7 +25,7 @@ pub(super) fn arrive(pure: &mut Pure, state: &State, write: Id) -> Arrived {
     }
 }
 
-/// The name of a replica; each life has another.
+/// The name of a replica; each restart gives it a new one.
 pub(super) fn name(state: &State, r: usize) -> String {
     format!("{}{}", ["a", "b"][r], state.replicas[r].life)
 }

@@ -48,7 +48,7 @@ pub(crate) fn proxy_settings(
     }
 }
 
-/// Makes a request, and waits for its card and for its end.
+/// Creates a request, and waits for its card and its resolution.
 pub(crate) async fn delivers(town: &Town) {
     let id = town.cluster.create(Draft {
         roles: vec!["dev".to_owned()],

@@ -1,4 +1,4 @@
-//! Every way to the cluster, each from the configuration to a card.
+//! Every route to the cluster, each from the configuration to a card.
 
 mod balancers;
 mod journey;

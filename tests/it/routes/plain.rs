@@ -115,7 +115,7 @@ async fn al_8_a_long_name_of_a_cluster() {
 async fn gr_1_a_quiet_connection_is_shown_to_be_alive_and_not_too_often() {
     let mut town = Town::build().await;
     let milliseconds = Duration::from_millis;
-    // A hundredth of what servers and we really use, times five.
+    // Much shorter than the intervals in production, so that the test is quick.
     town.cluster.faults(|faults| faults.ping_minimum = milliseconds(300));
     let mut settings = town.settings(&town.config());
     assert_eq!(Limits::default().teleport_ping_every, Duration::from_secs(75));

@@ -58,7 +58,7 @@ async fn hp_1_a_load_balancer_beyond_a_proxy() {
         .says("teleport.test:443 in a WebSocket, through the proxy http://")
         .await;
     delivers(&town).await;
-    // Plainly, then the test, then the WebSocket.
+    // First directly, then the test, then the WebSocket.
     assert_eq!(corporate.asked(), ["CONNECT teleport.test:443 HTTP/1.1 -"; 3]);
     town.finish().await;
 }

@@ -75,7 +75,7 @@ fn subject() -> Subject {
     Subject::new(&request, Dict::new(), Ok(Labels::default()))
 }
 
-/// Reads and asks whatever it is; nothing but an answer or an error may come of it.
+/// Parses and evaluates any text, which must end in an answer or an error.
 fn ask(text: &str) {
     if let Ok(condition) = Condition::new(text) {
         let _ = condition.holds(&subject());

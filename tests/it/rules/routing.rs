@@ -98,7 +98,7 @@ async fn rules_of_other_plugins_and_subjects_are_ignored() {
     none.spec.as_mut().unwrap().notification = None;
     let town = town_with(&[other.clone(), subject, none]).await;
     goes_to(&town, ALICE, 0).await;
-    // One that becomes ours, and one that ceases to be.
+    // A rule that becomes ours, and one that ceases to be.
     other.spec.as_mut().unwrap().notification.as_mut().unwrap().name = "msteams".to_owned();
     town.cluster.put_rule(other.clone());
     goes_to(&town, EVE, 0).await;

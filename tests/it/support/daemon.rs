@@ -149,7 +149,7 @@ impl Daemon {
         self.says_times(1, text).await;
     }
 
-    /// Waits until so many lines with this text were written.
+    /// Waits until this many lines with this text were written.
     pub(crate) async fn says_times(&self, times: usize, text: &str) {
         let what = format!("{text:?} {times} times");
         let place = |log: &str| log.match_indices(text).nth(times.saturating_sub(1)).map(|(at, _)| at);
@@ -167,12 +167,12 @@ impl Daemon {
         self.reads_to(place(&self.log()).unwrap());
     }
 
-    /// Takes everything up to now for read.
+    /// Marks everything up to now as read.
     pub(super) fn skip(&self) {
         self.reads_to(self.log().trim_end().len());
     }
 
-    /// Takes the line at this place, and what is before it, for read.
+    /// Marks the line at this position, and everything before it, as read.
     fn reads_to(&self, place: usize) {
         let log = self.log();
         let end = log[place..].find('\n').map_or(log.len(), |at| place + at + 1);
@@ -235,7 +235,7 @@ impl Log {
         }
     }
 
-    /// Waits until the text is as wanted.
+    /// Waits until the text matches.
     pub(crate) async fn until(&self, good: impl Fn(&str) -> bool) {
         let mut written = self.written.subscribe();
         while !good(&self.text()) {

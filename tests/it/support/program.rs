@@ -32,7 +32,7 @@ impl Program {
         Self::of(Command::new(env!("CARGO_BIN_EXE_teleport-msteams")), arguments)
     }
 
-    /// A program that may have so many files and sockets open.
+    /// A program that may have this many files and sockets open.
     pub(crate) fn with_open_files(most: u32, arguments: &[&str]) -> Self {
         let mut command = Command::new("sh");
         let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
@@ -109,7 +109,7 @@ impl Running {
         self.says_times(1, text).await;
     }
 
-    /// Waits until so many lines on stderr have this text.
+    /// Waits until this many lines on stderr have this text.
     pub(crate) async fn says_times(&self, times: usize, text: &str) {
         let said = timeout(PATIENCE, self.stderr.until(|log| log.matches(text).count() >= times)).await;
         assert!(
@@ -119,13 +119,13 @@ impl Running {
         );
     }
 
-    /// Waits until its stderr is as good.
+    /// Waits until its stderr matches.
     pub(crate) async fn until(&self, what: &str, good: impl Fn(&str) -> bool) {
         let waited = timeout(PATIENCE, self.stderr.until(good)).await;
         assert!(waited.is_ok(), "it never came to {what}:\n{}", self.stderr.text());
     }
 
-    /// Returns the number of the process.
+    /// Returns the process ID.
     pub(crate) fn id(&self) -> String {
         self.child.id().unwrap().to_string()
     }

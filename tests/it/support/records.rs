@@ -9,7 +9,7 @@ use crate::support::sight::{newest, word};
 use crate::support::town::Town;
 use crate::world::tenant::Card;
 
-/// The differences that a test expects, and why there are any.
+/// The differences that a test expects, and their reason.
 #[derive(Default)]
 pub(crate) struct Differences(Mutex<Vec<(Left, &'static str)>>);
 
@@ -18,14 +18,14 @@ pub(crate) struct Differences(Mutex<Vec<(Left, &'static str)>>);
 pub(crate) enum Left {
     /// So many cards are in no record.
     Unrecorded(usize),
-    /// Records name so many cards that do not exist, or not any more.
+    /// The number of recorded cards that do not exist, or no longer exist.
     Missing(usize),
-    /// Records say of so many cards that they show something else than they do.
+    /// The number of cards whose recorded state differs from what they show.
     Stale(usize),
 }
 
 impl Town {
-    /// Expects that records and cards differ like this at the end, for this reason.
+    /// Expects this difference between records and cards at the end, for this reason.
     pub(crate) fn leaves(&self, left: Left, why: &'static str) {
         self.differences.0.lock().unwrap().push((left, why));
     }

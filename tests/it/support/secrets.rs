@@ -1,7 +1,7 @@
 //! Searches the program's output for the secrets of the pretend world, which are recognisable.
 //!
-//! Every daemon, every run of the program, every answer of its port, and every card and record of a town comes by. A test
-//! of the architecture sees to it that there is no other way to start one.
+//! It covers every daemon, every run of the program, every answer of its port, and every card and record of a town. A
+//! test of the architecture ensures that there is no other way to start one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,11 +36,11 @@ fn secret_in(text: &str) -> Option<String> {
     marks.into_iter().find(|mark| text.contains(mark))
 }
 
-/// Returns the mark of secrets as it is, and as it looks inside Base64 at each of three places.
+/// Returns the mark of secrets in plain text, and in Base64 at each of three offsets.
 fn disguises() -> Vec<String> {
     let inside = |before: &str| {
         let text = STANDARD.encode(format!("{before}{PLANTED}"));
-        // The first and last letters are made of what stands beside the mark too.
+        // The first and last letters also depend on the bytes beside the mark.
         text[4..text.len() - 4].to_owned()
     };
     vec![PLANTED.to_owned(), inside(""), inside("x"), inside("xx")]

@@ -10,12 +10,12 @@ use crate::support::daemon::Daemon;
 use crate::support::town::{ALICE, BOB, PATIENCE, Town};
 use crate::world::tenant::Card;
 
-/// How many versions of each card the test has looked at, by conversation and message id.
+/// How many versions of each card the test has checked, by conversation and message id.
 #[derive(Default)]
 pub(crate) struct Seen(Mutex<HashMap<(String, String), usize>>);
 
 impl Seen {
-    /// Returns the versions of a card that the test has not looked at, by their words.
+    /// Returns the words of those versions of a card that the test has not checked.
     fn unread(&self, card: &Card) -> Vec<String> {
         let key = (card.conversation.clone(), card.id.clone());
         let known = self.0.lock().unwrap().get(&key).copied().unwrap_or_default();
@@ -40,7 +40,7 @@ impl Town {
 
     /// Waits until the cards of a chat show these words, as in `PENDING` or `APPROVED`.
     ///
-    /// Each card must be at the next version after the one that the test looked at last, or still at that one.
+    /// Each card must be at the next version after the one that the test checked last, or still at that one.
     pub(crate) async fn sees(&self, who: &str, words: &[&str]) {
         let right = |cards: &[Card]| {
             for card in cards {
@@ -60,7 +60,7 @@ impl Town {
         self.sees(BOB, words).await;
     }
 
-    /// Waits until the newest card of a chat has come to the last of these words by exactly these versions.
+    /// Waits until the newest card of a chat shows the last of these words, after exactly these versions.
     pub(crate) async fn then_sees(&self, who: &str, versions: &[&str]) {
         let right = |cards: &[Card]| cards.last().is_some_and(|card| self.seen.unread(card) == versions);
         let what = format!("one version after another: {versions:?}");
@@ -82,7 +82,7 @@ impl Town {
         }
     }
 
-    /// Waits until the newest card of a chat has this text somewhere, at the next version or at the one last looked at.
+    /// Waits until the newest card of a chat contains this text, at the next version or at the one last checked.
     pub(crate) async fn reads(&self, who: &str, text: &str) {
         let right = |cards: &[Card]| {
             let Some(card) = cards.last() else { return false };

@@ -195,7 +195,7 @@ impl Town {
     pub(crate) async fn start_daemon_on(&mut self, settings: Settings) {
         let daemon = self.start_one(settings);
         daemon.says("Plugin is ready").await;
-        // The check of a permission is a write too, which a test that counts or holds writes does not mean.
+        // The permission check is a write too, and must not disturb tests that count or hold writes.
         if self.cluster.state().faults.gates.is_empty() {
             let checked = |log: &str| CHECKED.iter().any(|line| log.contains(line));
             daemon.until("whether it may write", checked).await;

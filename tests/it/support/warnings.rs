@@ -36,7 +36,7 @@ impl Town {
         self.warnings.0.lock().unwrap().extend(warnings);
     }
 
-    /// Ends every stream of events, of which the daemons warn.
+    /// Ends every event stream, and expects the daemons' warnings.
     pub(crate) fn cut_streams(&self) {
         self.expects_warnings(&[CUT]);
         self.cluster.cut_streams();
@@ -48,7 +48,7 @@ impl Town {
         self.cluster.stop().await;
     }
 
-    /// Fails if a daemon warned of something that the test does not expect, or did not warn of what it expects.
+    /// Fails if a daemon logged an unexpected warning, or did not log an expected one.
     pub(super) fn check_warnings(&self) {
         let allowed = self.warnings.0.lock().unwrap();
         let mut met = BTreeSet::new();
