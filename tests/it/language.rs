@@ -59,7 +59,7 @@ const INSTEAD: &[(&str, &str)] = &[
     ("cards true", "cards up to date"),
 ];
 
-/// Lines on which such a word is right: the end of the file's path (empty for every file), and a part of the line.
+/// Lines on which such a word is justified: the end of the file's path (empty for every file), and a part of the line.
 const JUSTIFIED: &[(&str, &str)] = &[
     // Made-up recipients.
     ("rules/routing.rs", "nobody at all"),
@@ -88,12 +88,15 @@ struct Word {
     end: usize,
 }
 
-/// Returns the words of a text. Names in email addresses are none, and neither are parts of escapes such as `\n`.
+/// Returns the words of a text. Names in email addresses do not count, nor does the letter of an escape like `\n`.
 fn words(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut start = None;
+    let mut before = ' ';
     for (at, char) in text.char_indices().chain([(text.len(), ' ')]) {
-        match (char.is_alphanumeric(), start) {
+        let in_word = char.is_alphanumeric() && before != '\\';
+        before = char;
+        match (in_word, start) {
             (true, None) => start = Some(at),
             (false, Some(from)) => {
                 start = None;
@@ -213,5 +216,6 @@ fn words_are_found_in_prose_and_in_names_and_across_lines() {
         found("// It ends at\n    // once, at_once."),
         [(1, "at once"), (2, "at once")]
     );
+    assert_eq!(found(r#""never\nNobody""#), [(1, "nobody")]);
     assert_eq!(found("nobody@example.com looks at. Once"), []);
 }
