@@ -136,7 +136,7 @@ async fn an_unreadable_file_is_reported_with_a_hint() {
         stderr.contains("Is a directory") && stderr.contains("Pass the path of the file in this directory"),
         "{stderr}"
     );
-    let stderr = told(&folder.path().join("none")).await;
+    let stderr = error_of(&folder.path().join("none")).await;
     assert!(
         stderr.contains("Pass the path of the configuration with --config"),
         "{stderr}"
@@ -151,7 +151,7 @@ async fn an_unreadable_file_is_reported_with_a_hint() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     // The superuser reads every file.
     if fs::read(&file).is_err() {
-        let stderr = told(&file).await;
+        let stderr = error_of(&file).await;
         assert!(stderr.contains("Run the command as a user who can read it"), "{stderr}");
     }
 }

@@ -52,7 +52,7 @@ async fn an_outage_of_microsoft_has_one_line_and_one_example_however_many_reques
     let recovered = infos
         .iter()
         .filter(|line| line.contains("Service answers again service=\"Bot connector\""));
-    assert_eq!(again.count(), 1, "{told:#?}");
+    assert_eq!(recovered.count(), 1, "{infos:#?}");
     town.expects_warnings(&["Service fails, retrying service=\"Bot connector\""]);
     town.finish().await;
 }
@@ -73,11 +73,11 @@ async fn an_outage_of_teleport_has_one_line_and_one_example_however_many_request
     assert!(warnings[1].contains("Access Request deferred"), "{warnings:#?}");
     town.cluster.faults(|faults| faults.deny_plugin_data = false);
     town.sees(ALICE, &["PENDING"; REQUESTS]).await;
-    let told = lines(&town, "INFO");
-    let again = told
+    let infos = lines(&town, "INFO");
+    let recovered = infos
         .iter()
         .filter(|line| line.contains("Service answers again service=\"Teleport\""));
-    assert_eq!(again.count(), 1, "{told:#?}");
+    assert_eq!(recovered.count(), 1, "{infos:#?}");
     town.expects_warnings(&["Service fails, retrying service=\"Teleport\""]);
     town.finish().await;
 }
