@@ -1,4 +1,4 @@
-"""Holds rendered objects against Kubernetes' schemas, the "restricted" Pod Security Standard, and each other."""
+"""Checks rendered objects against Kubernetes' schemas, the "restricted" Pod Security Standard, and each other."""
 
 import base64
 import sys
@@ -6,15 +6,15 @@ import sys
 import kubernetes_validate
 import yaml
 
-# The oldest and the newest that the package knows.
+# The oldest and the newest version that the package supports.
 VERSIONS = ["1.25", "1.37"]
-# Of the Prometheus operator, so Kubernetes has no schema for it.
+# Kinds of the Prometheus operator; Kubernetes has no schema for them.
 FOREIGN = {"ServiceMonitor"}
 FOLDER = "/var/lib/teleport/plugins/msteams"
 
 
 def restricted(pod):
-    """Yields what the standard forbids; ids may be the platform's."""
+    """Yields what the standard forbids. The platform may assign the user and group IDs."""
     context = pod.get("securityContext", {})
     if context.get("runAsNonRoot") is not True or context.get("runAsUser") == 0:
         yield "may run as root"
@@ -37,28 +37,28 @@ def restricted(pod):
 
 
 def readable(pod):
-    """Yields secrets that a user who is not root could not read."""
+    """Yields volumes that a user other than root could not read."""
     group = "fsGroup" in pod.get("securityContext", {})
     platform = "runAsUser" not in pod.get("securityContext", {})
     for volume in pod["volumes"]:
         mode = (volume.get("secret") or volume.get("configMap") or {}).get("defaultMode")
         if mode is not None and not (mode & 0o004 or (mode & 0o040 and (group or platform))):
-            yield f"{volume['name']}: mode {mode:o} is for root alone"
+            yield f"{volume['name']}: mode {mode:o} is readable only by root"
 
 
 def connected(objects, pod):
-    """Yields names that lead nowhere, within one rendering."""
+    """Yields references to names that do not exist in the same rendering."""
     volumes = {volume["name"] for volume in pod["volumes"]}
     container = pod["containers"][0]
     for mount in container["volumeMounts"]:
         if mount["name"] not in volumes:
-            yield f"mounts {mount['name']}, which is no volume"
+            yield f"mounts {mount['name']}, which is not a volume"
         if mount["mountPath"].startswith(FOLDER) and "subPath" in mount:
-            yield f"{mount['name']}: a subPath follows no change"
+            yield f"{mount['name']}: Kubernetes does not update a mount with subPath"
     for key in ("name", "mountPath"):
         names = [mount[key] for mount in container["volumeMounts"]]
         if len(names) != len(set(names)):
-            yield f"two mounts have one {key}"
+            yield f"two mounts have the same {key}"
     labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
     selectors = [objects["Deployment"]["spec"]["selector"]["matchLabels"]]
     if budget := objects.get("PodDisruptionBudget"):
@@ -67,23 +67,23 @@ def connected(objects, pod):
         selectors.append(service["spec"]["selector"])
         monitor = objects["ServiceMonitor"]["spec"]
         if not monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items():
-            yield "the ServiceMonitor does not find the Service"
+            yield "the ServiceMonitor does not select the Service"
         ports = {port["name"] for port in service["spec"]["ports"]}
         if {endpoint["port"] for endpoint in monitor["endpoints"]} - ports:
-            yield "the ServiceMonitor asks a port that the Service has not"
+            yield "the ServiceMonitor scrapes a port that the Service does not have"
     for selector in selectors:
         if not selector.items() <= labels.items():
-            yield f"{selector} does not find the pods"
+            yield f"{selector} does not select the pods"
     ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
     for probe in ("livenessProbe", "readinessProbe"):
         if bool(ports) != (probe in container):
-            yield f"{probe} and the port do not belong together"
+            yield f"{probe} and the port must both be set or both be absent"
         if probe in container and container[probe]["httpGet"]["port"] not in ports:
-            yield f"{probe} asks a port that is not open"
+            yield f"{probe} uses a port that is not open"
     config = objects["ConfigMap"]["data"]["teleport-msteams.toml"]
     for port in ports.values():
         if f":{port}\"" not in config:
-            yield f"the program does not listen at {port}"
+            yield f"the daemon does not listen on {port}"
     if secret := objects.get("Secret"):
         (value,) = secret["data"].values()
         if not base64.b64decode(value, validate=True):
@@ -112,5 +112,5 @@ def check(path):
 
 if __name__ == "__main__":
     results = [check(path) for path in sys.argv[1:]]
-    print(f"{sum(count for _, count in results)} objects held against Kubernetes {' and '.join(VERSIONS)}")
-    sys.exit(0 if results and all(good for good, _ in results) else 1)
+    print(f"{sum(count for _, count in results)} objects checked against Kubernetes {' and '.join(VERSIONS)}")
+    sys.exit(0 if results and all(valid for valid, _ in results) else 1)

@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The release alone, if it already says what this is. */}}
+{{/* Only the release name if it already contains the name of the chart. */}}
 {{- define "msteams.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $both := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
@@ -45,7 +45,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ default (printf "%s-secret" (include "msteams.fullname" .)) .Values.msTeams.appSecretFromSecret }}
 {{- end }}
 
-{{/* Whether the chart makes the Secret: "true" or nothing. */}}
+{{/* "true" if the chart creates the Secret, empty otherwise. */}}
 {{- define "msteams.ownsAppSecret" -}}
 {{- if and .Values.msTeams.appSecret (not .Values.msTeams.appSecretFromSecret) }}true{{ end }}
 {{- end }}
@@ -54,35 +54,38 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ splitList ":" .Values.diagAddr | last }}
 {{- end }}
 
-{{/* Stops with every value that is missing, rather than with a pod that cannot start. */}}
+{{/* Fails with the list of all missing values, instead of creating a pod that cannot start. */}}
 {{- define "msteams.check" -}}
 {{- $missing := list }}
+{{- if not .Values.image.repository }}
+{{- $missing = append $missing "image.repository: set the repository that you pushed the image to, such as registry.example.com/teleport-plugin-msteams" }}
+{{- end }}
 {{- if not (include "msteams.address" .) }}
-{{- $missing = append $missing "teleport.address: write host:port, such as teleport.example.com:443" }}
+{{- $missing = append $missing "teleport.address: set host:port, such as teleport.example.com:443" }}
 {{- end }}
 {{- if not (include "msteams.identitySecret" .) }}
 {{- $missing = append $missing "teleport.identitySecretName: name the Secret with the identity file, or set tbot.enabled" }}
 {{- end }}
 {{- if not (include "msteams.identityKey" .) }}
-{{- $missing = append $missing "teleport.identitySecretPath: name the key of that Secret; the guide's is identity" }}
+{{- $missing = append $missing "teleport.identitySecretPath: name the key of the identity file in that Secret; Teleport's guide uses identity" }}
 {{- end }}
 {{- if not .Values.msTeams.appID }}
-{{- $missing = append $missing "msTeams.appID: write the application (client) id of the Azure bot" }}
+{{- $missing = append $missing "msTeams.appID: set the application (client) ID of the Azure bot" }}
 {{- end }}
 {{- if not .Values.msTeams.tenantID }}
-{{- $missing = append $missing "msTeams.tenantID: write the directory (tenant) id" }}
+{{- $missing = append $missing "msTeams.tenantID: set the directory (tenant) ID" }}
 {{- end }}
 {{- if not .Values.msTeams.teamsAppID }}
-{{- $missing = append $missing "msTeams.teamsAppID: write the TeamsAppID that configure printed" }}
+{{- $missing = append $missing "msTeams.teamsAppID: set the TeamsAppID that `teleport-msteams configure` printed" }}
 {{- end }}
 {{- if not (hasKey .Values.roleToRecipients "*") }}
-{{- $missing = append $missing "roleToRecipients.\"*\": say who hears of roles without an entry of their own; [] is nobody" }}
+{{- $missing = append $missing "roleToRecipients.\"*\": set the recipients for roles without their own entry; use [] for none" }}
 {{- end }}
 {{- if $missing }}
 {{- fail (printf "\n\nThese values are missing:\n  %s\n" (join "\n  " $missing)) }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled (not .Values.diagAddr) }}
-{{- fail "\n\nserviceMonitor.enabled: there are no metrics without diagAddr\n" }}
+{{- fail "\n\nserviceMonitor.enabled: set diagAddr too; the metrics are served there\n" }}
 {{- end }}
 {{- if and .Values.customCA.secretName .Values.customCA.configMapName }}
 {{- fail "\n\ncustomCA: set secretName or configMapName, not both\n" }}
