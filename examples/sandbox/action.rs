@@ -1,4 +1,4 @@
-//! What a person can do on the page, and what it does to the pretend world.
+//! The actions on the page, and their effect on the fake cluster, the fake tenant and the daemon.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -63,7 +63,7 @@ pub struct NewRequest {
     pub reviewers: Vec<String>,
     /// Each as `kind/name`.
     pub resources: Vec<String>,
-    /// Approving reviews that it takes.
+    /// The number of approving reviews that it needs.
     pub approvals: u32,
 }
 
@@ -86,7 +86,7 @@ pub enum Mode {
 }
 
 impl Action {
-    /// Does it, and returns what the page wants to know of it.
+    /// Performs the action, and returns the answer for the page.
     pub async fn perform(self, sandbox: &Sandbox) -> anyhow::Result<Value> {
         let Sandbox {
             cluster,

@@ -1,4 +1,4 @@
-//! The files of the page, embedded: the program needs nothing beside itself. The icon is the one of the app.
+//! The files of the page, embedded so that the binary is self-contained. The icon is that of the Teams app.
 
 /// Path, media type and content.
 pub const ASSETS: &[(&str, &str, &str)] = &[
@@ -13,7 +13,7 @@ pub const ASSETS: &[(&str, &str, &str)] = &[
     ("/examples.js", SCRIPT, include_str!("page/examples.js")),
     ("/markdown.js", SCRIPT, include_str!("page/markdown.js")),
     ("/requests.js", SCRIPT, include_str!("page/requests.js")),
-    ("/trouble.js", SCRIPT, include_str!("page/trouble.js")),
+    ("/faults.js", SCRIPT, include_str!("page/faults.js")),
     (
         "/icon.svg",
         "image/svg+xml",

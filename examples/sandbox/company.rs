@@ -1,4 +1,4 @@
-//! The small company that the sandbox pretends: who is there, and who is told of which role.
+//! The users and channels of the sandbox, and the recipients of each role.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use world::tenant::{Tenant, User};
 
-/// Somebody with a chat, or a channel.
+/// The chat of a user, or a channel.
 #[derive(Clone, Debug, Serialize)]
 pub struct Chat {
-    /// A mail address or the link of a channel, which is what a recipient is called.
+    /// The recipient as in the configuration: an email address or the link of a channel.
     pub id: String,
     pub title: String,
     pub detail: String,
@@ -25,7 +25,7 @@ pub struct Company {
 
 const TEAM: &str = "Platform";
 
-/// Name and mail address; whether the app is installed for them from the beginning.
+/// Name and email address of each user, and whether the app is installed for the user at the start.
 const PEOPLE: [(&str, &str, bool); 5] = [
     ("Alice Archer", "alice@example.com", true),
     ("Bob Baker", "bob@example.com", true),
@@ -36,7 +36,7 @@ const PEOPLE: [(&str, &str, bool); 5] = [
 
 const CHANNELS: [&str; 2] = ["Access requests", "Databases"];
 
-/// Roles, and the titles of the chats that the configuration names for each. `*` stands for every other role.
+/// Each role with the titles of its recipients' chats in the configuration. `*` stands for all other roles.
 const ROUTES: [(&str, &[&str]); 4] = [
     ("admin", &["Access requests", "Databases"]),
     ("dba", &["Databases"]),
@@ -45,8 +45,8 @@ const ROUTES: [(&str, &[&str]); 4] = [
 ];
 
 impl Company {
-    /// Moves the company into a tenant.
-    pub fn found(tenant: &Tenant) -> Self {
+    /// Creates the users and channels in a tenant.
+    pub fn create(tenant: &Tenant) -> Self {
         let mut users = BTreeMap::new();
         let mut chats = Vec::new();
         for (name, mail, installed) in PEOPLE {
@@ -80,19 +80,19 @@ impl Company {
     /// Returns the user behind a chat.
     ///
     /// # Errors
-    /// There is no such person.
+    /// The user does not exist.
     pub fn user(&self, chat: &str) -> anyhow::Result<&User> {
-        self.users.get(chat).context("there is no such person")
+        self.users.get(chat).context("there is no such user")
     }
 
-    /// Returns the mail address of the person with that first name.
+    /// Returns the email address of the person with this first name.
     pub fn mail(&self, first_name: &str) -> String {
         let mut people = self.people().map(|person| person.id.as_str());
         let mail = people.find(|mail| mail.starts_with(first_name));
-        mail.expect("the story speaks of people who exist").to_owned()
+        mail.expect("the story only names people who exist").to_owned()
     }
 
-    /// Returns every role of the configuration with the chats that it names.
+    /// Returns every role of the configuration with the chats of its recipients.
     pub fn routes(&self) -> impl Iterator<Item = (&'static str, Vec<&Chat>)> {
         ROUTES.into_iter().map(|(role, titles)| {
             let named = self.chats.iter().filter(|chat| titles.contains(&chat.title.as_str()));
@@ -100,7 +100,7 @@ impl Company {
         })
     }
 
-    /// Returns the ids of the chats that are told of a role.
+    /// Returns the IDs of the chats that are notified for a role.
     pub fn recipients(&self, role: &str) -> Vec<String> {
         let mut routes = self.routes();
         let route = routes.find(|(name, _)| *name == role).or_else(|| self.routes().last());

@@ -1,6 +1,6 @@
-//! Keeps the real daemon on a runtime of its own, so that it can be stopped, or killed as by a power cut.
+//! Runs the real daemon on a separate runtime, so that the sandbox can stop it, or kill it as a power cut would.
 //!
-//! Architecture Invariant: uses the same library entry as `start`; the sandbox reaches into the daemon nowhere else.
+//! Architecture Invariant: uses the same library entry as `start`; the sandbox has no other access to the daemon.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -20,13 +20,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// What becomes of a daemon that failed: a service manager starts it again after a moment.
-const STARTED_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How long after a failure the daemon restarts, as under a service manager.
+const RESTART_DELAY: Duration = Duration::from_secs(2);
 
-/// Nobody likes to watch a pause of half a minute.
+/// The longest time between retries; the default of half a minute is too long to watch.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// A cheap handle on the daemon.
+/// A cloneable handle to the daemon.
 #[derive(Clone)]
 pub struct DaemonHost(Arc<Shared>);
 
@@ -45,16 +45,16 @@ enum Current {
 struct Running {
     runtime: Runtime,
     stop: CancellationToken,
-    /// Holds why the daemon ended once it has; closed without that if it was killed.
+    /// The outcome of the daemon once it has ended; closed without a value if it was killed.
     ended: watch::Receiver<Option<Result<(), String>>>,
 }
 
-/// What the page says of the daemon.
+/// The state of the daemon, as the page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase {
     /// `running`, `stopping`, `stopped`, `killed` or `failed`.
     pub word: &'static str,
-    /// Why it failed.
+    /// The error of a failed daemon.
     pub note: String,
 }
 
@@ -67,7 +67,7 @@ impl DaemonHost {
         }))
     }
 
-    /// Wakes whoever waits for a change of [`DaemonHost::phase`].
+    /// Returns a receiver that changes with [`DaemonHost::phase`].
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
@@ -85,7 +85,7 @@ impl DaemonHost {
         Phase { word, note }
     }
 
-    /// Starts the daemon unless it runs.
+    /// Starts the daemon unless it is running.
     pub fn start(&self) -> anyhow::Result<()> {
         let mut current = self.current();
         if let Current::Running(running) = &*current
@@ -98,7 +98,7 @@ impl DaemonHost {
             .thread_name("daemon")
             .enable_all()
             .build()
-            .context("could not make a runtime for the daemon")?;
+            .context("could not create a runtime for the daemon")?;
         let stop = CancellationToken::new();
         let (sender, ended) = watch::channel(None);
         let (host, until) = (self.clone(), stop.clone());
@@ -108,7 +108,7 @@ impl DaemonHost {
             if let Err(why) = &outcome {
                 tracing::error!("{why}");
             }
-            // Nobody listens if the host is gone.
+            // The send fails only if the host is gone.
             let _ = sender.send(Some(outcome));
             host.changed();
         });
@@ -121,7 +121,7 @@ impl DaemonHost {
         Ok(())
     }
 
-    /// Ends the daemon as the first SIGTERM does, and returns when it has ended.
+    /// Stops the daemon as the first SIGTERM does, and waits until it has ended.
     pub async fn stop(&self) {
         let ended = match &*self.current() {
             Current::Away(_) => return,
@@ -132,12 +132,12 @@ impl DaemonHost {
         };
         self.changed();
         let mut waiting = ended.clone();
-        // An error means that it was killed meanwhile.
+        // An error means that the daemon was killed in the meantime.
         let _ = waiting.wait_for(Option::is_some).await;
         self.leave("stopped", Some(&ended));
     }
 
-    /// Ends the daemon at once: nothing is finished, nothing is written down.
+    /// Ends the daemon immediately: it finishes and records nothing more.
     pub fn kill(&self) {
         self.leave("killed", None);
     }
@@ -147,12 +147,12 @@ impl DaemonHost {
         self.start()
     }
 
-    /// Starts the daemon again whenever it has failed. Never returns.
+    /// Restarts the daemon whenever it has failed. Never returns.
     pub async fn supervise(&self) -> anyhow::Result<()> {
         let mut changes = self.subscribe();
         loop {
             if self.phase().word == "failed" {
-                tokio::time::sleep(STARTED_AGAIN_AFTER).await;
+                tokio::time::sleep(RESTART_DELAY).await;
                 if self.phase().word == "failed" {
                     self.start()?;
                 }
@@ -161,7 +161,7 @@ impl DaemonHost {
         }
     }
 
-    /// Drops the runtime; if `only` is given, no other daemon than that one.
+    /// Drops the runtime. If `only` is given, does so only if it belongs to the current daemon.
     fn leave(&self, word: &'static str, only: Option<&watch::Receiver<Option<Result<(), String>>>>) {
         let mut current = self.current();
         if let Current::Running(running) = &*current
@@ -183,7 +183,7 @@ impl DaemonHost {
     }
 }
 
-/// What `start` does, with bounds that suit somebody who watches.
+/// Runs the daemon as `start` does, with shorter limits.
 async fn run(config: &Path, stop: CancellationToken) -> anyhow::Result<()> {
     let Loaded { mut settings, warnings } = config::load(config, &|_| None)?;
     for warning in warnings {

@@ -1,4 +1,4 @@
-//! The files that the daemon is started with: an identity and a configuration, as an administrator would write them.
+//! The files that the daemon starts with: an identity and a configuration, as an operator would write them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,7 +13,7 @@ use world::cluster::Cluster;
 use world::identity::Validity;
 use world::tenant::Tenant;
 
-/// Writes the files into `folder`; returns the path of the configuration.
+/// Writes the files to `folder`, and returns the path of the configuration.
 pub fn write(folder: &Path, cluster: &Cluster, tenant: &Tenant, company: &Company) -> anyhow::Result<PathBuf> {
     let identity = folder.join("identity");
     let authority = cluster.authority();

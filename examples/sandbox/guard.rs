@@ -1,7 +1,7 @@
 //! Lets only this machine's own page use the sandbox.
 //!
-//! A web page of somebody else may make a browser send requests to 127.0.0.1, even under a name of its own (DNS
-//! rebinding). What gives such a request away is its `Host` or its `Origin`.
+//! A foreign web page may make a browser send requests to 127.0.0.1, even under its own name (DNS rebinding). The `Host` or
+//! the `Origin` header reveals such a request.
 
 use axum::extract::Request;
 use axum::extract::State;
@@ -14,11 +14,11 @@ use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 
-/// Nothing from elsewhere, no inline script, no frame around the page.
+/// Forbids foreign content, inline scripts, and frames around the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
-/// Refuses foreign requests and puts the headers on every answer that keep the page to itself.
+/// Rejects foreign requests, and adds the headers to every answer that isolate the page.
 pub async fn guard(State(port): State<u16>, request: Request, next: Next) -> Response {
     let mut response = match refusal(port, request.method(), request.headers()) {
         Some(reason) => (StatusCode::FORBIDDEN, reason).into_response(),
@@ -36,16 +36,16 @@ pub async fn guard(State(port): State<u16>, request: Request, next: Next) -> Res
     response
 }
 
-/// Says why a request is refused, if it is.
+/// Returns why a request is rejected, or `None` if it is allowed.
 fn refusal(port: u16, method: &Method, headers: &HeaderMap) -> Option<&'static str> {
     let own = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if !text(header::HOST).is_some_and(|host| own.iter().any(|own| own == host)) {
-        return Some("this page is served at 127.0.0.1 and localhost only\n");
+        return Some("this page is only available at 127.0.0.1 and localhost\n");
     }
     let foreign = |origin: &str| !own.iter().any(|own| origin == format!("http://{own}"));
     if *method != Method::GET && text(header::ORIGIN).is_some_and(foreign) {
-        return Some("another site's page may not use the sandbox\n");
+        return Some("pages of other sites cannot use the sandbox\n");
     }
     None
 }

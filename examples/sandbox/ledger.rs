@@ -1,35 +1,35 @@
-//! What became of every request, those that Teleport has already forgotten included.
+//! The last known state of every request, including those that Teleport has deleted.
 //!
-//! Architecture Invariant: only remembers what the cluster said. It knows nothing of cards.
+//! Architecture Invariant: only stores what the cluster returned. It knows nothing about cards.
 
 use std::collections::BTreeMap;
 
 use world::types::{AccessRequestSpecV3, AccessRequestV3, RequestState};
 
-/// Requests by their ids, with the newest that was seen of each.
+/// The newest version of each request, by ID.
 #[derive(Default)]
 pub struct Ledger {
-    known: BTreeMap<String, Entry>,
+    requests: BTreeMap<String, Entry>,
 }
 
 pub struct Entry {
     pub request: AccessRequestV3,
-    /// The cluster does not know it any more.
+    /// Whether the cluster has deleted it.
     pub gone: bool,
-    /// Counts requests in the order in which they were first seen.
+    /// The position in the order in which requests were first seen.
     pub number: usize,
 }
 
 impl Ledger {
-    /// Takes over everything that the cluster holds.
+    /// Updates the ledger with all requests of the cluster.
     pub fn observe(&mut self, requests: Vec<AccessRequestV3>) {
-        for entry in self.known.values_mut() {
+        for entry in self.requests.values_mut() {
             entry.gone = true;
         }
         for request in requests {
             let id = request.metadata.as_ref().map(|metadata| metadata.name.clone());
-            let number = self.known.len();
-            let entry = self.known.entry(id.unwrap_or_default());
+            let number = self.requests.len();
+            let entry = self.requests.entry(id.unwrap_or_default());
             let entry = entry.or_insert_with(|| Entry {
                 request: AccessRequestV3::default(),
                 gone: false,
@@ -41,19 +41,19 @@ impl Ledger {
     }
 
     pub fn find(&self, id: &str) -> Option<&Entry> {
-        self.known.get(id)
+        self.requests.get(id)
     }
 
-    /// Every request, the newest first.
+    /// Returns every request, newest first.
     pub fn newest_first(&self) -> Vec<(&str, &Entry)> {
-        let mut all: Vec<_> = self.known.iter().map(|(id, entry)| (id.as_str(), entry)).collect();
+        let mut all: Vec<_> = self.requests.iter().map(|(id, entry)| (id.as_str(), entry)).collect();
         all.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.number));
         all
     }
 }
 
 impl Entry {
-    /// The word that a true card of this request shows.
+    /// Returns the state that an up-to-date card of this request shows.
     pub fn word(&self) -> &'static str {
         let state = self
             .request
@@ -61,7 +61,7 @@ impl Entry {
             .as_ref()
             .map_or(RequestState::None, AccessRequestSpecV3::state);
         match state {
-            // A request that ends undecided has expired, whoever deleted it.
+            // A request that is deleted while it is pending has expired, no matter who deleted it.
             RequestState::Pending | RequestState::None if self.gone => "EXPIRED",
             RequestState::Pending | RequestState::None => "PENDING",
             RequestState::Approved => "APPROVED",

@@ -1,6 +1,6 @@
 //! The daemon's last log lines, for the page.
 //!
-//! Architecture Invariant: a bounded memory of text. It knows nothing of what the lines say.
+//! Architecture Invariant: a bounded buffer of text. It knows nothing about the content of the lines.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,20 +13,20 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-/// As many as the page shows.
-const REMEMBERED: usize = 400;
+/// The number of lines that the page shows.
+const CAPACITY: usize = 400;
 
-/// A cheap handle on the lines, and the place where they are written to.
+/// A cloneable handle to the lines; also the writer of the log.
 #[derive(Clone)]
 pub struct LogLines(Arc<Shared>);
 
 struct Shared {
     lines: Mutex<VecDeque<Line>>,
-    /// How many lines were ever written.
+    /// The total number of lines written.
     written: watch::Sender<u64>,
 }
 
-/// One line with the moment of its writing, in milliseconds since 1970.
+/// One line and its time, in milliseconds since 1970.
 #[derive(Clone, Serialize)]
 pub struct Line {
     pub at: i64,
@@ -34,7 +34,7 @@ pub struct Line {
 }
 
 impl LogLines {
-    /// Starts to collect what is logged in this process.
+    /// Starts to collect the log of this process.
     pub fn start() -> anyhow::Result<Self> {
         let lines = Self(Arc::new(Shared {
             lines: Mutex::default(),
@@ -53,12 +53,12 @@ impl LogLines {
         Ok(lines)
     }
 
-    /// Tells how many lines were ever written, and wakes whoever waits for more.
+    /// Returns a receiver for the total number of lines written.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.written.subscribe()
     }
 
-    /// Returns the lines behind the first `seen` ones, as far as they are still known, and how many there are now.
+    /// Returns the lines after the first `seen` ones that are still in the buffer, and the total number.
     pub fn since(&self, seen: u64) -> (Vec<Line>, u64) {
         let lines = self.lines();
         let written = *self.0.written.borrow();
@@ -73,7 +73,7 @@ impl LogLines {
 }
 
 impl io::Write for LogLines {
-    /// Takes a whole event, which is what the formatter writes at once.
+    /// Takes a whole event, which the formatter writes in one call.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let at = teleport_msteams::clock::now().as_millisecond();
         let text = String::from_utf8_lossy(bytes);
@@ -81,7 +81,7 @@ impl io::Write for LogLines {
         for line in text.lines() {
             let text = line.to_owned();
             lines.push_back(Line { at, text });
-            if lines.len() > REMEMBERED {
+            if lines.len() > CAPACITY {
                 lines.pop_front();
             }
             // Under the lock, so that `since` never sees one without the other.

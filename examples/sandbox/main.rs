@@ -1,6 +1,6 @@
-//! A pretend Teleport cluster and a pretend Microsoft tenant, with the real daemon between them and a page to watch.
+//! A fake Teleport cluster, a fake Microsoft tenant, the real daemon between them, and a web page that shows all three.
 //!
-//! `cargo run --example sandbox` needs no account and no network. The tests use the same pretend world.
+//! `cargo run --example sandbox` needs no account and no network. The tests use the same fakes.
 
 #![expect(
     unreachable_pub,
@@ -31,21 +31,21 @@ use clap::ValueEnum;
 use crate::log_lines::LogLines;
 use crate::sandbox::Sandbox;
 
-/// Shows the daemon at work between a pretend Teleport and a pretend Microsoft Teams.
+/// Run the daemon between a fake Teleport cluster and a fake Microsoft Teams
 #[derive(Debug, Parser)]
 #[command(name = "sandbox")]
 struct Options {
     /// Play a story on the terminal instead of serving the page
     #[arg(long, value_name = "NAME")]
     scenario: Option<Scenario>,
-    /// Port of the page; any other if it is taken
+    /// Port of the page; another free port if it is in use
     #[arg(long, default_value_t = 8765)]
     port: u16,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Scenario {
-    /// Requests in good and in bad times; succeeds if every card is true in the end
+    /// Requests with and without faults; succeeds if all cards are up to date at the end
     Demo,
 }
 
@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
     match run(&options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error);
+            report(&error);
             ExitCode::FAILURE
         }
     }
@@ -77,10 +77,12 @@ async fn run(options: &Options) -> anyhow::Result<()> {
     }
 }
 
-/// Serves the page until the person at the terminal has seen enough.
+/// Serves the page until Ctrl-C.
 async fn show(sandbox: Sandbox, port: u16) -> anyhow::Result<()> {
     let listener = server::bind(port).await?;
-    let address = listener.local_addr().context("could not read our own address")?;
+    let address = listener
+        .local_addr()
+        .context("could not read the address of the page")?;
     greet(&sandbox, &format!("http://{address}"));
     sandbox.welcome().await?;
     tokio::select! {
@@ -92,23 +94,23 @@ async fn show(sandbox: Sandbox, port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "a person waits for the address")]
+#[expect(clippy::print_stdout, reason = "the user needs the address of the page")]
 fn greet(sandbox: &Sandbox, page: &str) {
-    println!("Teleport    {} (pretended)", sandbox.cluster.address());
-    println!("Microsoft   {} (pretended)", sandbox.tenant.graph());
+    println!("Teleport    {} (fake)", sandbox.cluster.address());
+    println!("Microsoft   {} (fake)", sandbox.tenant.graph());
     println!("Files       {}", sandbox.folder().display());
-    println!("\nOpen {page} in a browser. Ctrl-C ends everything.");
+    println!("\nOpen {page} in a browser. Press Ctrl-C to stop.");
 }
 
-#[expect(clippy::print_stderr, reason = "a story that goes wrong is explained")]
+#[expect(clippy::print_stderr, reason = "the log explains a failed story")]
 fn print_log(log: &LogLines) {
-    eprintln!("\nThe daemon's last lines:");
+    eprintln!("\nThe last lines of the daemon's log:");
     for line in log.since(0).0 {
         eprintln!("{}", line.text);
     }
 }
 
-#[expect(clippy::print_stderr, reason = "errors are told to the person at the terminal")]
-fn complain(error: &anyhow::Error) {
+#[expect(clippy::print_stderr, reason = "errors go to the terminal")]
+fn report(error: &anyhow::Error) {
     eprintln!("ERROR: {error:#}");
 }

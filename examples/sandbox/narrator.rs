@@ -1,4 +1,4 @@
-//! Tells the story on the terminal, and waits for what it says to become true.
+//! Prints the story to the terminal, and waits until each expected state is reached.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -8,8 +8,8 @@ use anyhow::bail;
 use crate::sandbox::Sandbox;
 use crate::view::View;
 
-/// Longer than any scene needs, shorter than a person's patience.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The time limit for each expected state; longer than any scene needs.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 pub struct Narrator {
     sandbox: Sandbox,
@@ -22,34 +22,34 @@ impl Narrator {
         Self { sandbox, begun }
     }
 
-    /// Says what happens now.
-    pub fn tell(&self, what: &str) {
+    /// Prints what happens next.
+    pub fn say(&self, what: &str) {
         self.print("  ", what);
     }
 
-    /// Waits until `condition` holds, and says so.
+    /// Waits until `condition` holds, and prints `what`.
     ///
     /// # Errors
-    /// It does not hold in time; the error tells what was the case instead.
+    /// The condition does not hold in time; the error contains the actual state.
     pub async fn see(&self, what: &str, condition: impl Fn(&View) -> bool) -> anyhow::Result<()> {
         let mut changes = self.sandbox.changes();
-        let last_look = tokio::time::Instant::now() + PATIENCE;
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
         loop {
             let view = self.sandbox.view();
             if condition(&view) {
                 self.print("✓ ", what);
                 return Ok(());
             }
-            let Ok(something) = tokio::time::timeout_at(last_look, changes.next()).await else {
+            let Ok(changed) = tokio::time::timeout_at(deadline, changes.next()).await else {
                 self.print("✗ ", what);
-                let (patience, picture) = (PATIENCE.as_secs(), picture(&view));
-                bail!("{what}: not seen within {patience} s; instead:\n{picture}");
+                let (seconds, picture) = (TIMEOUT.as_secs(), picture(&view));
+                bail!("{what}: not reached within {seconds} s; the actual state is:\n{picture}");
             };
-            something?;
+            changed?;
         }
     }
 
-    #[expect(clippy::print_stdout, reason = "the story is told to the person at the terminal")]
+    #[expect(clippy::print_stdout, reason = "the story goes to the terminal")]
     fn print(&self, mark: &str, what: &str) {
         println!("{:6.2}s {mark}{what}", self.begun.elapsed().as_secs_f32());
     }
@@ -59,14 +59,14 @@ impl Narrator {
     }
 }
 
-/// Lists every request and every card in a few words.
+/// Returns a short list of all requests and cards.
 pub fn picture(view: &View) -> String {
     let mut lines = vec![format!("daemon {} {}", view.daemon.state, view.daemon.note)];
     for request in &view.requests {
         lines.push(format!("request {} of {}: {}", request.id, request.user, request.stage));
         for (chat, card) in view.cards_of(&request.id) {
             let versions = card.versions.len();
-            lines.push(format!("    {chat} reads {} (version {versions})", card.says));
+            lines.push(format!("    {chat} shows {} (version {versions})", card.says));
         }
     }
     lines.join("\n")

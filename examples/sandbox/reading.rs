@@ -1,11 +1,11 @@
-//! Reads a card as a person does: which request is it about, and what does it say?
+//! Reads the request and the state from a card, as a recipient sees them.
 
 use serde_json::Value;
 
-/// The words that a card may show.
+/// The states that a card may show.
 const WORDS: [&str; 5] = ["PENDING", "APPROVED", "DENIED", "PROMOTED", "EXPIRED"];
 
-/// How the first line of a card begins.
+/// The beginning of the first line of a card.
 const TITLE: &str = "Access Request ";
 
 /// Returns the card inside an activity.
@@ -13,7 +13,7 @@ pub fn card_of(activity: &Value) -> &Value {
     &activity["attachments"][0]["content"]
 }
 
-/// Returns the id of the request that the card names.
+/// Returns the ID of the request that the card shows.
 pub fn request_of(card: &Value) -> String {
     let mut found = None;
     each_text(card, &mut |text| {
@@ -26,7 +26,7 @@ pub fn request_of(card: &Value) -> String {
     found.unwrap_or_default()
 }
 
-/// Returns the word in which the card tells where the request stands.
+/// Returns the state of the request that the card shows, or "?".
 pub fn word_of(card: &Value) -> &'static str {
     let mut found = None;
     each_text(card, &mut |text| {

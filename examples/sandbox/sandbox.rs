@@ -1,4 +1,4 @@
-//! The pretend world with the real daemon in it.
+//! The fake cluster, the fake tenant, and the real daemon between them.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,10 +25,10 @@ use crate::view::{CardView, ChatView, ClusterView, DaemonView, MicrosoftView, Pe
 use world::cluster::{Cluster, ClusterOptions};
 use world::tenant::{Fault, Rule, Tenant, TenantOptions};
 
-/// Slow enough to be seen, fast enough not to be given up on.
+/// The delay in slow mode: visible on the page, and shorter than the daemon's time limits.
 const SLOW: Duration = Duration::from_secs(3);
 
-/// A cheap handle on everything.
+/// A cloneable handle to all parts.
 #[derive(Clone)]
 pub struct Sandbox {
     pub cluster: Cluster,
@@ -42,21 +42,21 @@ pub struct Sandbox {
 struct Shared {
     ledger: Mutex<Ledger>,
     mode: watch::Sender<Mode>,
-    /// Removed with all its files when the sandbox ends.
+    /// Deleted with all its files when the sandbox ends.
     folder: TempDir,
 }
 
 impl Sandbox {
-    /// Starts the pretend world and writes the files that the daemon is started with.
+    /// Starts the fakes, and writes the files that the daemon starts with.
     pub async fn start(log: LogLines) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
         let tenant = Tenant::start(TenantOptions::default()).await;
-        let company = Company::found(&tenant);
+        let company = Company::create(&tenant);
         let folder = tempfile::Builder::new()
             .prefix("teleport-msteams-sandbox-")
             .permissions(Permissions::from_mode(0o700))
             .tempdir();
-        let folder = folder.context("could not make a temporary folder")?;
+        let folder = folder.context("could not create a temporary directory")?;
         let config = files::write(folder.path(), &cluster, &tenant, &company)?;
         Ok(Self {
             cluster,
@@ -72,12 +72,12 @@ impl Sandbox {
         })
     }
 
-    /// Makes a first request, so that the page has something to show.
+    /// Creates a first request, so that the page is not empty.
     pub async fn welcome(&self) -> anyhow::Result<()> {
         let welcome = Action::Create(NewRequest {
             user: self.company.mail("bob"),
             roles: vec!["dba".to_owned()],
-            reason: "The orders table is slow; I would like to look at its locks.".to_owned(),
+            reason: "The orders table is slow; I would like to check its locks.".to_owned(),
             reviewers: vec![self.company.mail("alice")],
             resources: vec!["db/orders".to_owned()],
             approvals: 1,
@@ -85,12 +85,12 @@ impl Sandbox {
         welcome.perform(self).await.map(drop)
     }
 
-    /// Where the daemon's files are.
+    /// Returns the directory of the daemon's files.
     pub fn folder(&self) -> &Path {
         self.shared.folder.path()
     }
 
-    /// Makes Microsoft answer in another way.
+    /// Changes how Microsoft answers.
     pub fn set_mode(&self, mode: Mode) {
         let fault = match mode {
             Mode::Normal => None,
@@ -104,18 +104,18 @@ impl Sandbox {
         self.shared.mode.send_replace(mode);
     }
 
-    /// Refuses ids of requests that Teleport does not hold.
+    /// Returns an error unless Teleport has the request.
     pub fn open_request(&self, id: &str) -> anyhow::Result<()> {
-        // What is about to be deleted has to be remembered.
+        // The ledger must have the request before it is deleted.
         self.ledger().observe(self.cluster.requests());
         ensure!(
             self.cluster.request(id).is_some(),
-            "Teleport has no such request any more"
+            "Teleport no longer has this request"
         );
         Ok(())
     }
 
-    /// Looks at both sides.
+    /// Returns the current state of both sides.
     pub fn view(&self) -> View {
         let mut ledger = self.ledger();
         ledger.observe(self.cluster.requests());
@@ -159,7 +159,7 @@ impl Sandbox {
         }
     }
 
-    /// Wakes whoever shows the state.
+    /// Returns a handle that waits for changes.
     pub fn changes(&self) -> Changes {
         Changes {
             cluster: self.cluster.changes(),
@@ -174,7 +174,7 @@ impl Sandbox {
     }
 }
 
-/// Waits for anything to happen.
+/// Waits for changes on either side.
 pub struct Changes {
     cluster: watch::Receiver<u64>,
     tenant: watch::Receiver<u64>,
@@ -183,7 +183,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Returns when something has happened since the last call.
+    /// Waits until something has changed since the last call.
     pub async fn next(&mut self) -> anyhow::Result<()> {
         let changed = tokio::select! {
             changed = self.cluster.changed() => changed,

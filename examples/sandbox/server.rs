@@ -1,4 +1,4 @@
-//! The page and its two routes: a stream of states out, actions in.
+//! Serves the page, a stream of states, and the endpoint for actions.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -32,20 +32,20 @@ use crate::guard::guard;
 use crate::log_lines::LogLines;
 use crate::sandbox::Sandbox;
 
-/// The least time between two states: fast enough to look live, slow enough for a burst of a thousand cards.
+/// The minimum time between two states: short enough to look live, long enough for a burst of a thousand cards.
 const PAINT_EVERY: Duration = Duration::from_millis(80);
 
-/// Room for a reason of 64 KB as JSON writes it.
+/// Large enough for a reason of 64 KB in JSON.
 const LARGEST_BODY: usize = 1 << 20;
 
 #[derive(Clone)]
 struct Server {
     sandbox: Sandbox,
-    /// The newest state as JSON, made once for all who watch.
+    /// The newest state as JSON, shared by all open pages.
     newest: watch::Receiver<Arc<str>>,
 }
 
-/// Takes the port that was asked for, or any other if it is taken.
+/// Binds the requested port, or any free one if it is in use.
 pub async fn bind(port: u16) -> anyhow::Result<TcpListener> {
     match TcpListener::bind(("127.0.0.1", port)).await {
         Ok(listener) => Ok(listener),
@@ -55,9 +55,12 @@ pub async fn bind(port: u16) -> anyhow::Result<TcpListener> {
     }
 }
 
-/// Serves the page until the listener breaks.
+/// Serves the page until the listener fails.
 pub async fn serve(listener: TcpListener, sandbox: Sandbox) -> anyhow::Result<()> {
-    let port = listener.local_addr().context("could not read our own address")?.port();
+    let port = listener
+        .local_addr()
+        .context("could not read the address of the page")?
+        .port();
     let (sender, newest) = watch::channel(Arc::from(sandbox.view().to_json()));
     let painting = paint(sandbox.clone(), sender);
     let mut router = Router::new()
@@ -81,7 +84,7 @@ pub async fn serve(listener: TcpListener, sandbox: Sandbox) -> anyhow::Result<()
     }
 }
 
-/// Draws the newest state whenever something has changed.
+/// Publishes the newest state whenever something has changed.
 async fn paint(sandbox: Sandbox, sender: watch::Sender<Arc<str>>) -> anyhow::Result<()> {
     let mut changes = sandbox.changes();
     loop {
@@ -116,7 +119,7 @@ async fn act(State(server): State<Server>, action: Result<Json<Action>, JsonReje
 async fn events(State(server): State<Server>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let log = server.sandbox.log.clone();
     let mut states = server.newest;
-    // The first state is news to whoever has just come.
+    // A new page needs the current state first.
     states.mark_changed();
     let feed = Feed {
         written: log.subscribe(),
@@ -128,7 +131,7 @@ async fn events(State(server): State<Server>) -> Sse<impl Stream<Item = Result<E
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
 
-/// What one open page still has to be told.
+/// The updates that one open page has not received yet.
 struct Feed {
     states: watch::Receiver<Arc<str>>,
     log: LogLines,
@@ -137,7 +140,7 @@ struct Feed {
 }
 
 impl Feed {
-    /// Returns the next event, or nothing when the sandbox ends.
+    /// Returns the next event, or `None` when the sandbox ends.
     async fn next(&mut self) -> Option<Event> {
         let seen = self.seen;
         tokio::select! {

@@ -1,4 +1,4 @@
-//! The story of `--scenario demo`: what happens to a few requests, in good and in bad times.
+//! The story of `--scenario demo`: a few requests, with and without faults.
 
 use anyhow::Context as _;
 use anyhow::ensure;
@@ -9,22 +9,22 @@ use crate::sandbox::Sandbox;
 use crate::view::View;
 use world::cluster::{ClusterState, PluginData};
 
-/// Answers of "too many requests" that the daemon has to live through.
+/// The number of 429 responses before Microsoft recovers.
 const THROTTLED: usize = 3;
 
 /// Plays the whole story.
 ///
 /// # Errors
-/// A card that is missing, doubled or untrue.
+/// A card is missing, duplicated or stale.
 pub async fn play(sandbox: Sandbox) -> anyhow::Result<()> {
     let mut story = Story {
         narrator: Narrator::new(sandbox.clone()),
         sandbox,
         expected: Vec::new(),
     };
-    story.good_times().await?;
+    story.without_faults().await?;
     story.throttled().await?;
-    story.teleport_goes_away().await?;
+    story.teleport_is_down().await?;
     story.daemon_is_killed().await?;
     story.verdict().await
 }
@@ -35,7 +35,7 @@ struct Story {
     expected: Vec<Expected>,
 }
 
-/// A request, who must have a card of it, and what the card must say.
+/// A request, the chats that must have a card of it, and the state that the card must show.
 struct Expected {
     id: String,
     chats: Vec<String>,
@@ -43,38 +43,40 @@ struct Expected {
 }
 
 impl Story {
-    async fn good_times(&mut self) -> anyhow::Result<()> {
+    async fn without_faults(&mut self) -> anyhow::Result<()> {
         let narrator = &self.narrator;
         narrator
             .see("the daemon is connected to Teleport", |view| view.cluster.watches > 0)
             .await?;
 
-        narrator.tell("Bob asks for the role dba and suggests Alice and Carol; two approvals are needed");
+        narrator.say("Bob requests the role dba with Alice and Carol as reviewers; two approvals are required");
         let first = self.ask("bob", "dba", &["alice", "carol"], 2).await?;
         self.see(first, "Alice, Carol and the channel Databases have a card: PENDING")
             .await?;
 
-        self.narrator.tell("Alice approves");
+        self.narrator.say("Alice approves");
         self.review(first, "alice", Proposal::Approve).await?;
         let id = self.expected[first].id.clone();
         let shows = move |view: &View| view.cards_of(&id).all(|(_, card)| card.versions.len() == 2);
         self.narrator
-            .see("the same three cards show her review, still PENDING", shows)
+            .see("the same three cards show her review: still PENDING", shows)
             .await?;
 
-        self.narrator.tell("Carol approves");
+        self.narrator.say("Carol approves");
         self.review(first, "carol", Proposal::Approve).await?;
         self.expected[first].word = "APPROVED";
-        self.see(first, "the same three cards say APPROVED").await?;
+        self.see(first, "the same three cards are updated: APPROVED").await?;
 
         self.narrator
-            .tell("Eve asks for admin, and is denied; Dan asks for dev, and is promoted to an access list");
+            .say("Eve requests admin and is denied; Dan requests dev and is promoted to an Access List");
         let (denied, promoted) = (
             self.ask("eve", "admin", &["alice"], 1).await?,
             self.ask("dan", "dev", &["bob"], 1).await?,
         );
-        self.see(denied, "Alice and both channels know of Eve: PENDING").await?;
-        self.see(promoted, "Bob and a channel know of Dan: PENDING").await?;
+        self.see(denied, "Alice and both channels have a card of Eve's request: PENDING")
+            .await?;
+        self.see(promoted, "Bob and a channel have a card of Dan's request: PENDING")
+            .await?;
         self.review(denied, "alice", Proposal::Deny).await?;
         let author = self.sandbox.company.mail("bob");
         self.act(Action::Promote {
@@ -84,59 +86,62 @@ impl Story {
         .await?;
         self.expected[denied].word = "DENIED";
         self.expected[promoted].word = "PROMOTED";
-        self.see(denied, "the cards about Eve say DENIED").await?;
-        self.see(promoted, "the cards about Dan say PROMOTED").await?;
+        self.see(denied, "the cards of Eve's request are updated: DENIED")
+            .await?;
+        self.see(promoted, "the cards of Dan's request are updated: PROMOTED")
+            .await?;
 
-        self.narrator.tell("Nobody answers Bob's next request, and it expires");
+        self.narrator.say("Bob's next request gets no review and expires");
         let expired = self.ask("bob", "dev", &["carol"], 1).await?;
-        self.see(expired, "Carol and a channel have cards: PENDING").await?;
+        self.see(expired, "Carol and a channel have a card: PENDING").await?;
         self.act(Action::Expire { id: self.id(expired) }).await?;
         self.expected[expired].word = "EXPIRED";
-        self.see(expired, "both cards say EXPIRED").await
+        self.see(expired, "both cards are updated: EXPIRED").await
     }
 
     async fn throttled(&mut self) -> anyhow::Result<()> {
         self.narrator
-            .tell("Microsoft answers 429 to everything; Carol asks for dba");
+            .say("Microsoft throttles every call (429); Carol requests dba");
         self.act(Action::Microsoft { mode: Mode::Throttled }).await?;
         let before = self.sandbox.view().microsoft.throttled;
         let late = self.ask("carol", "dba", &["alice", "bob"], 1).await?;
         let patient = |view: &View| view.microsoft.throttled >= before + THROTTLED;
         self.narrator
-            .see("the daemon is told to wait, and waits", patient)
+            .see("the daemon is throttled and backs off", patient)
             .await?;
-        self.narrator.tell("Microsoft recovers");
+        self.narrator.say("Microsoft recovers");
         self.act(Action::Microsoft { mode: Mode::Normal }).await?;
         self.see(late, "Alice, Bob and the channel Databases have one card each: PENDING")
             .await
     }
 
-    async fn teleport_goes_away(&mut self) -> anyhow::Result<()> {
+    async fn teleport_is_down(&mut self) -> anyhow::Result<()> {
         let open = self.expected.len() - 1;
         self.narrator
-            .tell("Teleport goes away; meanwhile Carol is approved, and Dan asks for admin");
+            .say("Teleport goes down; meanwhile Carol is approved, and Dan requests admin");
         self.act(Action::ClusterStop).await?;
         self.act(Action::Approve {
             id: self.id(open),
-            reason: "while nobody was looking".to_owned(),
+            reason: "during the outage".to_owned(),
         })
         .await?;
         self.expected[open].word = "APPROVED";
         let missed = self.ask("dan", "admin", &["carol"], 1).await?;
         self.narrator
-            .see("the daemon has lost its watch", |view| view.cluster.watches == 0)
+            .see("the daemon has lost its event stream", |view| view.cluster.watches == 0)
             .await?;
-        self.narrator.tell("Teleport comes back");
+        self.narrator.say("Teleport is up again");
         self.act(Action::ClusterStart).await?;
-        self.see(open, "Carol's cards have caught up: APPROVED").await?;
-        self.see(missed, "Dan's request was not lost: PENDING").await
+        self.see(open, "the cards of Carol's request are updated: APPROVED")
+            .await?;
+        self.see(missed, "Dan's request is announced: PENDING").await
     }
 
     async fn daemon_is_killed(&mut self) -> anyhow::Result<()> {
         let open = self.expected.len() - 1;
         self.narrator
-            .tell("The daemon is killed; meanwhile Dan is denied, and Eve asks for dba");
-        self.noted(open).await;
+            .say("The daemon is killed; meanwhile Dan is denied, and Eve requests dba");
+        self.recorded(open).await;
         self.act(Action::DaemonKill).await?;
         let missed = self.ask("eve", "dba", &["alice", "bob", "carol"], 1).await?;
         self.act(Action::Deny {
@@ -145,25 +150,25 @@ impl Story {
         })
         .await?;
         self.expected[open].word = "DENIED";
-        self.narrator.tell("The daemon starts again");
+        self.narrator.say("The daemon restarts");
         self.act(Action::DaemonStart).await?;
-        self.see(open, "the cards about Dan say DENIED").await?;
-        self.see(missed, "everybody has a card about Eve: PENDING").await?;
+        self.see(open, "the cards of Dan's request are updated: DENIED").await?;
+        self.see(missed, "all recipients have a card of Eve's request: PENDING")
+            .await?;
         self.review(missed, "carol", Proposal::Approve).await?;
         self.expected[missed].word = "APPROVED";
-        self.see(missed, "and all of them say APPROVED").await
+        self.see(missed, "all of them are updated: APPROVED").await
     }
 
-    /// Waits until the daemon has noted what it posted: a card that it could not note before it died has no known id, and
-    /// stays as it is.
-    async fn noted(&self, request: usize) {
+    /// Waits until the daemon has recorded its cards: it cannot update a card whose ID it did not record before it was killed.
+    async fn recorded(&self, request: usize) {
         let id = self.id(request);
         let done = |data: &PluginData| data.get("x_claim").is_some_and(|claim| claim.starts_with("done"));
-        let noted = |state: &ClusterState| state.plugin_data.get(&id).is_some_and(|all| all.values().any(done));
-        self.sandbox.cluster.until("what was posted is noted", noted).await;
+        let recorded = |state: &ClusterState| state.plugin_data.get(&id).is_some_and(|all| all.values().any(done));
+        self.sandbox.cluster.until("the cards are recorded", recorded).await;
     }
 
-    /// Looks at everything again: nobody was forgotten, nobody was told twice, and every card is true.
+    /// Checks that every recipient has exactly one card of each request, and that all cards are up to date.
     async fn verdict(&self) -> anyhow::Result<()> {
         self.sandbox.daemon.stop().await;
         let view = self.sandbox.view();
@@ -171,33 +176,33 @@ impl Story {
         for expected in &self.expected {
             ensure!(
                 expected.holds(&view),
-                "request {} is not told as it is:\n{}",
+                "the cards of request {} are wrong:\n{}",
                 expected.id,
                 picture(&view)
             );
         }
         let cards: usize = self.expected.iter().map(|expected| expected.chats.len()).sum();
-        let (told, verdict) = (view.verdict.cards, &view.verdict);
+        let (posted, verdict) = (view.verdict.cards, &view.verdict);
         ensure!(
-            told == cards,
-            "{told} cards were posted instead of {cards}:\n{}",
+            posted == cards,
+            "{posted} cards were posted instead of {cards}:\n{}",
             picture(&view)
         );
         ensure!(
-            verdict.r#true == cards,
-            "only {} of {cards} cards are true:\n{}",
-            verdict.r#true,
+            verdict.up_to_date == cards,
+            "only {} of {cards} cards are up to date:\n{}",
+            verdict.up_to_date,
             picture(&view)
         );
         let seconds = self.narrator.elapsed().as_secs();
         let what = format!(
-            "{} requests, {cards} cards in {seconds} s: every card is true",
+            "{} requests, {cards} cards in {seconds} s: all cards up to date",
             self.expected.len()
         );
         self.narrator.see(&what, |_| true).await
     }
 
-    /// Asks for a role in somebody's name; returns the place of the request in `expected`.
+    /// Creates a request of a user for a role, and returns its index in `expected`.
     async fn ask(&mut self, user: &str, role: &str, reviewers: &[&str], approvals: u32) -> anyhow::Result<usize> {
         let company = &self.sandbox.company;
         let reviewers: Vec<_> = reviewers.iter().map(|name| company.mail(name)).collect();
@@ -212,7 +217,7 @@ impl Story {
         let request = NewRequest {
             user: company.mail(user),
             roles: vec![role.to_owned()],
-            reason: format!("Something only {role} can do"),
+            reason: format!("Something that needs the role {role}"),
             reviewers,
             resources: vec!["db/orders".to_owned()],
             approvals,
@@ -226,7 +231,7 @@ impl Story {
 
     async fn review(&self, request: usize, author: &str, verdict: Proposal) -> anyhow::Result<()> {
         let author = self.sandbox.company.mail(author);
-        let (id, reason) = (self.id(request), "looked at it".to_owned());
+        let (id, reason) = (self.id(request), "checked".to_owned());
         self.act(Action::Review {
             id,
             author,
@@ -251,12 +256,12 @@ impl Story {
 }
 
 impl Expected {
-    /// Each of them has exactly one card, nobody else has any, and all cards say the word.
+    /// Returns whether exactly the expected chats have one card each, and all cards show the expected state.
     fn holds(&self, view: &View) -> bool {
         let cards: Vec<_> = view.cards_of(&self.id).collect();
         let one_each = |chat: &String| cards.iter().filter(|(id, _)| id == chat).count() == 1;
         cards.len() == self.chats.len()
             && self.chats.iter().all(one_each)
-            && cards.iter().all(|(_, card)| card.says == self.word && card.r#true)
+            && cards.iter().all(|(_, card)| card.says == self.word && card.up_to_date)
     }
 }

@@ -1,6 +1,6 @@
-//! Both sides at one moment, as the page draws them and as the story checks them.
+//! A snapshot of both sides, which the page draws and the story checks.
 //!
-//! Architecture Invariant: the only file that compares the two sides; what it calls true is what the page calls true.
+//! Architecture Invariant: the only file that compares the two sides and decides whether a card is up to date.
 
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -14,14 +14,14 @@ use crate::reading;
 use world::tenant::Card;
 use world::types::RequestState;
 
-/// Requests that the page lists; a flood shows its newest.
+/// The number of requests that the page lists, newest first.
 const REQUESTS_SHOWN: usize = 60;
 
-/// Cards that the page draws in one chat.
+/// The number of cards that the page draws in one chat.
 const CARDS_SHOWN: usize = 40;
 
-/// As much of a reason as the page shows.
-const LETTERS_SHOWN: usize = 500;
+/// The number of characters of a reason that the page shows.
+const CHARS_SHOWN: usize = 500;
 
 #[derive(Debug, Serialize)]
 pub struct View {
@@ -54,12 +54,12 @@ pub struct MicrosoftView {
     pub throttled: usize,
 }
 
-/// How many requests and cards there are, and how many of the cards say what is so.
+/// The number of requests, of cards, and of cards that are up to date.
 #[derive(Debug, Default, Serialize)]
 pub struct Verdict {
     pub requests: usize,
     pub cards: usize,
-    pub r#true: usize,
+    pub up_to_date: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,7 +88,7 @@ pub struct RequestView {
     pub reviews: Vec<ReviewView>,
     pub suggested: Vec<String>,
     pub resources: Vec<String>,
-    pub told: Vec<Told>,
+    pub notified: Vec<Notified>,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,11 +100,11 @@ pub struct ReviewView {
 
 /// A chat that has a card of the request.
 #[derive(Debug, Serialize)]
-pub struct Told {
+pub struct Notified {
     pub chat: String,
     pub title: String,
     pub says: &'static str,
-    pub r#true: bool,
+    pub up_to_date: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,11 +121,11 @@ pub struct CardView {
     pub id: String,
     pub request: String,
     pub says: &'static str,
-    pub r#true: bool,
+    pub up_to_date: bool,
     pub versions: Vec<Version>,
 }
 
-/// A card as it was posted or edited at one time.
+/// One version of a card: as posted, or after an edit.
 #[derive(Debug, Serialize)]
 pub struct Version {
     pub at: i64,
@@ -136,10 +136,10 @@ pub struct Version {
 
 impl View {
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("a view holds nothing that JSON cannot")
+        serde_json::to_string(self).expect("a view can always be serialized")
     }
 
-    /// The cards of one request, each with the id of its chat.
+    /// Returns the cards of one request, each with the ID of its chat.
     pub fn cards_of<'a>(&'a self, request: &'a str) -> impl Iterator<Item = (&'a str, &'a CardView)> {
         let cards = |chat: &'a ChatView| chat.cards.iter().map(|card| (chat.chat.id.as_str(), card));
         self.chats
@@ -155,7 +155,7 @@ impl Verdict {
         Self {
             requests: ledger.newest_first().len(),
             cards: cards().count(),
-            r#true: cards().filter(|card| card.r#true).count(),
+            up_to_date: cards().filter(|card| card.up_to_date).count(),
         }
     }
 }
@@ -177,7 +177,7 @@ impl Person {
 }
 
 impl ChatView {
-    /// Leaves what the page draws: in a flood, the newest cards.
+    /// Removes all but the newest cards, which the page draws.
     pub fn leave_newest(&mut self) {
         let surplus = self.cards.len().saturating_sub(CARDS_SHOWN);
         self.cards.drain(..surplus);
@@ -185,7 +185,7 @@ impl ChatView {
 }
 
 impl CardView {
-    /// Reads every version of a card, and holds the newest against the ledger.
+    /// Reads every version of a card, and compares the newest with the ledger.
     pub fn new(card: &Card, ledger: &Ledger) -> Self {
         let newest = card.history.last().map_or(&Value::Null, reading::card_of);
         let (request, says) = (reading::request_of(newest), reading::word_of(newest));
@@ -197,7 +197,7 @@ impl CardView {
         });
         Self {
             id: card.id.clone(),
-            r#true: ledger.find(&request).is_some_and(|entry| entry.word() == says),
+            up_to_date: ledger.find(&request).is_some_and(|entry| entry.word() == says),
             request,
             says,
             versions: versions.collect(),
@@ -210,7 +210,7 @@ fn milliseconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Lists the newest requests, each with the chats that have a card of it.
+/// Returns the newest requests, each with the chats that have a card of it.
 pub fn requests(ledger: &Ledger, chats: &[ChatView]) -> Vec<RequestView> {
     let newest = ledger.newest_first().into_iter().take(REQUESTS_SHOWN);
     newest.map(|(id, entry)| request(id, entry, chats)).collect()
@@ -221,12 +221,14 @@ fn request(id: &str, entry: &Entry, chats: &[ChatView]) -> RequestView {
     let cards = chats
         .iter()
         .flat_map(|chat| chat.cards.iter().map(move |card| (chat, card)));
-    let told = cards.filter(|(_, card)| card.request == id).map(|(chat, card)| Told {
-        chat: chat.chat.id.clone(),
-        title: chat.chat.title.clone(),
-        says: card.says,
-        r#true: card.r#true,
-    });
+    let notified = cards
+        .filter(|(_, card)| card.request == id)
+        .map(|(chat, card)| Notified {
+            chat: chat.chat.id.clone(),
+            title: chat.chat.title.clone(),
+            says: card.says,
+            up_to_date: card.up_to_date,
+        });
     let older = spec.requested_resource_ids.iter();
     let newer = spec
         .requested_resource_access_ids
@@ -261,7 +263,7 @@ fn request(id: &str, entry: &Entry, chats: &[ChatView]) -> RequestView {
             .unwrap_or_default(),
         reviews: reviews.collect(),
         resources: resources.collect(),
-        told: told.collect(),
+        notified: notified.collect(),
         id: id.to_owned(),
         user: spec.user,
         roles: spec.roles,
@@ -270,5 +272,5 @@ fn request(id: &str, entry: &Entry, chats: &[ChatView]) -> RequestView {
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(LETTERS_SHOWN).collect()
+    text.chars().take(CHARS_SHOWN).collect()
 }

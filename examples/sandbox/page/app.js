@@ -1,16 +1,16 @@
-// Keeps the page in step with the sandbox: one stream of states in, actions out.
+// Connects the page to the sandbox: receives a stream of states, and sends actions.
 
 import { chooseChat, drawChats, wireChats } from "./chats.js";
 import { byId, setText } from "./dom.js";
 import { drawRequests, select, wireRequests } from "./requests.js";
-import { appendLog, drawTrouble, wireTrouble } from "./trouble.js";
+import { appendLog, drawFaults, wireFaults } from "./faults.js";
 
 const parameters = new URLSearchParams(location.search);
 const phone = matchMedia("(max-width: 760px)");
 
 let state = null;
 let server = {
-  /** Sends an action and answers with what the sandbox says, or nothing where it refuses. */
+  /** Sends an action and returns the answer of the sandbox, or null if the sandbox rejects it. */
   async act(action) {
     try {
       const answer = await fetch("/api/do", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(action) });
@@ -18,7 +18,7 @@ let server = {
       problem(answer.ok ? "" : body.error);
       return answer.ok ? body : null;
     } catch {
-      problem("The sandbox does not answer. Is it still running?");
+      problem("Could not reach the sandbox. Is it still running?");
       return null;
     }
   },
@@ -27,7 +27,7 @@ let server = {
     events.addEventListener("state", (event) => onState(JSON.parse(event.data)));
     events.addEventListener("log", (event) => onLog(JSON.parse(event.data)));
     events.addEventListener("open", () => problem(""));
-    events.addEventListener("error", () => problem("Lost the sandbox; trying again."));
+    events.addEventListener("error", () => problem("Lost the connection to the sandbox, reconnecting."));
   },
 };
 
@@ -43,17 +43,17 @@ const context = {
     view("teleport");
     select(id, context);
   },
-  /** The card's button leads to Teleport's Web UI, which is the left side here. */
+  /** The card's button opens Teleport's Web UI, which is the left side of this page. */
   open(url) {
     const id = state.requests.find((request) => url.endsWith(request.id))?.id;
     if (id) context.showRequest(id);
     else problem(`This button would open ${url}`);
   },
-  teamsInSight: () => !phone.matches || document.body.dataset.view === "teams",
+  teamsVisible: () => !phone.matches || document.body.dataset.view === "teams",
 };
 
 function draw(next) {
-  drawTrouble(next);
+  drawFaults(next);
   drawRequests(next, context);
   drawChats(next, context);
 }
@@ -63,12 +63,12 @@ function view(name) {
   for (const button of document.querySelectorAll(".views button")) button.setAttribute("aria-pressed", String(button.dataset.view === name));
 }
 
-function problem(words) {
-  byId("problem").hidden = !words;
-  setText(byId("problem"), words ?? "");
+function problem(text) {
+  byId("problem").hidden = !text;
+  setText(byId("problem"), text ?? "");
 }
 
-/** Says in words what has changed, for those who do not see it. */
+/** Announces changes to screen readers. */
 function announce(before, after) {
   const versions = (of) => new Map(of.chats.flatMap((chat) => chat.cards.map((card) => [`${chat.id} ${card.id}`, { chat, card }])));
   const old = versions(before);
@@ -78,8 +78,8 @@ function announce(before, after) {
     if (card.versions.length > earlier) words.push(`${earlier ? "Card edited" : "New card"} for ${chat.title}: ${card.says.toLowerCase()}`);
   }
   if (before.daemon.state !== after.daemon.state) words.push(`Daemon ${after.daemon.state}`);
-  if (before.cluster.up !== after.cluster.up) words.push(`Teleport ${after.cluster.up ? "is back" : "is away"}`);
-  // A burst is told in its first words: nobody listens to a hundred sentences.
+  if (before.cluster.up !== after.cluster.up) words.push(`Teleport ${after.cluster.up ? "is up" : "is down"}`);
+  // Announce only the first changes of a burst; a hundred sentences help no listener.
   if (words.length > 0) setText(byId("announcer"), words.slice(0, 4).join(". "));
 }
 
@@ -98,7 +98,7 @@ async function start() {
   }, true);
   wireRequests(context);
   wireChats(context);
-  wireTrouble(context);
+  wireFaults(context);
   if (parameters.has("demo")) server = (await import("./demo.js")).demo;
   server.listen((next) => {
     const before = state;

@@ -1,5 +1,5 @@
-// Draws an Adaptive Card as Teams does, for the elements that the daemon's cards are made of. An element or a word that
-// is not known is drawn as a remark, so that a card outside this set is noticed.
+// Draws an Adaptive Card as Teams does, for the elements that the daemon uses. An unknown element is drawn as a visible
+// remark.
 
 import { h } from "./dom.js";
 import { markdown } from "./markdown.js";
@@ -30,7 +30,7 @@ function elements(list, context) {
   });
 }
 
-/** The classes of a text: sizes, weights and colours are words without regard to case. */
+/** Returns the CSS classes of a text. Sizes, weights and colours are case-insensitive. */
 function textClasses(text) {
   const classes = ["size", "weight", "color", "fontType"].filter((key) => text[key]).map((key) => `ac-${word(key)}-${word(text[key])}`);
   if (text.isSubtle) classes.push("ac-subtle");
@@ -51,7 +51,7 @@ function textBlock(element) {
   return h("div", { class: `${textClasses(element)}${wrap}`, ...heading }, markdown(element.text ?? ""));
 }
 
-/** Runs of text are shown as they are: Markdown means nothing in them. */
+/** Shows runs of text verbatim: Teams does not interpret Markdown in them. */
 function richTextBlock(element) {
   const runs = (element.inlines ?? []).map((run) =>
     typeof run === "string" ? run : h("span", { class: textClasses(run) }, run.text ?? ""));

@@ -4,12 +4,12 @@ import { drawCard } from "./card.js";
 import { byId, clock, h, keyed, plural, setText } from "./dom.js";
 
 const STANDING = { ok: "", blocked: "has blocked the app", missing: "does not have the app" };
-// As in the manifest of the app.
+// The name in the manifest of the app.
 const BOT = "TeleBot";
 
 let chosen = null;
 let byHand = false;
-// How many versions of each card have been looked at; a card that is absent is unread.
+// The number of versions of each card that the user has seen; an absent card is unread.
 const seen = new Map();
 
 export function wireChats(context) {
@@ -23,7 +23,7 @@ export function wireChats(context) {
   });
 }
 
-/** Brings a chat forward, as a click on it does. */
+/** Opens a chat, as a click on it does. */
 export function chooseChat(id, context) {
   chosen = id;
   byHand = true;
@@ -32,10 +32,10 @@ export function chooseChat(id, context) {
 
 export function drawChats(state, context) {
   const chats = state.chats;
-  // Follows the newest card until somebody chooses for themselves.
+  // Follow the newest card until the user chooses a chat.
   if (!byHand || !chats.some((chat) => chat.id === chosen)) chosen = newestChat(chats)?.id ?? chats[0]?.id ?? null;
   const chat = chats.find((candidate) => candidate.id === chosen);
-  if (chat && context.teamsInSight()) for (const card of chat.cards) seen.set(card.id, card.versions.length);
+  if (chat && context.teamsVisible()) for (const card of chat.cards) seen.set(card.id, card.versions.length);
   const items = chats.map(({ cards, ...rest }) => ({ ...rest, ...unread(cards), count: cards.length, isChosen: rest.id === chosen }));
   keyed(byId("chats"), items, (item) => item.id, (item) => createItem(item, context), updateItem);
   const total = items.reduce((sum, item) => sum + item.unread, 0);
@@ -93,7 +93,7 @@ function drawConversation(chat, context) {
   byId("chat-head").hidden = !chat;
   const cards = chat?.cards ?? [];
   byId("no-cards").hidden = cards.length > 0;
-  setText(byId("no-cards"), chat ? `Nothing has been sent to ${chat.title}.` : "No chats.");
+  setText(byId("no-cards"), chat ? `No messages to ${chat.title} yet.` : "No chats.");
   if (!chat) return messages.replaceChildren();
   paint(byId("chat-avatar"), chat);
   setText(byId("chat-title"), chat.title);
@@ -108,7 +108,7 @@ function drawConversation(chat, context) {
   const count = messages.children.length;
   const items = cards.map((card) => ({ ...card, chat: chat.id }));
   keyed(messages, items, (card) => `${chat.id} ${card.id}`, (card) => createMessage(card, context), (element, card) => updateMessage(element, card, context));
-  // An edited card grows too, so the end is followed after every change.
+  // Edits make cards longer, so scroll to the end after every change.
   if (changed || atEnd) toEnd();
   else if (messages.children.length > count) byId("new-card").hidden = false;
 }
@@ -126,12 +126,12 @@ function isAtEnd() {
 
 function createMessage(card, context) {
   const earlier = h("details", { class: "history", ontoggle: (event) => event.target.open && fillHistory(event.target, context) }, h("summary"), h("ol"));
-  const truth = h("button", { type: "button", class: "truth", onclick: () => context.showRequest(card.request) });
+  const cardState = h("button", { type: "button", class: "card-state", onclick: () => context.showRequest(card.request) });
   return h("li", { class: "message" },
     h("span", { class: "avatar bot", "aria-hidden": "true" }, h("img", { src: "/icon.svg", alt: "", width: 32, height: 32 })),
     h("div", { class: "bubble" },
       h("p", { class: "byline" }, h("b", {}, BOT), h("span", { class: "tag" }, "App"), h("time", {}, clock(card.versions[0].at)), h("span", { class: "edited" })),
-      h("div", { class: "card-place" }), h("div", { class: "under" }, truth, earlier)));
+      h("div", { class: "card-place" }), h("div", { class: "under" }, cardState, earlier)));
 }
 
 function updateMessage(element, card, context) {
@@ -141,11 +141,11 @@ function updateMessage(element, card, context) {
   element.querySelector(".card-place").replaceChildren(drawCard(newest.card, context));
   const edited = element.querySelector(".edited");
   setText(edited, edits > 0 ? "Edited" : "");
-  edited.title = edits > 0 ? `last at ${clock(newest.at)}` : "";
-  const truth = element.querySelector(".truth");
-  truth.className = `truth ${card.true ? "true" : "behind"}`;
-  setText(truth, card.true ? "✓ True" : "… Behind");
-  truth.title = card.true ? "Says what the request is. Show the request" : "The request is no longer what this card says. Show the request";
+  edited.title = edits > 0 ? `last edited at ${clock(newest.at)}` : "";
+  const cardState = element.querySelector(".card-state");
+  cardState.className = `card-state ${card.up_to_date ? "" : "stale"}`;
+  setText(cardState, card.up_to_date ? "✓ Up to date" : "… Stale");
+  cardState.title = card.up_to_date ? "The card matches the request. Show the request" : "The request has changed since the last update of this card. Show the request";
   const history = element.querySelector(".history");
   history.hidden = edits === 0;
   setText(history.firstElementChild, `${plural(edits, "earlier version")}`);

@@ -1,4 +1,4 @@
-// A fixed scene for work on the page without a sandbox behind it: open the page with `?demo`.
+// A fixed scene for working on the page without a running sandbox: open the page with `?demo`.
 
 import { EXAMPLES } from "./examples.js";
 
@@ -24,7 +24,7 @@ function card(id, word, user, roles, reason, reviews = []) {
 }
 
 function request(id, stage, user, roles, reason, more = {}) {
-  return { id, user, roles, reason, stage, gone: false, created: START, resolve_reason: "", promoted_to: "", reviews: [], suggested: ["alice@example.com"], resources: ["/sandbox.example.com/db/orders"], told: [], ...more };
+  return { id, user, roles, reason, stage, gone: false, created: START, resolve_reason: "", promoted_to: "", reviews: [], suggested: ["alice@example.com"], resources: ["/sandbox.example.com/db/orders"], notified: [], ...more };
 }
 
 const PEOPLE = ["Alice Archer", "Bob Baker", "Carol Castillo", "Dan O'Dell"].map((name) => ({ name, mail: `${name.split(" ")[0].toLowerCase()}@example.com` }));
@@ -32,7 +32,7 @@ const [A, B, C] = ["018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11", "018f52a1-6c1e-7a70-9
 
 function entry(id, request, words, ...arguments_) {
   const versions = words.map((says, index) => ({ at: START + 30_000 * (index + 1), says, summary: says, card: card(request, says, ...arguments_, index ? ["alice@example.com"] : []) }));
-  return { id, request, says: words.at(-1), true: true, versions };
+  return { id, request, says: words.at(-1), up_to_date: true, versions };
 }
 
 const first = ["bob@example.com", "dba", EXAMPLES[0].reason];
@@ -43,13 +43,13 @@ const scene = {
   cluster: { name: "sandbox.example.com", up: true, watches: 1 },
   daemon: { state: "running", note: "" },
   microsoft: { mode: "normal", throttled: 0 },
-  verdict: { requests: 3, cards: 5, true: 5 },
+  verdict: { requests: 3, cards: 5, up_to_date: 5 },
   roles: [{ name: "dev", recipients: ["Dan O'Dell"] }, { name: "dba", recipients: ["# Access requests"] }, { name: "admin", recipients: ["Alice Archer", "# Access requests"] }],
   people: PEOPLE,
   requests: [
-    request(C, "pending", ...[third[0], ["dev"], third[2]], { told: [{ chat: "a", title: "Alice Archer", true: true, says: "PENDING" }] }),
-    request(B, "pending", second[0], ["admin", "dba"], second[2], { reviews: [{ author: "bob@example.com", verdict: "approve", reason: "go ahead", at: START }], told: [{ chat: "a", title: "Alice Archer", true: true, says: "PENDING" }, { chat: "c", title: "Access requests", true: false, says: "PENDING" }] }),
-    request(A, "approved", first[0], ["dba"], first[2], { resolve_reason: "ok", told: [{ chat: "c", title: "Access requests", true: true, says: "APPROVED" }] }),
+    request(C, "pending", ...[third[0], ["dev"], third[2]], { notified: [{ chat: "a", title: "Alice Archer", up_to_date: true, says: "PENDING" }] }),
+    request(B, "pending", second[0], ["admin", "dba"], second[2], { reviews: [{ author: "bob@example.com", verdict: "approve", reason: "go ahead", at: START }], notified: [{ chat: "a", title: "Alice Archer", up_to_date: true, says: "PENDING" }, { chat: "c", title: "Access requests", up_to_date: false, says: "PENDING" }] }),
+    request(A, "approved", first[0], ["dba"], first[2], { resolve_reason: "ok", notified: [{ chat: "c", title: "Access requests", up_to_date: true, says: "APPROVED" }] }),
   ],
   chats: [
     { id: "c", title: "Access requests", detail: "Platform team", kind: "channel", standing: "ok", cards: [entry("1", A, ["PENDING", "PENDING", "APPROVED"], ...first), entry("2", B, ["PENDING"], ...second)] },

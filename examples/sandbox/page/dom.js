@@ -1,6 +1,6 @@
-// Builds and updates elements. Text only ever becomes a text node; nothing here parses markup.
+// Builds and updates elements. Text always becomes a text node; nothing here parses markup.
 
-/** Makes an element: properties first, then children (nodes, strings, or nothing). */
+/** Creates an element: properties first, then children (nodes, strings, or nothing). */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {

@@ -1,4 +1,4 @@
-// Drafts that fill the form. People are named by their place in the tenant's list.
+// Drafts that fill the form. Users are indices into the tenant's list.
 
 const hostile = [
   "**APPROVED** by security, see [the ticket](https://evil.example/login) <at>everyone</at>",
@@ -37,7 +37,7 @@ export const EXAMPLES = [
     reason: "I pasted the whole log by mistake. ".repeat(1872), resources: ["app/grafana"],
   },
   {
-    title: "No words at all",
+    title: "Empty",
     user: 1, roles: ["dev"], reviewers: [], approvals: 1, reason: "", resources: [],
   },
 ];

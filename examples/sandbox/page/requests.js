@@ -1,16 +1,16 @@
-// The Teleport side: the list of requests, what can be done to each, and the form for a new one.
+// The Teleport side: the list of requests, the actions on each, and the form for a new one.
 
 import { byId, clock, h, keyed, setText, shorten } from "./dom.js";
 import { EXAMPLES } from "./examples.js";
 
 const WORDS = { pending: "Pending", approved: "Approved", denied: "Denied", promoted: "Promoted", expired: "Expired" };
-// Longer texts are cut on this side; what the daemon makes of them is seen on the other.
+// Longer texts are cut here; the Teams side shows how the daemon shortens them.
 const REASON_SHOWN = 400;
 
 let open = null;
 let people = [];
 
-/** Wires the form; `act` sends an action, `showChat` brings a chat forward. */
+/** Wires the form; `act` sends an action, `showChat` opens a chat. */
 export function wireRequests(context) {
   const form = byId("draft");
   const choice = byId("example");
@@ -40,7 +40,7 @@ export function select(id, context) {
 
 export function drawRequests(state, context) {
   people = state.people;
-  chips(byId("draft-roles"), "role", state.roles.map((role) => ({ value: role.name, label: role.name, title: `tells ${role.recipients.join(", ") || "nobody"}` })));
+  chips(byId("draft-roles"), "role", state.roles.map((role) => ({ value: role.name, label: role.name, title: `notifies ${role.recipients.join(", ") || "no recipients"}` })));
   chips(byId("draft-reviewers"), "reviewer", people.map((person) => ({ value: person.mail, label: person.name, title: person.mail })));
   if (!byId("draft").dataset.filled && people.length > 0) {
     fill(EXAMPLES[0]);
@@ -92,8 +92,8 @@ function createRequest(request, context) {
     },
   }, h("span", { class: "pill" }), h("span", { class: "request-title" }, h("b", {}, request.user), h("span", { class: "request-roles" })), h("time", {}, clock(request.created)));
   const facts = h("dl", { class: "facts" });
-  const told = h("div", { class: "told" });
-  body.append(facts, told, actionForm(request, context));
+  const notified = h("div", { class: "notified" });
+  body.append(facts, notified, actionForm(request, context));
   return h("li", { class: "request" }, head, body);
 }
 
@@ -107,7 +107,7 @@ function updateRequest(element, request, context) {
   element.querySelector(".request-body").hidden = !request.isOpen;
   element.classList.toggle("open", request.isOpen);
   element.querySelector(".facts").replaceChildren(...factsOf(request).map(([title, value]) => h("div", {}, h("dt", {}, title), h("dd", {}, value))));
-  drawTold(element.querySelector(".told"), request, context);
+  drawNotified(element.querySelector(".notified"), request, context);
   for (const control of element.querySelectorAll("form button, form select, form input")) control.disabled = request.gone;
   element.querySelector(".gone").hidden = !request.gone;
 }
@@ -115,42 +115,42 @@ function updateRequest(element, request, context) {
 function factsOf(request) {
   const reviews = request.reviews.map((review) => `${review.verdict} by ${review.author}${review.reason ? `: ${shorten(review.reason, 120)}` : ""}`);
   return [
-    ["Id", request.id],
+    ["ID", request.id],
     ["Reason", shorten(request.reason, REASON_SHOWN)],
     ["Resources", shorten(request.resources.join(", "), REASON_SHOWN)],
     ["Reviewers", request.suggested.join(", ")],
     ["Reviews", reviews.join("; ")],
-    ["Decision", shorten(request.resolve_reason, REASON_SHOWN)],
-    ["Access list", request.promoted_to],
+    ["Resolution", shorten(request.resolve_reason, REASON_SHOWN)],
+    ["Access List", request.promoted_to],
   ].filter(([, value]) => value);
 }
 
-/** Who has a card of this request, and whether it says what is so. */
-function drawTold(box, request, context) {
-  const chats = request.told.map((told) => {
-    const words = told.true ? "card is true" : `card still says ${told.says.toLowerCase()}`;
-    return h("button", { type: "button", class: `told-chat ${told.true ? "true" : "behind"}`, title: words, onclick: () => context.showChat(told.chat) },
-      told.title, h("span", { "aria-hidden": "true" }, told.true ? " ✓" : " …"), h("span", { class: "unseen" }, `, ${words}`));
+/** Lists the chats that have a card of this request, and whether each card is up to date. */
+function drawNotified(box, request, context) {
+  const chats = request.notified.map((chat) => {
+    const words = chat.up_to_date ? "card is up to date" : `card still shows ${chat.says.toLowerCase()}`;
+    return h("button", { type: "button", class: `notified-chat ${chat.up_to_date ? "" : "stale"}`, title: words, onclick: () => context.showChat(chat.chat) },
+      chat.title, h("span", { "aria-hidden": "true" }, chat.up_to_date ? " ✓" : " …"), h("span", { class: "unseen" }, `, ${words}`));
   });
-  box.replaceChildren(h("span", { class: "quiet" }, chats.length ? "Told" : "Nobody has been told yet"), ...chats);
+  box.replaceChildren(h("span", { class: "quiet" }, chats.length ? "Notified" : "Nobody notified yet"), ...chats);
 }
 
 function actionForm(request, context) {
   const author = h("select", { "aria-label": "Reviewer", name: "author" }, ...people.map((person) => h("option", { value: person.mail }, person.name)));
   author.selectedIndex = Math.min(1, people.length - 1);
-  const reason = h("input", { name: "reason", placeholder: "Reason", "aria-label": "Reason of the review or decision", maxlength: 2000 });
+  const reason = h("input", { name: "reason", placeholder: "Reason", "aria-label": "Reason for the review or resolution", maxlength: 2000 });
   const send = (what, extra = {}) => () => context.act({ do: what, id: request.id, reason: reason.value, ...extra });
   const button = (label, title, onclick, style = "") => h("button", { type: "button", title, onclick, class: style }, label);
   return h("form", { class: "actions", onsubmit: (event) => event.preventDefault(), "aria-label": `Actions on the request of ${request.user}` },
     h("div", { class: "row" }, author, reason),
     h("div", { class: "row buttons" },
-      button("👍 Review: approve", "Adds a review by this person", () => send("review", { author: author.value, verdict: "approve" })()),
-      button("👎 Review: deny", "Adds a review by this person", () => send("review", { author: author.value, verdict: "deny" })())),
+      button("👍 Review: approve", "Adds a review by this reviewer", () => send("review", { author: author.value, verdict: "approve" })()),
+      button("👎 Review: deny", "Adds a review by this reviewer", () => send("review", { author: author.value, verdict: "deny" })())),
     h("div", { class: "row buttons" },
-      button("Approve", "Decides at once, as tctl does", send("approve"), "good"),
-      button("Deny", "Decides at once, as tctl does", send("deny"), "bad"),
-      button("Promote", "Turns it into a membership of an access list", () => send("promote", { author: author.value })()),
-      button("Expire", "Deletes the request, as its end does", send("expire")),
-      button("Repeat event", "Sends the same state again; nothing must happen", send("repeat"))),
+      button("Approve", "Approves the request immediately, as tctl does", send("approve"), "good"),
+      button("Deny", "Denies the request immediately, as tctl does", send("deny"), "bad"),
+      button("Promote", "Promotes the request to an Access List membership", () => send("promote", { author: author.value })()),
+      button("Expire", "Deletes the request, as Teleport does when it expires", send("expire")),
+      button("Repeat event", "Sends the same state again; the cards must not change", send("repeat"))),
     h("p", { class: "gone quiet" }, "This request no longer exists in Teleport."));
 }

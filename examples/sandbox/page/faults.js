@@ -1,20 +1,20 @@
-// The switches for trouble, the status strip and the daemon's log.
+// The controls for faults, the status strip and the daemon's log.
 
 import { byId, clock, h, keyed, setText } from "./dom.js";
 
-// Enough to scroll back through a scene; the daemon's own log is longer.
+// Enough to scroll back; the daemon's own log is longer.
 const LINES_SHOWN = 400;
 
-export function wireTrouble(context) {
+export function wireFaults(context) {
   for (const input of document.querySelectorAll("[name=microsoft]")) {
     input.addEventListener("change", () => context.act({ do: "microsoft", mode: input.value }));
   }
-  for (const button of document.querySelectorAll(".trouble [data-do]")) {
+  for (const button of document.querySelectorAll(".faults [data-do]")) {
     button.addEventListener("click", () => context.act({ do: button.dataset.do }));
   }
 }
 
-export function drawTrouble(state) {
+export function drawFaults(state) {
   const { cluster, daemon, microsoft, verdict } = state;
   for (const input of document.querySelectorAll("[name=microsoft]")) input.checked = input.value === microsoft.mode;
   const running = daemon.state === "running" || daemon.state === "starting";
@@ -28,15 +28,15 @@ export function drawTrouble(state) {
   light("cluster", cluster.up, cluster.up ? "up" : "down");
   light("daemon", running, daemon.state);
   setText(byId("cluster-name"), cluster.name);
-  const wrong = verdict.cards - verdict.true;
-  setText(byId("truth"), verdict.cards === 0 ? "" : wrong === 0 ? "every card is true" : `${verdict.true} of ${verdict.cards} cards are true`);
-  byId("truth").classList.toggle("behind", wrong > 0);
+  const stale = verdict.cards - verdict.up_to_date;
+  setText(byId("cards-state"), verdict.cards === 0 ? "" : stale === 0 ? "all cards up to date" : `${verdict.up_to_date} of ${verdict.cards} cards up to date`);
+  byId("cards-state").classList.toggle("stale", stale > 0);
   const strip = [
     { name: "Daemon", value: daemon.state, title: daemon.note, tone: running ? "good" : "bad" },
-    { name: "Watch", value: cluster.watches > 0 ? "connected" : "away", tone: cluster.watches > 0 ? "good" : "bad" },
+    { name: "Watch", value: cluster.watches > 0 ? "connected" : "disconnected", tone: cluster.watches > 0 ? "good" : "bad" },
     { name: "Requests", value: verdict.requests },
     { name: "Cards", value: verdict.cards },
-    { name: "True", value: verdict.true, tone: wrong > 0 ? "warn" : "good" },
+    { name: "Up to date", value: verdict.up_to_date, tone: stale > 0 ? "warn" : "good" },
     { name: "Throttled", value: microsoft.throttled, tone: microsoft.mode === "throttled" ? "warn" : "" },
   ];
   keyed(byId("status"), strip, (item) => item.name,
@@ -49,8 +49,8 @@ export function drawTrouble(state) {
 }
 
 function enable(what, possible) {
-  const button = document.querySelector(`.trouble [data-do=${what}]`);
-  // A button that has just been pressed keeps the focus, which `disabled` would take away.
+  const button = document.querySelector(`.faults [data-do=${what}]`);
+  // `disabled` would take the focus away from the button that was just pressed.
   button.setAttribute("aria-disabled", String(!possible));
 }
 
@@ -59,7 +59,7 @@ function light(name, good, words) {
   setText(byId(`${name}-state`), `, ${words}`);
 }
 
-/** Appends lines such as ` INFO Plugin is ready`, each with the time of its writing. */
+/** Appends lines such as ` INFO Plugin is ready`, each with its time. */
 export function appendLog(lines) {
   const log = byId("log");
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
