@@ -1,6 +1,6 @@
-//! Prints every kind of card as JSON, a line each, for checks by other people's programs (`tests/peers`).
+//! Prints every kind of card as JSON, one per line, for the checks with independent programs (`tests/peers`).
 //!
-//! `cards --fuzz N --seed S` adds N cards whose every text is random, and rich in characters that begin markup.
+//! `cards --fuzz N --seed S` adds N cards with random texts, rich in characters that begin markup.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -13,10 +13,10 @@ use teleport_msteams::domain::request::{AccessList, AccessRequest, RequestId, Re
 
 #[derive(Debug, Parser)]
 struct Options {
-    /// Cards with random texts
+    /// Number of cards with random texts
     #[arg(long, default_value_t = 0)]
     fuzz: u64,
-    /// Where the randomness begins
+    /// Seed of the random texts
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -129,7 +129,7 @@ fn request(stage: Stage) -> AccessRequest {
     }
 }
 
-/// A request in which every text is what somebody wrote.
+/// Returns a request in which every text comes from `text`.
 fn written_by(mut text: impl FnMut() -> String) -> AccessRequest {
     AccessRequest {
         user: text(),
@@ -162,7 +162,7 @@ fn resource(name: &str) -> Resource {
     }
 }
 
-/// A small generator (xorshift64), so that a seed always gives the same cards.
+/// A small generator (xorshift64), so that the same seed gives the same cards.
 struct Random(u64);
 
 impl Random {

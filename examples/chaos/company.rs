@@ -1,4 +1,4 @@
-//! Forty people and a channel, and the configuration that leads to them.
+//! The recipients of a run, and the configuration of the daemons.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use world::cluster::Cluster;
 use world::identity::Validity;
 use world::tenant::{Tenant, User};
 
-/// How many people there are; enough that nobody gets more messages than Microsoft allows for one conversation.
+/// The number of recipients: enough to stay below Microsoft's limit for one conversation.
 const PEOPLE: usize = 40;
 
 pub(crate) struct Company {
@@ -15,7 +15,7 @@ pub(crate) struct Company {
 }
 
 impl Company {
-    pub(crate) fn found(tenant: &Tenant) -> Self {
+    pub(crate) fn create(tenant: &Tenant) -> Self {
         let people = mails().map(|mail| tenant.add_user(&mail, Some(&mail), &mail));
         Self {
             people: people.collect(),
@@ -23,7 +23,7 @@ impl Company {
     }
 }
 
-/// Returns the address of each person.
+/// Returns the email address of each person.
 pub(crate) fn mails() -> impl Iterator<Item = String> {
     (0..PEOPLE).map(mail)
 }
@@ -32,14 +32,14 @@ pub(crate) fn mail(number: usize) -> String {
     format!("person-{}@example.com", number % PEOPLE)
 }
 
-/// How many addresses there are that Microsoft does not know.
+/// The number of email addresses that the tenant does not have.
 pub(crate) const STRANGERS: usize = 100;
 
 pub(crate) fn stranger(number: usize) -> String {
     format!("stranger-{}@example.com", number % STRANGERS)
 }
 
-/// Writes the identity and the configuration; who is told is said by each request.
+/// Writes the identity and the configuration. Each request names its own recipients as suggested reviewers.
 pub(crate) fn write_files(cluster: &Cluster, tenant: &Tenant, folder: &Path) -> anyhow::Result<()> {
     let user = cluster.authority().user("chaos", &[], Validity::ONE_DAY);
     let (identity, secret) = (folder.join("identity"), secret_file(folder));

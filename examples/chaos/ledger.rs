@@ -1,4 +1,4 @@
-//! What is true, and what people see of it.
+//! The expected state of every request, and the check of the cards against it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, SystemTime};
@@ -10,18 +10,18 @@ use crate::company;
 use world::cluster::{Cluster, ClusterState};
 use world::tenant::{Card, Tenant};
 
-/// How many posts of one request to one recipient may be of unknown fate.
-const MOST_UNKNOWN: usize = 5;
+/// The maximum number of posts with an unknown outcome, for one request and one recipient.
+const MAX_UNKNOWN: usize = 5;
 
-/// How long a daemon waits at least after a post of unknown fate.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// The minimum time before a daemon retries a post with an unknown outcome.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
 
-/// One request of the run, and what happened to it.
+/// One request of the run, and its history.
 #[derive(Default)]
 pub(crate) struct Entry {
     pub(crate) id: String,
     pub(crate) recipients: Vec<String>,
-    /// What every card has to show.
+    /// The state that every card must show.
     pub(crate) shows: &'static str,
     pub(crate) story: Vec<String>,
 }
@@ -29,41 +29,41 @@ pub(crate) struct Entry {
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) entries: Vec<Entry>,
-    /// Recipient and id of each card that no record had when a daemon was killed. The id alone is not enough: two
+    /// Recipient and ID of each card that was not recorded when a daemon was killed. The ID alone is not unique: two
     /// conversations may use the same one.
     pub(crate) in_flight: HashSet<(String, String)>,
-    /// When daemons were killed or stopped.
+    /// The times at which daemons were killed or stopped.
     pub(crate) ends: Vec<SystemTime>,
 }
 
-/// What is wrong, request by request.
+/// The problems found, by request.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) cards: usize,
     pub(crate) lost: BTreeMap<usize, Vec<String>>,
     pub(crate) stale: BTreeMap<usize, Vec<String>>,
-    /// Cards that were posted and whose ids were lost with the answer, or with the process that was killed: the first card of
-    /// a recipient, or one beside it.
+    /// The number of posted cards whose IDs were lost with the response, or with a killed process: a recipient's first card
+    /// or an additional one.
     pub(crate) lost_with_answer: usize,
     pub(crate) lost_with_process: usize,
-    /// Each of them, for who wants to look into the logs.
+    /// A description of each of these cards, for searching the logs.
     pub(crate) lost_ids: Vec<String>,
     pub(crate) twice: BTreeMap<usize, Vec<String>>,
-    /// Posts that were repeated too soon or too often after one whose fate was unknown.
+    /// Posts that were retried too soon or too often after one with an unknown outcome.
     pub(crate) repeated: BTreeMap<usize, Vec<String>>,
 }
 
 impl Verdict {
-    /// Nobody waits for anything any more.
-    pub(crate) fn is_calm(&self) -> bool {
+    /// Returns whether no card is missing or stale.
+    pub(crate) fn is_settled(&self) -> bool {
         self.lost.is_empty() && self.stale.is_empty()
     }
 
-    pub(crate) fn is_good(&self) -> bool {
-        self.is_calm() && self.twice.is_empty() && self.repeated.is_empty()
+    pub(crate) fn passed(&self) -> bool {
+        self.is_settled() && self.twice.is_empty() && self.repeated.is_empty()
     }
 
-    /// Returns the requests that something is wrong with, and what.
+    /// Returns the problems of each request that has any.
     pub(crate) fn failures(&self) -> BTreeMap<usize, Vec<&str>> {
         let mut failures: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         for kind in [&self.lost, &self.stale, &self.twice, &self.repeated] {
@@ -79,23 +79,23 @@ impl Verdict {
 }
 
 impl Ledger {
-    /// Notes which cards are in no record: a kill at this moment may have cost their ids.
-    pub(crate) fn note_in_flight(&mut self, cluster: &Cluster, tenant: &Tenant) {
+    /// Remembers which cards are not recorded: a kill at this moment may have lost their IDs.
+    pub(crate) fn remember_in_flight(&mut self, cluster: &Cluster, tenant: &Tenant) {
         let records = records(&cluster.state());
-        let noted: HashSet<(&str, &str)> = records
+        let recorded: HashSet<(&str, &str)> = records
             .values()
             .flat_map(|record| &record.cards)
             .map(|card| (card.recipient.name.as_str(), card.activity.as_str()))
             .collect();
         for recipient in company::mails() {
             let cards = tenant.chat_of(&recipient).into_iter();
-            let lost = cards.filter(|card| !noted.contains(&(recipient.as_str(), card.id.as_str())));
+            let lost = cards.filter(|card| !recorded.contains(&(recipient.as_str(), card.id.as_str())));
             self.in_flight.extend(lost.map(|card| (recipient.clone(), card.id)));
         }
     }
 
-    /// Holds what everybody sees against what is true.
-    pub(crate) fn judge(&self, cluster: &Cluster, tenant: &Tenant) -> Verdict {
+    /// Compares the cards of all recipients with the expected states.
+    pub(crate) fn check(&self, cluster: &Cluster, tenant: &Tenant) -> Verdict {
         let records = records(&cluster.state());
         let mut verdict = Verdict::default();
         let mut chats: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
@@ -104,33 +104,33 @@ impl Ledger {
             for recipient in &entry.recipients {
                 let chat = chats.entry(recipient).or_insert_with(|| tenant.chat_of(recipient));
                 let cards: Vec<&Card> = chat.iter().filter(|card| is_about(card, &entry.id)).collect();
-                self.judge_repeats(number, recipient, &cards, &mut verdict);
-                self.judge_one(number, recipient, record, cards, &mut verdict);
+                self.check_retries(number, recipient, &cards, &mut verdict);
+                self.check_recipient(number, recipient, record, cards, &mut verdict);
             }
         }
         verdict
     }
 
-    /// Checks how the daemons went on after posts whose answers were lost.
-    fn judge_repeats(&self, number: usize, recipient: &str, cards: &[&Card], verdict: &mut Verdict) {
-        let mut complain = |what| verdict.repeated.entry(number).or_default().push(what);
+    /// Checks how the daemons retried posts whose responses were lost.
+    fn check_retries(&self, number: usize, recipient: &str, cards: &[&Card], verdict: &mut Verdict) {
+        let mut report = |what| verdict.repeated.entry(number).or_default().push(what);
         let unknown = cards.iter().filter(|card| !card.confirmed).count();
-        if unknown > MOST_UNKNOWN {
-            complain(format!("{recipient} has {unknown} cards whose answers were lost"));
+        if unknown > MAX_UNKNOWN {
+            report(format!("{recipient} has {unknown} cards whose responses were lost"));
         }
         for pair in cards.windows(2) {
             let (lost, next) = (posted(pair[0]), posted(pair[1]));
             let pause = next.duration_since(lost).unwrap_or_default();
-            // A daemon that has ended knows of no pause.
+            // A restarted daemon does not know the pause.
             let ended = self.ends.iter().any(|end| (lost..next).contains(end));
-            if !pair[0].confirmed && pause < SHORTEST_PAUSE && !ended {
+            if !pair[0].confirmed && pause < MIN_PAUSE && !ended {
                 let id = &pair[1].id;
-                complain(format!("{recipient} has card {id} {pause:?} after a lost answer"));
+                report(format!("{recipient} has card {id} {pause:?} after a lost response"));
             }
         }
     }
 
-    fn judge_one(
+    fn check_recipient(
         &self,
         number: usize,
         recipient: &str,
@@ -140,18 +140,18 @@ impl Ledger {
     ) {
         let shows = self.entries[number].shows;
         verdict.cards += cards.len();
-        let noted = record.map(|record| record.cards.as_slice()).unwrap_or_default();
-        let noted: Vec<&str> = noted
+        let recorded = record.map(|record| record.cards.as_slice()).unwrap_or_default();
+        let recorded: Vec<&str> = recorded
             .iter()
-            .filter(|noted| noted.recipient.name == recipient)
-            .map(|noted| noted.activity.as_str())
+            .filter(|card| card.recipient.name == recipient)
+            .map(|card| card.activity.as_str())
             .collect();
-        let is_noted = |card: &&Card| noted.contains(&card.id.as_str());
-        // Microsoft took the card and kept the id to itself: it is there, and nobody can ever change it.
-        let without_id = noted.contains(&"");
-        let (known, orphans): (Vec<&Card>, Vec<&Card>) = cards.into_iter().partition(is_noted);
-        // So many posts whose answers were lost are not repeated any more.
-        let given_up = orphans.iter().filter(|card| !card.confirmed).count() >= MOST_UNKNOWN;
+        let is_recorded = |card: &&Card| recorded.contains(&card.id.as_str());
+        // Microsoft accepted the card without returning its ID: the card exists, but no daemon can update it.
+        let without_id = recorded.contains(&"");
+        let (known, orphans): (Vec<&Card>, Vec<&Card>) = cards.into_iter().partition(is_recorded);
+        // The daemon gives up after this many posts whose responses were lost.
+        let given_up = orphans.iter().filter(|card| !card.confirmed).count() >= MAX_UNKNOWN;
         if known.is_empty() && !without_id && !given_up && shows == "PENDING" {
             let what = format!("{recipient} has no card");
             verdict.lost.entry(number).or_default().push(what);
@@ -163,7 +163,7 @@ impl Ledger {
                 verdict.stale.entry(number).or_default().push(what);
             }
         }
-        // A first card whose id is lost is no second one, but it cannot be kept true either.
+        // A first card whose ID is lost is not a duplicate, but no daemon can update it.
         for card in known.iter().skip(1).chain(&orphans) {
             let id = &self.entries[number].id;
             let lost = format!("card {} of {recipient} for request {id}", card.id);
@@ -174,14 +174,17 @@ impl Ledger {
                 verdict.lost_ids.push(lost);
                 verdict.lost_with_process += 1;
             } else {
-                let what = format!("{recipient} has card {} beside another, or it was never noted", card.id);
+                let what = format!(
+                    "{recipient} has card {} in addition to another one, or no daemon recorded it",
+                    card.id
+                );
                 verdict.twice.entry(number).or_default().push(what);
             }
         }
     }
 }
 
-/// Returns what the daemons noted of each request.
+/// Returns the daemons' record of each request.
 fn records(state: &ClusterState) -> BTreeMap<String, Record> {
     let records = state.plugin_data.iter().filter_map(|(id, data)| {
         let record = Record::decode(data.get("msteams")?)?;
@@ -199,7 +202,7 @@ fn is_about(card: &Card, id: &str) -> bool {
     first.is_some_and(|text| text.contains(id))
 }
 
-/// Reads the word that says where the request stands.
+/// Reads the state of the request from a card.
 fn word(activity: &Value) -> String {
     let body = &activity["attachments"][0]["content"]["body"];
     let word = &body[1]["columns"][1]["items"][0]["text"];

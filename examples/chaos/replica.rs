@@ -1,4 +1,4 @@
-//! The real daemon as a process of its own, which can be killed.
+//! The real daemon as a separate process, which the run can kill.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Stdio;
 use anyhow::Context as _;
 use tokio::process::{Child, Command};
 
-/// One replica; it is started again under the same number after each end.
+/// One replica. It keeps its number across restarts.
 pub(crate) struct Replica {
     pub(crate) number: usize,
     config: PathBuf,
@@ -29,7 +29,7 @@ impl Replica {
         self.child.is_some()
     }
 
-    /// Tells once that it has ended by itself, or of a signal.
+    /// Returns true once after the process has exited, by itself or because of a signal.
     pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
         let ended = match &mut self.child {
             Some(child) => child.try_wait()?.is_some(),
@@ -53,12 +53,12 @@ impl Replica {
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .context("the daemon cannot be started")?;
+            .context("could not start the daemon")?;
         self.child = Some(child);
         Ok(())
     }
 
-    /// Ends it with SIGKILL: nothing is finished, nothing is noted.
+    /// Kills it with SIGKILL, so that it finishes and records nothing more.
     pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.take() {
             child.kill().await?;
@@ -66,17 +66,17 @@ impl Replica {
         Ok(())
     }
 
-    /// Asks it to end with SIGTERM.
+    /// Sends SIGTERM.
     pub(crate) async fn terminate(&mut self) -> anyhow::Result<()> {
         let Some(id) = self.child.as_ref().and_then(Child::id) else {
             return Ok(());
         };
-        // It may have ended a moment ago, which is as good.
+        // The process may have exited already; then the error does not matter.
         Command::new("kill").arg("-TERM").arg(id.to_string()).status().await?;
         Ok(())
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process has exited.
     pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.take() {
             child.wait().await?;
@@ -84,7 +84,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Returns the lines about one request.
+    /// Returns the log lines that mention a request.
     pub(crate) fn lines_about(&self, request: &str) -> Vec<String> {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);

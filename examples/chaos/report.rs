@@ -1,4 +1,4 @@
-//! What a run tells at its end.
+//! The report at the end of a run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::ledger::Verdict;
 use crate::run::Run;
 
 impl Run {
-    /// Tells the story of each request that something is wrong with, then the figures and the verdict.
+    /// Prints the history of each request with a problem, then the figures and the verdict.
     pub(crate) fn report(&self, seed: u64, verdict: &Verdict, took: Duration) {
         let pairs: usize = self.ledger.entries.iter().map(|entry| entry.recipients.len()).sum();
         let count = |what: &BTreeMap<usize, Vec<String>>| what.values().map(Vec::len).sum::<usize>();
@@ -30,25 +30,25 @@ impl Run {
             ("cards", verdict.cards),
             ("daemons killed", self.kills),
             ("daemons stopped", self.stops),
-            ("troubles", self.troubles),
+            ("faults", self.faults),
             ("lost", count(&verdict.lost)),
             ("stale", count(&verdict.stale)),
-            ("cards whose id was lost with an answer", verdict.lost_with_answer),
+            ("cards whose ID was lost with a response", verdict.lost_with_answer),
             (
-                "cards whose id was lost with a killed daemon",
+                "cards whose ID was lost with a killed daemon",
                 verdict.lost_with_process,
             ),
-            ("told twice without such a cause", count(&verdict.twice)),
-            ("posts repeated too soon or too often", count(&verdict.repeated)),
+            ("notified twice without such a cause", count(&verdict.twice)),
+            ("posts retried too soon or too often", count(&verdict.repeated)),
         ] {
             println!("{what:<50} {figure:>6}");
         }
         println!(
             "{:<50} {:>6.1} s",
-            "right again after the last trouble",
+            "time to settle after the last fault",
             took.as_secs_f64()
         );
-        let word = if verdict.is_good() { "GOOD" } else { "BAD" };
+        let word = if verdict.passed() { "PASSED" } else { "FAILED" };
         println!("{word}: seed {seed}");
     }
 }

@@ -1,4 +1,4 @@
-//! One run: the script is played, both sides are mended, and everything has to come right.
+//! One run: plays the script, clears all faults, and waits until all cards are up to date.
 
 use std::time::{Duration, Instant};
 
@@ -9,22 +9,22 @@ use tokio::time::sleep;
 
 use crate::Args;
 use crate::company::{self, Company};
+use crate::fault::{self, NEAR};
 use crate::ledger::{Entry, Ledger, Verdict};
 use crate::replica::Replica;
 use crate::script::{self, Action};
-use crate::trouble::{self, NEAR};
 use world::cluster::{Cluster, ClusterOptions, Draft, NOT_UTF8, State, Verdict as Review, WRONG_TYPE};
 use world::tenant::{Tenant, TenantOptions};
 
-/// How long everything may take to come right once nothing is wrong any more: claims of the dead run out, and a post of
-/// unknown fate is repeated after a minute first, and after four minutes then.
-const PATIENCE: Duration = Duration::from_mins(6);
+/// The time limit for all cards to settle after the faults are cleared: claims of killed daemons expire, and a post with an
+/// unknown outcome is retried first after one minute, then after four.
+const TIMEOUT: Duration = Duration::from_mins(6);
 
-/// How often the run looks around.
+/// The interval between checks.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How long everything has to stay right before it counts.
-const CALM: Duration = Duration::from_secs(3);
+/// How long all cards must stay settled before the run ends.
+const STABLE: Duration = Duration::from_secs(3);
 
 pub(crate) struct Run {
     cluster: Cluster,
@@ -38,11 +38,11 @@ pub(crate) struct Run {
     begun: Instant,
     pub(crate) kills: usize,
     pub(crate) stops: usize,
-    pub(crate) troubles: usize,
+    pub(crate) faults: usize,
     folder: TempDir,
 }
 
-/// Plays a run, and says whether all was well.
+/// Performs a run, and returns whether it passed.
 #[tokio::main]
 pub(crate) async fn run(args: &Args) -> anyhow::Result<bool> {
     anyhow::ensure!(
@@ -63,53 +63,50 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<bool> {
         Duration::from_secs_f64(args.minutes * 60.0),
     );
     let mut run = Run::set_up(rng, replicas).await?;
-    let mut told = Instant::now();
+    let mut last_report = Instant::now();
     for (at, action) in script {
         while run.begun.elapsed() < at {
             sleep(TICK.min(at.saturating_sub(run.begun.elapsed()))).await;
-            run.restart_the_dead()?;
-            if told.elapsed() >= Duration::from_secs(10) {
-                told = Instant::now();
-                run.tell_progress();
+            run.restart_ended()?;
+            if last_report.elapsed() >= Duration::from_secs(10) {
+                last_report = Instant::now();
+                run.print_progress();
             }
         }
         run.play(action).await?;
     }
-    trouble::mend_all(&run.cluster, &run.tenant).await;
+    fault::clear_all(&run.cluster, &run.tenant).await;
     run.wanted.fill(true);
-    run.restart_the_dead()?;
-    println!(
-        "{:>5.0} s  nothing is wrong any more",
-        run.begun.elapsed().as_secs_f64()
-    );
+    run.restart_ended()?;
+    println!("{:>5.0} s  all faults cleared", run.begun.elapsed().as_secs_f64());
     let (verdict, took) = run.converge().await?;
     run.report(seed, &verdict, took);
     for replica in &mut run.replicas {
         replica.terminate().await?;
         replica.ended().await?;
     }
-    if args.keep_logs || !verdict.is_good() {
+    if args.keep_logs || !verdict.passed() {
         let folder = run.folder.keep();
         for lost in &verdict.lost_ids {
-            println!("the id was lost of {lost}");
+            println!("lost ID: {lost}");
         }
-        println!("what the daemons logged is in {}", folder.display());
+        println!("logs of the daemons: {}", folder.display());
     }
-    Ok(verdict.is_good())
+    Ok(verdict.passed())
 }
 
 impl Run {
     async fn set_up(rng: Rng, replicas: usize) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
         let tenant = Tenant::start(TenantOptions::default()).await;
-        let company = Company::found(&tenant);
+        let company = Company::create(&tenant);
         cluster.faults(|faults| faults.latency = NEAR);
         tenant.faults(|faults| {
             faults.latency = NEAR;
             faults.enforce_limits = true;
             faults.same_activity_ids = true;
         });
-        let folder = tempfile::tempdir().context("a folder for the configuration")?;
+        let folder = tempfile::tempdir().context("could not create a temporary directory")?;
         company::write_files(&cluster, &tenant, folder.path())?;
         let mut run = Self {
             cluster,
@@ -124,19 +121,19 @@ impl Run {
             begun: Instant::now(),
             kills: 0,
             stops: 0,
-            troubles: 0,
+            faults: 0,
             folder,
         };
-        run.restart_the_dead()?;
+        run.restart_ended()?;
         Ok(run)
     }
 
-    /// Does what a service manager does.
-    fn restart_the_dead(&mut self) -> anyhow::Result<()> {
+    /// Restarts daemons that have exited, as a service manager does.
+    fn restart_ended(&mut self) -> anyhow::Result<()> {
         for (replica, wanted) in self.replicas.iter_mut().zip(&self.wanted) {
             if replica.has_ended()? {
-                // Whatever it could not note in its last seconds is lost with it.
-                self.ledger.note_in_flight(&self.cluster, &self.tenant);
+                // The IDs of cards that it did not record in its last seconds are lost.
+                self.ledger.remember_in_flight(&self.cluster, &self.tenant);
             }
             if *wanted && !replica.runs() {
                 replica.start()?;
@@ -162,19 +159,19 @@ impl Run {
             }),
             Action::Expire(number) => self.change(number, Some("EXPIRED"), "has expired", Cluster::delete),
             Action::Withdraw(number) => self.change(number, Some("EXPIRED"), "is deleted", Cluster::delete),
-            Action::Begin(trouble) => {
-                self.troubles += 1;
-                trouble::begin(trouble, &self.cluster, &self.tenant, &self.company, &mut self.rng).await;
+            Action::Inject(fault) => {
+                self.faults += 1;
+                fault::inject(fault, &self.cluster, &self.tenant, &self.company, &mut self.rng).await;
             }
-            Action::Mend(trouble) => trouble::mend(trouble, &self.cluster, &self.tenant).await,
+            Action::Clear(fault) => fault::clear(fault, &self.cluster, &self.tenant).await,
             Action::Kill(number) => {
                 self.kills += 1;
                 self.ledger.ends.push(world::now());
                 self.wanted[number] = false;
                 self.replicas[number].kill().await?;
-                // Calls that were on their way arrive within this.
+                // Calls in flight arrive within this time.
                 sleep(TICK).await;
-                self.ledger.note_in_flight(&self.cluster, &self.tenant);
+                self.ledger.remember_in_flight(&self.cluster, &self.tenant);
             }
             Action::Stop(number) => {
                 self.stops += 1;
@@ -211,7 +208,7 @@ impl Run {
             self.begun.elapsed().as_secs_f64(),
             recipients.join(", ")
         )];
-        // A request is decided only after it was made, so numbers may come in any order.
+        // Requests are created in any order of their numbers.
         while self.ledger.entries.len() <= number {
             self.ledger.entries.push(Entry::default());
         }
@@ -223,7 +220,7 @@ impl Run {
         };
     }
 
-    /// One reason of six is not UTF-8, or not even a text.
+    /// Returns a reason; one in six is not UTF-8, or not a string.
     fn reason(&mut self, number: usize) -> String {
         match self.rng.usize(..30) {
             0..3 => format!("request {number} is {NOT_UTF8}"),
@@ -243,40 +240,42 @@ impl Run {
         entry.story.push(format!("{at:.3} s  {what}"));
     }
 
-    fn tell_progress(&self) {
+    fn print_progress(&self) {
         let made = self.ledger.entries.iter().filter(|entry| !entry.id.is_empty());
         println!(
-            "{:>5.0} s  {} requests, {} cards, {} kills, {} stops, {} troubles",
+            "{:>5.0} s  {} requests, {} cards, {} kills, {} stops, {} faults",
             self.begun.elapsed().as_secs_f64(),
             made.count(),
             self.tenant.messages(),
             self.kills,
             self.stops,
-            self.troubles
+            self.faults
         );
     }
 
-    /// Waits until everything is right and stays so, or patience ends.
+    /// Waits until all cards are settled and stay so, or until the time limit.
     async fn converge(&mut self) -> anyhow::Result<(Verdict, Duration)> {
-        let mended = Instant::now();
-        let mut told = mended;
-        let mut calm_since: Option<Instant> = None;
+        let cleared = Instant::now();
+        let mut last_report = cleared;
+        let mut settled_since: Option<Instant> = None;
         loop {
-            self.restart_the_dead()?;
-            let verdict = self.ledger.judge(&self.cluster, &self.tenant);
-            let since = verdict.is_calm().then(|| *calm_since.get_or_insert_with(Instant::now));
-            calm_since = since;
-            if let Some(since) = since.filter(|since| since.elapsed() >= CALM) {
-                return Ok((verdict, since - mended));
+            self.restart_ended()?;
+            let verdict = self.ledger.check(&self.cluster, &self.tenant);
+            let since = verdict
+                .is_settled()
+                .then(|| *settled_since.get_or_insert_with(Instant::now));
+            settled_since = since;
+            if let Some(since) = since.filter(|since| since.elapsed() >= STABLE) {
+                return Ok((verdict, since - cleared));
             }
-            if told.elapsed() >= Duration::from_secs(10) {
-                told = Instant::now();
+            if last_report.elapsed() >= Duration::from_secs(10) {
+                last_report = Instant::now();
                 let waiting = verdict.failures().len();
                 let at = self.begun.elapsed().as_secs_f64();
-                println!("{at:>5.0} s  {waiting} requests are not right yet");
+                println!("{at:>5.0} s  {waiting} requests not settled yet");
             }
-            if mended.elapsed() > PATIENCE {
-                return Ok((verdict, mended.elapsed()));
+            if cleared.elapsed() > TIMEOUT {
+                return Ok((verdict, cleared.elapsed()));
             }
             sleep(TICK * 10).await;
         }

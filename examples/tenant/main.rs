@@ -1,13 +1,13 @@
-//! The fake Microsoft tenant alone, for a daemon that watches a real Teleport (`tests/real/run`).
+//! The fake Microsoft tenant as a separate program, for a daemon that watches a real Teleport (`tests/real/run`).
 //!
-//! `tenant alice@example.com bob@example.com` prints one line of JSON: what the daemon's configuration needs, and the
-//! address at which the cards can be read. It runs until its standard input is closed.
+//! `tenant alice@example.com bob@example.com` prints one line of JSON: the values for the daemon's configuration, and the
+//! URL of the cards. It runs until its standard input is closed.
 
 #![expect(
     unreachable_pub,
     reason = "a program has no outside: `pub` means for the other files"
 )]
-#![expect(clippy::print_stdout, reason = "the script that starts it reads its first line")]
+#![expect(clippy::print_stdout, reason = "the calling script reads the first line")]
 
 #[path = "../sandbox/reading.rs"]
 mod reading;
@@ -39,11 +39,11 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-/// Waits on a thread until standard input is closed, which happens however the script ends.
+/// Waits on a thread until standard input is closed, which happens whenever the calling script ends.
 fn closed() -> oneshot::Receiver<()> {
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
-        // A failed read means the same as the end.
+        // A failed read means the same as the end of the input.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         sender.send(())
     });
@@ -64,7 +64,7 @@ fn describe(tenant: &Tenant, address: &str) -> Value {
     })
 }
 
-/// Returns every card: its recipient, its request, the words that it has shown, and the newest content.
+/// Returns every card: its recipient, its request, the states that it has shown, and the newest content.
 fn cards(tenant: &Tenant, recipients: &[String]) -> Vec<Value> {
     let cards = recipients.iter().flat_map(|recipient| {
         let chat = tenant.chat_of(recipient).into_iter();

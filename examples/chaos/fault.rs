@@ -1,4 +1,4 @@
-//! What goes wrong, chosen by a seed.
+//! The faults of a run, chosen by the seed.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use world::proto::Event;
 use world::proto::event::Resource;
 use world::tenant::{Fault, Rule, Tenant};
 
-/// Something that goes wrong on one side, until it is mended.
+/// A fault on one side, which lasts until it is cleared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum RandomFault {
     StreamCut,
     EventsRepeated,
     EventsTwice,
@@ -25,10 +25,10 @@ pub(crate) enum Trouble {
     CallsFail,
     ListsEmpty,
     PluginDataDenied,
-    /// Other plugins have left no room, or too little.
+    /// Other plugins have used up most or all of the space.
     RecordsFull,
     SmallPages,
-    /// A request without a readable id, and broken records of other plugins.
+    /// A request without a readable ID, and invalid records of other plugins.
     Undecodable,
     Throttled,
     ThrottledUntil,
@@ -39,13 +39,13 @@ pub(crate) enum Trouble {
     Hang,
     HalfAnswer,
     WrongContentType,
-    /// Something between answers with a page.
+    /// A middlebox answers with an HTML page.
     Page(u16),
-    /// The same, after everything was done.
+    /// A middlebox answers with an HTML page after Microsoft has processed the call.
     PageBehind(u16),
-    /// One person's chat is throttled, for longer than anything else.
+    /// One chat is throttled, for longer than the other faults last.
     OneThrottled,
-    /// Half of the people's chats do not answer.
+    /// Calls to half of the chats get no response.
     CrowdHangs,
     MicrosoftSlow,
     TokensRevoked,
@@ -53,14 +53,14 @@ pub(crate) enum Trouble {
     AppRemoved,
 }
 
-use Trouble::{
+use RandomFault::{
     AnswersLost, AppRemoved, CallsFail, CrowdHangs, EventsMixed, EventsRepeated, EventsTwice, HalfAnswer, Hang,
     ListsEmpty, MicrosoftSlow, OneThrottled, Page, PageBehind, PluginDataDenied, RecordsFull, ResetAfter, ResetBefore,
     SecretRefused, SmallPages, Status, StreamCut, SwapsLost, TeleportAway, TeleportSlow, Throttled, ThrottledSilently,
     ThrottledUntil, TokensRevoked, Undecodable, WrongContentType,
 };
 
-const ALL: [Trouble; 40] = [
+const ALL: [RandomFault; 40] = [
     StreamCut,
     EventsRepeated,
     EventsTwice,
@@ -103,11 +103,11 @@ const ALL: [Trouble; 40] = [
     AppRemoved,
 ];
 
-pub(crate) fn any(rng: &mut Rng) -> Trouble {
+pub(crate) fn any(rng: &mut Rng) -> RandomFault {
     ALL[rng.usize(..ALL.len())]
 }
 
-pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, company: &Company, rng: &mut Rng) {
+pub(crate) async fn inject(fault: RandomFault, cluster: &Cluster, tenant: &Tenant, company: &Company, rng: &mut Rng) {
     let times = rng.u32(1..30);
     let spoil = |fault| tenant.faults(|faults| faults.rules.push(Rule::some(times, "POST", "/activities", fault)));
     let spoil_all = |fault| {
@@ -117,7 +117,7 @@ pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, 
         };
         tenant.faults(|faults| faults.rules.push(rule));
     };
-    match trouble {
+    match fault {
         StreamCut => cluster.cut_streams(),
         EventsTwice => cluster.faults(|faults| faults.events_twice = true),
         EventsMixed => cluster.faults(|faults| faults.hold_events = true),
@@ -188,11 +188,11 @@ pub(crate) async fn begin(trouble: Trouble, cluster: &Cluster, tenant: &Tenant, 
     }
 }
 
-/// Mends everything on both sides but what was done to chats.
-pub(crate) async fn mend(trouble: Trouble, cluster: &Cluster, tenant: &Tenant) {
-    match trouble {
+/// Clears a fault on both sides; changes to chats remain.
+pub(crate) async fn clear(fault: RandomFault, cluster: &Cluster, tenant: &Tenant) {
+    match fault {
         EventsTwice => cluster.faults(|faults| faults.events_twice = false),
-        // What is about one request stays in order.
+        // Events of the same request stay in order.
         EventsMixed => cluster.release_events(|events| events.sort_by_cached_key(|event| hash(&request_of(event)))),
         TeleportAway if !cluster.is_up() => cluster.start_again().await,
         TeleportSlow => cluster.faults(|faults| faults.latency = NEAR),
@@ -218,14 +218,14 @@ pub(crate) async fn mend(trouble: Trouble, cluster: &Cluster, tenant: &Tenant) {
     }
 }
 
-/// Puts both sides into the state in which everything has to come right.
-pub(crate) async fn mend_all(cluster: &Cluster, tenant: &Tenant) {
-    for trouble in ALL {
-        mend(trouble, cluster, tenant).await;
+/// Clears all faults, after which all cards must settle.
+pub(crate) async fn clear_all(cluster: &Cluster, tenant: &Tenant) {
+    for fault in ALL {
+        clear(fault, cluster, tenant).await;
     }
 }
 
-/// How far both sides are away when nothing is wrong.
+/// The latency of both sides without faults.
 pub(crate) const NEAR: Duration = Duration::from_millis(10);
 
 fn request_of(event: &Event) -> String {
@@ -237,7 +237,7 @@ fn request_of(event: &Event) -> String {
     metadata.map(|metadata| metadata.name.clone()).unwrap_or_default()
 }
 
-/// An order that has nothing to do with the order of arrival.
+/// Returns a sort key that is independent of the order of arrival.
 fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
