@@ -1,8 +1,8 @@
-//! How long one access request takes with a thousand Access Monitoring Rules, on one core.
+//! Measures the evaluation of a thousand Access Monitoring Rules for one Access Request, on one core.
 //!
-//! `cargo bench --bench rules` prints a table. Nothing is asserted: the figures are for reading.
+//! `cargo bench --bench rules` prints a table. It asserts nothing.
 
-#![expect(clippy::print_stdout, reason = "the table is for the person who asked for it")]
+#![expect(clippy::print_stdout, reason = "the table goes to the terminal")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -15,10 +15,10 @@ use teleport_msteams::domain::rules::{CompiledRule, Labels, Rule, RuleAnswer, Sc
 
 const RULES: usize = 1_000;
 
-/// Runs of which the quickest and the middle one are told.
+/// The number of runs; the table shows the fastest and the median.
 const RUNS: usize = 101;
 
-/// Conditions as people write them; the number makes each a little different.
+/// Typical conditions; the number makes each one different.
 const CONDITIONS: [fn(usize) -> String; 5] = [
     |n| format!("access_request.spec.roles.contains(\"role-{n}\")"),
     |n| format!("contains_any(access_request.spec.roles, set(\"role-{n}\", \"role-{n}-admin\", \"dba-{n}\"))"),

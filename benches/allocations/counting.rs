@@ -1,4 +1,4 @@
-//! Counts what is asked of the heap.
+//! Counts heap allocations.
 
 use std::ops::AddAssign;
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use dhat::{HeapStats, Profiler};
 
-/// Nothing has asked for memory for so long: what was begun is over.
+/// The time without allocations after which an operation is considered complete.
 const QUIET: Duration = Duration::from_millis(60);
 
-/// Enough to reach from the libraries to our own functions.
+/// Stack depth that reaches from the libraries to this crate's functions.
 const FRAMES: usize = 60;
 
 #[derive(Clone, Copy, Default)]
@@ -19,7 +19,7 @@ pub(crate) struct Counted {
     bytes: u64,
 }
 
-/// Counts what happens while something is done, and until nothing happens any more.
+/// Counts the allocations during an operation and until the process is idle again.
 pub(crate) fn count(file: Option<&Path>, doing: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Counted> {
     let profiler = Profiler::builder();
     let profiler = match file {
@@ -36,7 +36,7 @@ pub(crate) fn count(file: Option<&Path>, doing: impl FnOnce() -> anyhow::Result<
     })
 }
 
-/// Waits until nothing happens any more.
+/// Waits until the process is idle.
 pub(crate) fn quiet() {
     let profiler = Profiler::builder().testing().build();
     wait();
@@ -56,7 +56,7 @@ fn wait() {
 }
 
 impl Counted {
-    #[expect(clippy::cast_precision_loss, reason = "a figure for reading")]
+    #[expect(clippy::cast_precision_loss, reason = "an approximate figure")]
     pub(crate) fn print(self, figure: &str, times: usize) {
         let each = |count: u64| count as f64 / times as f64;
         println!("| {figure} | {:.0} | {:.0} |", each(self.blocks), each(self.bytes));

@@ -14,7 +14,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it with the log that it usually has, which nobody reads.
+    /// Starts it with its usual log, which goes nowhere.
     pub(crate) fn start(file: &Path) -> anyhow::Result<Self> {
         let loaded = config::load(file, &|_| None);
         let settings = loaded.map_err(|problems| anyhow!("{problems:?}"))?.settings;

@@ -1,5 +1,5 @@
-//! The pretend servers in a process of their own, and how they are told what to do: a word on a line, and a line when it
-//! is done and everybody sees it.
+//! The fake servers in a separate process, and the protocol that controls them: a command on a line, answered by a line when
+//! all cards show its effect.
 
 use std::io::{BufRead as _, BufReader, Write as _, stdin};
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use tokio::time::timeout;
 use crate::servers::{Servers, request};
 use world::cluster::{Draft, State, Verdict};
 
-/// The argument that makes this program the servers.
+/// The argument that starts this program as the servers.
 pub(crate) const COMMAND: &str = "servers";
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The servers, seen from the daemon's process.
+/// The handle to the servers in the daemon's process.
 pub(crate) struct Far {
     child: Child,
     words: ChildStdin,
     answers: BufReader<ChildStdout>,
-    /// Used again and again, so that it asks for no memory.
+    /// Reused, so that it does not allocate.
     line: String,
     config: PathBuf,
 }
@@ -52,7 +52,7 @@ impl Far {
         &self.config
     }
 
-    /// Makes the servers do something, and waits until everybody sees it.
+    /// Sends a command to the servers, and waits until all cards show its effect.
     pub(crate) fn tell(&mut self, word: &str) -> anyhow::Result<()> {
         self.words.write_all(word.as_bytes())?;
         self.words.write_all(b"\n")?;
@@ -69,13 +69,13 @@ impl Far {
 
 impl Drop for Far {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
     }
 }
 
-/// Is the servers until nobody speaks to them any more.
+/// Runs the servers until the input is closed.
 #[tokio::main]
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let servers = Servers::start(1, Duration::ZERO).await?;
@@ -86,7 +86,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     };
     for line in stdin().lines() {
         let done = timeout(PATIENCE, requests.act(&line?)).await;
-        done.context("nobody sees it")??;
+        done.context("the cards do not show the effect in time")??;
         println!("done");
     }
     Ok(())
@@ -121,11 +121,11 @@ impl Requests {
                 cluster.set_state(&self.newest, State::Approved, "fine");
                 self.until("resolution", |_| true).await
             }
-            other => bail!("there is no {other:?}"),
+            other => bail!("unknown command {other:?}"),
         }
     }
 
-    /// Waits until the newest request's record says so.
+    /// Waits until the record of the newest request meets the condition.
     async fn until(&self, key: &str, says: impl Fn(&str) -> bool) -> anyhow::Result<()> {
         let cluster = &self.servers.cluster;
         let mut changes = cluster.changes();

@@ -1,11 +1,10 @@
-//! How often the daemon asks for memory: for an event, for a delivery, and while nothing happens.
+//! Counts the daemon's heap allocations: for an event, for a delivery, and while idle.
 //!
-//! The daemon runs in this process, where everything on the heap is counted; the pretend servers run in another one, so
-//! that what they need does not count. `cargo bench --bench allocations` prints a table. With `-- PATTERN FILE` one
-//! figure is measured, and where its memory was asked for is written to a file that DHAT's viewer shows; that wants
-//! `--profile dev`, which knows the names of functions.
+//! The daemon runs in this process, where all allocations are counted; the fake servers run in another one, so that theirs are
+//! not. `cargo bench --bench allocations` prints a table. `-- PATTERN FILE` measures one figure, and writes the call sites of its
+//! allocations to a file for DHAT's viewer; use `--profile dev` with it, which keeps the names of functions.
 
-#![expect(clippy::print_stdout, reason = "the table is for the person who asked for it")]
+#![expect(clippy::print_stdout, reason = "the table goes to the terminal")]
 
 mod counting;
 mod daemon;
@@ -23,18 +22,18 @@ use crate::far::Far;
 #[global_allocator]
 static HEAP: dhat::Alloc = dhat::Alloc;
 
-/// How often each thing is done; the figures are for one.
+/// The number of repetitions; the figures are per repetition.
 const TIMES: usize = 50;
 
-/// What is counted, and what it is for the servers.
+/// Each figure, and the command that the servers get for it.
 const FIGURES: [(&str, &str); 4] = [
     ("an event that changes nothing", "repeat"),
-    ("an announcement to one known recipient", "create"),
+    ("an announcement to one preloaded recipient", "create"),
     ("a review, shown on one card", "review"),
     ("an approval, shown on one card", "approve"),
 ];
 
-const IDLE: &str = "a minute in which nothing happens";
+const IDLE: &str = "an idle minute";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args()
@@ -48,12 +47,12 @@ fn main() -> anyhow::Result<()> {
     let (pattern, file) = match words[..] {
         [] => ("", None),
         [pattern, file] => (pattern, Some(Path::new(file))),
-        _ => anyhow::bail!("wanted are a pattern and a file, or nothing"),
+        _ => anyhow::bail!("expected a pattern and a file, or no arguments"),
     };
     let times = if file.is_some() { 1 } else { TIMES };
     let mut far = Far::start()?;
     let _daemon = Daemon::start(far.config())?;
-    // The first of everything opens connections and fills caches.
+    // The first operations open connections and fill caches.
     for (_, command) in FIGURES {
         far.tell(command)?;
     }
@@ -62,7 +61,7 @@ fn main() -> anyhow::Result<()> {
     for (figure, command) in FIGURES.into_iter().filter(|(figure, _)| figure.contains(pattern)) {
         let mut counted = Counted::default();
         for _ in 0..times {
-            // Each is done to a new request, which everybody knows.
+            // Each repetition uses a new request that has been announced.
             far.tell("create")?;
             quiet();
             counted += count(file, || far.tell(command))?;

@@ -1,15 +1,14 @@
-//! This program beside a plain model of the Go plugin's way: the release binary as a process and the model, at the same
-//! time and in the same way, each with a pretend cluster and a pretend tenant of its own, 50 ms away and strict about
-//! Microsoft's documented limits.
+//! Compares this program with a simple model of the Go plugin. The release binary and the model run at the same time, each with
+//! its own fake cluster and fake tenant, which have 50 ms of latency and enforce Microsoft's documented limits.
 //!
-//! `cargo bench --bench baseline` prints a table and draws `benches/baseline.svg`, or the file that is named behind `--`.
+//! `cargo bench --bench baseline` prints a table and draws `benches/baseline.svg`, or the file named after `--`.
 
-#![expect(clippy::print_stdout, reason = "the table is for the person who asked for it")]
+#![expect(clippy::print_stdout, reason = "the table goes to the terminal")]
 
 mod model;
 mod plot;
 #[path = "../delivery/rig.rs"]
-#[expect(dead_code, reason = "the other figures use the rest of it")]
+#[expect(dead_code, reason = "other benches use the rest of it")]
 mod rig;
 #[path = "../delivery/servers.rs"]
 mod servers;
@@ -31,21 +30,21 @@ use crate::side::Side;
 use crate::tally::Tally;
 use crate::trials::{Burst, Spread, Start};
 
-/// The way to either server and back.
+/// The round-trip time to either server.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
-/// Everybody who may be told of anything.
+/// The number of recipients.
 const PEOPLE: usize = 1_000;
 
-/// Longer than the limit on two messages to one conversation looks back.
+/// Longer than the window of the limit on messages to one conversation.
 const BETWEEN: Duration = Duration::from_secs(3);
 
-/// Who delivers.
+/// The programs compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
     Program,
     Model,
-    /// The model without one mistake of a library.
+    /// The model without one bug of the plugin's HTTP library.
     Kinder,
 }
 
@@ -77,13 +76,13 @@ impl By {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    // Cargo adds an option of its own.
+    // Cargo adds its own option.
     let named = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let file = named.map_or_else(|| root.join("benches/baseline.svg"), PathBuf::from);
     let results = Box::pin(measure()).await?;
     table::print(&results);
     std::fs::write(&file, plot::draw(&results))?;
-    println!("\nDrawn in {}", file.display());
+    println!("\nChart written to {}", file.display());
     Ok(())
 }
 
@@ -96,11 +95,11 @@ async fn measure() -> anyhow::Result<Results> {
     )?;
     let sides = [(By::Program, program), (By::Model, model), (By::Kinder, kinder)];
     let mut spread = vec![(By::Program, Vec::new()), (By::Model, Vec::new())];
-    // The first of everything opens connections and asks for tokens.
+    // The first operations open connections and request tokens.
     on_each(&sides, |side| trials::spread(side, 1)).await?;
     for recipients in [1, 10, 100, 1_000] {
         sleep(BETWEEN).await;
-        // Nothing is refused here, so both models are the same one.
+        // No call is rejected here, so both models behave the same.
         let rows = on_each(&sides[..2], |side| trials::spread(side, recipients)).await?;
         for ((_, rows), (_, row)) in spread.iter_mut().zip(rows) {
             rows.push(row);
@@ -118,7 +117,7 @@ async fn measure() -> anyhow::Result<Results> {
     })
 }
 
-/// Tries the same on each side at the same time.
+/// Runs the same trial on each side at the same time.
 async fn on_each<'a, T, F>(sides: &'a [(By, Side)], trial: impl Fn(&'a Side) -> F) -> anyhow::Result<Vec<(By, T)>>
 where
     F: Future<Output = anyhow::Result<T>>,

@@ -1,4 +1,4 @@
-//! The results as one picture.
+//! Draws the results as a chart.
 
 use crate::svg::{Anchor, Axis, Frame, Svg};
 use crate::trials::{Burst, Spread};
@@ -28,7 +28,7 @@ pub(crate) fn draw(results: &Results) -> String {
     svg.finish()
 }
 
-/// Time to the last card by the number of recipients, both logarithmic.
+/// Draws the time to the last card by the number of recipients, both logarithmic.
 fn spread(svg: &mut Svg, results: &Results) {
     svg.title((24.0, 78.0), "One request: time until its last card");
     let frame = Frame {
@@ -67,16 +67,16 @@ fn spread(svg: &mut Svg, results: &Results) {
     }
 }
 
-/// Recipients who do not see exactly one true card.
+/// Draws the recipients who do not have exactly one up-to-date card.
 fn faults(svg: &mut Svg, results: &Results) {
     let left = 468.0;
     let all = results.faults.first().map_or(0, |(_, tally)| tally.all());
-    svg.title((left, 78.0), "1 % faults: who does not see one true card");
+    svg.title((left, 78.0), "1 % faults: recipients without one current card");
     svg.text(
         (left, 98.0),
         Anchor::Start,
         "quiet",
-        &format!("of {} recipients, once announced and approved", thousands(all)),
+        &format!("of {} recipients, after announcement and approval", thousands(all)),
     );
     let most = results.faults.iter().map(|(_, tally)| all - tally.right).max();
     let axis = Axis::linear((0.0, as_number(most.unwrap_or(1).max(1))), (0.0, WIDTH - 40.0 - left));
@@ -89,7 +89,7 @@ fn faults(svg: &mut Svg, results: &Results) {
             x += width;
         }
         let label = format!(
-            "{:.1} % right · {} lost, {} stale, {} told twice",
+            "{:.1} % correct · {} lost, {} stale, {} notified twice",
             tally.share() * 100.0,
             tally.lost,
             tally.stale,
@@ -102,16 +102,19 @@ fn faults(svg: &mut Svg, results: &Results) {
         (left, y),
         Anchor::Start,
         "quiet",
-        "full colour: lost · lighter: stale · lightest: told twice",
+        "full colour: lost · lighter: stale · lightest: notified twice",
     );
 }
 
-/// Cards over time.
+/// Draws the number of cards over time.
 fn burst(svg: &mut Svg, results: &Results) {
     let wanted = results.burst.first().map_or(0, |(_, burst)| burst.wanted);
     svg.title(
         (24.0, 398.0),
-        &format!("1,000 requests at once, {} cards: delivered so far", thousands(wanted)),
+        &format!(
+            "1,000 simultaneous requests, {} cards: delivered over time",
+            thousands(wanted)
+        ),
     );
     let frame = Frame {
         x: Axis::linear((0.0, 72.0), (70.0, 620.0)),
@@ -145,7 +148,7 @@ fn burst(svg: &mut Svg, results: &Results) {
         svg.dot(frame.at(end), class);
         ends.push((*by, frame.at(end).1, burst));
     }
-    // A label stands beside the end of its curve, unless another one does.
+    // Place each label at the end of its curve, without overlaps.
     ends.sort_by(|(_, one, _), (_, other, _)| one.total_cmp(other));
     let mut free = f64::MIN;
     for (by, y, burst) in ends {
@@ -163,7 +166,7 @@ fn burst(svg: &mut Svg, results: &Results) {
 }
 
 fn curve(burst: &Burst, frame: &Frame<'_>) -> Vec<(f64, f64)> {
-    // A point for every tenth card is more than the eye can tell.
+    // One point for every tenth card is precise enough.
     let points = burst.times.iter().enumerate();
     let points = points.filter(|(index, _)| index % 10 == 0 || index + 1 == burst.times.len());
     points
@@ -171,12 +174,12 @@ fn curve(burst: &Burst, frame: &Frame<'_>) -> Vec<(f64, f64)> {
         .collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a place in a picture")]
+#[expect(clippy::cast_precision_loss, reason = "a position in a picture")]
 fn as_number(count: usize) -> f64 {
     count as f64
 }
 
-/// Writes a number with a comma where people expect one.
+/// Formats a number with thousands separators.
 pub(crate) fn thousands(number: usize) -> String {
     if number < 1_000 {
         number.to_string()

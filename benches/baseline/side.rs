@@ -1,4 +1,4 @@
-//! One side of the comparison: servers of its own, and what delivers between them.
+//! One side of the comparison: its own servers, and the program that delivers between them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::rig::Rig;
 use crate::servers::{Servers, request};
 use world::cluster::State;
 
-/// Longer than anything takes that is meant to end.
+/// Longer than any operation that is expected to end.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(crate) struct Side {
     delivers: Delivers,
-    /// Events sent so far.
+    /// The number of events sent so far.
     events: AtomicUsize,
 }
 
@@ -26,13 +26,13 @@ enum Delivers {
 }
 
 impl Side {
-    /// Starts the real program, and waits until it knows everybody.
+    /// Starts the real daemon, and waits until it has looked up all recipients.
     pub(crate) async fn program(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
         let rig = Rig::start(recipients, round_trip).await?;
         Ok(Self::of(Delivers::Program(rig)))
     }
 
-    /// Starts the model. Everything is near until it knows everybody: it looks them up one after another.
+    /// Starts the model, without latency until it has looked up all recipients one after another.
     pub(crate) async fn model(recipients: usize, round_trip: Duration, repeat: Repeat) -> anyhow::Result<Self> {
         let servers = Servers::start(recipients, Duration::ZERO).await?;
         let Begun::Ready(plugin) = Plugin::start(&servers, repeat, PATIENCE).await? else {
@@ -66,7 +66,7 @@ impl Side {
         self.servers().cluster.set_state(id, State::Approved, "fine");
     }
 
-    /// Waits until everything is as wanted, or will never be: the model is then done with every event.
+    /// Waits until the condition holds, or until the model has finished every event and it can no longer change.
     pub(crate) async fn over(&self, wanted: impl Fn(&Servers) -> bool) -> anyhow::Result<()> {
         let waiting = async {
             match &self.delivers {

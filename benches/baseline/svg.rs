@@ -1,8 +1,8 @@
-//! A small writer of pictures: shapes, texts, and axes that may be logarithmic.
+//! Writes SVG pictures: shapes, texts, and linear or logarithmic axes.
 
 use std::fmt::Write as _;
 
-/// Colours for light and for dark pages; a viewer that does not know which it is shows the light ones.
+/// Colours for light and dark pages; viewers without support for dark mode show the light ones.
 const STYLE: &str = "\
     svg{font-family:system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;font-size:13px}\
     .page{fill:#fff}.text{fill:#24292f}.quiet{fill:#57606a}.grid{stroke:#d8dee4}.edge{stroke:#8c959f}\
@@ -18,7 +18,7 @@ pub(crate) struct Svg {
     text: String,
 }
 
-/// Where a text begins or ends.
+/// The horizontal alignment of a text.
 #[derive(Clone, Copy)]
 pub(crate) enum Anchor {
     Start,
@@ -95,16 +95,16 @@ impl Svg {
     }
 
     fn element(&mut self, element: std::fmt::Arguments<'_>) {
-        // Writing into a string cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{element}");
     }
 }
 
-/// From values to places along one axis.
+/// Maps values to positions on one axis.
 pub(crate) struct Axis {
     /// Values at both ends.
     values: (f64, f64),
-    /// Places at both ends.
+    /// Positions at both ends.
     places: (f64, f64),
     logarithmic: bool,
 }
@@ -135,7 +135,7 @@ impl Axis {
     }
 }
 
-/// A chart's two axes, and what stands at them.
+/// The two axes of a chart, with titles and ticks.
 pub(crate) struct Frame<'a> {
     pub(crate) x: Axis,
     pub(crate) y: Axis,

@@ -1,4 +1,4 @@
-//! The results as a table in Markdown.
+//! Prints the results as a Markdown table.
 
 use crate::plot::thousands;
 use crate::trials::{Burst, Spread, Start};
@@ -15,7 +15,7 @@ pub(crate) fn print(results: &Results) {
         model_ready,
     } = &results.start;
     let model = match model_gave_up {
-        Some(known) => format!("ends after 10 s with {known} looked up; would take {model_ready:.1} s"),
+        Some(known) => format!("gives up after 10 s with {known} looked up; would take {model_ready:.1} s"),
         None => format!("{model_ready:.1} s"),
     };
     let program = format!("ready after {program_ready:.2} s, all looked up after {program_knows:.1} s");
@@ -39,14 +39,14 @@ pub(crate) fn print(results: &Results) {
         .map(|(_, tally)| {
             let share = tally.share() * 100.0;
             format!(
-                "{share:.1} %: {} lost, {} stale, {} twice",
+                "{share:.1} %: {} lost, {} stale, {} notified twice",
                 tally.lost, tally.stale, tally.twice
             )
         })
         .collect();
     let all = results.faults.first().map_or(0, |(_, tally)| tally.all());
     row(
-        &format!("1 % faults: exactly one true card, of {} recipients", thousands(all)),
+        &format!("1 % faults: exactly one current card, of {} recipients", thousands(all)),
         [&tallies[0], &tallies[1], &tallies[2]],
     );
     let bursts =
@@ -56,16 +56,16 @@ pub(crate) fn print(results: &Results) {
         row(what, [&cells[0], &cells[1], &cells[2]]);
     };
     burst_row(
-        "1,000 requests at once, 3 of 300 recipients each: cards delivered",
+        "1,000 simultaneous requests, 3 of 300 recipients each: cards delivered",
         |burst| format!("{} of {}", thousands(burst.times.len()), thousands(burst.wanted)),
     );
-    burst_row("time until the last of them", |burst| {
+    burst_row("time to the last card", |burst| {
         format!("{:.1} s", burst.times.last().copied().unwrap_or(f64::NAN))
     });
     burst_row("share of the documented 50 messages a second", |burst| {
         format!("{:.1} %", burst.share() * 100.0)
     });
-    burst_row("refused with 429 on the way", |burst| thousands(burst.refused));
+    burst_row("calls rejected with 429", |burst| thousands(burst.refused));
 }
 
 fn row(what: &str, cells: [&str; 3]) {
@@ -88,7 +88,7 @@ fn spread(row: &Spread) -> String {
         };
     }
     format!(
-        "{first:.2} s, {last:.2} s; {} of {} told, {noted} noted",
+        "{first:.2} s, {last:.2} s; {} of {} notified, {noted} recorded",
         thousands(*delivered),
         thousands(*recipients)
     )

@@ -1,4 +1,4 @@
-//! What people see of some requests.
+//! Counts the cards that recipients see.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
@@ -8,16 +8,16 @@ use serde_json::Value;
 use crate::servers::Servers;
 use world::tenant::Card;
 
-/// Recipients of some requests, by what they see of theirs.
+/// Recipients by the state of their cards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Exactly one card, and it is true.
+    /// Exactly one card, which is up to date.
     pub(crate) right: usize,
     /// No card.
     pub(crate) lost: usize,
-    /// One card, which shows what is over.
+    /// One card, which is stale.
     pub(crate) stale: usize,
-    /// More than one card, of which one is true.
+    /// More than one card, of which one is up to date.
     pub(crate) twice: usize,
 }
 
@@ -32,12 +32,12 @@ impl Tally {
         right + lost + stale + twice
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a share for reading")]
+    #[expect(clippy::cast_precision_loss, reason = "an approximate share")]
     pub(crate) fn share(self) -> f64 {
         self.right as f64 / self.all() as f64
     }
 
-    /// Nobody waits for anything any more.
+    /// Returns whether no card is missing or stale.
     pub(crate) fn is_calm(self) -> bool {
         self.lost + self.stale == 0
     }
@@ -57,7 +57,7 @@ impl Cards {
         Self(cards)
     }
 
-    /// Counts who sees what of some requests for so many recipients each.
+    /// Counts the recipients of requests by the state of their cards.
     pub(crate) fn tally(&self, requests: &[String], recipients: usize, truth: &str) -> Tally {
         let mut tally = Tally::default();
         for id in requests {
@@ -90,13 +90,13 @@ fn body(activity: &Value) -> &Value {
     &activity["attachments"][0]["content"]["body"]
 }
 
-/// Reads the request's id, the last word of the first line.
+/// Reads the ID of the request, which is the last word of the first line.
 fn request_of(activity: &Value) -> Option<String> {
     let line = body(activity)[0]["text"].as_str()?;
     line.split(' ').next_back().map(str::to_owned)
 }
 
-/// Reads the word that says where the request stands.
+/// Reads the state of the request.
 fn word(activity: &Value) -> &str {
     let word = &body(activity)[1]["columns"][1]["items"][0]["text"];
     word.as_str().unwrap_or("?")

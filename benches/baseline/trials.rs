@@ -1,4 +1,4 @@
-//! What is tried, on each side in the same way.
+//! The trials, which are the same for each side.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,19 +14,19 @@ use world::tenant::{Chance, Fault};
 /// Recipients of each request, where there are many requests.
 const EACH: usize = 3;
 
-/// People among whom they go round.
+/// The number of recipients among whom the requests rotate.
 const PEOPLE: usize = 300;
 
-/// How long everything may take to come right after the last event: longer than the model works on one.
+/// The time limit for cards to settle after the last event; longer than the time limit of the model for one event.
 const COMES_RIGHT: Duration = Duration::from_secs(20);
 
-/// How one request went to its recipients.
+/// The delivery of one request.
 pub(crate) struct Spread {
     pub(crate) recipients: usize,
     pub(crate) first: f64,
     pub(crate) last: f64,
     pub(crate) delivered: usize,
-    /// Cards that stand in the plugin data, without which they never change.
+    /// The number of cards in the plugin data; other cards are never updated.
     pub(crate) noted: usize,
 }
 
@@ -48,8 +48,8 @@ pub(crate) async fn spread(side: &Side, recipients: usize) -> anyhow::Result<Spr
     })
 }
 
-/// Announces and then decides some requests, ten a second, while one message in a hundred and one edit in a hundred go
-/// wrong. That is below Microsoft's limits, whoever sends them.
+/// Announces and then resolves requests, ten a second, while 1 % of the messages and 1 % of the edits fail. This stays below
+/// Microsoft's limits for each side.
 pub(crate) async fn faults(side: &Side, requests: usize) -> anyhow::Result<Tally> {
     let servers = side.servers();
     let kinds = vec![
@@ -78,14 +78,14 @@ pub(crate) async fn faults(side: &Side, requests: usize) -> anyhow::Result<Tally
 }
 
 async fn come_right(side: &Side, ids: &[String], truth: &str) {
-    // Whoever is not right by then is counted.
+    // Count the recipients whose cards are not settled by then.
     let right = side.over(|servers| Cards::read(servers).tally(ids, EACH, truth).is_calm());
     timeout(COMES_RIGHT, right).await.ok();
 }
 
-/// How many requests at once went.
+/// The delivery of many simultaneous requests.
 pub(crate) struct Burst {
-    /// When each card was posted, in order.
+    /// The time at which each card was posted, in order.
     pub(crate) times: Vec<f64>,
     pub(crate) wanted: usize,
     pub(crate) refused: usize,
@@ -93,7 +93,7 @@ pub(crate) struct Burst {
 
 impl Burst {
     /// Share of the documented 50 messages a second.
-    #[expect(clippy::cast_precision_loss, reason = "a share for reading")]
+    #[expect(clippy::cast_precision_loss, reason = "an approximate share")]
     pub(crate) fn share(&self) -> f64 {
         self.times.len() as f64 / self.times.last().copied().unwrap_or(f64::NAN) / 50.0
     }
@@ -114,7 +114,7 @@ pub(crate) async fn burst(side: &Side, requests: usize) -> anyhow::Result<Burst>
     })
 }
 
-/// Returns the time of day, which is what the tenant writes on its messages.
+/// Returns the wall-clock time, which the tenant writes to its messages.
 fn now() -> SystemTime {
     #[expect(clippy::disallowed_methods, reason = "this is not the daemon")]
     SystemTime::now()
@@ -124,14 +124,14 @@ fn some(number: usize) -> impl Iterator<Item = usize> {
     (0..EACH).map(move |next| (number * EACH + next) % PEOPLE)
 }
 
-/// How a start with many recipients to look up went.
+/// The start with many recipients to look up.
 pub(crate) struct Start {
     pub(crate) recipients: usize,
     pub(crate) program_ready: f64,
     pub(crate) program_knows: f64,
-    /// How many the model knew when it gave up, unless it did not have to.
+    /// The number of recipients that the model had looked up when it gave up, if it did.
     pub(crate) model_gave_up: Option<usize>,
-    /// When it would be ready if it had as long as it wants.
+    /// The time to ready without a time limit.
     pub(crate) model_ready: f64,
 }
 

@@ -1,9 +1,9 @@
-//! How fast cards come, and what the program needs for it: the real binary between a pretend cluster and a pretend tenant,
-//! each 50 ms away and strict about Microsoft's documented limits.
+//! Measures how fast the daemon delivers cards, and its memory and processor time: the real binary between a fake cluster and a
+//! fake tenant with 50 ms of latency, which enforce Microsoft's documented limits.
 //!
-//! `cargo bench --bench delivery` prints a table. Nothing is asserted: the figures are for reading.
+//! `cargo bench --bench delivery` prints a table. It asserts nothing.
 
-#![expect(clippy::print_stdout, reason = "the table is for the person who asked for it")]
+#![expect(clippy::print_stdout, reason = "the table goes to the terminal")]
 
 mod rig;
 mod servers;
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use crate::rig::Rig;
 use crate::servers::request;
 
-/// The way to either side and back.
+/// The round-trip time to either side.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
 /// Messages a second that Microsoft documents for one app.
@@ -49,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
             "validate" => validate().await?,
             "burst" => burst().await?,
             "flood" => flood().await?,
-            other => anyhow::bail!("there is no bench {other}; name some of {}", BENCHES.join(", ")),
+            other => anyhow::bail!("there is no bench {other}; use one or more of {}", BENCHES.join(", ")),
         }
     }
     Ok(())
@@ -66,7 +66,7 @@ fn size() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ready, and idle, with 200 recipients to preload.
+/// Measures the start and the idle memory with 200 recipients to preload.
 async fn start() -> anyhow::Result<()> {
     let begun = Instant::now();
     let rig = Rig::start(200, ROUND_TRIP).await?;
@@ -80,7 +80,7 @@ async fn start() -> anyhow::Result<()> {
     );
     let idle = megabytes(rig.memory("VmRSS:")?);
     row(
-        "resident memory, idle, 200 recipients known",
+        "resident memory, idle, 200 recipients preloaded",
         &format!("{idle:.1} MB"),
         "under 15 MB",
         idle < 15.0,
@@ -88,7 +88,7 @@ async fn start() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One request for one known recipient, ten times.
+/// Measures one request for one preloaded recipient, ten times.
 async fn first_card() -> anyhow::Result<()> {
     let rig = Rig::start(10, ROUND_TRIP).await?;
     let mut times = Vec::new();
@@ -100,7 +100,7 @@ async fn first_card() -> anyhow::Result<()> {
     }
     times.sort();
     for (what, time) in [("median", times[5]), ("worst", times[9])] {
-        let figure = format!("event to card, known recipient, {what} of 10");
+        let figure = format!("event to card, preloaded recipient, {what} of 10");
         let trips = time.as_secs_f64() / ROUND_TRIP.as_secs_f64();
         row(
             &figure,
@@ -112,7 +112,7 @@ async fn first_card() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One request for a hundred known recipients.
+/// Measures one request for a hundred preloaded recipients.
 async fn hundred_recipients() -> anyhow::Result<()> {
     let rig = Rig::start(100, ROUND_TRIP).await?;
     let begun = Instant::now();
@@ -130,13 +130,13 @@ async fn hundred_recipients() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `validate` for five hundred recipients, two messages each.
+/// Measures `validate` for five hundred recipients, two messages each.
 async fn validate() -> anyhow::Result<()> {
     let rig = Rig::start(500, ROUND_TRIP).await?;
     let begun = Instant::now();
     rig.validate(500).await?;
     let time = begun.elapsed();
-    // Three look-ups for each at 30 a second; the messages go out beside them.
+    // Three lookups for each at 30 a second; the messages go out at the same time.
     row(
         "validate, 500 recipients",
         &seconds(time),
@@ -147,7 +147,7 @@ async fn validate() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A thousand requests at once for three hundred recipients, three each.
+/// Measures a thousand simultaneous requests for three hundred recipients, three each.
 async fn burst() -> anyhow::Result<()> {
     let rig = Rig::start(300, ROUND_TRIP).await?;
     let before = rig.processor_time()?;
@@ -183,7 +183,7 @@ async fn burst() -> anyhow::Result<()> {
     );
     let most = megabytes(rig.memory("VmHWM:")?);
     row(
-        "resident memory during the burst, at most",
+        "peak resident memory during the burst",
         &format!("{most:.1} MB"),
         "under 40 MB",
         most < 40.0,
@@ -191,7 +191,7 @@ async fn burst() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ten thousand requests, a thousand a second: nearly all of them wait when the last one comes.
+/// Measures ten thousand requests, a thousand a second: nearly all of them are queued when the last one arrives.
 async fn flood() -> anyhow::Result<()> {
     const REQUESTS: usize = 10_000;
     let rig = Rig::start(30, ROUND_TRIP).await?;
@@ -214,14 +214,14 @@ async fn flood() -> anyhow::Result<()> {
         most = now;
     }
     row(
-        "resident memory with 10,000 requests waiting, at most",
+        "peak resident memory with 10,000 queued requests",
         &format!("{:.1} MB", megabytes(most)),
         "under 150 MB",
         megabytes(most) < 150.0,
     );
     let each = most.saturating_sub(before) / u64::try_from(REQUESTS)?;
     row(
-        "  of which each request costs",
+        "  per request",
         &format!("{:.1} KB", megabytes(each) * 1_000.0),
         "under 12 KB",
         each < 12_000,
@@ -231,19 +231,14 @@ async fn flood() -> anyhow::Result<()> {
 
 fn refused(rig: &Rig) {
     let refused = rig.servers.tenant.throttled();
-    row(
-        "  refused with 429 on the way",
-        &refused.to_string(),
-        "none",
-        refused == 0,
-    );
+    row("  calls rejected with 429", &refused.to_string(), "none", refused == 0);
 }
 
 fn seconds(time: Duration) -> String {
     format!("{:.3} s", time.as_secs_f64())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a figure for reading")]
+#[expect(clippy::cast_precision_loss, reason = "an approximate figure")]
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1_000_000.0
 }

@@ -1,4 +1,4 @@
-//! The real program as a process, between the pretend servers.
+//! The real daemon as a process, between the fake servers.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_teleport-msteams");
 
 pub(crate) struct Rig {
     pub(crate) servers: Servers,
-    /// When the program said that it is ready.
+    /// The time at which the daemon logged that it is ready.
     pub(crate) ready: Instant,
     child: Child,
 }
 
 impl Rig {
-    /// Starts everything with so many recipients, who all have the app, and waits until they are known.
+    /// Starts everything with this number of recipients, who all have the app, and waits until they are preloaded.
     pub(crate) async fn start(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
         let servers = Servers::start(recipients, round_trip).await?;
         let mut child = Command::new(PROGRAM)
@@ -31,13 +31,13 @@ impl Rig {
         let mut lines = BufReader::new(child.stderr.take().context("stderr is piped")?).lines();
         let (mut ready, mut known) = (None, false);
         while ready.is_none() || !known {
-            let line = lines.next_line().await?.context("the program ended")?;
+            let line = lines.next_line().await?.context("the daemon ended")?;
             if line.contains("Plugin is ready") {
                 ready = Some(Instant::now());
             }
             known |= line.contains("Recipient data preloaded and cached.");
         }
-        // Nobody reads the rest, but the pipe must not fill up.
+        // Read the rest too, so that the pipe does not fill up.
         world::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self {
             servers,
@@ -46,7 +46,7 @@ impl Rig {
         })
     }
 
-    /// Waits until there are so many messages.
+    /// Waits until the tenant has this number of messages.
     pub(crate) async fn messages(&self, count: usize) {
         let mut changes = self.servers.tenant.changes();
         while self.servers.tenant.messages() < count {
@@ -57,7 +57,7 @@ impl Rig {
         }
     }
 
-    /// Runs `validate` for so many recipients.
+    /// Runs `validate` for this number of recipients.
     pub(crate) async fn validate(&self, recipients: usize) -> anyhow::Result<()> {
         let status = Command::new(PROGRAM)
             .args(["validate", "--config"])
@@ -70,23 +70,23 @@ impl Rig {
         Ok(())
     }
 
-    /// Reads one line of what the kernel knows of the process, in bytes.
+    /// Reads a field of the process's memory status, in bytes.
     pub(crate) fn memory(&self, line: &str) -> anyhow::Result<u64> {
-        let id = self.child.id().context("the program runs")?;
+        let id = self.child.id().context("the daemon is not running")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
         let value = status.lines().find_map(|found| found.strip_prefix(line));
         let kilobytes = value
             .and_then(|value| value.split_whitespace().next())
-            .context("the kernel tells")?;
+            .context("the field is missing")?;
         Ok(kilobytes.parse::<u64>()? * 1_024)
     }
 
-    /// Returns the time that all processors have spent on the program.
+    /// Returns the processor time of the daemon.
     pub(crate) fn processor_time(&self) -> anyhow::Result<Duration> {
-        let id = self.child.id().context("the program runs")?;
+        let id = self.child.id().context("the daemon is not running")?;
         let facts = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
         // After the name in brackets come the state, ten other numbers, and the times in hundredths of a second.
-        let (_, numbers) = facts.rsplit_once(')').context("the kernel names it")?;
+        let (_, numbers) = facts.rsplit_once(')').context("the process has no name")?;
         let times = numbers.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
         let hundredths: u64 = times.sum::<Result<_, _>>()?;
         Ok(Duration::from_millis(hundredths * 10))

@@ -1,4 +1,4 @@
-//! A pretend cluster and a pretend tenant, as far away and as strict as a figure wants them.
+//! A fake cluster and a fake tenant with the latency and the limits that a figure needs.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(crate) fn recipient(number: usize) -> String {
     format!("person-{number}@example.com")
 }
 
-/// A request that goes to these recipients and to nobody else.
+/// Returns a request that only these recipients receive.
 pub(crate) fn request(recipients: impl IntoIterator<Item = usize>) -> Draft {
     Draft {
         roles: vec!["any".to_owned()],
@@ -29,7 +29,7 @@ pub(crate) fn request(recipients: impl IntoIterator<Item = usize>) -> Draft {
 }
 
 impl Servers {
-    /// Starts both with so many recipients, who all have the app, and writes a configuration that leads there.
+    /// Starts both with this number of recipients, who all have the app, and writes a configuration for them.
     pub(crate) async fn start(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
         let tenant = Tenant::start(TenantOptions::default()).await;
@@ -49,7 +49,7 @@ impl Servers {
         Ok(servers)
     }
 
-    /// Puts both so far away.
+    /// Sets the latency of both.
     pub(crate) fn move_away(&self, round_trip: Duration) {
         self.cluster.faults(|faults| faults.latency = round_trip);
         self.tenant.faults(|faults| faults.latency = round_trip);
@@ -65,7 +65,7 @@ impl Servers {
         let user = cluster.authority().user("bench", &[], Validity::ONE_DAY);
         std::fs::write(&identity, cluster.authority().identity_file(&user))?;
         let options = tenant.options();
-        // Everybody is known beforehand; who is told is said by each request.
+        // All recipients are preloaded; each request names its own as suggested reviewers.
         let config = format!(
             "preload = true\n[teleport]\naddr = {:?}\nidentity = {:?}\n[msapi]\napp_id = {:?}\napp_secret = {:?}\n\
              tenant_id = {:?}\nteams_app_id = {:?}\n[msapi.endpoints]\nlogin = {:?}\ngraph = {:?}\nbot = {:?}\n\

@@ -1,4 +1,4 @@
-//! Puts a server further away.
+//! Adds latency in front of a server.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use world::port::{listen, serve};
 
-/// Pieces of a stream that are on their way.
+/// The capacity of a stream in flight, in chunks.
 const ON_THE_WAY: usize = 1_024;
 
-/// Opens a port that leads to `target`, so far away; opening a connection takes one round trip, too.
+/// Opens a port that forwards to `target` with this latency; opening a connection takes one round trip too.
 ///
 /// # Panics
-/// If no port can be had.
+/// If no port is available.
 pub(crate) async fn relay(target: String, round_trip: Duration) -> String {
     let (listener, address) = listen().await;
     serve(listener, move |near| {
         let target = target.clone();
         async move {
-            // The kernel has already agreed; a far one would have taken this long.
+            // The kernel has accepted the connection already; a distant one would take this long.
             sleep(round_trip).await;
             let far = TcpStream::connect(target).await?;
-            // A write must not wait for the answer to the last one.
+            // A write must not wait for the acknowledgement of the previous one.
             far.set_nodelay(true)?;
             let ((from_near, to_near), (from_far, to_far)) = (near.into_split(), far.into_split());
             tokio::join!(
@@ -55,7 +55,7 @@ async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin
                 return;
             }
         }
-        // The other side may be gone, which is the end too.
+        // The other side may be gone already.
         let _ = to.shutdown().await;
     };
     tokio::join!(reading, writing);

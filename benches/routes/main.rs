@@ -1,8 +1,8 @@
-//! How long each route to the cluster takes to open, with everything 50 ms away: from nothing to the answer of a first call.
+//! Measures how long each route to the cluster takes to open with 50 ms of latency, until the response to a first call.
 //!
-//! `cargo bench --bench routes` prints a table. Nothing is asserted: the figures are for reading.
+//! `cargo bench --bench routes` prints a table. It asserts nothing.
 
-#![expect(clippy::print_stdout, reason = "the table is for the person who asked for it")]
+#![expect(clippy::print_stdout, reason = "the table goes to the terminal")]
 
 mod far;
 
@@ -21,7 +21,7 @@ use world::identity::Validity;
 use world::proxy::Proxy;
 use world::web::WebAuthority;
 
-/// The way to whatever is dialled, and back.
+/// The round-trip time to the server that the daemon dials.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
 const PATIENT: Duration = Duration::from_mins(1);

@@ -182,10 +182,10 @@ impl Story {
             );
         }
         let cards: usize = self.expected.iter().map(|expected| expected.chats.len()).sum();
-        let (posted, verdict) = (view.verdict.cards, &view.verdict);
+        let (found, verdict) = (view.verdict.cards, &view.verdict);
         ensure!(
-            posted == cards,
-            "{posted} cards were posted instead of {cards}:\n{}",
+            found == cards,
+            "{found} cards were posted instead of {cards}:\n{}",
             picture(&view)
         );
         ensure!(

@@ -1,4 +1,4 @@
-//! What one event leads to.
+//! The work for one event.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::model::microsoft::Microsoft;
 use crate::model::pauses::Pauses;
 use crate::model::record::{self, Data, Message};
 
-/// The longest pause before a write is tried again.
+/// The longest pause before a write is retried.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Cards {
@@ -23,10 +23,10 @@ pub(crate) struct Cards {
     pub(crate) cluster: card::CardCluster,
 }
 
-/// What a step makes of the data that it finds.
+/// The result of a step for the data that it reads.
 enum Change {
     Write(Data),
-    /// Look again after a pause.
+    /// Read again after a pause.
     NotYet,
 }
 
@@ -38,12 +38,12 @@ impl Cards {
                 Stage::Approved | Stage::Denied => self.resolve(&request).await,
                 Stage::Promoted | Stage::Expired | Stage::Unknown => bail!("unknown request state"),
             },
-            // Nothing is listed after a connection; what was missed is missed.
+            // The plugin lists no requests after it connects, so missed events stay missed.
             _ => Ok(()),
         }
     }
 
-    /// Claims a request that nobody has claimed, tells one recipient after another, and then notes all cards at once.
+    /// Claims an unclaimed request, notifies one recipient after another, and then records all cards in one write.
     async fn announce(&self, request: &AccessRequest) -> anyhow::Result<()> {
         let id = &request.id;
         let key = PluginDataKey::request(id);
@@ -53,17 +53,17 @@ impl Cards {
         let claimed = self
             .teleport
             .swap_plugin_data(&key, record::nothing(), record::claim(request));
-        ensure!(claimed.await? == Swap::Written, "somebody else has claimed it");
+        ensure!(claimed.await? == Swap::Written, "another replica has claimed it");
         let card = card::of_request(&self.cluster, request).card;
         let mut messages = Vec::new();
         for address in self.settings.routing.recipients(request).addresses {
             let recipient = address.as_str().to_owned();
-            // Who could not be told is logged and forgotten.
+            // The plugin logs a failed recipient and does not retry.
             if let Ok(id) = self.microsoft.post(&recipient, &card).await {
                 messages.push(Message { id, recipient });
             }
         }
-        ensure!(!messages.is_empty(), "nobody was told");
+        ensure!(!messages.is_empty(), "no recipient was notified");
         self.change(id, |mut data| {
             record::put_messages(&mut data, &messages);
             Ok(Change::Write(data))
@@ -72,7 +72,7 @@ impl Cards {
         .map(drop)
     }
 
-    /// Notes the decision, and then edits one card after another; who could not be shown it is not tried again.
+    /// Records the resolution, and then edits one card after another, without retrying failed edits.
     async fn resolve(&self, request: &AccessRequest) -> anyhow::Result<()> {
         let change = |mut data: Data| {
             if record::messages(&data).is_empty() {
@@ -86,19 +86,19 @@ impl Cards {
         let data = self.change(&request.id, change).await?;
         let card = card::of_request(&self.cluster, request).card;
         for Message { id, recipient } in record::messages(&data) {
-            // The others are shown all the same.
+            // A failed edit does not affect the others.
             self.microsoft.edit(&recipient, &id, &card).await.ok();
         }
         Ok(())
     }
 
-    /// Reads the data and writes what a step makes of it, until nobody else writes in between.
+    /// Reads the data and writes the result of a step, until no other writer interferes.
     async fn change(&self, id: &RequestId, step: impl Fn(Data) -> anyhow::Result<Change>) -> anyhow::Result<Data> {
         let mut pauses = Pauses::up_to(LONGEST_PAUSE);
         let key = PluginDataKey::request(id);
         loop {
             let found = self.teleport.plugin_data(&key).await?;
-            ensure!(!found.is_empty(), "there are no data");
+            ensure!(!found.is_empty(), "there is no plugin data");
             if let Change::Write(data) = step(found.clone())?
                 && self.teleport.swap_plugin_data(&key, found, data.clone()).await? == Swap::Written
             {

@@ -1,4 +1,4 @@
-//! Its calls to Microsoft: each tried again as long as Microsoft is busy, and for no other reason.
+//! Calls to Microsoft. The model retries a call while Microsoft is busy, and for no other reason.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,16 +19,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A token is not used in its last minute.
+/// The model does not use a token in its last minute.
 const SPARE: Duration = Duration::from_mins(1);
 
-/// What is sent when a call is tried again because Microsoft answered that it is busy.
+/// The request that is sent on a retry after Microsoft answered that it is busy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// Nothing but the head, as was seen with the plugin's HTTP library over HTTP/2: the body was read by the first try.
-    /// Microsoft refuses that for good.
+    /// Only the headers, as observed with the plugin's HTTP library over HTTP/2: the first attempt consumed the body.
+    /// Microsoft rejects such a request permanently.
     WithoutBody,
-    /// The same as before. The plugin does not do so; this shows what that mistake alone costs.
+    /// The complete request. The plugin does not do this; it shows the cost of that bug alone.
     Whole,
 }
 
@@ -37,20 +37,20 @@ pub(crate) struct Microsoft {
     settings: MicrosoftSettings,
     repeat: Repeat,
     tokens: Mutex<HashMap<String, (String, Instant)>>,
-    /// The app's id in the catalog.
+    /// The ID of the app in the catalog.
     app: Mutex<String>,
-    /// Conversations by recipient, as it was written.
+    /// Conversations by recipient as in the configuration.
     known: Mutex<HashMap<String, Place>>,
 }
 
-/// Where a recipient is told.
+/// The conversation of a recipient.
 #[derive(Clone)]
 struct Place {
     conversation: String,
     installation: String,
 }
 
-/// A call that can be repeated.
+/// A call that can be retried.
 struct Call<'a> {
     method: Method,
     url: String,
@@ -74,7 +74,7 @@ impl Microsoft {
         })
     }
 
-    /// How many recipients are known.
+    /// Returns the number of recipients looked up.
     pub(crate) fn known(&self) -> usize {
         lock(&self.known).len()
     }
@@ -87,7 +87,7 @@ impl Microsoft {
         Ok(())
     }
 
-    /// Finds where somebody is told: the user, the installation of the app, its chat. Everybody here has the app.
+    /// Finds the conversation of a recipient: the user, the installation of the app, its chat. All recipients have the app.
     pub(crate) async fn resolve(&self, recipient: &str) -> anyhow::Result<()> {
         self.place(recipient).await.map(drop)
     }
@@ -112,14 +112,14 @@ impl Microsoft {
         Ok(place)
     }
 
-    /// Posts a card, and returns its id.
+    /// Posts a card, and returns its ID.
     pub(crate) async fn post(&self, recipient: &str, card: &Card) -> anyhow::Result<String> {
         let posted = self.activity(Method::POST, recipient, "", card, StatusCode::CREATED);
         let id = posted.await?["id"].as_str().map(str::to_owned);
         id.context("a message has an id")
     }
 
-    /// Puts another card in the place of one.
+    /// Replaces a card.
     pub(crate) async fn edit(&self, recipient: &str, id: &str, card: &Card) -> anyhow::Result<()> {
         let edited = self.activity(Method::PUT, recipient, id, card, StatusCode::OK);
         edited.await.map(drop)
@@ -165,8 +165,8 @@ impl Microsoft {
         self.call(call).await
     }
 
-    /// Tries until Microsoft is not busy, without a limit of its own; `Retry-After` is not looked at. A connection that
-    /// breaks, and any other answer than the expected one, is a failure at once.
+    /// Retries until Microsoft is no longer busy, without a limit, and ignores `Retry-After`. A broken connection or any other
+    /// unexpected response fails immediately.
     async fn call(&self, mut call: Call<'_>) -> anyhow::Result<Value> {
         let token = self.token(call.scope).await?;
         let mut pauses = Pauses::up_to(LONGEST_PAUSE);
@@ -179,7 +179,7 @@ impl Microsoft {
             }
             let answer = request.send().await?;
             if !is_busy(&answer) {
-                ensure!(answer.status() == call.expected, "refused with {}", answer.status());
+                ensure!(answer.status() == call.expected, "rejected with {}", answer.status());
                 return Ok(answer.json().await?);
             }
             sleep(pauses.next()).await;
@@ -189,7 +189,7 @@ impl Microsoft {
         }
     }
 
-    /// Returns a token at hand, or asks for one until there is one.
+    /// Returns the cached token, or requests one until Microsoft issues it.
     async fn token(&self, scope: &str) -> anyhow::Result<String> {
         let held = lock(&self.tokens).get(scope).cloned();
         if let Some((token, until)) = held
@@ -208,7 +208,7 @@ impl Microsoft {
         let request = self.http.post(below(&settings.endpoints.login, &url)).form(&form);
         let answer = request.send().await?;
         if !answer.status().is_success() {
-            // Nothing measured spoils a token, so what its repeated calls look like does not matter.
+            // No trial affects tokens, so the form of these retries does not matter.
             bail!("no token: {}", answer.status());
         }
         let grant: Value = answer.json().await?;
@@ -227,11 +227,11 @@ fn is_busy(answer: &Response) -> bool {
     answer.status() == StatusCode::TOO_MANY_REQUESTS || answer.status().is_server_error()
 }
 
-/// Returns the id of the only one in a list.
+/// Returns the ID of the only item of a list.
 fn one(list: &Value) -> anyhow::Result<String> {
     match list["value"].as_array().map(Vec::as_slice) {
         Some([one]) => Ok(one["id"].as_str().context("everything has an id")?.to_owned()),
-        _ => bail!("not exactly one was found"),
+        _ => bail!("expected exactly one item"),
     }
 }
 

@@ -1,15 +1,14 @@
-//! A plain model of the way in which Teleport's own plugin, written in Go, delivers.
+//! A simple model of how Teleport's own plugin, written in Go, delivers.
 //!
-//! It does what is known of the newest versions of that plugin, and nothing clumsier. Where its way is not known, or
-//! where this program's own code can do the work as well, the model has the kinder choice:
+//! The model does what is known about the newest versions of that plugin. Where its behaviour is unknown, or where this
+//! program's own code does the work equally well, the model favours the plugin:
 //!
-//! - Identity, connection and stream of events are this program's. Nothing that is measured depends on them.
-//! - It keeps its recipients for ever, and when it is not the start that is measured, it has as long as it wants to look
-//!   them up.
-//! - Two events of one request would be worked on in any order. Here they never meet.
-//! - Requests that nobody is told of, reviews, and requests that end are left out: nothing measured makes any.
+//! - Identity, connection and event stream are those of this program. No figure depends on them.
+//! - It never forgets its recipients, and has no time limit to look them up unless the figure is about the start.
+//! - The plugin may process two events of one request in any order. The trials never send two at the same time.
+//! - Requests without recipients, reviews, and requests that expire are missing: the trials have none.
 //!
-//! Architecture Invariant: knows the pretend servers by their addresses alone.
+//! Architecture Invariant: knows only the addresses of the fake servers.
 
 mod cards;
 mod microsoft;

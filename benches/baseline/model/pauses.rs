@@ -1,4 +1,4 @@
-//! How long it waits before it tries again: at random, and about three times as long as before.
+//! The time between retries: random, and about three times as long as the previous one.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(crate) struct Pauses {
 }
 
 impl Pauses {
-    /// All pauses of the plugin begin with a millisecond.
+    /// All pauses of the plugin start at one millisecond.
     pub(crate) fn up_to(longest: Duration) -> Self {
         let shortest = Duration::from_millis(1);
         Self {

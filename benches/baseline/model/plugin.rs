@@ -1,4 +1,4 @@
-//! Its start, and its loop.
+//! The start of the model, and its loop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,29 +15,29 @@ use crate::model::cards::Cards;
 use crate::model::microsoft::{Microsoft, Repeat};
 use crate::servers::Servers;
 
-/// Connecting, finding the app and looking up every recipient have to be done by then.
+/// The time limit to connect, find the app and look up every recipient.
 pub(crate) const START: Duration = Duration::from_secs(10);
 
-/// Everything that one event leads to has to be done by then. Older versions had 5 s.
+/// The time limit for the work of one event. Older versions had 5 s.
 const EVENT: Duration = Duration::from_secs(15);
 
-/// Events in work or waiting for it.
+/// The number of events in work or queued.
 const EVENTS: usize = 128;
 
 pub(crate) struct Plugin {
-    /// How many events are done with, well or not.
+    /// The number of finished events, successful or not.
     done: watch::Receiver<usize>,
 }
 
-/// How a start ended.
+/// The outcome of a start.
 pub(crate) enum Begun {
     Ready(Plugin),
-    /// It gave up, with so many recipients looked up.
+    /// It gave up after looking up this number of recipients.
     GaveUp(usize),
 }
 
 impl Plugin {
-    /// Starts it, and gives up when it takes longer than `budget`.
+    /// Starts the model, and gives up after `budget`.
     pub(crate) async fn start(servers: &Servers, repeat: Repeat, budget: Duration) -> anyhow::Result<Begun> {
         let loaded = config::load(&servers.config(), &|_| None);
         let settings = loaded
@@ -77,14 +77,14 @@ impl Plugin {
         Ok(Begun::Ready(Self { done }))
     }
 
-    /// Waits until it is done with so many events of requests, counted from its start.
+    /// Waits until the model has finished this number of request events since its start.
     pub(crate) async fn handled(&self, events: usize) -> anyhow::Result<()> {
         self.done.clone().wait_for(|done| *done >= events).await?;
         Ok(())
     }
 }
 
-/// Works on each event beside the others; one that fails, or takes too long, is dropped.
+/// Processes events concurrently, and drops an event that fails or takes too long.
 async fn work(cards: Arc<Cards>, mut events: mpsc::Receiver<WatchEvent>, done: watch::Sender<usize>) {
     let slots = Arc::new(Semaphore::new(EVENTS));
     while let Some(event) = events.recv().await {
@@ -94,7 +94,7 @@ async fn work(cards: Arc<Cards>, mut events: mpsc::Receiver<WatchEvent>, done: w
         let (cards, done) = (Arc::clone(&cards), done.clone());
         world::spawn(async move {
             let counts = matches!(event, WatchEvent::Request(_));
-            // It would be logged; whether people see the right card is what counts here.
+            // The plugin would log the error; only the cards count here.
             timeout(EVENT, cards.take(event)).await.ok();
             done.send_modify(|done| *done += usize::from(counts));
             drop(slot);

@@ -1,4 +1,4 @@
-//! What it keeps in Teleport's plugin data.
+//! The model's record in Teleport's plugin data.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ pub(crate) type Data = BTreeMap<String, String>;
 #[derive(Clone)]
 pub(crate) struct Message {
     pub(crate) id: String,
-    /// As it was written.
+    /// The recipient as in the configuration.
     pub(crate) recipient: String,
 }
 
-/// The keys that a claim expects to be absent; this program's own are none of the plugin's.
+/// The keys that a claim expects to be absent, without those that only this program uses.
 pub(crate) fn nothing() -> Data {
     let mut data = Record::expect_absent();
     data.retain(|key, _| !key.starts_with("x_"));
