@@ -81,7 +81,7 @@ pub fn run() -> ExitCode {
     let status = match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The lines that led to the error come before it.
+            // Write the log lines that led to the error before it.
             telemetry::flush();
             report(&error)
         }
@@ -118,7 +118,7 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
-    /// Scripts for the Go plugin, whose parser takes flags before and after arguments, and values in three ways.
+    /// Scripts for the Go plugin: its parser accepts flags before and after arguments, and values in three forms.
     #[test]
     fn command_lines_of_scripts_are_accepted() {
         for line in [

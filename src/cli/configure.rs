@@ -1,4 +1,4 @@
-//! `configure`: the configuration, the package of the Teams app, and the role, in a new folder.
+//! `configure`: generates the configuration, the Teams app package and the role in a new directory.
 
 use std::fs;
 use std::fs::{DirBuilder, OpenOptions};
@@ -38,9 +38,9 @@ const SUPERUSER: u32 = 0;
 #[command(after_help = "\
 Examples:
   teleport-msteams configure assets --appID ID --tenantID ID
-      asks for the secret without showing it
+      prompts for the client secret without showing it
   teleport-msteams configure assets --appID ID --tenantID ID --appSecretFile /run/secrets/teams
-      reads it from a file, to which the configuration then points
+      reads the secret from a file, and writes its path to the configuration
   teleport-msteams configure assets --appID ID --tenantID ID --force
       regenerates app.zip for the same Teams app and keeps the configuration")]
 pub(super) struct Options {
@@ -83,7 +83,7 @@ impl Options {
             );
         }
         if existed {
-            check_folder(dir)?;
+            check_directory(dir)?;
         }
         check_parents(dir)?;
         let kept = Kept::read(&dir.join(CONFIGURATION))?;
@@ -114,20 +114,20 @@ impl Options {
         check_links(dir, &files)?;
         let written = write(dir, &files);
         if written.is_err() && !existed {
-            // Half a folder would be in the way of the next try; that it cannot be removed is told by that one.
+            // An incomplete directory would block the next attempt, which also reports if the directory cannot be removed.
             let _ = fs::remove_dir_all(dir);
         }
         written?;
-        self.tell(teams_app_id, existed, kept.is_some());
+        self.print_steps(teams_app_id, existed, kept.is_some());
         Ok(())
     }
 
-    /// Returns what the configuration says of the secret: its value, or where it is.
+    /// Returns the value of `[msapi] app_secret`: the secret, or the path of its file.
     fn secret(&self) -> anyhow::Result<String> {
         if let Some(file) = &self.app_secret_file {
             let file = absolute(file).with_context(|| format!("could not find {}", file.display()))?;
             let secret = fs::read_to_string(&file)
-                .with_context(|| format!("could not read the secret from {}", file.display()))?;
+                .with_context(|| format!("could not read the client secret from {}", file.display()))?;
             if secret.trim().is_empty() {
                 bail!(
                     "could not configure: {} is empty; write the value of the client secret to it",
@@ -202,7 +202,7 @@ impl Options {
     }
 }
 
-/// Reads an id of Azure or Teams.
+/// Parses an ID of Azure or Teams.
 fn id(text: &str) -> Result<Uuid, String> {
     if text.trim().is_empty() {
         return Err("it is empty; check that the variable it comes from is set".to_owned());
@@ -211,11 +211,11 @@ fn id(text: &str) -> Result<Uuid, String> {
     text.trim().parse().map_err(|_| expected.to_owned())
 }
 
-/// Reads the id of a tenant, for which people also know a domain.
+/// Parses the ID of a tenant, and explains the error if the text is a domain.
 fn tenant(text: &str) -> Result<Uuid, String> {
     id(text).map_err(|expected| {
         if text.contains('.') {
-            format!("it is a domain; {expected}, which the overview of Microsoft Entra ID shows as tenant ID")
+            format!("it is a domain; {expected}, which the overview of Microsoft Entra ID shows as the tenant ID")
         } else {
             expected
         }
@@ -252,7 +252,7 @@ impl Kept {
 /// a link.
 fn write(dir: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
     let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(PRIVATE_FOLDER);
+    builder.recursive(true).mode(PRIVATE_DIRECTORY);
     builder
         .create(dir)
         .with_context(|| format!("could not create the directory {}", dir.display()))?;
@@ -261,7 +261,7 @@ fn write(dir: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
         let new = dir.join(format!(".{name}.{}", Uuid::new_v4()));
         let written = write_new(&new, bytes).and_then(|()| fs::rename(&new, &path));
         if written.is_err() {
-            // It may not even be there; what went wrong is reported below.
+            // The file may not exist; the error is reported below.
             let _ = fs::remove_file(&new);
         }
         written.with_context(|| format!("could not write {}", path.display()))?;
@@ -292,7 +292,7 @@ fn check_folder(dir: &Path) -> anyhow::Result<()> {
     }
     let facts = fs::metadata(dir).with_context(|| format!("could not read {}", dir.display()))?;
     let shown = dir.display();
-    // The folder of a process belongs to the user it runs as.
+    // The owner of `/proc/self` is the user of this process.
     let own = fs::metadata("/proc/self").map_or(facts.uid(), |process| process.uid());
     let mode = facts.mode() & 0o7777;
     if ![own, SUPERUSER].contains(&facts.uid()) {
@@ -329,7 +329,7 @@ fn check_parents(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses links that have the name of a file to write: where they lead to may not be private.
+/// Rejects links with the name of a file to write: their targets may not be private.
 fn check_links(dir: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
     for (name, _) in files {
         let path = dir.join(name);

@@ -1,4 +1,4 @@
-//! What the commands that read a configuration have in common.
+//! The configuration argument and other code that several commands share.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,10 @@ impl ConfigFile {
     pub(super) fn settings(&self) -> Result<Settings, Problems> {
         let Loaded { settings, warnings } = self.load()?;
         for warning in warnings {
-            complain!("WARNING: {warning}");
+            complain!("WARNING: {}", warning.what());
+            if let Some(hint) = warning.hint() {
+                complain!("hint: {hint}");
+            }
         }
         Ok(settings)
     }

@@ -6,7 +6,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Tells whether a terminal may show colours (<https://no-color.org>).
+/// Returns whether a terminal may show colours (<https://no-color.org>).
 pub(super) fn wants_colours() -> bool {
     variable("NO_COLOR").is_none_or(|value| value.is_empty())
 }

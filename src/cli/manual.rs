@@ -1,4 +1,4 @@
-//! `completions` and `man`: what shells and manuals want to know, from the same definitions as the help.
+//! `completions` and `man`: generated from the same definitions as the help.
 
 use std::fs;
 use std::io;
@@ -57,7 +57,7 @@ impl Completions {
 
 impl Man {
     pub(super) fn run(self, command: Command) -> anyhow::Result<()> {
-        // Pages about `help` itself would only repeat the others.
+        // Pages about `help` would only repeat the others.
         let mut command = command.disable_help_subcommand(true);
         command.build();
         let Some(dir) = self.dir else {

@@ -1,4 +1,4 @@
-//! The command line: arguments, commands, and what people read.
+//! The command line: arguments, commands and their output.
 //!
 //! Architecture Invariant: the only module that prints, and that reads arguments and the environment.
 

@@ -1,24 +1,23 @@
-//! Whether the program may open as many files and sockets as it needs.
+//! Checks that the program can open enough files and sockets.
 
 use std::os::unix::net::UnixStream;
 
-/// What one daemon needs at the least: connections to Teleport and Microsoft, the watches on its files, its log, and the
-/// runtime's own.
+/// The minimum for one daemon: connections to Teleport and Microsoft, file watches, the log, and the runtime's own files.
 const NEEDED: usize = 32;
 
-/// Opens as many as are needed, and closes them. Later is too late: parts of the runtime panic if they cannot have theirs,
-/// and what fails after them would be blamed on the network.
+/// Opens the required number of sockets, and closes them. This runs first because parts of the runtime panic without their
+/// files, and later failures would look like network errors.
 ///
 /// # Errors
-/// There are too few.
+/// The limit is too low.
 pub(super) fn check() -> anyhow::Result<()> {
-    // Pairs of sockets need nothing beside them, neither a file nor a network: a container may have none.
+    // Socket pairs need neither a file nor a network, which a container may lack.
     let mut pairs = Vec::with_capacity(NEEDED / 2);
     while pairs.len() * 2 < NEEDED {
         match UnixStream::pair() {
             Ok(pair) => pairs.push(pair),
             Err(error) => anyhow::bail!(
-                "only {} more files and sockets can be opened, and {NEEDED} are needed ({error}); raise the limit \
+                "could not open enough files and sockets: {} of {NEEDED} ({error}); raise the limit \
                  (`ulimit -n`, `LimitNOFILE=` of the unit)",
                 pairs.len() * 2
             ),

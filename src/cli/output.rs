@@ -1,6 +1,7 @@
-//! The only way to stdout and stderr.
+//! Writes to stdout and stderr.
 //!
-//! Architecture Invariant: a reader that went away or a full disk is remembered, never a panic; [`finish`] reports it once.
+//! Architecture Invariant: the only module that writes there. A closed pipe or a full disk never causes a panic; [`finish`] reports it
+//! once.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write as _, stderr, stdout};
@@ -9,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::visible;
 
-/// The first failure of stdout; nothing is written there after it.
+/// The first write error of stdout; nothing is written after it.
 static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Prints a line to stdout.
@@ -32,7 +33,7 @@ pub(super) fn line(text: fmt::Arguments<'_>) {
     bytes(format!("{}\n", safe(&text.to_string())).as_bytes());
 }
 
-/// Escapes what a terminal would act on: texts of files and of services are part of many lines.
+/// Escapes control characters: many lines contain text from files and services.
 fn safe(text: &str) -> String {
     let parts: Vec<_> = text.split('\t').map(visible::lines).collect();
     parts.join("\t")
@@ -46,17 +47,17 @@ pub(super) fn bytes(bytes: &[u8]) {
     }
 }
 
-/// Prints a line to stderr. There is no place to report that it could not be written.
+/// Prints a line to stderr. A write error is ignored, because there is no place to report it.
 pub(super) fn complaint(text: fmt::Arguments<'_>) {
     raw_complaint(&safe(&text.to_string()));
 }
 
-/// Prints lines to stderr that have colours.
+/// Prints lines with colours to stderr.
 pub(super) fn raw_complaint(text: &str) {
     let _ = stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-/// Remembers why something could not be written to stdout.
+/// Keeps the first write error of stdout.
 pub(super) fn remember(written: io::Result<()>) {
     if let Err(error) = written {
         FAILURE
@@ -66,8 +67,7 @@ pub(super) fn remember(written: io::Result<()>) {
     }
 }
 
-/// Writes what is left, and returns the status of the program: a failure if part of the output is lost, but for a reader
-/// that has enough.
+/// Flushes stdout, and returns the exit status: a failure if output was lost, except to a closed pipe.
 pub(super) fn finish(status: ExitCode) -> ExitCode {
     remember(stdout().flush());
     let failure = FAILURE.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,4 +1,4 @@
-//! How a failure is told.
+//! Reports errors on stderr and in the log.
 
 use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
@@ -12,25 +12,25 @@ use crate::telemetry;
 use crate::teleport;
 use crate::visible;
 
-/// `EX_CONFIG` of `sysexits.h`; a service manager does not restart after it.
+/// `EX_CONFIG` of `sysexits.h`; service managers do not restart after it.
 const WRONG_CONFIGURATION: u8 = 78;
 
 /// The status of every other failure.
 const FAILED: u8 = 1;
 
-/// Only that something failed: what it was stands on stdout already, or in lines of its own on stderr.
+/// A failure whose details are already on stdout or stderr.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Failed(pub(super) String);
 
-/// What ended the program is in its log already, and stderr is no place for more.
+/// An error that is already in the log, and must not be printed to stderr as well.
 #[derive(Debug, thiserror::Error)]
 #[error("see the log")]
 pub(super) struct Logged {
     status: u8,
 }
 
-/// What is said of an error that ends the program.
+/// The report of an error that ends the program.
 struct Report {
     error: String,
     tried: Vec<String>,
@@ -58,7 +58,7 @@ impl Report {
         let wrong = error.chain().any(is_written_wrong);
         let one_line = |text: &str| visible::line(text).into_owned();
         let text = format!("{error:#}");
-        // Only the list of a configuration's problems has several lines; in other errors a line feed comes from outside.
+        // Only a list of configuration problems has several lines; in other errors a line feed comes from external text.
         let listed = error.chain().any(<dyn std::error::Error>::is::<Problems>);
         Self {
             error: if listed { text } else { one_line(&text) },
@@ -69,7 +69,7 @@ impl Report {
     }
 }
 
-/// Prints `ERROR: what: why` and, where something helps, `hint: what to do`.
+/// Prints `ERROR: …` and, if there is a hint, `hint: …`. Returns the exit status.
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(Logged { status }) = error.downcast_ref() {
         return ExitCode::from(*status);
@@ -90,8 +90,8 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Logs what ends the program, unless the log is text on stderr, where [`report`] prints the same; and keeps `report` from
-/// printing text where a machine reads JSON.
+/// Logs the error that ends the program, unless the log is text on stderr, where [`report`] prints the same. Keeps `report`
+/// from printing text between lines of JSON.
 pub(super) fn log(error: anyhow::Error, log: &LogSettings) -> anyhow::Error {
     if (&log.output, log.format) == (&LogOutput::Stderr, LogFormat::Text) {
         return error;
@@ -102,9 +102,9 @@ pub(super) fn log(error: anyhow::Error, log: &LogSettings) -> anyhow::Error {
         hint,
         status,
     } = Report::of(&error);
-    // The Go plugin ends with the same words.
+    // The Go plugin's message.
     let tried = Some(tried.join("; ")).filter(|tried| !tried.is_empty());
-    // The problems of a configuration have lines before this one.
+    // Each problem of a configuration is logged before this line.
     let text = text.lines().next().unwrap_or_default();
     error!(error = text, tried, hint, exit = status, "Terminating with fatal error");
     let beside_json = match log.output {
@@ -128,7 +128,7 @@ pub(super) fn log_refusal(error: anyhow::Error) -> anyhow::Error {
         return error;
     };
     let on_stderr = (&settings.output, settings.format) == (&LogOutput::Stderr, LogFormat::Text);
-    // Where the log cannot be opened, stderr is left.
+    // If the log cannot be opened, stderr remains.
     if on_stderr || telemetry::start(settings).is_err() {
         return error;
     }

@@ -1,4 +1,4 @@
-//! `start`: run until told to stop.
+//! `start`: runs the daemon until it receives a signal to stop.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,7 +41,7 @@ impl Options {
         ended.map_err(|error| report::log(error, &logged))
     }
 
-    /// Runs while there is a log; `logged` says where it goes.
+    /// Runs the daemon with an open log; `logged` holds the current log settings.
     fn run_logged(
         self,
         debug: bool,
@@ -77,13 +77,13 @@ impl Options {
             .worker_threads(2)
             .enable_all()
             .build()?;
-        let ended = runtime.block_on(until_told(settings, reload, reloads));
-        // A file that still blocks its thread must not keep the program.
+        let ended = runtime.block_on(until_signalled(settings, reload, reloads));
+        // A blocked file operation must not keep the process alive.
         runtime.shutdown_background();
         ended
     }
 
-    /// Reads the file, and what the command line and the environment add to it.
+    /// Reads the file, and applies the command line and the environment.
     fn load(&self, debug: bool) -> anyhow::Result<Loaded> {
         let mut loaded = self.config.load()?;
         let settings = &mut loaded.settings;
@@ -95,8 +95,8 @@ impl Options {
         Ok(loaded)
     }
 
-    /// Reads the file while the daemon runs, and lets the log follow. Whatever the file says, a log file that was moved
-    /// away is opened again.
+    /// Reloads the file and applies its log settings. A log file that was rotated is reopened even if the configuration is
+    /// invalid.
     fn load_again(&self, debug: bool, log: &Log) -> anyhow::Result<Loaded> {
         match self.load(debug) {
             Ok(loaded) => {
@@ -116,8 +116,8 @@ impl Options {
     }
 }
 
-/// Runs the daemon; the first signal lets it finish what is on its way, the second one ends it at once.
-async fn until_told(settings: Settings, reload: mpsc::Sender<()>, reloads: Reloads) -> anyhow::Result<()> {
+/// Runs the daemon. The first signal drains the deliveries in flight, the second one stops the daemon immediately.
+async fn until_signalled(settings: Settings, reload: mpsc::Sender<()>, reloads: Reloads) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -131,13 +131,13 @@ async fn until_told(settings: Settings, reload: mpsc::Sender<()>, reloads: Reloa
             _ = terminate.recv() => signal = "SIGTERM",
             _ = interrupt.recv() => signal = "SIGINT",
             _ = hang_up.recv() => {
-                // One that waits already is the same wish.
+                // A pending reload covers this signal, too.
                 let _ = reload.try_send(());
                 continue;
             }
         }
         if stop.is_cancelled() {
-            anyhow::bail!("stopped by a second signal; deliveries in flight are taken up again after the next start");
+            anyhow::bail!("stopped by a second signal; deliveries in flight resume after the next start");
         }
         info!(signal, "Signal received");
         stop.cancel();

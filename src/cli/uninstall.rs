@@ -1,4 +1,4 @@
-//! `uninstall`: takes the app away from the users that the configuration names.
+//! `uninstall`: uninstalls the app for the users in the configuration.
 
 use std::io::{IsTerminal as _, stderr};
 
@@ -19,9 +19,8 @@ const AT_ONCE: usize = 8;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Channels are left alone: remove the app from their teams in Teams. People who got the app as \
-suggested reviewers are not in the configuration and keep it. A running daemon installs the app \
-again: stop it first.
+Channels are not changed: remove the app from their teams in Teams. Suggested reviewers who are \
+not in the configuration keep the app. Stop the daemon first: it reinstalls the app while it runs.
 
 Examples:
   teleport-msteams uninstall --dry-run
@@ -45,7 +44,7 @@ impl Options {
 async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
     let teams = find_app(settings).await?;
     if !dry_run {
-        say!(" - A running daemon installs the app again: stop it first");
+        say!(" - Stop the daemon first: it reinstalls the app while it runs");
     }
     let mut users = settings.routing.addresses();
     users.retain(|address| address.channel().is_none());
@@ -69,7 +68,7 @@ async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
             Ok(true) if dry_run => format!(" - {address} has the app"),
             Ok(true) => format!(" - Uninstalled for {address}"),
             Ok(false) => format!(" - {address} does not have the app"),
-            Err(error) => format!(" - Not uninstalled for {address}: {error}"),
+            Err(error) => format!(" - Could not uninstall for {address}: {error}"),
         };
         bar.suspend(|| say!("{line}"));
         if let Some(hint) = outcome.as_ref().err().and_then(msteams::Error::hint) {
@@ -96,7 +95,7 @@ async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
 /// Removes the app, or only returns whether it is installed.
 async fn remove(teams: &Teams, address: &Address, dry_run: bool) -> Result<bool, msteams::Error> {
     let user = match teams.find_user(address).await {
-        // Who does not exist has no app.
+        // A user who does not exist has no app.
         Err(error) if error.meaning() == msteams::Meaning::NotFound => return Ok(false),
         user => user?,
     };

@@ -1,18 +1,18 @@
-//! What becomes of a configuration that is read again while the program runs.
+//! Applies a reloaded configuration to the running daemon.
 
 use crate::config::{Credentials, Endpoints, MicrosoftSettings, Settings, TeleportSettings};
 
-/// What a new configuration changes.
+/// The changes of a reloaded configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Keys whose new value is in force now.
+    /// Keys whose new value is active now.
     pub taken_up: Vec<&'static str>,
     /// Keys whose new value takes effect after a restart.
     pub after_restart: Vec<&'static str>,
 }
 
 impl Settings {
-    /// Takes up what may change while the program runs, and tells what did and what has to wait.
+    /// Applies the settings that can change at run time. Returns which keys changed, and which need a restart.
     pub fn take_up(&mut self, new: Self) -> Changes {
         let Self {
             preload,
@@ -21,7 +21,7 @@ impl Settings {
             microsoft,
             routing,
             log,
-            // Of the environment and of the program, not of the file.
+            // These come from the environment and the program, not from the file.
             fail_fast: _,
             limits: _,
         } = new;
@@ -55,7 +55,7 @@ impl Changes {
             address,
             credentials,
             refresh,
-            // Of the environment, which stays as it was at the start.
+            // The environment of a process does not change.
             upgrade: _,
             proxy: _,
             web_authorities: _,

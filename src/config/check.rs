@@ -1,4 +1,4 @@
-//! From the text of the file to [`Settings`], or to every problem it has.
+//! Converts the text of the file into [`Settings`], or returns every problem in it.
 
 use std::path::{Path, PathBuf};
 
@@ -14,17 +14,17 @@ use crate::config::teleport::teleport;
 use crate::config::unknown::explain;
 use crate::config::{HostPort, Limits, LogFormat, LogOutput, LogSettings, Problem, Problems, Settings};
 
-/// Valid settings, and what is odd about their file.
+/// Valid settings, and the warnings about their file.
 #[derive(Debug)]
 pub struct Loaded {
     pub settings: Settings,
     pub warnings: Vec<Problem>,
 }
 
-/// Reads and checks the file; `environment` looks up the variables that secrets may name.
+/// Reads and checks the file; `environment` looks up environment variables.
 ///
 /// # Errors
-/// Every problem of the file at once.
+/// Returns every problem of the file.
 pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
     let fail = |problem| Problems {
         file: file.to_owned(),
@@ -56,7 +56,7 @@ pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
     }
 }
 
-/// Returns `None` only if something is noted as a problem.
+/// Returns `None` only if it recorded a problem.
 fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mut Notes) -> Option<Settings> {
     let mut root = Root::new(table);
     let preload = root.boolean("preload", notes).unwrap_or(false);
@@ -97,7 +97,7 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
     })
 }
 
-/// Reads `host:port`, or `:port` for this machine alone.
+/// Reads `host:port`, or `:port` for the loopback address.
 fn listening(text: &str, notes: &mut Notes) -> Option<HostPort> {
     let parts = text
         .rsplit_once(':')
@@ -160,7 +160,7 @@ fn log(section: &mut Section<'_>, notes: &mut Notes) -> LogSettings {
         output,
         severity: level.unwrap_or(tracing::Level::INFO),
         format,
-        // Only the environment has any.
+        // Only the environment sets filters.
         filters: None,
     }
 }
@@ -188,7 +188,7 @@ mod tests {
         dba = ["bob@example.com", "alice@example.com"]
     "#;
 
-    /// Loads a text and returns what is wrong and what is odd, each as one line.
+    /// Loads a text and returns its problems and its warnings, each in one line.
     fn check(text: &str) -> (Vec<String>, Vec<String>) {
         let private = fs::Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().permissions(private).tempdir().unwrap();
@@ -247,7 +247,7 @@ mod tests {
             "msapi.teams_app_id: is missing",
             "msapi.app_secret: the environment variable MISSING is not set",
             "msapi.cloud: \"blue\" is not a cloud",
-            "role_to_recipients.\"*\": is missing",
+            "role_to_recipients.\"*\" is missing",
             "role_to_recipients.\"dba\": expected recipients, got the number 7",
             "role_to_recipients.\"dev\": expected recipients, got true",
             "log.severity: \"loud\" is not a severity",
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_told_with_its_key_and_the_remedy() {
+    fn a_wrong_value_is_reported_with_its_key_and_a_hint() {
         wrong(
             "addr = \"teleport.example.com:443\"",
             "addr = \"ftp://x\"",
@@ -282,11 +282,11 @@ mod tests {
             "\"/no/such/file\"",
             &["msapi.app_secret: could not read /no/such/file"],
         );
-        wrong("\"tell nobody\"", "\"\"", &["msapi.app_secret: is missing"]);
+        wrong("\"tell nobody\"", "\"\"", &["msapi.app_secret is missing"]);
         wrong(
             "\"11111111-2222",
             "\"xxxxxxxx-xxxx",
-            &["msapi.app_id: still has the placeholder value"],
+            &["msapi.app_id still has the placeholder value"],
         );
         wrong("\"66666666-2222", "\"a/b", &["msapi.tenant_id: \"a/b"]);
         let http = "[msapi.endpoints]\nlogin = \"http://login.example.com\"\n[role_to_recipients]";
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_secrets_may_be_written_in_several_ways() {
+    fn addresses_and_secrets_have_several_forms() {
         for addr in [
             "https://teleport.example.com/",
             "teleport.example.com",

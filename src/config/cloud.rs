@@ -1,6 +1,6 @@
-//! Microsoft's clouds and where their services are (`@microsoft/teams.api` 2.1.0, and Graph's list of deployments).
+//! Microsoft's clouds and the addresses of their services (`@microsoft/teams.api` 2.1.0, and Graph's list of deployments).
 
-/// One cloud; `bot` is `None` where Microsoft documents no address for messages that nobody asked for.
+/// One cloud; `bot` is `None` where Microsoft documents no address for proactive messages.
 #[derive(Debug)]
 pub(super) struct Cloud {
     pub(super) name: &'static str,

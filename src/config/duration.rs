@@ -1,18 +1,21 @@
 //! Durations as Go writes them: `90s`, `1h30m`, `1.5h`.
 //!
-//! Source: the documentation of Go's `time.ParseDuration`, which reads the same keys in the Go plugin. What it rejects is
-//! rejected here, so that a file that one of the two programs accepts serves the other. That rules out `jiff`'s friendly format: it
-//! reads `1 hour` and `1:30:00`, and neither `30m1h`, `1.5h30m`, `.5s` nor `0`.
+//! Source: the documentation of Go's `time.ParseDuration`, which reads the same keys in the Go plugin. This
+//! parser accepts and rejects the same texts, so that both programs accept the same files. `jiff`'s friendly format does not: it
+//! reads `1 hour` and `1:30:00`, but not `30m1h`, `1.5h30m`, `.5s` or `0`.
 
 use std::time::Duration;
 
-/// What Go keeps in a duration, in nanoseconds.
+/// The longest duration in Go, in nanoseconds.
 const LONGEST: u128 = i64::MAX as u128;
 
-/// As many digits of a fraction count: the rest is less than a nanosecond, whatever the unit.
+/// Digits of a fraction that count: the rest is less than a nanosecond in every unit.
 const DIGITS: usize = 18;
 
-/// Reads a duration, or says what is wrong with it. Go accepts negative ones, but no key has a meaning for them.
+/// Parses a duration. Go also accepts negative durations, but they have no meaning for any key.
+///
+/// # Errors
+/// The text is not a duration, or it is negative.
 pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let nanoseconds = nanoseconds(unsigned).ok_or("is not a duration")?;
@@ -41,7 +44,7 @@ fn nanoseconds(text: &str) -> Option<u64> {
 fn value(whole: &str, fraction: &str, unit: &str) -> Option<u128> {
     let unit: u128 = match unit {
         "ns" => 1,
-        // The sign for "micro", and the Greek letter.
+        // The micro sign, and the Greek letter mu.
         "us" | "µs" | "μs" => 1_000,
         "ms" => 1_000_000,
         "s" => 1_000_000_000,

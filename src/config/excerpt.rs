@@ -1,19 +1,19 @@
-//! A line of the file with a mark under one place, without anything that may be secret.
+//! Formats a line of the file with carets under one place, without secrets.
 
 use crate::config::shown::{may_be_secret, without_controls};
 
-/// The longest part of a line that is shown, in characters.
+/// Maximum length of an excerpt, in characters.
 const LONGEST: usize = 120;
 
-/// Tables whose values are shown: what they hold is no secret.
+/// Tables without secrets, whose values are shown.
 const OPEN_TABLES: [&str; 3] = ["teleport", "role_to_recipients", "log"];
 
-/// Keys outside of these tables whose values are shown.
+/// Keys outside these tables whose values are shown.
 const OPEN_KEYS: [&str; 4] = ["preload", "diag_addr", "cloud", "region"];
 
-/// Shows a line and a mark as compilers do. Lines and columns count from 1, columns in characters.
+/// Formats a line and carets as compilers do. Lines and columns count from 1, columns in characters.
 ///
-/// The value is left out where it may be a secret: everywhere but in tables and keys that are known to hold none.
+/// Values are shown only in tables and keys that are known not to hold secrets.
 pub(super) fn excerpt(text: &str, line: usize, column: usize, length: usize) -> String {
     let index = line.saturating_sub(1);
     let before: Vec<&str> = text.lines().take(index).collect();
@@ -27,7 +27,7 @@ pub(super) fn excerpt(text: &str, line: usize, column: usize, length: usize) -> 
     let shown = without_controls(&shown);
     let start = start.min(column.saturating_sub(1));
     let (shown, start) = part(shown, start);
-    // Tabs are as wide in the line of the mark as in the line above it.
+    // Tabs are copied, so that the carets line up with the text above.
     let lead: String = shown
         .chars()
         .chain(std::iter::repeat(' '))
@@ -41,7 +41,7 @@ pub(super) fn excerpt(text: &str, line: usize, column: usize, length: usize) -> 
     format!("    {number} | {shown}\n    {margin} | {lead}{mark}")
 }
 
-/// Cuts a long line to what is around a place.
+/// Cuts a long line to the part around a place.
 fn part(line: String, start: usize) -> (String, usize) {
     let length = line.chars().count();
     if length <= LONGEST {
@@ -55,7 +55,7 @@ fn part(line: String, start: usize) -> (String, usize) {
     (format!("{}{kept}{}", mark(before), mark(after)), start)
 }
 
-/// Returns where the value of a line begins; in a line without a key it is all of the line, in a header nothing.
+/// Returns the offset of a line's value: 0 for a line without a key, and `None` for a table header.
 fn value_of(line: &str) -> Option<usize> {
     let trimmed = line.trim_start();
     if trimmed.starts_with('[') && !trimmed.contains(['"', '\'', '=']) {
@@ -66,7 +66,7 @@ fn value_of(line: &str) -> Option<usize> {
     Some(sign + blanks)
 }
 
-/// Tells whether the value of a line is none that could be secret.
+/// Returns whether the value of a line can be shown.
 fn is_open(before: &[&str], line: &str, value: usize) -> bool {
     let key = |line: &str| {
         let (key, _) = line.split_once(['=', ':'])?;
@@ -78,7 +78,7 @@ fn is_open(before: &[&str], line: &str, value: usize) -> bool {
         .rev()
         .find(header)
         .map_or("", |line| line.trim().trim_matches(['[', ']', ' ', '\t']));
-    // A line without a key goes on with the value of the last one above it that has one.
+    // A line without a key continues the value of the last key above it.
     let key = key(line)
         .or_else(|| before.iter().rev().find_map(|line| key(line)))
         .unwrap_or_default();
@@ -115,13 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_of_a_value_that_is_left_out_stands_under_its_beginning() {
+    fn the_caret_is_under_the_beginning_of_a_hidden_value() {
         let shown = excerpt("[msapi]\napp_secret = \"planted", 2, 22, 1);
         assert_eq!(shown, "    2 | app_secret = …\n      |              ^");
     }
 
     #[test]
-    fn of_a_long_line_the_part_around_the_mark_is_shown() {
+    fn a_long_line_is_cut_to_the_part_around_the_caret() {
         let text = format!("[teleport]\naddr = \"{}!{}", "a".repeat(5_000), "b".repeat(5_000));
         let shown = excerpt(&text, 2, 5_009, 1);
         let lines: Vec<_> = shown.lines().collect();

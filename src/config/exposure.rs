@@ -11,7 +11,7 @@ const READ_BY_OTHERS: u32 = 0o004;
 const WRITE_BY_OTHERS: u32 = 0o002;
 const SEARCH_BY_OTHERS: u32 = 0o001;
 
-/// Warns of every file with a secret that every user of this machine can open, and of a configuration they can change.
+/// Warns of every file with a secret that every user of this machine can read, and of a configuration that they can change.
 pub(super) fn examine(configuration: &Path, settings: &Settings, notes: &mut Notes) {
     let secret = &settings.microsoft.app_secret;
     let mut warn = |key: &str, what: &str, path: &Path, is_secret: bool| {
@@ -42,14 +42,14 @@ pub(super) fn examine(configuration: &Path, settings: &Settings, notes: &mut Not
     warn(key, "which holds the private key", file, true);
 }
 
-/// Says what others may do with a file, if all folders above it let them in.
+/// Returns what other users can do with a file, if they can reach it through its parent directories.
 fn exposed(path: &Path, is_secret: bool) -> Option<&'static str> {
     let path = fs::canonicalize(path).ok()?;
     let mode = |path: &Path| fs::metadata(path).map_or(0, |facts| facts.permissions().mode());
     let is_reachable = path
         .ancestors()
         .skip(1)
-        .all(|folder| mode(folder) & SEARCH_BY_OTHERS != 0);
+        .all(|directory| mode(directory) & SEARCH_BY_OTHERS != 0);
     let mode = mode(&path);
     if !is_reachable {
         None

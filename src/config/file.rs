@@ -1,4 +1,4 @@
-//! Reads values out of a TOML table, and notes what is wrong or left over.
+//! Reads values from TOML tables, and records problems and unknown keys.
 
 use toml::{Table, Value};
 
@@ -6,18 +6,18 @@ use crate::config::shown::described;
 use crate::config::unknown::Asked;
 use crate::config::{LogSettings, Problem};
 
-/// What was noticed while reading; problems end the program, warnings do not.
+/// Problems and warnings found while reading. Problems make the configuration invalid, warnings do not.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
-    /// What was asked of each table, and what else is written there.
+    /// The keys that were read from each table, and the unknown keys in it.
     pub(super) asked: Vec<Asked>,
-    /// Where the log goes, if no mistake is in the way.
+    /// The log settings, if `[log]` has no problem.
     pub(super) log: Option<LogSettings>,
 }
 
-/// One table of the file, and the keys that were asked for.
+/// One table of the file, and the keys that were read from it.
 pub(super) struct Section<'a> {
     name: &'static str,
     table: Option<&'a Table>,
@@ -25,7 +25,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Takes the table of that name, or notes that something else stands there.
+    /// Takes the table of that name, or records a problem if the value is not a table.
     pub(super) fn take(root: &mut Root<'a>, name: &'static str, notes: &mut Notes) -> Self {
         root.known.push(name);
         let table = match root.entry(name) {
@@ -44,7 +44,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A table inside this one, such as `[msapi.endpoints]`; `path` is its whole name.
+    /// Takes a table inside this one, such as `[msapi.endpoints]`; `path` is its full name.
     pub(super) fn inner(&mut self, key: &'static str, path: &'static str, notes: &mut Notes) -> Self {
         let table = match self.value(key) {
             Some(Value::Table(table)) => Some(table),
@@ -71,7 +71,7 @@ impl<'a> Section<'a> {
         self.table.and_then(|table| table.get(key))
     }
 
-    /// Returns the text of a key; an empty one counts as absent.
+    /// Returns the text of a key; an empty text counts as absent.
     pub(super) fn string(&mut self, key: &'static str, notes: &mut Notes) -> Option<&'a str> {
         let value = self.value(key)?;
         notes.text(&self.key(key), value)
@@ -82,7 +82,7 @@ impl<'a> Section<'a> {
         notes.boolean(&self.key(key), value)
     }
 
-    /// Notes every key that is written and not read.
+    /// Records every key that was not read.
     pub(super) fn finish(self, notes: &mut Notes) {
         let keys = self.table.into_iter().flat_map(Table::keys);
         let unknown = keys.filter(|key| !self.known.contains(&key.as_str())).cloned();
@@ -113,13 +113,13 @@ impl<'a> Root<'a> {
         notes.boolean(key, self.table.get(key)?)
     }
 
-    /// Returns the text of a top-level key; an empty one counts as absent.
+    /// Returns the text of a top-level key; an empty text counts as absent.
     pub(super) fn string(&mut self, key: &'static str, notes: &mut Notes) -> Option<&'a str> {
         self.known.push(key);
         notes.text(key, self.table.get(key)?)
     }
 
-    /// Notes every top-level key that is written and not read.
+    /// Records every top-level key that was not read.
     pub(super) fn finish(self, notes: &mut Notes) {
         let is_known = |key: &str| self.known.iter().any(|known| *known == key || same_section(known, key));
         let unknown = self.table.keys().filter(|key| !is_known(key)).cloned();
@@ -141,7 +141,8 @@ impl<'a> Root<'a> {
     }
 }
 
-/// The Go plugin also reads `[Teleport]`, `[TELEPORT]`, `[Log]` and `[LOG]`, and no other spelling.
+/// Returns whether a key is another spelling of a table. The Go plugin also reads `[Teleport]`, `[TELEPORT]`, `[Log]` and
+/// `[LOG]`, and no others.
 fn same_section(name: &str, written: &str) -> bool {
     match name {
         "teleport" => ["Teleport", "TELEPORT"].contains(&written),
@@ -159,7 +160,7 @@ impl Notes {
         self.warnings.push(Problem::new(key, message, hint));
     }
 
-    /// Takes a value for a text, or notes that it is none; an empty one counts as absent.
+    /// Returns a value as text, or records a problem; an empty text counts as absent.
     fn text<'a>(&mut self, key: &str, value: &'a Value) -> Option<&'a str> {
         if let Value::String(text) = value {
             return Some(text.trim()).filter(|text| !text.is_empty());
@@ -169,7 +170,7 @@ impl Notes {
         None
     }
 
-    /// Takes a value for true or false, or notes that it is neither.
+    /// Returns a value as a boolean, or records a problem.
     fn boolean(&mut self, key: &str, value: &Value) -> Option<bool> {
         if let Value::Boolean(value) = value {
             return Some(*value);

@@ -15,7 +15,7 @@ use crate::config::shown::{quoted, quoted_id};
 use crate::config::{AppSecret, Endpoints, MicrosoftSettings, Problem};
 use crate::secret::Secret;
 
-/// Longest secret that is read from a file, in bytes; the Go plugin's bound.
+/// Maximum size of a secret in bytes; the Go plugin's limit.
 const LONGEST_SECRET: usize = 2_000;
 
 pub(super) fn microsoft(
@@ -153,16 +153,16 @@ fn is_placeholder(text: &str) -> bool {
     in_brackets || text.starts_with("xxxxxxxx") || text.chars().all(|letter| "x*.…".contains(letter))
 }
 
-/// Tells whether a value that does not begin with `/` is meant as the path of a file.
+/// Returns whether a value that does not begin with `/` looks like the path of a file.
 fn looks_like_a_path(text: &str) -> bool {
     let begins = ["./", "../", "~/"].iter().any(|start| text.starts_with(start));
     begins || !text.starts_with('/') && text.contains('/') && Path::new(text).is_file()
 }
 
-/// Why there is no secret.
+/// The reason why there is no usable secret.
 struct Unusable {
     message: String,
-    /// The file may be there, or hold something, in a moment.
+    /// The file may appear, or get its content, later.
     may_pass: bool,
 }
 
@@ -176,10 +176,10 @@ impl Unusable {
 }
 
 impl AppSecret {
-    /// Reads the file again; nothing if there is none, or if it says the same.
+    /// Reads the file again. Returns `None` if there is no file, or if the secret is unchanged.
     ///
     /// # Errors
-    /// Why the file cannot be used, which never tells what is in it.
+    /// The reason why the file cannot be used, without its content.
     pub fn renewed(&self) -> Result<Option<Self>, String> {
         let Some(file) = &self.file else {
             return Ok(None);

@@ -1,7 +1,7 @@
-//! The configuration: from a TOML file to settings that are whole and valid.
+//! The configuration: reads a TOML file into valid settings.
 //!
-//! Architecture Invariant: opens the configuration and the files of secrets, nothing else, and checks whether other files are
-//! there; never the network. Either there are valid [`Settings`], or every [`Problem`] of the file at once.
+//! Architecture Invariant: opens only the configuration and the files of secrets, and checks whether other files exist; it never
+//! uses the network. It returns valid [`Settings`], or every [`Problem`] of the file.
 
 mod changes;
 mod check;

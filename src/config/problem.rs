@@ -8,11 +8,11 @@ use crate::config::LogSettings;
 /// One problem: its key, what is wrong, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The key with its table, such as `teleport.addr`; empty where the whole file is meant.
+    /// The key with its table, such as `teleport.addr`; empty for the whole file.
     pub key: String,
     pub message: String,
     pub hint: String,
-    /// The line of the key, if it is written in the file.
+    /// The line of the key, if the file contains it.
     pub line: Option<usize>,
     /// The problem may end without a change of the configuration: a file that it names does not exist yet.
     pub may_pass: bool,
@@ -48,6 +48,7 @@ impl Problem {
         let line = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
         match self.key.as_str() {
             "" => format!("{line}{}", self.message),
+            key if self.is_predicate() => format!("{line}{key} {}", self.message),
             key => format!("{line}{key}: {}", self.message),
         }
     }

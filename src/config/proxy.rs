@@ -1,4 +1,4 @@
-//! The proxy on the path to Teleport and Microsoft, from the variables that Teleport's own clients read.
+//! The proxy for connections to Teleport and Microsoft, from the variables that Teleport's own clients read.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,8 +10,8 @@ use crate::config::file::Notes;
 use crate::config::{HostPort, Login, Proxy, ProxyKind};
 use crate::secret::Secret;
 
-/// What the environment says of proxies: `HTTPS_PROXY`, else `HTTP_PROXY`, and the exceptions in `NO_PROXY`. Each may be
-/// written in capitals, which win, or in small letters.
+/// The proxy settings of the environment: `HTTPS_PROXY` or `HTTP_PROXY`, and the exceptions in `NO_PROXY`. Upper-case names
+/// take precedence over lower-case ones.
 #[derive(Clone, Default)]
 pub struct Proxies {
     proxy: Option<(Url, Proxy)>,
@@ -26,12 +26,12 @@ struct Exempt(Vec<Entry>);
 enum Entry {
     Everything,
     Address(IpAddr, Option<u16>),
-    /// An address, and how many of its bits count.
+    /// An address, and the length of its prefix in bits.
     Network(IpAddr, u8),
     Name {
         /// Begins with a dot.
         domain: String,
-        /// Whether the name without the dot is meant, too.
+        /// Whether the entry also matches the name without the dot.
         itself: bool,
         port: Option<u16>,
     },
@@ -41,7 +41,7 @@ impl Proxies {
     /// Reads the variables.
     ///
     /// # Errors
-    /// The name of the variable whose value cannot be used, and why. The value may hold a password, and is left out.
+    /// The name of the invalid variable, and the reason. The value is left out, because it may hold a password.
     pub(super) fn read(environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, (String, String)> {
         let either = |name: &str| {
             let names = [name.to_owned(), name.to_lowercase()];
@@ -61,7 +61,7 @@ impl Proxies {
         })
     }
 
-    /// Returns the proxy for an address; a loopback address is never reached through one.
+    /// Returns the proxy for an address; loopback addresses never use a proxy.
     pub(super) fn for_address(&self, address: &HostPort) -> Option<&Proxy> {
         self.find(address).map(|(_, proxy)| proxy)
     }
@@ -71,7 +71,7 @@ impl Proxies {
         self.find(&HostPort::of_url(url, 443)?).map(|(url, _)| url)
     }
 
-    /// Returns the proxy for a URL as a log may show it.
+    /// Returns the proxy for a URL without its credentials, for logs.
     pub fn shown(&self, url: &Url) -> Option<String> {
         let (_, proxy) = self.find(&HostPort::of_url(url, 443)?)?;
         Some(proxy.to_string())
@@ -93,7 +93,7 @@ impl fmt::Debug for Proxies {
     }
 }
 
-/// Finds the proxy for an address, and notes what is wrong with the variables.
+/// Returns the proxy for an address, and records a problem if a variable is invalid.
 pub(super) fn proxy(
     address: &HostPort,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -102,7 +102,7 @@ pub(super) fn proxy(
     proxies(environment, notes).for_address(address).cloned()
 }
 
-/// Reads the variables, and notes once what is wrong with them.
+/// Reads the variables, and records a problem once if one is invalid.
 pub(super) fn proxies(environment: &dyn Fn(&str) -> Option<String>, notes: &mut Notes) -> Proxies {
     Proxies::read(environment).unwrap_or_else(|(name, reason)| {
         let key = format!("environment variable {name}");
@@ -220,7 +220,7 @@ fn parse(text: &str) -> Result<(Url, Proxy), String> {
     });
     let mut url = url;
     if kind == ProxyKind::Socks5 {
-        // Names are looked up by the proxy, as Go's clients have it. Between two schemes like these it cannot fail.
+        // The proxy resolves host names, as for Go's clients. Changing between these two schemes cannot fail.
         url.set_scheme("socks5h").ok();
     }
     Ok((url, Proxy { kind, address, login }))
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_may_want_a_name_and_a_password() {
+    fn a_proxy_url_may_have_a_name_and_a_password() {
         let (proxy, _) = found(&[("HTTPS_PROXY", "http://me:p%40ss:w@proxy:1")]);
         let login = proxy.and_then(|proxy| proxy.login).unwrap();
         assert_eq!((login.user.as_str(), login.password.expose()), ("me", "p@ss:w"));

@@ -1,4 +1,4 @@
-//! The `[role_to_recipients]` table: who is notified of requests for which role.
+//! The `[role_to_recipients]` table: which recipients are notified of requests for which role.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::config::file::{Notes, Section};
 use crate::config::shown::{described, quoted};
 use crate::domain::recipients::{Address, RoutingTable};
 
-/// The recipient that `configure` writes, and that set-up scripts for the Go plugin replace.
+/// The placeholder that `configure` writes, which set-up scripts for the Go plugin replace.
 const PLACEHOLDER: &str = "foo@example.com";
 
 pub(super) fn routing(mut section: Section<'_>, table: &Table, notes: &mut Notes) -> Option<RoutingTable> {

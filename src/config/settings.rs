@@ -1,4 +1,4 @@
-//! What the rest of the program may rely on.
+//! The settings that the rest of the program uses.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,53 +10,53 @@ use crate::config::Proxies;
 use crate::domain::recipients::RoutingTable;
 use crate::secret::Secret;
 
-/// A whole, valid configuration.
+/// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Look up every configured recipient beside the start.
+    /// Look up every configured recipient in the background after the start.
     pub preload: bool,
-    /// Where machines ask after our health.
+    /// The listen address of the health checks and metrics.
     pub diagnostics: Option<HostPort>,
     pub teleport: TeleportSettings,
     pub microsoft: MicrosoftSettings,
     pub routing: RoutingTable,
     pub log: LogSettings,
-    /// End instead of reconnecting when the stream of events breaks.
+    /// Exit instead of reconnecting when the event stream breaks.
     pub fail_fast: bool,
     pub limits: Limits,
 }
 
-/// Where the cluster is and who we are there.
+/// The cluster's address and the daemon's credentials.
 #[derive(Clone, Debug)]
 pub struct TeleportSettings {
-    /// The Auth Service, the Proxy Service, or what stands before it.
+    /// The Auth Service, the Proxy Service, or a load balancer in front of it.
     pub address: HostPort,
     pub credentials: Credentials,
-    /// How often the files are looked at, beside when the system tells of a change; `None` reads them at the start alone.
+    /// How often the files are checked, in addition to file system events; `None` reads them only at the start.
     pub refresh: Option<Duration>,
     pub upgrade: Upgrade,
     pub proxy: Option<Proxy>,
-    /// The authorities that vouch for load balancers and proxies on the way; the system's if there is no file.
+    /// A file with the certificate authorities of load balancers and proxies; `None` for the system's.
     pub web_authorities: Option<PathBuf>,
 }
 
-/// A host by name or address, and a port. `Display` is `host:port`, with brackets where they belong.
+/// A host by name or address, and a port. `Display` writes `host:port`, with brackets around an IPv6 address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostPort {
     pub host: String,
     pub port: u16,
 }
 
-/// Whether connections are carried in a WebSocket, as a load balancer that ends TLS makes necessary.
+/// Whether connections use a WebSocket, which a load balancer that terminates TLS requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upgrade {
-    /// Find out where a plain connection fails.
+    /// Test whether a direct connection fails.
     Test,
     Always,
     Never,
 }
 
-/// A server that connects us to another.
+/// A proxy server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
     pub kind: ProxyKind,
@@ -64,7 +64,7 @@ pub struct Proxy {
     pub login: Option<Login>,
 }
 
-/// What a proxy speaks.
+/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyKind {
     /// HTTP CONNECT.
@@ -74,14 +74,14 @@ pub enum ProxyKind {
     Socks5,
 }
 
-/// Who we are to a proxy.
+/// The credentials for a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     pub user: String,
     pub password: Secret,
 }
 
-/// The files that prove who we are.
+/// The files with the daemon's credentials for Teleport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// `tctl auth sign --format=file`, or what `tbot` writes.
@@ -100,24 +100,24 @@ pub struct MicrosoftSettings {
     pub app_id: String,
     pub app_secret: AppSecret,
     pub tenant_id: String,
-    /// The id in the Teams app's manifest, which the catalog calls `externalId`.
+    /// The ID in the Teams app's manifest, which the catalog calls `externalId`.
     pub teams_app_id: String,
     pub endpoints: Endpoints,
     pub proxies: Proxies,
 }
 
-/// The secret of the app, and the file that it was read from, where it may be replaced.
+/// The client secret, and the file that it was read from, which may be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppSecret {
     pub value: Secret,
     pub file: Option<PathBuf>,
-    /// The configuration itself holds the secret.
+    /// The configuration itself contains the secret.
     pub inline: bool,
 }
 
-/// Where Microsoft's services are, and what tokens for them are asked with.
+/// The addresses of Microsoft's services, and the scopes of their tokens.
 ///
-/// The URLs may hold a path; requests are put behind it.
+/// The URLs may have a path, to which request paths are appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     pub login: Url,
@@ -127,7 +127,7 @@ pub struct Endpoints {
     pub bot_scope: String,
 }
 
-/// Where log lines go, and which.
+/// The destination, severity and format of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
     pub output: LogOutput,
@@ -173,32 +173,32 @@ pub struct Limits {
     pub teleport_ping_every: Duration,
     pub teleport_first_pause: Duration,
     pub teleport_longest_pause: Duration,
-    /// How long a claim holds after Teleport has accepted it or its last renewal.
+    /// How long a claim is valid after Teleport accepted it or its last renewal.
     pub claim_term: Duration,
-    /// How long another replica's claim is respected without a renewal. The difference to `claim_term` covers calls to
-    /// Teleport whose answer is late.
+    /// How long another replica's claim is respected without a renewal. The difference to `claim_term` covers late answers
+    /// of Teleport.
     pub claim_stale: Duration,
-    /// A request none of whose deliveries moved for so long lets others have its turn.
+    /// A request without progress for this long yields its turn.
     pub standing_still: Duration,
-    /// A delivery that takes longer makes room for the next one of its request.
+    /// A delivery that takes longer lets the next one of its request start.
     pub slow_delivery: Duration,
-    /// The pause before a failed delivery is planned again; it doubles up to `again_longest_pause`.
+    /// The pause before a failed delivery is retried; it doubles up to `again_longest_pause`.
     pub again_first_pause: Duration,
     pub again_longest_pause: Duration,
-    /// The longest pause of a delivery that failed because a whole service is out.
+    /// The longest pause of a delivery that failed because of an outage of a service.
     pub outage_pause: Duration,
     /// The pause before a refused delivery is retried; it doubles up to `refused_longest_pause`.
     pub refused_first_pause: Duration,
     pub refused_longest_pause: Duration,
-    /// How often the file of the app's secret is looked at.
+    /// How often the file of the client secret is checked.
     pub secret_look_every: Duration,
-    /// The least time between two reloads; signals that come earlier are one reload.
+    /// The minimum time between two reloads; earlier signals cause one reload.
     pub reload_every: Duration,
-    /// How often everything is listed and compared, beside after every connect.
+    /// How often the daemon resyncs, in addition to after every connect.
     pub resync_every: Duration,
     /// The pause after a listing that failed; it doubles up to `teleport_longest_pause`.
     pub resync_first_pause: Duration,
-    /// How long a request with open cards has to be absent from lists until it counts as over.
+    /// How long a request with open cards must be absent from lists until it counts as over.
     pub absent_for: Duration,
     /// How long after the start requests wait for the rules, if those cannot be listed.
     pub rules_wait: Duration,
@@ -207,7 +207,7 @@ pub struct Limits {
 }
 
 impl HostPort {
-    /// Takes host and port out of a URL; `None` if it names no host.
+    /// Returns the host and port of a URL; `None` if it has no host.
     pub(super) fn of_url(url: &Url, default_port: u16) -> Option<Self> {
         let host = match url.host()? {
             Host::Domain("") => return None,
@@ -230,7 +230,7 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// Without the name and the password.
+/// Writes the proxy without its credentials.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.kind {
@@ -258,7 +258,7 @@ impl Default for Limits {
             teleport_longest_pause: Duration::from_secs(30),
             claim_term: Duration::from_secs(20),
             claim_stale: Duration::from_secs(40),
-            // Longer than a delivery waits for its turn in a usual burst: three for each of 64 requests, 50 a second.
+            // Longer than a delivery is queued in a usual burst: three for each of 64 requests, 50 a second.
             standing_still: Duration::from_secs(5),
             slow_delivery: Duration::from_secs(2),
             again_first_pause: Duration::from_secs(5),

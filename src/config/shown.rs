@@ -1,13 +1,13 @@
-//! Which of a file's texts a message may show.
+//! Decides which texts of the file a message can show.
 
 use toml::Value;
 
 use crate::visible;
 
-/// Texts shorter than this are no secrets of Microsoft's.
+/// Minimum length of a text that can be one of Microsoft's secrets.
 const SHORTEST_SECRET: usize = 20;
 
-/// Shows a text in quotes, or only its length where it may be a secret that stands at the wrong key.
+/// Quotes a text, or returns only its length if it may be a secret under the wrong key.
 pub(super) fn quoted(text: &str) -> String {
     if may_be_secret(text) {
         hidden(text)
@@ -16,7 +16,7 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// As [`quoted`] for a key beside the secret: only what can be an id, or a part of one, is shown.
+/// Quotes a text of a key next to the secret: only what looks like an ID, or a part of one, is shown.
 pub(super) fn quoted_id(text: &str) -> String {
     let is_id = |letter: char| letter.is_ascii_hexdigit() || "-/{} xX".contains(letter);
     if text.chars().all(is_id) && text.contains('-') {
@@ -26,7 +26,7 @@ pub(super) fn quoted_id(text: &str) -> String {
     }
 }
 
-/// Shows a key as it may be written in TOML.
+/// Returns a key as TOML writes it.
 pub(super) fn key(key: &str) -> String {
     let is_bare = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
     if !key.is_empty() && key.chars().all(is_bare) && !may_be_secret(key) {
@@ -36,7 +36,7 @@ pub(super) fn key(key: &str) -> String {
     }
 }
 
-/// Says what a value is, with the value where it can be no secret.
+/// Describes a value by its type, and by its content if it cannot be a secret.
 pub(super) fn described(value: &Value) -> String {
     match value {
         Value::String(text) => format!("the string {}", quoted(text)),
@@ -49,7 +49,8 @@ pub(super) fn described(value: &Value) -> String {
     }
 }
 
-/// Tells whether a text may be a secret of Microsoft's: those of today hold a `~`, older ones mix all kinds of letters.
+/// Returns whether a text may be one of Microsoft's secrets: current ones contain a `~`, older ones mix upper case, lower case
+/// and digits.
 pub(super) fn may_be_secret(text: &str) -> bool {
     let text = text.trim();
     let is_path = text.starts_with("~/") || text.starts_with('/') || text.contains("://");
@@ -59,7 +60,7 @@ pub(super) fn may_be_secret(text: &str) -> bool {
     !is_path && (text.contains('~') || is_word)
 }
 
-/// Replaces, one for one, what a terminal would act on; tabs stay.
+/// Replaces each control character except tabs, so that a terminal does not interpret it.
 pub(super) fn without_controls(text: &str) -> String {
     let is_hidden = |letter: char| letter != '\t' && visible::is_hidden(letter);
     let text = text.trim_end_matches('\r').chars();
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_a_secret_is_not_shown_and_the_rest_is() {
+    fn possible_secrets_are_hidden_and_other_texts_are_shown() {
         for secret in [
             "planted~four",
             "abC8Q~xYz.0123456789_abcdefghijklmnopqrs",

@@ -1,4 +1,4 @@
-//! The text of the file, what TOML makes of it, and where each key is written.
+//! Parses the TOML file, and finds the line of each key.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,13 +11,13 @@ use toml::de::{DeTable, DeValue};
 use crate::config::Problem;
 use crate::config::excerpt::excerpt;
 
-/// A file that is TOML.
+/// A parsed TOML file.
 pub(super) struct Source {
     pub(super) table: Table,
     pub(super) lines: Lines,
 }
 
-/// The line of every key, by its path in lower case.
+/// The line of every key, by its lower-case path.
 #[derive(Debug, Default)]
 pub(super) struct Lines(HashMap<String, usize>);
 
@@ -25,7 +25,7 @@ impl Source {
     /// Reads a file.
     ///
     /// # Errors
-    /// Why it cannot be read, or the first place where it is not TOML.
+    /// The file cannot be read, or it has a syntax error.
     pub(super) fn read(file: &Path) -> Result<Self, Problem> {
         let bytes = fs::read(file).map_err(|error| unreadable(&error))?;
         Self::parse(&decoded(&bytes)?)
@@ -94,7 +94,7 @@ fn decoded(bytes: &[u8]) -> Result<String, Problem> {
         Problem::new("", message, save)
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // UTF-16 without a mark is valid UTF-8 as long as every letter is ASCII.
+    // ASCII text in UTF-16 without a byte order mark is also valid UTF-8.
     if text.contains('\0') {
         let message = "the file contains zero bytes, as in UTF-16";
         return Err(Problem::new("", message, save));
@@ -107,7 +107,7 @@ fn syntax(error: &toml::de::Error, text: &str) -> Problem {
     let span = error.span().unwrap_or_default();
     let message = error.message().replace('\n', ", ");
     let mut start = span.start;
-    // The comma is missing behind the element before, which is often a line above.
+    // The comma is missing after the previous element, which is often on the line above.
     if message.starts_with("missing comma") {
         start = text.get(..start).unwrap_or_default().trim_end().len();
     }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_syntax_error_shows_its_line_a_mark_and_what_to_write() {
+    fn a_syntax_error_shows_its_line_a_caret_and_a_hint() {
         check(
             "[teleport]\naddr = \"x\nidentity = \"y\"\n",
             2,
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_windows_in_double_quotes_is_named() {
+    fn a_windows_path_in_double_quotes_has_its_own_hint() {
         for path in [r"C:\Users\bot\identity", r"C:\tele\wort", r"C:\xyz"] {
             check(
                 &format!("[teleport]\nidentity = \"{path}\"\n"),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_a_key_is_known_in_every_way_to_write_tables() {
+    fn the_line_of_a_key_is_found_in_every_form_of_table() {
         let source = Source::parse("preload = true\n[MSApi]\napp_id = \"a\"\nendpoints.login = \"x\"\n").unwrap();
         for (path, line) in [
             ("preload", Some(1)),

@@ -1,4 +1,4 @@
-//! The `[teleport]` table: where the cluster is and who we are there.
+//! The `[teleport]` table: the cluster's address and the daemon's credentials.
 
 use std::env::current_dir;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use crate::config::upgrade;
 use crate::config::upgrade::upgrade;
 use crate::config::{Credentials, HostPort, TeleportSettings};
 
-/// How often the files are looked at if nobody says (the Go plugin's default).
+/// The default interval at which the credential files are checked; the Go plugin's default.
 const REFRESH_EVERY: Duration = Duration::from_mins(1);
 
-/// Where an Auth Service listens on this machine; the Go plugin's default, too.
+/// The address of an Auth Service on this machine; the Go plugin's default.
 const DEFAULT_ADDRESS: &str = "localhost:3025";
 
-/// OpenSSL's name for a file of authorities, which other programs read too.
+/// OpenSSL's variable for a file of certificate authorities.
 const AUTHORITIES: &str = "SSL_CERT_FILE";
 
 pub(super) fn teleport(
@@ -167,7 +167,7 @@ fn refresh(section: &mut Section<'_>, credentials: Option<&Credentials>, notes: 
     (refresh != Some(false)).then_some(interval)
 }
 
-/// Reads `host:port`, `host`, `[v6]:port` and `https://host[:port]`; the port is 443 if none is given.
+/// Reads `host:port`, `host`, `[v6]:port` and `https://host[:port]`; the default port is 443.
 fn host_and_port(text: &str) -> Result<HostPort, String> {
     let bare = match text.split_once("://") {
         Some(("https" | "tcp", rest)) => rest.trim_end_matches('/'),

@@ -2,25 +2,25 @@
 
 use toml::Value;
 
-/// What is known of the app when the configuration is made.
+/// The values of the app that the generated configuration contains.
 #[derive(Clone, Copy, Debug)]
 pub struct Template<'a> {
     pub app_id: &'a str,
     pub tenant_id: &'a str,
     pub teams_app_id: &'a str,
-    /// A value, the path of a file, or `env:NAME`, as `[msapi] app_secret` takes them.
+    /// A value, the path of a file, or `env:NAME`, as `[msapi] app_secret` accepts them.
     pub app_secret: &'a str,
 }
 
 impl Template<'_> {
-    /// Writes the text, with every value quoted as TOML wants it.
+    /// Returns the text, with every value quoted as TOML requires.
     pub fn text(&self) -> String {
         let quoted = |text: &str| Value::String(text.to_owned()).to_string();
         include_str!("template.toml")
             .replace("{app_id}", &quoted(self.app_id))
             .replace("{tenant_id}", &quoted(self.tenant_id))
             .replace("{teams_app_id}", &quoted(self.teams_app_id))
-            // Last, so that nothing in a secret is taken for a place to fill.
+            // Last, so that no placeholder in the secret is replaced.
             .replace("{app_secret}", &quoted(self.app_secret))
     }
 }
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_secret_comes_back_as_it_was() {
+    fn every_secret_is_read_back_unchanged() {
         for app_secret in ["~&<>\"'+\\", "a\"b", "'''", "{tenant_id}", "ünï\n"] {
             let template = Template {
                 app_id: "a",

@@ -19,7 +19,7 @@ const OTHER_NAMES: [(&str, &str); 7] = [
 /// A deprecated key, and its replacement.
 const DEPRECATED: [(&str, &str); 1] = [("auth_server", "addr")];
 
-/// One table: its path (empty for the file's top level), the keys that are read, and the others that are written.
+/// One table: its path (empty for the top level), the keys that the program reads, and the unknown keys in the file.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) table: &'static str,
@@ -27,13 +27,13 @@ pub(super) struct Asked {
     pub(super) unknown: Vec<String>,
 }
 
-/// What an unknown key was probably meant to be.
+/// The key that an unknown key was probably meant to be.
 struct Meant {
     table: &'static str,
     key: &'static str,
 }
 
-/// Adds to each problem of a missing key the line that explains it, and returns a warning for every other unknown key.
+/// Adds the misspelt key to the problem of each missing key, and returns a warning for every other unknown key.
 pub(super) fn explain(tables: &[Asked], lines: &Lines, problems: &mut [Problem]) -> Vec<Problem> {
     let mut warnings = Vec::new();
     for asked in tables {
@@ -64,7 +64,8 @@ pub(super) fn explain(tables: &[Asked], lines: &Lines, problems: &mut [Problem])
     warnings
 }
 
-/// Finds the key that an unknown one stands for: one of another table by its exact name, or one of its own that is alike.
+/// Finds the key that an unknown one stands for: a key of another table with the same name, or a similar key of its own
+/// table.
 fn meant(tables: &[Asked], asked: &Asked, key: &str) -> Option<Meant> {
     let lower = key.to_lowercase();
     let elsewhere = tables
@@ -96,7 +97,7 @@ fn meant(tables: &[Asked], asked: &Asked, key: &str) -> Option<Meant> {
     elsewhere.or(here)
 }
 
-/// Tells whether a problem says that the meant key is missing; then adds where it is written.
+/// Adds the place of the misspelt key to the problem of the missing key. Returns whether there is such a problem.
 fn explain_missing(meant: &Meant, asked: &Asked, key: &str, line: Option<usize>, problems: &mut [Problem]) -> bool {
     let path = path(meant.table, meant.key);
     let is_table = meant.table.is_empty();

@@ -1,4 +1,4 @@
-//! `TELEPORT_TLS_ROUTING_CONN_UPGRADE`: whether a load balancer stands before the Proxy, where the test for it is wrong.
+//! `TELEPORT_TLS_ROUTING_CONN_UPGRADE`: overrides the test for a load balancer in front of the Proxy Service.
 
 use crate::config::{HostPort, Upgrade};
 
@@ -6,8 +6,8 @@ pub(super) const VARIABLE: &str = "TELEPORT_TLS_ROUTING_CONN_UPGRADE";
 
 /// Reads the variable as Teleport's own clients do.
 ///
-/// Parts are separated by `,` or `;`. One of the form `address=bool` that is for us decides; of the others the last
-/// that is a bool does; a text without either means no.
+/// `,` and `;` separate the parts. A part `address=bool` with our address takes precedence; otherwise the last part that is a
+/// bool counts; a text without either means no.
 pub(super) fn upgrade(text: &str, address: &HostPort) -> Upgrade {
     if text.is_empty() {
         return Upgrade::Test;

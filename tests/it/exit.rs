@@ -149,7 +149,7 @@ async fn a_reload_logs_its_changes_and_a_rejection_begins_with_its_result() {
     fs::write(&file, wrong).unwrap();
     running.signal("-HUP").await;
     running.says("teleport.identity: there are no credentials").await;
-    running.says("msapi.app_id: is missing").await;
+    running.says("msapi.app_id is missing").await;
     let log = running.stderr();
     let result = log
         .find("ERROR Configuration not reloaded, keeping the previous one")

@@ -50,11 +50,11 @@ fn a_misspelt_required_key_is_reported_with_the_missing_one() {
     );
     has(
         &problems,
-        &["msapi.app_id: is missing (line 5 has appid: did you mean app_id?)"],
+        &["msapi.app_id is missing (line 5 has appid: did you mean app_id?)"],
     );
     has(
         &problems,
-        &["msapi.app_secret: is missing (line 8 has app_secert: did you mean app_secret?)"],
+        &["msapi.app_secret is missing (line 8 has app_secert: did you mean app_secret?)"],
     );
     assert_eq!(problems.len(), 3, "{problems:#?}");
     assert_eq!(
@@ -73,10 +73,10 @@ fn dashes_other_names_and_keys_of_another_table_are_explained() {
     );
     let (problems, unknown) = wrong(&text);
     has(&problems, &["teleport.identity: there are no credentials"]);
-    has(&problems, &["msapi.app_secret: is missing (line 8 has client_secret"]);
+    has(&problems, &["msapi.app_secret is missing (line 8 has client_secret"]);
     has(
         &problems,
-        &["msapi.tenant_id: is missing (line 6 has tenant_id: it belongs under [msapi])"],
+        &["msapi.tenant_id is missing (line 6 has tenant_id: it belongs under [msapi])"],
     );
     for (key, meant) in [
         ("client-key", "client_key"),
@@ -102,11 +102,11 @@ fn a_misspelt_table_is_named_once() {
     let (problems, unknown) = wrong(&text);
     has(
         &problems,
-        &["msapi.app_id: is missing (line 3 has [msap]: did you mean [msapi]?)"],
+        &["msapi.app_id is missing (line 3 has [msap]: did you mean [msapi]?)"],
     );
     has(
         &problems,
-        &["role_to_recipients: is missing (line 8 has [roles_to_recipients]: did you mean [role_to_recipients]?)"],
+        &["role_to_recipients is missing (line 8 has [roles_to_recipients]: did you mean [role_to_recipients]?)"],
     );
     assert_eq!(unknown, Vec::<String>::new());
 }

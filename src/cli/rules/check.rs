@@ -1,4 +1,4 @@
-//! `rules check`: every mistake, with its place.
+//! `rules check`: reports every mistake with its place.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +14,8 @@ use crate::cli::rules::{inputs, yaml};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What Teleport would refuse is a mistake, and the exit status is 1. What it takes and what can never \
-match is a warning.
+Rules that Teleport would reject are mistakes, and the exit status is 1. Rules that Teleport accepts \
+but that can never match are warnings.
 
 Examples:
   tctl get access_monitoring_rule > rules.yaml; teleport-msteams rules check rules.yaml

@@ -1,7 +1,7 @@
-//! From a document to a rule, with everything that is wrong with it.
+//! Reads a rule from a document, and reports every mistake in it.
 //!
-//! What Teleport's Auth Service refuses when a rule is written is an error. What it takes, and what then does not do what
-//! it seems to, is a warning.
+//! A rule that Teleport's Auth Service would reject is an error. A rule that it accepts, but that does not do what it seems to
+//! do, is a warning.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,20 @@ use crate::domain::recipients::Address;
 use crate::domain::rules::{Condition, DAYS, KIND, PLUGIN, Rule, SUBJECT, Schedule, Shift, clock_time, weekday};
 use crate::nearest::nearest;
 
-/// A rule as far as it can be read.
+/// The readable part of a rule, and the findings.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     pub(super) rule: Rule,
     pub(super) findings: Vec<Finding>,
 }
 
-/// Tells whether a document is another resource than a rule.
+/// Returns whether a document is another kind of resource.
 pub(super) fn is_other(document: &Node) -> bool {
     let kind = document.get("kind").and_then(Node::text);
     kind.is_some_and(|kind| kind != KIND)
 }
 
-/// Reads a document; `source` is the file it stands in.
+/// Reads a document; `source` is the text of its file.
 pub(super) fn read(document: &Node, source: &str) -> Document {
     let mut reader = Reader {
         source,
@@ -52,7 +52,7 @@ impl Reader<'_> {
         self.findings.push(Finding::warning(at.place.clone(), message));
     }
 
-    /// Reports keys that mean nothing.
+    /// Reports unknown keys.
     fn known(&mut self, map: &Node, keys: &[&str]) {
         for (key, _) in map.entries() {
             let Some(name) = key.text().filter(|name| !keys.contains(name)) else {
@@ -64,7 +64,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a text that may be missing.
+    /// Reads an optional text.
     fn text(&mut self, map: &Node, key: &str) -> Option<String> {
         let node = map.get(key)?;
         if node.text().is_none() {
@@ -90,7 +90,7 @@ impl Reader<'_> {
         texts
     }
 
-    /// Reads one of the words that Teleport takes.
+    /// Reads one of the words that Teleport accepts.
     fn word(&mut self, map: &Node, key: &str, words: &[&str]) {
         if let Some(text) = self.text(map, key)
             && !words.contains(&text.as_str())
@@ -180,7 +180,7 @@ impl Reader<'_> {
             if self.text(review, "integration").is_none_or(|text| text.is_empty()) {
                 self.error(
                     review,
-                    "automatic_review.integration is missing; Teleport's own is builtin",
+                    "automatic_review.integration is missing; Teleport's own integration is builtin",
                 );
             }
             self.word(review, "decision", &["APPROVED", "DENIED"]);
@@ -206,7 +206,7 @@ impl Reader<'_> {
         let Some(name) = notification.get("name").filter(|_| !rule.plugin.is_empty()) else {
             self.error(
                 notification,
-                format!("notification.name is missing; this program is {PLUGIN}"),
+                format!("notification.name is missing; the name of this plugin is {PLUGIN}"),
             );
             return;
         };
@@ -273,7 +273,7 @@ impl Reader<'_> {
             }
             let shifts = time.get("shifts").map(Node::items).unwrap_or_default();
             if shifts.is_empty() {
-                self.error(time, "the schedule has no shifts, and would never match");
+                self.error(time, "the schedule has no shifts and would never match");
             }
             let shifts = shifts.iter().map(|shift| self.shift(shift)).collect();
             all.insert(
@@ -300,7 +300,7 @@ impl Reader<'_> {
         if let Some(day) = node.get("weekday")
             && weekday(&shift.weekday).is_none()
         {
-            // Teleport takes any case and three letters, and compares with the full name all the same.
+            // Teleport accepts any case and three letters, but compares with the full name.
             let lower = shift.weekday.to_lowercase();
             let taken = DAYS.iter().find(|(name, _)| {
                 let name = name.to_lowercase();
@@ -330,10 +330,10 @@ impl Reader<'_> {
         if let [start, end] = times.as_slice()
             && start >= end
         {
-            let hint = "a shift lies within one day; write one up to 23:59 and another from 00:00 of the next day";
+            let hint = "a shift is within one day; write one up to 23:59 and another from 00:00 of the next day";
             self.error(
                 node,
-                format!("the shift ends before it begins, and would never match; {hint}"),
+                format!("the shift ends before it begins and would never match; {hint}"),
             );
         }
         shift

@@ -1,12 +1,12 @@
-//! What is wrong in a file, and where.
+//! The findings of `rules check`, with their places.
 
 use std::fmt;
 use std::ops::Range;
 
-/// One line of `check`, with the place it is about.
+/// One finding, with its place.
 #[derive(Debug)]
 pub(super) struct Finding {
-    /// Teleport would take the rule, but it does not do what it seems to.
+    /// Teleport would accept the rule, but it does not do what it seems to do.
     pub(super) is_warning: bool,
     pub(super) message: String,
     pub(super) place: Place,
@@ -17,9 +17,9 @@ pub(super) struct Finding {
 pub(super) struct Place {
     pub(super) line: usize,
     pub(super) column: usize,
-    /// How many characters are meant.
+    /// Length in characters.
     pub(super) length: usize,
-    /// The place inside a text that is not written in the file as it is, with the line it is on.
+    /// The place inside a multi-line or escaped text, with that text's line.
     pub(super) inside: Option<(Range<usize>, String)>,
 }
 
@@ -39,7 +39,7 @@ impl Finding {
         }
     }
 
-    /// Writes the finding as compilers do, with the line of the file and a mark under the place.
+    /// Formats the finding as compilers do, with the line of the file and carets under the place.
     pub(super) fn shown<'a>(&'a self, file: &'a str, source: &'a str) -> impl fmt::Display + 'a {
         fmt::from_fn(move |f| {
             let Place { line, column, .. } = &self.place;
@@ -50,7 +50,7 @@ impl Finding {
                 Some((part, text)) => (text.as_str(), part.start, part.len()),
                 None => (text, column.saturating_sub(1), self.place.length),
             };
-            // Tabs are as wide in the line of the mark as in the line above it.
+            // Tabs are copied, so that the carets line up with the text above.
             let lead: String = text
                 .chars()
                 .take(start)

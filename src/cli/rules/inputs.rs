@@ -1,4 +1,4 @@
-//! The files that stand for what Teleport would say: the request, traits, resources.
+//! Reads the files that replace Teleport's answers: the request, traits and resources.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::domain::request::{AccessRequest, RequestId, Resource, Stage};
 
-/// A request as `tctl get access_request` prints it; what does not matter to rules is skipped.
+/// A request as `tctl get access_request` prints it, without the fields that rules do not use.
 #[derive(Deserialize)]
 struct Written {
     #[serde(default)]
@@ -68,11 +68,11 @@ pub(super) struct Labelled {
     pub(super) labels: BTreeMap<String, String>,
 }
 
-/// What is said of a file of Terraform.
+/// The message for a Terraform file.
 pub(super) const TERRAFORM: &str =
     "Terraform is not supported; use YAML or JSON as `tctl get access_monitoring_rule` prints it";
 
-/// Tells whether a text is Terraform: its first line that is no comment begins a block.
+/// Returns whether a text is Terraform: its first line that is not a comment begins a block.
 pub(super) fn is_terraform(source: &str) -> bool {
     let is_comment = |line: &&str| line.is_empty() || line.starts_with('#') || line.starts_with("//");
     let first = source.lines().map(str::trim).find(|line| !is_comment(line));
@@ -93,7 +93,7 @@ pub(super) fn is_terraform(source: &str) -> bool {
     })
 }
 
-/// Reads a request, also one that `tctl` put in a list.
+/// Reads a request, or a list with one request, as `tctl` prints it.
 pub(super) fn request(path: &Path) -> anyhow::Result<AccessRequest> {
     let shown = path.display();
     let written: Value = json(path)?;
@@ -112,7 +112,7 @@ pub(super) fn request(path: &Path) -> anyhow::Result<AccessRequest> {
         name: id.name,
         sub_resource: id.sub_resource,
     };
-    // The newer list wins where there is one.
+    // The newer list takes precedence if it is not empty.
     let newer = spec.resource_access_ids.filter(|ids| !ids.is_empty());
     let resources: Vec<Resource> = match newer {
         Some(ids) => ids.into_iter().map(|access| resource(access.id)).collect(),
@@ -146,14 +146,14 @@ pub(super) fn request(path: &Path) -> anyhow::Result<AccessRequest> {
     })
 }
 
-/// Reads a file of JSON.
+/// Reads a JSON file.
 pub(super) fn json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let shown = path.display();
     let text = fs::read(path).with_context(|| format!("could not read {shown}"))?;
     serde_json::from_slice(&text).with_context(|| format!("could not parse {shown}"))
 }
 
-/// Reads a moment such as `2026-01-31T09:00:00Z`.
+/// Parses a time such as `2026-01-31T09:00:00Z`.
 pub(super) fn moment(text: &str) -> anyhow::Result<Timestamp> {
     text.parse()
         .with_context(|| format!("{text:?} is not a time such as 2026-01-31T09:00:00Z"))

@@ -1,6 +1,6 @@
-//! `rules`: Access Monitoring Rules without a cluster.
+//! `rules`: checks and tests Access Monitoring Rules without a cluster.
 //!
-//! Architecture Invariant: reads the files it is given, and nothing else; what a rule means is for `domain::rules` to say.
+//! Architecture Invariant: reads only the files in its arguments; `domain::rules` defines what a rule means.
 
 mod check;
 mod document;

@@ -1,4 +1,4 @@
-//! `rules test`: whom rules would tell of a request, and why the others are silent.
+//! `rules test`: shows who the rules would notify of a request, and why the other rules do not match.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -94,7 +94,7 @@ impl Options {
         Ok(())
     }
 
-    /// Reads the rules of all files, in their order.
+    /// Reads the rules of all files, in order.
     fn rules(&self) -> anyhow::Result<Vec<CompiledRule>> {
         let mut rules = Vec::new();
         for file in &self.files {
@@ -194,8 +194,8 @@ fn print(request: &AccessRequest, subject: &Subject, tested: &[Tested<'_>], rout
         let rule = each.rule.rule();
         let (word, why) = if !each.is_ours() {
             (
-                "not ours",
-                format!("it notifies {:?} about {}", rule.plugin, rule.subjects.join(", ")),
+                "other",
+                format!("notifies {:?} about {}", rule.plugin, rule.subjects.join(", ")),
             )
         } else if each.matches() {
             ("matches", format!("notifies {}", rule.recipients.join(", ")))

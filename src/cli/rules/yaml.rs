@@ -1,13 +1,13 @@
-//! YAML, and with it JSON, with the place of every value.
+//! Parses YAML and JSON, with the place of every value.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use crate::cli::rules::finding::{Finding, Place};
 
-/// How deep values may stand in values; rules need seven levels.
+/// Maximum nesting of values; rules need seven levels.
 const DEEPEST: usize = 64;
 
-/// A value and where it begins.
+/// A value and its place.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) place: Place,
@@ -16,7 +16,7 @@ pub(super) struct Node {
 
 #[derive(Debug)]
 pub(super) enum Value {
-    /// Also numbers and booleans, as they are written; `plain` ones are no strings for certain.
+    /// Texts, and also numbers and booleans as written: a `plain` scalar may not be a string.
     Text {
         text: String,
         style: ScalarStyle,
@@ -28,7 +28,7 @@ pub(super) enum Value {
 /// Reads every document of a file; a list at the top is a list of documents, as `tctl --format=json` writes.
 ///
 /// # Errors
-/// The first mistake of syntax.
+/// The first syntax error.
 pub(super) fn documents(text: &str) -> Result<Vec<Node>, Finding> {
     let mut reader = Reader {
         source: text,

@@ -1,4 +1,4 @@
-//! Everything, line by line.
+//! Checks the whole set-up, one result per line.
 
 use std::io::{IsTerminal as _, stdout};
 use std::path::Path;
@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::cli::environment;
 use crate::cli::report::Failed;
-use crate::cli::validate::recipients::{RECIPIENTS, Trouble, post};
+use crate::cli::validate::recipients::{Failure, RECIPIENTS, post};
 use crate::cli::validate::results::{CheckResults, counted};
 use crate::cli::validate::rules::rules;
 use crate::config;
@@ -19,19 +19,22 @@ use crate::msteams::{PERMISSIONS, Package, Permission, Teams};
 use crate::teleport;
 use crate::teleport::{Client, PluginDataKind, Watch};
 
-/// Recipients at once; the calls themselves are paced to Microsoft's limits.
-const AT_ONCE: usize = 16;
+/// Recipients at the same time; the calls themselves are paced to Microsoft's limits.
+const CONCURRENCY: usize = 16;
 
-/// What is to be checked, and how it is told.
+/// The checks to run, and the output format.
 pub(super) struct Wanted {
     pub(super) send: bool,
     pub(super) offline: bool,
     pub(super) json: bool,
-    /// Beside those of the configuration.
+    /// Recipients in addition to those of the configuration.
     pub(super) recipients: Vec<String>,
 }
 
-/// Checks, and fails if anything did.
+/// Runs the checks.
+///
+/// # Errors
+/// At least one check failed.
 pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
     let colours = stdout().is_terminal() && environment::wants_colours();
     let mut results = CheckResults::new(wanted.json, colours);
@@ -60,16 +63,16 @@ fn configuration(file: &Path, results: &mut CheckResults) -> anyhow::Result<Sett
         Ok(loaded) => {
             results.ok(check, format!("{} is valid", file.display()));
             for warning in loaded.warnings {
-                results.warning(check, warning.what(), Some(&warning.hint));
+                results.warning(check, warning.what(), warning.hint());
             }
             Ok(loaded.settings)
         }
         Err(problems) => {
             for problem in &problems.list {
-                results.failed(check, problem.what(), Some(&problem.hint));
+                results.failed(check, problem.what(), problem.hint());
             }
             for unknown in &problems.unknown {
-                results.warning(check, unknown.what(), Some(&unknown.hint));
+                results.warning(check, unknown.what(), unknown.hint());
             }
             results.finish();
             Err(problems.into())
@@ -112,16 +115,16 @@ fn failed(results: &mut CheckResults, check: &str, error: &teleport::Error) {
     failed_for(results, check, error, "the role");
 }
 
-/// As [`failed`], with the roles by name where the hint speaks of the role.
+/// Records a failure; replaces "the role" in its hint with the name of the role.
 fn failed_for(results: &mut CheckResults, check: &str, error: &teleport::Error, role: &str) {
     let hint = error.hint().map(|hint| hint.replacen("the role", role, 1));
     results.failed(check, error.to_string(), hint.as_deref());
-    for way in error.tried() {
-        results.skipped(check, format!("tried {way}"));
+    for route in error.tried() {
+        results.skipped(check, format!("tried {route}"));
     }
 }
 
-/// Names the roles of the identity, as a hint about permissions should.
+/// Returns the names of the identity's roles, for hints about permissions.
 fn role(client: &Client) -> String {
     match client.keyring().newest().roles.as_slice() {
         [] => "the role".to_owned(),
@@ -130,12 +133,12 @@ fn role(client: &Client) -> String {
     }
 }
 
-/// Asks Teleport for everything, and returns the recipients of its rules.
+/// Checks the connection to Teleport and the permissions, and returns the recipients of the rules.
 async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
     match client.ping().await {
         Ok(cluster) => {
             if let Some(route) = client.route() {
-                results.ok("route to Teleport", route.to_string());
+                results.ok("connection to Teleport", route.to_string());
             }
             results.ok("Teleport", format!("{} {}", cluster.name, cluster.version));
             if cluster.proxy_public_addr.is_empty() {
@@ -170,19 +173,22 @@ async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
     let check = "permission to list requests";
     let mut requests = 0_usize;
     match client.list_requests(|_| requests += 1).await {
-        // A missing permission makes the list empty, so only a request proves something.
+        // Without the permission, Teleport returns an empty list, so only a visible request proves it.
         Ok(_) if requests == 0 => {
             let hint = hint_with!(
                 "Create a request and run the check again, or check that {role} has list and read on access_request"
             );
             results.warning(check, "not verified: no Access Request is visible", Some(&hint));
         }
-        Ok(_) => results.ok(check, format!("{} visible", counted(requests, "request"))),
+        Ok(_) => results.ok(check, format!("granted ({} visible)", counted(requests, "request"))),
         Err(error) => failed_for(results, check, &error, &role),
     }
     let check = "permission to read plugin data";
     match client.all_plugin_data(PluginDataKind::AccessRequest).await {
-        Ok(data) => results.ok(check, format!("granted; {} requests have cards", data.len())),
+        Ok(data) => results.ok(
+            check,
+            format!("granted ({} with cards)", counted(data.len(), "request")),
+        ),
         Err(error) => failed_for(results, check, &error, &role),
     }
     let check = "permission to write plugin data";
@@ -315,11 +321,11 @@ async fn published(teams: &Teams, results: &mut CheckResults) {
 async fn recipients(teams: &Teams, addresses: &[Address], send: bool, results: &mut CheckResults) {
     let mut checked = stream::iter(addresses)
         .map(|address| async move { (address, recipient(teams, address, send).await) })
-        .buffered(AT_ONCE);
+        .buffered(CONCURRENCY);
     while let Some((address, found)) = checked.next().await {
         match found {
             Ok(detail) => results.recipient(address.as_str(), Ok(&detail)),
-            Err(Trouble { what, hint }) => results.recipient(address.as_str(), Err((&what, hint.as_deref()))),
+            Err(Failure { what, hint }) => results.recipient(address.as_str(), Err((&what, hint.as_deref()))),
         }
     }
     if addresses.is_empty() {
@@ -328,7 +334,7 @@ async fn recipients(teams: &Teams, addresses: &[Address], send: bool, results: &
     }
 }
 
-async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<String, Trouble> {
+async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<String, Failure> {
     let user = teams.find_user(address).await?;
     if !send {
         let found = if teams.has_app(address, user.as_deref()).await? {

@@ -1,4 +1,4 @@
-//! The arguments, and which of the two checks they ask for.
+//! The arguments of `validate`.
 
 use anyhow::bail;
 
@@ -6,18 +6,18 @@ use crate::cli::configured::ConfigFile;
 use crate::cli::report::Failed;
 use crate::cli::validate::{everything, recipients};
 
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate flag")]
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   teleport-msteams validate alice@example.com
-      sends Alice two messages, and says on the way what was found
+      sends Alice two messages, and prints each step
   teleport-msteams validate --all
-      checks the file, the identity, Teleport, Microsoft and every recipient, and sends nothing
+      checks the file, the identity, Teleport, Microsoft and every recipient without sending a message
   teleport-msteams validate --all --send
-      the same, with a message to every recipient
+      also sends a message to every recipient
   teleport-msteams validate --all --json
-      one JSON object for each line, and a summary at the end")]
+      prints one JSON object per line, and a summary at the end")]
 pub(in crate::cli) struct Options {
     /// Email addresses, user IDs and links to channels
     #[arg(required_unless_present = "all")]

@@ -1,4 +1,4 @@
-//! Each recipient in the words of Teleport's guide, with two messages at the end.
+//! Checks each recipient, with the output that Teleport's guide shows, and sends two messages.
 
 use std::fmt::{Display, Write as _};
 
@@ -18,15 +18,16 @@ use crate::domain::recipients::Address;
 use crate::msteams;
 use crate::msteams::{Activity, Priority, Teams};
 
-/// Recipients at once; the calls themselves are paced to Microsoft's limits.
-const AT_ONCE: usize = 16;
+/// Recipients at the same time; the calls themselves are paced to Microsoft's limits.
+const CONCURRENCY: usize = 16;
 
-/// Tells each recipient, and returns how many could not be.
+/// Notifies each recipient, and returns the number of failures.
 pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow::Result<usize> {
     say!("{}", version::line());
     say!("");
     let teams = find_app(settings).await?;
-    // One recipient is told of step by step; of many, each in one piece, in the order in which they were named.
+    // The lines of a single recipient are printed immediately; those of several recipients together, in the order of the
+    // arguments.
     let live = recipients.len() == 1;
     let teams = &teams;
     let mut checked = stream::iter(recipients)
@@ -35,16 +36,16 @@ pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow:
                 live,
                 text: String::new(),
             };
-            let told = tell(teams, recipient, &mut lines).await;
-            (recipient, lines.text, told)
+            let notified = notify(teams, recipient, &mut lines).await;
+            (recipient, lines.text, notified)
         })
-        .buffered(AT_ONCE);
+        .buffered(CONCURRENCY);
     let mut failed = 0;
-    while let Some((recipient, text, told)) = checked.next().await {
+    while let Some((recipient, text, notified)) = checked.next().await {
         for line in text.lines() {
             say!("{line}");
         }
-        if let Err(Trouble { what, hint }) = told {
+        if let Err(Failure { what, hint }) = notified {
             failed += 1;
             say!(" - Cannot notify {recipient}: {what}");
             if let Some(hint) = hint {
@@ -62,7 +63,7 @@ pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow:
 /// What can be a recipient.
 pub(super) const RECIPIENTS: &str = hint!("Use an email address, a user ID or the link of a channel");
 
-/// Lines that are printed at once, or kept until their turn.
+/// Lines that are printed immediately, or collected until the recipient's turn.
 struct Lines {
     live: bool,
     text: String,
@@ -78,13 +79,13 @@ impl Lines {
     }
 }
 
-/// Why somebody cannot be told.
-pub(super) struct Trouble {
+/// The reason why a recipient cannot be notified, with a hint.
+pub(super) struct Failure {
     pub(super) what: String,
     pub(super) hint: Option<String>,
 }
 
-impl From<msteams::Error> for Trouble {
+impl From<msteams::Error> for Failure {
     fn from(error: msteams::Error) -> Self {
         Self {
             what: error.to_string(),
@@ -93,8 +94,8 @@ impl From<msteams::Error> for Trouble {
     }
 }
 
-async fn tell(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), Trouble> {
-    let address = Address::parse(recipient).map_err(|what| Trouble {
+async fn notify(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), Failure> {
+    let address = Address::parse(recipient).map_err(|what| Failure {
         what,
         hint: Some(RECIPIENTS.to_owned()),
     })?;
@@ -125,13 +126,13 @@ async fn tell(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), T
     Ok(())
 }
 
-/// Posts a message into a conversation, and returns its id. A failure names the recipient.
+/// Posts a message to a conversation, and returns its ID. The error names the recipient.
 pub(super) async fn post(
     teams: &Teams,
     recipient: impl Display,
     conversation: &str,
     message: &Message,
-) -> Result<String, Trouble> {
+) -> Result<String, Failure> {
     let activity = Activity::new(&message.card, &message.summary);
     let (priority, never) = (Priority::command(), CancellationToken::new());
     let courier = Courier::new(teams, &priority, &never);

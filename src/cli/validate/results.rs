@@ -1,10 +1,10 @@
-//! What a check found, and how it is printed.
+//! The results of checks, as text or JSON.
 
 use crate::cli::output;
 use crate::cli::output::say;
 use serde::Serialize;
 
-/// One line: what was checked, for whom, whether it is right, what was seen, and what to do about it.
+/// One result, as a line of JSON.
 #[derive(Serialize)]
 struct CheckResult<'a> {
     check: &'a str,
@@ -16,7 +16,7 @@ struct CheckResult<'a> {
     hint: Option<&'a str>,
 }
 
-/// The last line for machines.
+/// The last line of JSON.
 #[derive(Serialize)]
 struct Summary {
     check: &'static str,
@@ -31,14 +31,14 @@ struct Summary {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
     Ok,
-    /// It works, but not as well as it could.
+    /// The check passed, but something should be improved.
     Warning,
     Failed,
-    /// It was not looked at, because something else failed or nobody asked.
+    /// The check did not run, because another one failed or the options exclude it.
     Skipped,
 }
 
-/// Prints results as they come, and counts them.
+/// Prints results as they arrive, and counts them.
 pub(super) struct CheckResults {
     json: bool,
     colours: bool,
@@ -61,31 +61,31 @@ impl CheckResults {
     }
 
     pub(super) fn ok(&mut self, check: &str, detail: impl AsRef<str>) {
-        self.tell(Status::Ok, check, None, detail.as_ref(), None);
+        self.print(Status::Ok, check, None, detail.as_ref(), None);
     }
 
     pub(super) fn warning(&mut self, check: &str, detail: impl AsRef<str>, hint: Option<&str>) {
-        self.tell(Status::Warning, check, None, detail.as_ref(), hint);
+        self.print(Status::Warning, check, None, detail.as_ref(), hint);
     }
 
     pub(super) fn failed(&mut self, check: &str, detail: impl AsRef<str>, hint: Option<&str>) {
-        self.tell(Status::Failed, check, None, detail.as_ref(), hint);
+        self.print(Status::Failed, check, None, detail.as_ref(), hint);
     }
 
     pub(super) fn skipped(&mut self, check: &str, detail: impl AsRef<str>) {
-        self.tell(Status::Skipped, check, None, detail.as_ref(), None);
+        self.print(Status::Skipped, check, None, detail.as_ref(), None);
     }
 
-    /// Prints what was found for one recipient.
+    /// Prints the result of one recipient.
     pub(super) fn recipient(&mut self, target: &str, found: Result<&str, (&str, Option<&str>)>) {
         let check = "recipient";
         match found {
-            Ok(detail) => self.tell(Status::Ok, check, Some(target), detail, None),
-            Err((detail, hint)) => self.tell(Status::Failed, check, Some(target), detail, hint),
+            Ok(detail) => self.print(Status::Ok, check, Some(target), detail, None),
+            Err((detail, hint)) => self.print(Status::Failed, check, Some(target), detail, hint),
         }
     }
 
-    /// Prints the counts: for machines always, for people where nothing failed, since a failure has its own last line.
+    /// Prints the summary: always as JSON, as text only if no check failed, because the error is the last line otherwise.
     pub(super) fn finish(&self) {
         let Self {
             json,
@@ -118,7 +118,7 @@ impl CheckResults {
         }
     }
 
-    fn tell(&mut self, status: Status, check: &str, target: Option<&str>, detail: &str, hint: Option<&str>) {
+    fn print(&mut self, status: Status, check: &str, target: Option<&str>, detail: &str, hint: Option<&str>) {
         match status {
             Status::Ok => self.ok += 1,
             Status::Failed => self.failed += 1,
@@ -153,7 +153,7 @@ impl CheckResults {
     }
 }
 
-/// Says how many there are: `no warnings`, `1 warning`, `2 warnings`.
+/// Returns a count with its noun: `no warnings`, `1 warning`, `2 warnings`.
 pub(super) fn counted(count: usize, what: &str) -> String {
     match count {
         0 => format!("no {what}s"),

@@ -1,6 +1,6 @@
-//! The Access Monitoring Rules of the cluster, and whom they name.
+//! Checks the Access Monitoring Rules of the cluster and their recipients.
 
-use crate::cli::validate::results::CheckResults;
+use crate::cli::validate::results::{CheckResults, counted};
 use crate::clock;
 use crate::domain::recipients::{Address, Recipients};
 use crate::domain::rules::{CompiledRule, PLUGIN};
@@ -8,7 +8,7 @@ use crate::teleport::{Client, Meaning};
 
 const CHECK: &str = "Access Monitoring Rules";
 
-/// Checks the rules that are addressed to us, and returns their recipients. `granted` tells whether they can be watched.
+/// Checks this plugin's rules, and returns their recipients. `granted` says whether the role can watch rules.
 pub(super) async fn rules(client: &Client, granted: bool, results: &mut CheckResults) -> Vec<Address> {
     let rules = match client.list_rules(PLUGIN).await {
         Ok(rules) => rules,
@@ -27,7 +27,7 @@ pub(super) async fn rules(client: &Client, granted: bool, results: &mut CheckRes
         results.skipped(CHECK, "cannot be read without the permission to watch them");
         return Vec::new();
     }
-    results.ok(CHECK, format!("{} rules for {PLUGIN}", rules.len()));
+    results.ok(CHECK, format!("{} for {PLUGIN}", counted(rules.len(), "rule")));
     let mut addresses = Vec::new();
     for rule in rules {
         let rule = CompiledRule::new(rule, &clock::zone);

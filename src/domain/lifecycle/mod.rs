@@ -1,7 +1,7 @@
-//! The life of a request's cards: what we told whom, and what is to be told next.
+//! The lifecycle of a request's cards: which cards were delivered, and which deliveries come next.
 //!
-//! Architecture Invariant: decides and does nothing. A plan lists single deliveries, each of which succeeds or fails
-//! alone; a record only ever says what was really done.
+//! Architecture Invariant: computes plans without I/O. A plan lists single deliveries, each of which succeeds or fails
+//! independently; a record contains only completed deliveries.
 
 mod claim;
 mod notice;

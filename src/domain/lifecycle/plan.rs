@@ -1,4 +1,4 @@
-//! From what is and what was told to what is to be done.
+//! Plans the deliveries for a request: compares its state with the record.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use crate::domain::card::{CardCluster, Message, Remembered, of_record, of_reques
 use crate::domain::lifecycle::{Aim, Audience, Change, Posted, Recipient, Record, RefusalPauses, Shown, Target, due};
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 
-/// The newest we know of a request.
+/// The newest known state of a request.
 #[derive(Clone, Debug)]
 pub enum Observed {
     Request(Arc<AccessRequest>),
-    /// It is over: deleted, or past its recorded end. What it was like last is known if we saw it.
+    /// The request was deleted or has expired; with its last state, if the daemon observed it.
     Gone(Option<Arc<AccessRequest>>),
 }
 
-/// Everything a plan depends on.
+/// The inputs of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     pub cluster: &'a CardCluster,
     pub id: &'a RequestId,
     pub observed: &'a Observed,
     pub record: Option<&'a Record>,
-    /// Where cards are to be.
+    /// The targets of the request's cards.
     pub targets: &'a [Target],
-    /// Targets whose conversation has a card under another address.
+    /// Targets whose conversation already has a card under another address.
     pub aliases: &'a HashSet<Target>,
     /// Refusals recorded before this moment are retried now.
     pub retry_refused_before: Timestamp,
@@ -34,26 +34,26 @@ pub struct Facts<'a> {
     pub now: Timestamp,
 }
 
-/// What to do about one request.
+/// The plan for one request.
 #[derive(Debug)]
 pub enum Plan {
     Nothing {
         why: Why,
-        /// When refused deliveries are due again.
+        /// When refused deliveries are due for a retry.
         retry_at: Option<Timestamp>,
     },
     Work(Work),
 }
 
-/// Why there is nothing to do.
+/// The reason why a plan is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// Every card is as it should be, or cannot be made so now.
+    /// Every card is up to date, or cannot be updated now.
     UpToDate,
-    /// Decided or over before anybody was told.
+    /// The request was resolved or expired before it was announced.
     NeverAnnounced,
     NoRecipients,
-    /// The cards already show a later state than the one we see.
+    /// The cards show a later state than the observed one.
     Behind,
     /// A state that this version does not know.
     UnknownState,
@@ -87,11 +87,11 @@ impl Messages {
 pub struct Work {
     pub messages: Messages,
     pub aim: Aim,
-    /// When refused deliveries are due again.
+    /// When refused deliveries are due for a retry.
     pub retry_at: Option<Timestamp>,
 }
 
-/// One delivery; it succeeds or fails alone.
+/// One delivery, which succeeds or fails independently.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     Post(Target),
@@ -99,7 +99,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Tells whether the card is there already.
+    /// Returns whether the delivery updates an existing card.
     pub fn is_update(&self) -> bool {
         matches!(self, Self::Update(_))
     }
@@ -112,7 +112,7 @@ impl Step {
         }
     }
 
-    /// Returns whom the card is drawn for.
+    /// Returns the audience of the card.
     pub fn audience(&self) -> Audience {
         match self {
             Self::Post(target) => target.audience,
@@ -120,7 +120,7 @@ impl Step {
         }
     }
 
-    /// Tells whether the delivery is for a recipient.
+    /// Returns whether the delivery is for a recipient.
     pub fn is_for(&self, recipient: &Recipient) -> bool {
         match self {
             Self::Post(target) => target.audience == recipient.audience && target.address.as_str() == recipient.name,
@@ -128,7 +128,7 @@ impl Step {
         }
     }
 
-    /// Returns what the delivery of a card that shows this tells.
+    /// Returns what changes for the recipient if the delivery shows this.
     pub fn change(&self, shown: Shown) -> Change {
         match self {
             Self::Post(_) => Change::Announcement,
@@ -137,7 +137,7 @@ impl Step {
     }
 }
 
-/// Decides what is to be done for a request.
+/// Plans the deliveries for a request.
 pub fn plan(facts: Facts<'_>) -> Plan {
     match facts.observed {
         Observed::Request(request) => plan_request(facts, request),
@@ -178,8 +178,8 @@ fn plan_request(facts: Facts<'_>, request: &AccessRequest) -> Plan {
     })
 }
 
-/// Closes the cards of a request that is over. A resolved card stays as it is: the end of an access that was granted is
-/// no news.
+/// Closes the cards of a request that expired or was deleted. Resolved cards stay unchanged: they do not show when granted
+/// access ends.
 fn plan_end(facts: Facts<'_>, last: Option<&AccessRequest>) -> Plan {
     let Some(record) = facts.record else {
         return nothing(Why::NeverAnnounced);
@@ -218,7 +218,7 @@ fn nothing(why: Why) -> Plan {
     Plan::Nothing { why, retry_at: None }
 }
 
-/// A plan in the making.
+/// Builds a plan.
 struct Draft<'a> {
     facts: Facts<'a>,
     wanted: Shown,
@@ -239,7 +239,7 @@ impl<'a> Draft<'a> {
     /// Updates every card that is stale and passes `wants`.
     fn update(&mut self, record: &Record, wants: impl Fn(&Posted) -> bool) {
         for card in &record.cards {
-            // Without an id, a card cannot be updated.
+            // A card without an ID cannot be updated.
             let stale = !card.activity.is_empty() && !record.shown(card).satisfies(self.wanted);
             if stale && wants(card) && self.is_due(&card.recipient) {
                 self.steps.push(Step::Update(card.clone()));
@@ -247,7 +247,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Posts to every target that wants it and has no card, and none under another address.
+    /// Posts to every target that passes `wants` and has no card, not even under another address.
     fn post(&mut self, wants: impl Fn(&Target) -> bool) {
         let cards = self
             .facts
@@ -263,7 +263,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Tells whether a delivery was not refused, or may be retried by now; otherwise remembers when.
+    /// Returns whether a delivery was not refused or is due for a retry; otherwise records when it is due.
     fn is_due(&mut self, recipient: &Recipient) -> bool {
         let Facts { record, now, .. } = self.facts;
         let Some(refusal) = record.and_then(|record| record.refusals.get(recipient)) else {
@@ -272,9 +272,9 @@ impl<'a> Draft<'a> {
         if refusal.is_spent() {
             return false;
         }
-        // A time of the future was written by a clock that was set back since.
+        // A time in the future comes from a clock that has been set back since.
         let renewed = refusal.since > now
-            // What may have fixed a refusal does not make a post safe that may have arrived.
+            // An early retry is not safe for a post that may have arrived.
             || refusal.since < self.facts.retry_refused_before && !refusal.unconfirmed;
         let at = if renewed {
             now

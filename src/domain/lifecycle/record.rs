@@ -1,4 +1,4 @@
-//! What we already told Teams about one request.
+//! The record of one request's cards.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,64 +14,64 @@ use crate::domain::request::{AccessRequest, Stage};
 
 /// The record of one request, kept in Teleport's plugin data.
 ///
-/// The first group of fields is the Go plugin's, so that either program can go on with what the other left. The second
-/// is ours; the Go plugin does not see it.
+/// The first group of fields is the Go plugin's, so that either program can continue the other's work. The
+/// second group is ours; the Go plugin ignores it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Record {
     pub user: String,
-    /// Joined with `,`: a role with a comma in its name cannot be told apart, and is only shown.
+    /// Joined with `,`: a role with a comma in its name is ambiguous, so the text is only displayed.
     pub roles: String,
     pub reason: String,
-    /// How many reviews every card shows.
+    /// The number of reviews that every card shows.
     pub reviews: usize,
-    /// What every card shows, once the request is decided or over.
+    /// The stage that every card shows once the request is resolved or has expired.
     pub resolution: Option<Stage>,
     pub resolve_reason: String,
     pub access_until: Option<Timestamp>,
     pub cards: Vec<Posted>,
-    /// Entries of `messages` that could not be read, kept as they are.
+    /// Entries of `messages` that could not be parsed, kept unchanged.
     pub unreadable: Vec<String>,
 
     pub claim: Option<Claim>,
-    /// What chose the recipients when the request was claimed first.
+    /// The source of the recipients when the request was first claimed.
     pub routed_by: RoutedBy,
-    /// When the request itself ends.
+    /// When the request itself expires.
     pub expires: Option<Timestamp>,
-    /// Recipients whose card could not be delivered, by their string.
+    /// Recipients whose card could not be delivered, by their address as written.
     pub refusals: BTreeMap<Recipient, Refusal>,
-    /// Teleport refused this record for its size; less of it is written since.
+    /// Teleport rejected this record for its size, so optional parts are omitted.
     pub brief: bool,
 }
 
-/// What chose the recipients of a request.
+/// The source of a request's recipients.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RoutedBy {
-    /// Not recorded: the record is the Go plugin's.
+    /// Not recorded: the Go plugin wrote the record.
     #[default]
     Unknown,
     /// The routing table, and the suggested reviewers of the request.
     Table,
-    /// Access Monitoring Rules, which named these.
+    /// Access Monitoring Rules, with the recipients that they named.
     Rules(Vec<String>),
 }
 
 /// A card that was posted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Posted {
-    /// Microsoft's id of the message.
+    /// Microsoft's ID of the message.
     pub activity: String,
-    /// The time of posting as the Go plugin writes it.
+    /// The time of posting, as the Go plugin writes it.
     pub posted: String,
     pub recipient: Recipient,
-    /// Where the card is; unknown for cards of the Go plugin.
+    /// The conversation of the card; unknown for cards of the Go plugin.
     pub conversation: Option<String>,
-    /// What the card shows; unknown for cards of the Go plugin, which keeps it for all cards at once.
+    /// What the card shows; unknown for cards of the Go plugin, which records it once for all cards.
     pub shown: Option<Shown>,
-    /// The card replaces one that somebody deleted; it is not replaced a second time.
+    /// The card replaces a deleted one; it is not replaced a second time.
     pub replacement: bool,
 }
 
-/// What a card shows, as far as it can change.
+/// The parts of a card that can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shown {
     pub stage: Stage,
@@ -82,11 +82,11 @@ pub struct Shown {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Refusal {
     pub why: String,
-    /// When it failed last.
+    /// When it last failed.
     pub since: Timestamp,
     /// What the card would have shown.
     pub at: Shown,
-    /// How often it has failed.
+    /// The number of failures.
     pub times: u32,
     /// The card may have been posted: Microsoft did not confirm it.
     pub unconfirmed: bool,
@@ -99,24 +99,24 @@ pub struct RefusalPauses {
     pub longest: Duration,
 }
 
-/// How often a card is posted while Microsoft confirms none of the posts. Each of them may have arrived, so this bounds the
-/// cards that one recipient can get for one request.
+/// Maximum number of posts of a card that Microsoft does not confirm. Each of them may have arrived, so this limits the cards
+/// that one recipient can get for one request.
 const MOST_UNCONFIRMED_POSTS: u32 = 5;
 
-/// How often the last update of a card is tried while Microsoft refuses it: nothing newer will come that could change that.
+/// Maximum number of attempts for the last update of a card while Microsoft refuses it: no newer update will follow.
 const MOST_REFUSED_LAST_UPDATES: u32 = 10;
 
-/// What was really done for one recipient. `shown` is what the delivered card shows.
+/// The outcome of a delivery to one recipient. `shown` is what the delivered card shows.
 ///
-/// A card is named by its recipient and its activity: Microsoft numbers the messages of each conversation on its own, so two
-/// conversations may use the same activity id, and a recipient of a request has one conversation.
+/// Recipient and activity ID identify a card: activity IDs are unique only within a conversation, and each recipient of a
+/// request has one conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     Posted {
         recipient: Recipient,
         activity: String,
         conversation: String,
-        /// It replaces a card that somebody deleted.
+        /// It replaces a deleted card.
         replacement: bool,
         shown: Shown,
     },
@@ -126,7 +126,7 @@ pub enum Outcome {
         conversation: String,
         shown: Shown,
     },
-    /// The card is not there any more.
+    /// The card no longer exists.
     Vanished { recipient: Recipient, activity: String },
     /// The card cannot be delivered, and retrying immediately would not help.
     Refused {
@@ -134,7 +134,7 @@ pub enum Outcome {
         why: String,
         shown: Shown,
     },
-    /// A post whose answer was lost: the card may be there.
+    /// The answer to a post was lost: the card may exist.
     Unconfirmed {
         recipient: Recipient,
         why: String,
@@ -143,7 +143,7 @@ pub enum Outcome {
 }
 
 impl Record {
-    /// Begins the record of a request that is to be announced.
+    /// Creates the record of a request before its announcement.
     pub fn begin(request: &AccessRequest) -> Self {
         Self {
             user: request.user.clone(),
@@ -155,7 +155,7 @@ impl Record {
         }
     }
 
-    /// Returns what a card shows; cards of the Go plugin show what the record says of all.
+    /// Returns what a card shows; for cards of the Go plugin, the record has one value for all cards.
     pub fn shown(&self, card: &Posted) -> Shown {
         card.shown.unwrap_or(Shown {
             stage: self.resolution.unwrap_or(Stage::Pending),
@@ -163,18 +163,18 @@ impl Record {
         })
     }
 
-    /// Returns when the request ends, as far as the record says. The Go plugin does not note that; the request is over at the
-    /// latest when its access would be.
+    /// Returns when the request expires, if the record says so. The Go plugin does not record it, but no request outlives its
+    /// access.
     pub fn end(&self) -> Option<Timestamp> {
         self.expires.or(self.access_until)
     }
 
-    /// Tells whether the end of the request has passed.
+    /// Returns whether the request has expired.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.end().is_some_and(|end| end <= now)
     }
 
-    /// Tells whether every card that can be updated shows this; at the end of a request, a decision stays on its card.
+    /// Returns whether every card that can be updated shows this; when a request expires, a resolved card stays unchanged.
     pub fn all_show(&self, wanted: Shown) -> bool {
         let mut cards = self.cards.iter().filter(|card| !card.activity.is_empty());
         cards.all(|card| {
@@ -188,7 +188,7 @@ impl Record {
         self.cards.iter().find(|card| card.is(recipient, activity))
     }
 
-    /// Records one thing that was done.
+    /// Records one outcome.
     pub fn note(&mut self, outcome: Outcome, now: Timestamp) {
         match outcome {
             Outcome::Posted {
@@ -228,7 +228,7 @@ impl Record {
 
     fn refuse(&mut self, recipient: Recipient, why: String, at: Shown, since: Timestamp, unconfirmed: bool) {
         let before = self.refusals.get(&recipient);
-        // A card that may be there counts for as long as the request lives, whatever the request looks like by now.
+        // An unconfirmed card counts for the lifetime of the request, whatever its current state.
         let unconfirmed = unconfirmed || before.is_some_and(|before| before.unconfirmed);
         let counts = |before: &&Refusal| before.at == at || unconfirmed;
         let times = before.filter(counts).map_or(0, |before| before.times) + 1;
@@ -242,8 +242,8 @@ impl Record {
         self.refusals.insert(recipient, refusal);
     }
 
-    /// Notes, in the Go plugin's keys, that every card shows this. Like that plugin, a resolution leaves the count of
-    /// reviews as it was.
+    /// Records in the Go plugin's keys that every card shows this. As in that plugin, a resolution does not change the number
+    /// of reviews.
     pub fn conclude(&mut self, shown: Shown, resolve_reason: &str) {
         if shown.stage.is_resolved() {
             self.resolution = Some(shown.stage);
@@ -256,28 +256,28 @@ impl Record {
 }
 
 impl Posted {
-    /// Returns where the card is to be; `None` if the recipient cannot be read.
+    /// Returns the target of the card; `None` if the recipient cannot be parsed.
     pub fn target(&self) -> Option<Target> {
         let address = Address::parse(&self.recipient.name).ok()?;
         let audience = self.recipient.audience;
         Some(Target { audience, address })
     }
 
-    /// Tells whether this is the recipient's card with this activity id.
+    /// Returns whether this is the recipient's card with this activity ID.
     pub fn is(&self, recipient: &Recipient, activity: &str) -> bool {
         self.activity == activity && self.recipient == *recipient
     }
 }
 
 impl Refusal {
-    /// Tells whether the card was posted as often as it may be without a confirmation.
+    /// Returns whether the card has reached the maximum number of unconfirmed posts.
     pub fn is_spent(&self) -> bool {
         self.unconfirmed && self.times >= MOST_UNCONFIRMED_POSTS
     }
 
-    /// Returns when the delivery of a card that shows `wanted` may be retried: a card that shows something else at any time.
-    /// `None` means never. A post that was not confirmed is repeated after a quarter of the first pause, and then after
-    /// four times the pause before.
+    /// Returns when the delivery of a card that shows `wanted` can be retried, and `None` for never. A card that shows something
+    /// else can be retried at any time. An unconfirmed post is retried after a quarter of the first pause, and then after four
+    /// times the previous pause.
     pub fn retry_at(&self, wanted: Shown, pauses: RefusalPauses) -> Option<Timestamp> {
         if self.is_spent() {
             return None;
@@ -289,7 +289,7 @@ impl Refusal {
             return None;
         }
         let pause = if self.unconfirmed {
-            // Sooner the first time, since most often nothing has arrived, and then more and more rarely.
+            // The first retry is early because the post usually has not arrived; later retries are increasingly rare.
             pauses.after(self.times.saturating_mul(2).saturating_sub(1)) / 4
         } else {
             pauses.after(self.times)
@@ -300,7 +300,7 @@ impl Refusal {
 }
 
 impl RefusalPauses {
-    /// Returns the pause after so many refusals.
+    /// Returns the pause after a number of refusals.
     pub fn after(self, times: u32) -> Duration {
         let doubled = 2_u32.checked_pow(times.saturating_sub(1));
         let pause = doubled.and_then(|factor| self.first.checked_mul(factor));
@@ -309,7 +309,7 @@ impl RefusalPauses {
 }
 
 impl Shown {
-    /// Returns what a card of this request has to show.
+    /// Returns what a card of this request must show.
     pub fn of(request: &AccessRequest) -> Self {
         Self {
             stage: request.stage,
@@ -317,14 +317,14 @@ impl Shown {
         }
     }
 
-    /// Tells whether a card that shows this needs no update to show the other: a resolved card does not care how many
-    /// reviews were counted, because the Go plugin does not count them when it resolves.
+    /// Returns whether a card that shows this needs no update to show the other. The number of reviews does not matter on a
+    /// resolved card, because the Go plugin does not update it on resolution.
     pub fn satisfies(self, wanted: Self) -> bool {
         self.stage == wanted.stage && (self.stage.is_resolved() || self.reviews == wanted.reviews)
     }
 
-    /// Returns what can be relied on of a card that two have updated, neither knowing who was last: the one that is
-    /// less far on, so that another update follows if that is wrong.
+    /// Returns the earlier of two states, for a card that two replicas updated in unknown order. If the card shows the later
+    /// one, an extra update follows.
     #[must_use]
     pub fn lower_bound(self, other: Self) -> Self {
         if self == other || other.is_ahead_of(self) {
@@ -339,8 +339,8 @@ impl Shown {
         }
     }
 
-    /// Tells whether this is further on in the life of a request. Of two decisions the one with more reviews is, since
-    /// reviews are never taken back; without that, nobody can tell.
+    /// Returns whether this is a later state of a request. Of two resolutions, the one with more reviews is later, because
+    /// reviews are never withdrawn; with equal numbers, the order is unknown.
     pub fn is_ahead_of(self, other: Self) -> bool {
         let rank = |shown: Self| (shown.stage.is_resolved(), shown.reviews);
         rank(self) > rank(other)

@@ -32,7 +32,7 @@ pub struct ChannelLink {
     pub team: String,
 }
 
-/// Hosts whose `/l/channel/` links lead to Teams (`@microsoft/teams-js` 2.58, valid origins).
+/// Hosts with `/l/channel/` links to Teams (`@microsoft/teams-js` 2.58, valid origins).
 const LINK_HOSTS: [&str; 6] = [
     "teams.microsoft.com",
     "teams.cloud.microsoft",
@@ -43,7 +43,7 @@ const LINK_HOSTS: [&str; 6] = [
 ];
 
 impl Address {
-    /// Understands a recipient string.
+    /// Parses a recipient.
     ///
     /// # Errors
     /// Says, as a fragment, why the text is neither an email address, nor a user id, nor a channel link.
@@ -68,7 +68,7 @@ impl Address {
         })
     }
 
-    /// Returns the recipient as it was written, without surrounding space.
+    /// Returns the recipient as written, without surrounding white space.
     pub fn as_str(&self) -> &str {
         &self.raw
     }
@@ -85,7 +85,7 @@ impl Address {
         matches!(self.kind, Kind::Email)
     }
 
-    /// Returns what equal addresses share, letter by letter: they are compared for each recipient of each event.
+    /// Returns the canonical form for comparisons, as an iterator: every event compares every recipient.
     fn identity(&self) -> impl Iterator<Item = char> {
         let (text, any_case) = match &self.kind {
             Kind::Email | Kind::UserId => (&self.raw, true),
@@ -114,7 +114,7 @@ impl Hash for Address {
 }
 
 impl fmt::Debug for Address {
-    /// Keeps enough to recognise the recipient, and hides who it is: `a…@example.com`.
+    /// Shortens an email address to `a…@example.com`, so that logs do not identify a person.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Email => {
@@ -129,7 +129,7 @@ impl fmt::Debug for Address {
 }
 
 impl fmt::Display for Address {
-    /// Writes the same as `Debug`: what people read in a log must not name a mailbox either.
+    /// Writes the same as `Debug`, because logs must not contain a full email address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
     }
@@ -161,7 +161,7 @@ impl ChannelLink {
             .map(|(_, value)| value.into_owned())
             .unwrap_or_default();
         if !is_guid(&team) {
-            return Err("it has no groupId=<team id>".to_owned());
+            return Err("it has no groupId=<team ID>".to_owned());
         }
         Ok(Self {
             thread: thread.into_owned(),
@@ -170,7 +170,7 @@ impl ChannelLink {
     }
 }
 
-/// Tells whether the text is like `19:…@thread.tacv2` or, for old channels, `19:…@thread.skype`.
+/// Returns whether the text is a channel ID such as `19:…@thread.tacv2` or, for old channels, `19:…@thread.skype`.
 fn is_thread(text: &str) -> bool {
     let body = text.strip_prefix("19:").unwrap_or_default();
     let (name, suffix) = body.split_once('@').unwrap_or_default();
@@ -186,10 +186,10 @@ fn is_guid(text: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
-/// The longest mail address, in bytes: 64 for the mailbox, the @, and 255 for the domain (RFC 5321, section 4.5.3.1).
+/// Maximum length of an email address in bytes: 64 for the mailbox, the @, and 255 for the domain (RFC 5321, section 4.5.3.1).
 const LONGEST_MAIL: usize = 320;
 
-/// Accepts what a mailbox may look like, and nothing that could change the meaning of a request to Microsoft.
+/// Checks an email address, and rejects characters that could change the meaning of a request to Microsoft.
 fn check_mail(text: &str) -> Result<(), String> {
     let (mailbox, domain) = text.rsplit_once('@').unwrap_or_default();
     if text.len() > LONGEST_MAIL {

@@ -1,7 +1,6 @@
-//! Whom to tell: addresses, and the table that gives them for a request.
+//! Recipients: addresses, and the table that routes requests to them.
 //!
-//! Architecture Invariant: an address here is only text that was understood; whether anybody lives there is for
-//! `msteams` to find out.
+//! Architecture Invariant: an address is only parsed text; `msteams` finds out whether it exists.
 
 mod address;
 mod routing;

@@ -1,28 +1,28 @@
-//! The table that says who hears of which role.
+//! The table of recipients by role.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::domain::recipients::Address;
 use crate::domain::request::AccessRequest;
 
-/// `role_to_recipients`: role names are literal, and `"*"` serves every role without an entry of its own.
+/// `role_to_recipients`: role names are literal, and `"*"` applies to every role without its own entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoutingTable {
     roles: BTreeMap<String, Vec<Address>>,
     others: Vec<Address>,
 }
 
-/// Whom a request goes to, and which suggested reviewers cannot be told.
+/// The recipients of a request, and the named recipients that are not valid addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipients {
-    /// Each once, in the order of the table and then of the suggestions.
+    /// Without duplicates: first those of the table in order, then the suggested reviewers.
     pub addresses: Vec<Address>,
-    /// Who is named and cannot be told, as written: suggested reviewers without a mail address, a rule's odd recipients.
+    /// Invalid recipients as written: suggested reviewers without an email address, and invalid recipients of rules.
     pub unreachable: Vec<String>,
 }
 
 impl Recipients {
-    /// Reads texts of which each may be an address.
+    /// Parses each text as an address.
     pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut found = Found::default();
         let mut unreachable = Vec::new();
@@ -44,11 +44,11 @@ impl RoutingTable {
         Self { roles, others }
     }
 
-    /// Returns the recipients of a request: those of its roles, and the suggested reviewers with a mail address.
+    /// Returns the recipients of a request: those of its roles, and the suggested reviewers with an email address.
     pub fn recipients(&self, request: &AccessRequest) -> Recipients {
         let mut found = Found::default();
         for role in &request.roles {
-            // An empty entry is none.
+            // An empty entry counts as no entry.
             let entry = self.roles.get(role).filter(|entry| !entry.is_empty());
             for address in entry.unwrap_or(&self.others) {
                 found.add(address.clone());
@@ -67,8 +67,8 @@ impl RoutingTable {
         }
     }
 
-    /// Returns where a recipient of a request stands in the table, as in `role_to_recipients.dba[0]`. Entries that are not
-    /// addresses are not in the table and do not count.
+    /// Returns the place of a recipient of a request in the table, such as `role_to_recipients.dba[0]`. Invalid addresses are
+    /// not in the table and do not count.
     pub fn place(&self, request: &AccessRequest, address: &Address) -> Option<String> {
         request
             .roles

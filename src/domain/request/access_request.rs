@@ -1,4 +1,4 @@
-//! The whole state of an access request at one moment.
+//! The complete state of an Access Request at one time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,38 +7,38 @@ use jiff::Timestamp;
 
 use crate::domain::request::Stage;
 
-/// An access request with everything a card may show of it.
+/// An Access Request with everything that a card can show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessRequest {
     pub id: RequestId,
-    /// Who asks.
+    /// The requester.
     pub user: String,
     /// The requested roles; after a partial approval, the granted ones.
     pub roles: Vec<String>,
     pub stage: Stage,
     pub reason: String,
-    /// The reason of the deciding review or state change.
+    /// The reason of the review or state change that resolved the request.
     pub resolve_reason: String,
     /// In the order in which they were submitted.
     pub reviews: Vec<Review>,
-    /// User names or anything else; only mail addresses among them can be told.
+    /// User names or other texts; only email addresses can be notified.
     pub suggested_reviewers: Vec<String>,
     pub resources: Vec<Resource>,
-    /// What Teleport's administrators attached to the requester's roles, by key.
+    /// The annotations of the requester's roles, by key.
     pub system_annotations: BTreeMap<String, Vec<String>>,
     pub created: Option<Timestamp>,
-    /// The latest moment until which the access may last.
+    /// The latest time at which the access ends.
     pub access_until: Option<Timestamp>,
-    /// When the access may be used from, if not at once.
+    /// The start of the access, if it does not start immediately.
     pub access_from: Option<Timestamp>,
-    /// When the request itself ends if nobody decides it.
+    /// When the request itself expires if it is not resolved.
     pub expires: Option<Timestamp>,
     /// The access list that a promoted request became a member of.
     pub promoted_to: Option<AccessList>,
 }
 
 impl AccessRequest {
-    /// Tells whether the request only waits to be deleted: its end has passed, and reviews are not possible any more.
+    /// Returns whether the request has expired: reviews are no longer possible, and Teleport will delete it.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|end| end <= now)
     }
@@ -53,7 +53,7 @@ pub struct Review {
     pub created: Option<Timestamp>,
 }
 
-/// What a review proposes.
+/// The proposal of a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Approve,
@@ -63,24 +63,24 @@ pub enum Verdict {
     Other,
 }
 
-/// An access list, by its id and what people call it.
+/// An access list, by its ID and title.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessList {
     pub name: String,
     pub title: String,
 }
 
-/// A resource that the request asks access to.
+/// A requested resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
     pub cluster: String,
     pub kind: String,
     pub name: String,
-    /// For example a Kubernetes `namespace/pod`; empty when the whole resource is meant.
+    /// For example a Kubernetes `namespace/pod`; empty for the whole resource.
     pub sub_resource: String,
 }
 
-/// The name of an access request; a UUID in every known version of Teleport.
+/// The ID of an Access Request; a UUID in every known version of Teleport.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(String);
 
@@ -101,7 +101,7 @@ impl fmt::Display for RequestId {
 }
 
 impl fmt::Display for Resource {
-    /// Writes `/cluster/kind/name`, as `tsh` does, with the sub-resource behind it.
+    /// Writes `/cluster/kind/name`, as `tsh` does, followed by the sub-resource.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/{}/{}/{}", self.cluster, self.kind, self.name)?;
         if self.sub_resource.is_empty() {

@@ -1,6 +1,6 @@
-//! An access request as this program sees it.
+//! The Access Request.
 //!
-//! Architecture Invariant: knows nothing of recipients, cards or wires.
+//! Architecture Invariant: does not depend on recipients, cards or protocols.
 
 mod access_request;
 mod stage;

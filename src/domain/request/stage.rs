@@ -1,20 +1,20 @@
-//! Where a request stands.
+//! The stage of a request.
 
 use std::fmt;
 
-/// The stage of a request, read from its state and never from a transition: Teleport lets an approved request be
-/// denied later, and the first event of a request may already be its last.
+/// The stage of a request, derived from its state and never from a transition: in Teleport, an approved request can be
+/// denied later, and the first event of a request can also be its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// Waits for reviews.
+    /// The request waits for reviews.
     Pending,
     Approved,
     Denied,
-    /// Turned into a membership of an access list.
+    /// The request became a membership of an access list.
     Promoted,
-    /// Ended, or was deleted, before anybody decided it.
+    /// The request expired or was deleted before it was resolved.
     Expired,
-    /// A state that this version does not know; its cards are left alone.
+    /// A state that this version does not know; cards of such requests are not changed.
     Unknown,
 }
 
@@ -28,7 +28,7 @@ impl Stage {
         Self::Expired,
     ];
 
-    /// Returns the word of the card and of the plugin data, such as `APPROVED`.
+    /// Returns the word for cards and plugin data, such as `APPROVED`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
@@ -40,17 +40,17 @@ impl Stage {
         }
     }
 
-    /// Reads what [`Stage::as_str`] writes.
+    /// Parses the result of [`Stage::as_str`].
     pub fn parse(word: &str) -> Option<Self> {
         Self::SHOWN.into_iter().find(|stage| stage.as_str() == word)
     }
 
-    /// Tells whether the request waits for reviews, as far as this version knows.
+    /// Returns whether the request waits for reviews, as far as this version knows.
     pub fn is_open(self) -> bool {
         self == Self::Pending
     }
 
-    /// Tells whether the request is decided or over.
+    /// Returns whether the request is resolved or has expired.
     pub fn is_resolved(self) -> bool {
         match self {
             Self::Approved | Self::Denied | Self::Promoted | Self::Expired => true,
