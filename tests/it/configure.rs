@@ -145,7 +145,7 @@ async fn the_secret_is_read_from_a_file_or_reported_as_missing() {
     let with_file = ["--appSecretFile", file];
     let (status, _, stderr) = configure(&dir, &with_file).await;
     assert_eq!(status, Some(1));
-    assert!(stderr.contains("could not read the secret from"), "{stderr}");
+    assert!(stderr.contains("could not read the client secret from"), "{stderr}");
     fs::write(file, " \n").unwrap();
     let (status, _, stderr) = configure(&dir, &with_file).await;
     assert_eq!(status, Some(1));

@@ -231,22 +231,22 @@ async fn implausible_values_are_reported_with_the_correct_form() {
         (
             "app_secret",
             "app_secret = \"XXXXXXXXXXXXXXXXXXXXXX\"",
-            "app_secret: still has the placeholder value",
+            "app_secret still has the placeholder value",
         ),
         (
             "app_secret",
             "app_secret = \"<client secret>\"",
-            "app_secret: still has the placeholder value",
+            "app_secret still has the placeholder value",
         ),
         (
             "app_id",
             "app_id = \"XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX\"",
-            "app_id: still has the placeholder value",
+            "app_id still has the placeholder value",
         ),
         (
             "app_id",
             &format!("app_id = \"{tenant}\""),
-            "tenant_id: is the same as app_id",
+            "tenant_id is the same as app_id",
         ),
         ("addr", "", "teleport.addr: is not set, using localhost:3025"),
         ("addr", "addr = \"\"", "teleport.addr: is not set, using localhost:3025"),

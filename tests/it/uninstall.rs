@@ -61,7 +61,7 @@ async fn a_failed_removal_is_reported_and_the_other_users_are_processed() {
     assert_eq!(stderr, "ERROR: could not uninstall the app for 1 of 4 users\n");
     assert!(stdout.contains(" - Uninstalled for bob@example.com"), "{stdout}");
     assert!(
-        stdout.contains(" - Not uninstalled for alice@example.com: could not uninstall the app"),
+        stdout.contains(" - Could not uninstall for alice@example.com: could not uninstall the app"),
         "{stdout}"
     );
     let hint = "TeamsAppInstallation.ReadWriteSelfForUser.All is granted";

@@ -304,7 +304,7 @@ async fn the_last_line_claims_no_more_than_was_checked() {
     let (status, stdout, _) = validate(&town, &["--all"]).await;
     assert_eq!(status, Some(0));
     assert!(
-        stdout.contains("      ok  permission to list requests: 1 request visible\n"),
+        stdout.contains("      ok  permission to list requests: granted (1 request visible)\n"),
         "{stdout}"
     );
     assert!(

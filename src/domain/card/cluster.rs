@@ -1,4 +1,4 @@
-//! What every card of a cluster has in common.
+//! The cluster's name and links on its cards.
 
 use percent_encoding::NON_ALPHANUMERIC;
 use percent_encoding::utf8_percent_encode;
@@ -14,7 +14,7 @@ pub struct CardCluster {
 }
 
 impl CardCluster {
-    /// Turns the public address that a Proxy tells into that of its Web UI; `None` if it is no clean address.
+    /// Converts the public address of a Proxy Service to the address of its Web UI; `None` if it is invalid.
     ///
     /// Like the Go plugin's: port 443 is dropped, other ports are kept, and so is a scheme if there is one.
     pub fn web_address(public: &str) -> Option<String> {

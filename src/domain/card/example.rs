@@ -1,4 +1,4 @@
-//! The two messages with which `validate` shows that somebody can be told.
+//! The two test messages of `validate`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::domain::card::schema::{Element, TextBlock};
 use crate::domain::card::{Card, CardCluster, Message, of_request};
 use crate::domain::request::{AccessRequest, RequestId, Review, Stage, Verdict};
 
-/// Says hello.
+/// Returns the greeting.
 pub fn greeting() -> Message {
     let line = |text: &str, size| {
         Element::from(TextBlock {
@@ -29,7 +29,7 @@ pub fn greeting() -> Message {
     }
 }
 
-/// Draws a pending request that nobody made.
+/// Draws the card of a fictitious pending request.
 pub fn example(id: &str, now: Timestamp) -> Message {
     let review = |author: &str, verdict, reason: &str| Review {
         author: author.to_owned(),

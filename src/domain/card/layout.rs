@@ -1,7 +1,6 @@
 //! Which elements a card has, and in what order.
 //!
-//! The order and the titles are the Go plugin's, so that nobody has to learn a new card; what that one lacks is added
-//! where it belongs.
+//! The order and the titles are the Go plugin's, so that the card looks familiar; additional facts follow related ones.
 
 use jiff::SignedDuration;
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use crate::domain::card::text::plain;
 use crate::domain::card::{Card, CardCluster};
 use crate::domain::request::{AccessRequest, RequestId, Review, Stage, Verdict};
 
-/// What the record remembers of a request that is gone.
+/// The recorded facts of a request that was deleted.
 #[derive(Clone, Copy, Debug)]
 pub struct Remembered<'a> {
     pub id: &'a RequestId,
@@ -36,7 +35,7 @@ pub(super) struct Detail {
 }
 
 impl Detail {
-    /// More than anybody needs to decide.
+    /// An upper bound on what a reviewer reads.
     pub(super) const FULL: Self = Self {
         name: 200,
         reason: 2_000,
@@ -104,7 +103,7 @@ pub(super) fn draw_request(cluster: &CardCluster, request: &AccessRequest, detai
     Card::new(body, link, fallback)
 }
 
-/// Draws what is remembered of a request.
+/// Draws the recorded facts of a request.
 pub(super) fn draw_record(cluster: &CardCluster, remembered: &Remembered<'_>, detail: Detail) -> Card {
     let Remembered {
         id,
@@ -134,7 +133,7 @@ pub(super) fn draw_record(cluster: &CardCluster, remembered: &Remembered<'_>, de
     Card::new(body, cluster.link(id), fallback(id, user, stage, detail))
 }
 
-/// Facts in their order; one without a value is left out, since no client takes it.
+/// Facts in their order; facts without a value are omitted, because no client accepts them.
 struct Facts(Vec<Fact>);
 
 impl Facts {
@@ -262,7 +261,7 @@ fn listed(entries: impl Iterator<Item = String>, count: usize, most: usize, none
     }
 }
 
-/// Says how long the access may last, and until when. Teleport only tells the latter.
+/// Returns the maximum duration of the access, and its end. Teleport sends only the end.
 fn max_duration(request: &AccessRequest) -> String {
     let Some(until) = request.access_until else {
         return String::new();
@@ -276,7 +275,7 @@ fn max_duration(request: &AccessRequest) -> String {
 
 /// Writes the largest units that matter: `2 days 4 hours`, `8 hours`, `1 hour 30 minutes`.
 fn length_in_words(length: SignedDuration) -> String {
-    // Teleport computes both ends a moment apart, so seconds mean nothing.
+    // Teleport computes the two times a moment apart, so seconds are meaningless.
     let minutes = (length.as_secs() + 30) / 60;
     let unit = |count: i64, name: &str| match count {
         0 => None,

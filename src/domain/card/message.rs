@@ -14,7 +14,7 @@ const LARGEST_CARD: usize = 80_000 - 2_000;
 /// Characters of a toast; clients cut it anyway.
 const SUMMARY: usize = 200;
 
-/// What is sent: the card, and the line that a notification shows.
+/// A message: the card, and the summary that a notification shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
     pub card: Card,
@@ -30,7 +30,7 @@ pub fn of_request(cluster: &CardCluster, request: &AccessRequest) -> Message {
     }
 }
 
-/// Draws the card of a request that is gone, from what the record remembers.
+/// Draws the card of a deleted request from its record.
 pub fn of_record(cluster: &CardCluster, remembered: &Remembered<'_>) -> Message {
     let roles = remembered.roles.replace(',', ", ");
     Message {
@@ -55,7 +55,7 @@ fn summary(stage: Stage, user: &str, roles: &str) -> String {
     squeezed(&format!("{what} {user}{roles}"), SUMMARY)
 }
 
-/// Draws with less and less detail until the card fits. The last step shows one of everything and always does.
+/// Draws with decreasing detail until the card fits. The last step shows one entry of everything, and always fits.
 fn fitting(draw: impl Fn(Detail) -> Card) -> Card {
     let mut detail = Detail::FULL;
     let mut card = draw(detail);

@@ -1,7 +1,7 @@
-//! Makes text that people wrote harmless: it is shown as text, and never becomes markup or a link.
+//! Escapes text from users, so that clients never show it as markup or a link.
 //!
 //! Teams reads Markdown in text blocks and facts, with one parser on desktops (much like markdown-it) and another on
-//! phones. What is harmless to both was found by trying: a backslash before `[`, `]`, `*` and `_`, and an invisible space
+//! phones. Tests with both showed what is safe: a backslash before `[`, `]`, `*` and `_`, and an invisible space
 //! (U+200B) that breaks what else could begin something. Ordinary text is left exactly as it is, so that it can be copied.
 
 use std::fmt::Write as _;

@@ -1,17 +1,17 @@
-//! Which audience of an access request gets a card, and when.
+//! Which audience of an Access Request gets a card, and when.
 
 use crate::domain::lifecycle::Shown;
 use crate::domain::recipients::Address;
 use crate::domain::request::Stage;
 
-/// Whom a card is drawn for.
+/// The audience of a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Audience {
-    /// The people who may review the request.
+    /// The reviewers of the request.
     Reviewers,
 }
 
-/// Where a card of an audience is to be.
+/// The recipient and audience of a card.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     pub audience: Audience,
@@ -26,29 +26,29 @@ pub struct Recipient {
     pub name: String,
 }
 
-/// What a delivery tells its recipient.
+/// The kind of news that a delivery carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
     /// A request that waits for reviews.
     Announcement,
-    /// A review that does not decide.
+    /// A review that does not resolve the request.
     Review,
-    /// The end of a request, in whatever way.
+    /// The request was resolved or has expired.
     Resolution,
 }
 
 /// What an audience gets at a stage of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Those without a card get one.
+    /// Recipients without a card get one.
     pub posts: bool,
-    /// The cards that are there are updated.
+    /// Existing cards are updated.
     pub updates: bool,
 }
 
-/// Returns what an audience gets. `over` says that the end of the request has passed, whatever its stage.
+/// Returns what an audience gets. `over` means that the request has expired, whatever its stage.
 ///
-/// Reviewers get a card while they can review, and see how it ended.
+/// Reviewers get a card while they can review, and the card then shows the result.
 pub fn due(audience: Audience, stage: Stage, over: bool) -> Due {
     match audience {
         Audience::Reviewers => Due {
@@ -95,7 +95,7 @@ impl Change {
     /// Every change.
     pub const ALL: [Self; 3] = [Self::Announcement, Self::Review, Self::Resolution];
 
-    /// Returns what the update of a card to this tells.
+    /// Returns the kind of news that an update of a card to this carries.
     pub fn of_update(shown: Shown) -> Self {
         if shown.stage.is_resolved() {
             Self::Resolution

@@ -1,7 +1,7 @@
-//! One run: the work on a request from a claim to the entry that gives the claim back.
+//! One run: the deliveries for a request, from the claim to the entry that releases it.
 //!
-//! Architecture Invariant: a state machine without I/O. Whoever drives it makes the calls that it asks for and answers each
-//! of them; the daemon does so over the network, and the tests in every order.
+//! Architecture Invariant: a state machine without I/O. The caller makes the requested calls and passes their results
+//! back: the daemon over the network, and the tests in every order.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Sub;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::domain::lifecycle::{Claim, Entry, Lease, Outcome, Recipient, Record, RunLog, Shown, Snapshot, Step, Write};
 
-/// What a run is to bring about: every step delivers a card that shows the same.
+/// The goal of a run: every step delivers a card in the same state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Aim {
     pub shown: Shown,
@@ -22,54 +22,54 @@ pub struct Aim {
 /// How a delivery ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Landed {
-    /// With something to record, in this order.
+    /// The delivery ended with outcomes to record, in this order.
     Done(Vec<Outcome>),
-    /// There is nothing to record: the person has a card under another address.
+    /// There is nothing to record: the recipient has a card under another address.
     Elsewhere,
-    /// It failed, and can be retried later.
+    /// The delivery failed and can be retried later.
     Deferred,
-    /// It was not begun, because a newer plan came or the run was halted.
+    /// The delivery did not start, because a newer plan arrived or the run was halted.
     NotBegun,
 }
 
 /// The deliveries and entries of one claim. Recipients are independent: a new plan does not wait for deliveries in flight,
-/// and an entry takes whatever has ended.
+/// and an entry contains every delivery that has ended.
 #[expect(clippy::struct_excessive_bools, reason = "each can hold together with any other")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Run<T> {
     account: RunLog,
     lease: Lease<T>,
     term: Duration,
-    /// Deliveries of the newest plan that have not begun.
+    /// Deliveries of the newest plan that have not started.
     queue: VecDeque<Step>,
     flights: Vec<Flight>,
-    /// Ended, and in no entry yet.
+    /// Deliveries that have ended and are in no entry yet.
     done: Vec<Outcome>,
     /// The entry that is being written.
     writing: Option<(Entry, Record)>,
-    /// Teleport has forgotten the request, or cannot store its record: there is nothing to write to.
+    /// Teleport has deleted the request, or cannot store its record, so nothing can be written.
     forgotten: bool,
-    /// Nothing more is begun.
+    /// No further delivery starts.
     halted: bool,
-    /// A delivery has ended that a newer plan could not take into account.
+    /// A delivery has ended that the newest plan did not take into account.
     outdated: bool,
-    /// Not every card will show what it should when this run ends.
+    /// Some cards will be stale when this run ends.
     incomplete: bool,
     closed: bool,
 }
 
-/// A delivery that has begun.
+/// A delivery in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Flight {
     step: Step,
     recipient: Recipient,
     shown: Shown,
-    /// A newer plan has to look at what becomes of it.
+    /// A newer plan must take its outcome into account.
     overtaken: bool,
 }
 
 impl<T: Copy + Sub<Output = Duration>> Run<T> {
-    /// Begins with the record as the claim left it. `forgotten` says that Teleport has nothing to write to.
+    /// Starts a run with the record that the claim wrote. `forgotten` means that Teleport has deleted the request.
     pub fn new(aim: Aim, deferred: bool, known: Snapshot, lease: Lease<T>, term: Duration, forgotten: bool) -> Self {
         let steps = aim.steps.into_iter().filter(|step| !forgotten || step.is_update());
         Self {
@@ -88,8 +88,8 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         }
     }
 
-    /// Takes a newer plan in the place of what has not begun. `deferred` says that the plan leaves out deliveries that are
-    /// not due yet.
+    /// Replaces deliveries that have not started with a newer plan. `deferred` means that the plan omits deliveries that are not
+    /// due yet.
     pub fn aim(&mut self, aim: Aim, deferred: bool) {
         if !self.takes_plans() {
             return;
@@ -98,7 +98,7 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         self.incomplete = deferred;
         for flight in &mut self.flights {
             let mut concerned = aim.steps.iter().filter(|step| step.is_for(&flight.recipient));
-            // The same delivery of the same card needs no second look.
+            // The plan already covers an identical delivery in flight.
             let same = flight.shown == aim.shown && concerned.all(|step| *step == flight.step);
             flight.overtaken |= !same;
         }
@@ -109,8 +109,8 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         self.queue = steps.collect();
     }
 
-    /// Takes a newer plan that has nothing to do now. `deferred` as in [`aim`](Self::aim); `known` says that the plan knows
-    /// what cards should show.
+    /// Applies a newer plan without deliveries. `deferred` is as in [`aim`](Self::aim); `known` means that the plan knows what
+    /// cards should show.
     pub fn rest(&mut self, deferred: bool, known: bool) {
         if !self.takes_plans() {
             return;
@@ -123,17 +123,17 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         }
     }
 
-    /// Tells whether a plan has to be made again, because a delivery has ended that the last one could not know.
+    /// Returns whether a new plan is necessary, because a delivery has ended that the last plan did not know.
     pub fn wants_plan(&self) -> bool {
         self.outdated && self.takes_plans()
     }
 
-    /// Tells whether a newer plan can still be taken: not once the claim is lost, or being given back.
+    /// Returns whether the run accepts a newer plan: not after the claim is lost or while it is being released.
     pub fn takes_plans(&self) -> bool {
         !self.halted && !self.is_closing()
     }
 
-    /// Begins the next delivery, if there is one and the claim holds.
+    /// Starts the next delivery, if there is one and the claim is valid.
     pub fn begin(&mut self, now: T) -> Option<Step> {
         if self.queue.is_empty() || self.is_closing() {
             return None;
@@ -153,7 +153,7 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         Some(step)
     }
 
-    /// Begins nothing more: the daemon stops, or the claim has ended.
+    /// Starts no further delivery, because the daemon stops or the claim has ended.
     pub fn halt(&mut self) {
         self.halted = true;
         self.incomplete |= !self.queue.is_empty();
@@ -164,7 +164,7 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         self.halted
     }
 
-    /// Takes the end of the delivery to a recipient.
+    /// Applies the end of the delivery to a recipient.
     pub fn landed(&mut self, recipient: &Recipient, landed: Landed) {
         let Some(at) = self.flights.iter().position(|flight| flight.recipient == *recipient) else {
             return;
@@ -175,7 +175,7 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
             Landed::Done(outcomes) => self.done.extend(outcomes),
             Landed::Elsewhere => {}
             Landed::Deferred => self.incomplete = true,
-            // It gives way to a newer plan.
+            // The newer plan replaces it.
             Landed::NotBegun if flight.overtaken => {}
             Landed::NotBegun => {
                 self.incomplete = true;
@@ -184,13 +184,13 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         }
     }
 
-    /// Tells whether deliveries have ended that are in no entry yet.
+    /// Returns whether deliveries have ended that are in no entry yet.
     pub fn has_unrecorded(&self) -> bool {
         !self.done.is_empty()
     }
 
-    /// Returns the next entry, unless one is being written: the last one, which gives the claim back, when nothing is left to
-    /// do, and before that an interim one if it is `due`, to record deliveries or to keep the claim.
+    /// Returns the next entry, unless one is being written: the last entry, which releases the claim, when no work is left, or
+    /// an interim one if it is `due`, which records deliveries or renews the claim.
     pub fn entry(&mut self, mark: Claim, due: bool, now: Timestamp) -> Option<Write> {
         if self.writing.is_some() || self.closed {
             return None;
@@ -206,8 +206,8 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         self.write(mark)
     }
 
-    /// Returns the entry that is being written under another mark, after it failed or was overtaken. Without one, there is
-    /// nothing left to write of it.
+    /// Returns the entry that is being written under another mark, after it failed or lost a compare-and-swap. `None` if
+    /// nothing of it remains to be written.
     pub fn write(&mut self, mark: Claim) -> Option<Write> {
         let (entry, record) = self.writing.clone()?;
         match self.account.entry(record, entry, mark) {
@@ -219,19 +219,19 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         None
     }
 
-    /// Takes an entry that Teleport accepted; the claim holds from `since` on.
+    /// Applies an entry that Teleport accepted; the claim is valid from `since` on.
     pub fn written(&mut self, write: Write, since: T) {
         self.account.written(write);
         self.renew(since);
         self.finish();
     }
 
-    /// Holds the claim from `since` on, unless it is lost.
+    /// Renews the claim from `since` on, unless it is lost.
     pub fn renew(&mut self, since: T) {
         self.lease.renew(since);
     }
 
-    /// Takes the record that another replica wrote instead; `me` is our name.
+    /// Applies the record that another replica wrote instead; `me` is this replica's name.
     pub fn overtaken(&mut self, map: BTreeMap<String, String>, me: &str, now: Timestamp) {
         let (record, ours) = self.account.take_over(map, me, now);
         if !ours {
@@ -243,13 +243,13 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         }
     }
 
-    /// Takes that Teleport has forgotten the request, and its record with it: no card is posted that cannot be recorded.
+    /// Applies that Teleport deleted the request with its record: cards that cannot be recorded are not posted.
     pub fn forget(&mut self) {
         self.forgotten = true;
         self.queue.retain(Step::is_update);
     }
 
-    /// Takes that the entry is too large for Teleport: it is made smaller once. Says whether that helps.
+    /// Shrinks an entry that is too large for Teleport, once. Returns whether it became smaller.
     pub fn shrink(&mut self) -> bool {
         let Some((_, record)) = &mut self.writing else {
             return false;
@@ -268,7 +268,7 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         }
     }
 
-    /// Tells whether the last entry was written.
+    /// Returns whether the last entry was written.
     pub fn is_over(&self) -> bool {
         self.closed
     }
@@ -277,22 +277,22 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         self.closed || matches!(self.writing, Some((Entry::Last { .. }, _)))
     }
 
-    /// Tells whether a delivery is in flight.
+    /// Returns whether a delivery is in flight.
     pub fn is_flying(&self) -> bool {
         !self.flights.is_empty()
     }
 
-    /// Tells whether the claim holds.
+    /// Returns whether the claim is valid.
     pub fn holds(&self, now: T) -> bool {
         self.left(now).is_some()
     }
 
-    /// Returns how long the claim holds still, unless it has ended.
+    /// Returns the remaining time of the claim, unless it has ended.
     pub fn left(&self, now: T) -> Option<Duration> {
         self.lease.left(now, self.term)
     }
 
-    /// Returns the record with everything that was done.
+    /// Returns the record with all outcomes of this run.
     pub fn record(&self, now: Timestamp) -> Record {
         let writing = self.writing.as_ref().map(|(_, record)| record);
         let mut record = writing.unwrap_or(self.account.record()).clone();
@@ -302,7 +302,7 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         record
     }
 
-    /// Tells whether another replica may have updated a card that this run updated too.
+    /// Returns whether another replica may have updated a card that this run also updated.
     pub fn is_contested(&self) -> bool {
         self.account.is_contested()
     }

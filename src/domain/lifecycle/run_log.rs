@@ -1,4 +1,4 @@
-//! What one run did, and how it is written down.
+//! The log of one run: its outcomes, and the entries that record them.
 
 use std::collections::BTreeMap;
 
@@ -6,34 +6,34 @@ use jiff::Timestamp;
 
 use crate::domain::lifecycle::{Claim, Outcome, Record, Shown, Snapshot, Write};
 
-/// The account of one run: from its claim to its last entry. `shown` and `resolve_reason` are those of its newest plan.
+/// The log of one run, from its claim to its last entry. `shown` and `resolve_reason` are those of its newest plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunLog {
     shown: Shown,
     resolve_reason: String,
     known: Snapshot,
-    /// Everything done since the claim, in case somebody else's record must be taken over.
+    /// All outcomes since the claim, to merge them into a record of another replica.
     done: Vec<Outcome>,
-    /// How much of it Teleport has accepted.
+    /// The number of outcomes that Teleport has accepted.
     noted: usize,
-    /// Somebody else has written since the claim, and may have updated what we update: of our updates that are not noted
-    /// yet nobody knows whether they came last.
+    /// Another replica has written since the claim and may have updated the same cards, so the order of our unrecorded updates
+    /// is unknown.
     disputed: bool,
-    /// Such an update was noted, so a plan has to be made anew.
+    /// Such an update was recorded, so a new plan is necessary.
     contested: bool,
 }
 
-/// What an entry is for.
+/// The purpose of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Entry {
-    /// More is to come: the claim is kept.
+    /// More entries follow: the claim is kept.
     Interim,
-    /// The last one; `complete` says that every card shows what it should.
+    /// The last entry; `complete` means that every card is up to date.
     Last { complete: bool },
 }
 
 impl RunLog {
-    /// Begins with the record as our claim left it. `shown` and `resolve_reason` are those of the plan.
+    /// Starts with the record that the claim wrote. `shown` and `resolve_reason` are those of the plan.
     pub fn new(shown: Shown, resolve_reason: &str, known: Snapshot) -> Self {
         Self {
             shown,
@@ -46,7 +46,7 @@ impl RunLog {
         }
     }
 
-    /// Goes on with a newer plan.
+    /// Continues with a newer plan.
     pub fn aim(&mut self, shown: Shown, resolve_reason: &str) {
         self.shown = shown;
         resolve_reason.clone_into(&mut self.resolve_reason);
@@ -57,22 +57,22 @@ impl RunLog {
         self.shown
     }
 
-    /// Returns the record as it was written last.
+    /// Returns the last written record.
     pub fn record(&self) -> &Record {
         &self.known.record
     }
 
-    /// Tells whether somebody else may have updated a card that we updated too: a plan has to be made anew.
+    /// Returns whether another replica may have updated a card that we also updated, so that a new plan is necessary.
     pub fn is_contested(&self) -> bool {
         self.contested
     }
 
-    /// Returns what is known of the record after the run.
+    /// Returns the state of the record after the run.
     pub fn into_known(self) -> Snapshot {
         self.known
     }
 
-    /// Takes what was done, and returns the record with it.
+    /// Adds outcomes, and returns the record with them.
     pub fn note(&mut self, outcomes: Vec<Outcome>, now: Timestamp) -> Record {
         let mut record = self.known.record.clone();
         for outcome in &outcomes {
@@ -82,8 +82,8 @@ impl RunLog {
         record
     }
 
-    /// Returns what an entry writes: the record, with `mark` on it. If somebody else's stands there now it stays theirs, and
-    /// nothing is written but what we did; `mark` is its witness if they may have updated the same cards.
+    /// Returns the write of an entry: the record with `mark`. If another replica holds the claim now, the claim stays unchanged
+    /// and only our outcomes are written; `mark` is the witness if that replica may have updated the same cards.
     pub fn entry(&self, mut record: Record, entry: Entry, mark: Claim) -> Option<Write> {
         let new = &self.done[self.noted..];
         match &mut record.claim {
@@ -107,22 +107,21 @@ impl RunLog {
         Some(self.known.write(record))
     }
 
-    /// Takes an entry that Teleport accepted.
+    /// Applies an entry that Teleport accepted.
     pub fn written(&mut self, write: Write) {
         self.known.written(write);
         self.noted = self.done.len();
     }
 
-    /// Takes an entry that can be written nowhere any more: Teleport has forgotten the request.
+    /// Applies an entry that cannot be written, because Teleport has deleted the request.
     pub fn keep(&mut self, record: Record) {
         self.known.record = record;
         self.noted = self.done.len();
     }
 
-    /// Takes the record that somebody else wrote, and returns it with what we did. Says too whether the claim on it is
-    /// `me`'s still.
+    /// Merges our outcomes into the record that another replica wrote. Also returns whether `me` still holds the claim.
     pub fn take_over(&mut self, map: BTreeMap<String, String>, me: &str, now: Timestamp) -> (Record, bool) {
-        // If everything is gone, what we know is written anew.
+        // If the record is gone, it is written again from our copy.
         let mut record = Record::decode(&map).unwrap_or_else(|| self.known.record.clone());
         let claim = record.claim.as_ref();
         let ours = claim.is_some_and(|claim| claim.owner == me);
@@ -137,7 +136,7 @@ impl RunLog {
                     recipient, activity, ..
                 } => record.card(recipient, activity).is_some(),
                 Outcome::Vanished { .. } => false,
-                // Whoever has changed a card since had read it, and each failure counts once.
+                // A replica that changed a card since then had read it, and each failure counts once.
                 Outcome::Updated { .. } | Outcome::Refused { .. } | Outcome::Unconfirmed { .. } => number < self.noted,
             };
             if !is_noted {
@@ -147,7 +146,7 @@ impl RunLog {
         (record, ours)
     }
 
-    /// Records one thing that was done; if it is disputed, only what can be relied on.
+    /// Records one outcome; if the order of updates is unknown, it records the earlier state.
     fn apply(&mut self, record: &mut Record, outcome: &Outcome, now: Timestamp) {
         let mut outcome = outcome.clone();
         if let Outcome::Updated {

@@ -1,17 +1,17 @@
-//! The record as Teleport has it, and what a claim writes into it.
+//! The stored record as last read, and the writes of a claim.
 
 use std::collections::BTreeMap;
 
 use crate::domain::lifecycle::{Claim, Observed, Record, RoutedBy};
 
-/// The record as Teleport has it, as far as we know.
+/// The known state of the record in Teleport.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RecordState {
     /// Not read yet.
     #[default]
     Unknown,
-    /// Perhaps written by somebody else since, or by a call of ours whose answer was lost; to be read again. It is kept in
-    /// case that nothing is left to read: plugin data may end before we have closed the cards.
+    /// The record may be stale, because another replica may have written it or the answer to a write was lost. It must be read
+    /// again; the copy is kept because plugin data may expire before the cards are closed.
     Doubted(Box<Record>),
     Absent,
     Known(Box<Snapshot>),
@@ -24,7 +24,7 @@ pub struct Snapshot {
     pub record: Record,
 }
 
-/// One compare-and-swap: what has to be there, what is written, and what the record says if it succeeds.
+/// One compare-and-swap: the expected values, the new values, and the record if it succeeds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Write {
     pub expect: BTreeMap<String, String>,
@@ -33,8 +33,8 @@ pub struct Write {
 }
 
 impl RecordState {
-    /// Takes what was read from Teleport. If nothing is left there of a record with cards, what we knew holds on; and if nothing
-    /// was written since, we may know more than what could be stored.
+    /// Applies the map that was read from Teleport. If a record with cards is gone, the known record is kept. If the map is
+    /// unchanged, the known record is kept too, because it may contain more than Teleport could store.
     pub fn read(&mut self, map: BTreeMap<String, String>) {
         *self = match (Record::decode(&map), std::mem::take(self)) {
             (Some(_), Self::Known(known)) if known.map == map => Self::Known(known),
@@ -46,7 +46,7 @@ impl RecordState {
         };
     }
 
-    /// Makes sure that the record is read before anything is decided.
+    /// Marks the record as stale, so that it is read before the next plan.
     pub fn doubt(&mut self) {
         *self = match std::mem::take(self) {
             Self::Known(known) => Self::Doubted(Box::new(known.record)),
@@ -55,7 +55,7 @@ impl RecordState {
         };
     }
 
-    /// Tells whether the record has to be read.
+    /// Returns whether the record must be read.
     pub fn is_in_doubt(&self) -> bool {
         matches!(self, Self::Unknown | Self::Doubted(_))
     }
@@ -67,9 +67,9 @@ impl RecordState {
         }
     }
 
-    /// Returns what a claim writes: our mark, and the beginning of the record if there is none. `routed_by` is
-    /// noted by the first claim alone, so rules that change do not reach a request that was announced. `brief`
-    /// leaves out what is not needed, because Teleport has refused the record for its size.
+    /// Returns the write of a claim: our mark, and a new record if there is none. Only the first claim records `routed_by`, so
+    /// changed rules do not affect a request that was announced. `brief` omits optional parts, because Teleport has rejected
+    /// the record for its size.
     pub fn claim(&self, observed: &Observed, routed_by: &RoutedBy, mark: Claim, brief: bool) -> Write {
         let begun = BTreeMap::new();
         let (expect, map, mut record) = match self {
@@ -94,7 +94,7 @@ impl RecordState {
         }
     }
 
-    /// Takes a claim that Teleport accepted.
+    /// Applies a claim that Teleport accepted.
     pub fn claimed(&mut self, write: Write) {
         let map = match std::mem::take(self) {
             Self::Known(known) => known.map,
@@ -110,7 +110,7 @@ impl RecordState {
 }
 
 impl Snapshot {
-    /// Returns what makes the stored map say what `record` says, if nobody has written since it was read.
+    /// Returns the compare-and-swap that stores `record`, if the map is unchanged since it was read.
     pub fn write(&self, record: Record) -> Write {
         Write {
             expect: Record::expect_unchanged(&self.map),
@@ -119,7 +119,7 @@ impl Snapshot {
         }
     }
 
-    /// Takes a write that succeeded.
+    /// Applies a successful write.
     pub fn written(&mut self, write: Write) {
         self.map.extend(write.set);
         self.map.retain(|_, value| !value.is_empty());

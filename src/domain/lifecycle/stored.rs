@@ -1,4 +1,4 @@
-//! The record as the map of strings that Teleport keeps.
+//! Encodes the record as the map of strings that Teleport stores.
 //!
 //! Keys and encodings of the first group are the Go plugin's (`integrations/access/msteams` and `integrations/lib/plugindata`
 //! in `gravitational/teleport`), byte for byte. Keys that begin with `x_` are ours.
@@ -37,7 +37,7 @@ struct Message {
     rid: String,
 }
 
-/// What we know beyond `messages` of one card.
+/// Facts about one card that `messages` cannot hold.
 #[derive(Deserialize, Serialize)]
 struct Card {
     id: String,
@@ -47,7 +47,7 @@ struct Card {
     shown: Option<String>,
     #[serde(rename = "again", default, skip_serializing_if = "is_false")]
     replacement: bool,
-    /// The place of the card in `messages`, where its id alone does not name it.
+    /// The index of the card in `messages`, if its ID is ambiguous.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     place: Option<usize>,
 }
@@ -63,32 +63,32 @@ struct StoredRefusal {
     unconfirmed: bool,
 }
 
-/// Refusals that are stored at most. Requesters choose the suggested reviewers, so they can make as many as they like; a
-/// refusal that is not stored is only forgotten at a restart.
+/// Maximum number of stored refusals. Requesters choose the suggested reviewers, so they can cause any number of refusals; one
+/// that is not stored is only forgotten at a restart.
 const MOST_REFUSALS: usize = 100;
 
-/// Bytes that are stored at most of the reason of a refusal, and of each text that requesters and reviewers write. Teleport
-/// keeps 1,000,000 bytes for all plugins of a request together.
+/// Maximum stored size of the reason of a refusal, and of each text from requesters and reviewers, in bytes. Teleport stores
+/// 1,000,000 bytes for all plugins of a request together.
 const LONGEST_WHY: usize = 300;
 const LONGEST_TEXT: usize = 8_000;
 
-/// Bytes of a text once Teleport has refused the record for its size.
+/// Maximum size of a text after Teleport has rejected the record for its size, in bytes.
 const LONGEST_BRIEF_TEXT: usize = 200;
 
 impl Record {
-    /// Returns what a claim of a new request expects: nothing of the Go plugin's, and nothing of ours.
+    /// Returns the expected keys for the claim of a new request: neither the Go plugin's nor ours exist.
     pub fn expect_absent() -> BTreeMap<String, String> {
         let keys = GO_KEYS.into_iter().chain(["x_claim"]);
         keys.map(|key| (key.to_owned(), String::new())).collect()
     }
 
-    /// Returns what a later write expects: that neither replica nor Go plugin has written since the map was read.
+    /// Returns the expected values for a later write: no replica and no Go plugin has written since the map was read.
     pub fn expect_unchanged(map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let value = |key: &str| map.get(key).cloned().unwrap_or_default();
         ["x_claim", "messages"].map(|key| (key.to_owned(), value(key))).into()
     }
 
-    /// Writes the record; keys without a value are there, empty, which deletes them.
+    /// Encodes the record; keys without a value are empty, which deletes them.
     pub fn encode(&self) -> BTreeMap<String, String> {
         let reviews = Some(self.reviews).filter(|count| *count > 0);
         let claim = self.claim.as_ref().map(ToString::to_string);
@@ -122,7 +122,7 @@ impl Record {
         pairs.map(|(key, value)| (key.to_owned(), value)).into()
     }
 
-    /// Reads a record; `None` if the map is empty. What cannot be read is left out, and unreadable messages are kept.
+    /// Decodes a record; `None` if the map is empty. Invalid values are skipped, but invalid messages are kept.
     pub fn decode(map: &BTreeMap<String, String>) -> Option<Self> {
         if map.is_empty() {
             return None;
@@ -209,7 +209,7 @@ impl Record {
         if known.is_empty() { String::new() } else { json(&known) }
     }
 
-    /// Writes the oldest refusals, which have the longest pauses, and all posts that were never confirmed.
+    /// Encodes the oldest refusals, which have the longest pauses, and all unconfirmed posts.
     fn stored_refusals(&self) -> String {
         let most = if self.brief { 0 } else { MOST_REFUSALS };
         let mut refusals: Vec<_> = self.refusals.iter().collect();
@@ -233,7 +233,7 @@ impl Record {
     }
 }
 
-/// Cuts a text after so many bytes, at a character.
+/// Cuts a text to a maximum number of bytes, at a character boundary.
 fn shortened(text: &str, longest: usize) -> &str {
     &text[..text.floor_char_boundary(longest)]
 }
@@ -258,7 +258,7 @@ fn posted(message: Message) -> Posted {
     }
 }
 
-/// Reads an entry of `messages`: Base64 of JSON, or `id/time/recipient` of plugins before version 12.
+/// Decodes an entry of `messages`: Base64 of JSON, or `id/time/recipient` of plugins before version 12.
 fn message(entry: &str) -> Option<Message> {
     if let Ok(bytes) = STANDARD.decode(entry) {
         return serde_json::from_slice(&bytes).ok();
@@ -274,7 +274,7 @@ fn message(entry: &str) -> Option<Message> {
     })
 }
 
-/// Writes the recipients that rules named; the empty list means the routing table.
+/// Encodes the recipients that rules named; the empty list means the routing table.
 fn recipients_of_rules(routed_by: &RoutedBy) -> String {
     match routed_by {
         RoutedBy::Unknown => String::new(),
@@ -303,7 +303,7 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("strings, numbers and times always become JSON")
 }
 
-/// Go's encoder escapes what could end a script element.
+/// Escapes the same characters as Go's JSON encoder, which protects script elements.
 fn as_go_writes(json: &str) -> String {
     json.replace('&', "\\u0026")
         .replace('<', "\\u003c")

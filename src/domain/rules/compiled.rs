@@ -1,4 +1,4 @@
-//! A rule that was read once and can be asked often.
+//! A compiled rule.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::domain::rules::rule::Rule;
 use crate::domain::rules::schedule::{Duty, Zones};
 use crate::domain::rules::subject::Subject;
 
-/// A rule with its condition and schedules understood, or with why they are not.
+/// A rule with its compiled condition and schedules, or the reason why they are invalid.
 #[derive(Clone, Debug)]
 pub struct CompiledRule {
     rule: Rule,
@@ -16,19 +16,19 @@ pub struct CompiledRule {
     duties: Vec<(String, Duty)>,
 }
 
-/// What a rule says of one request.
+/// The answer of a rule for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleAnswer {
     Matches,
     /// The request was made outside every schedule.
     OffDuty,
     False,
-    /// The condition gives neither true nor false.
+    /// The condition is neither true nor false.
     NotBoolean,
     Failed(Failure),
 }
 
-/// Why a rule could not be asked.
+/// The reason why a rule could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub kind: FailureKind,
@@ -58,7 +58,7 @@ impl FailureKind {
         Self::Schedule,
     ];
 
-    /// Returns the word for machines.
+    /// Returns the identifier for JSON and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Condition(kind) => kind.as_str(),
@@ -81,12 +81,12 @@ impl CompiledRule {
         &self.rule
     }
 
-    /// Returns what keeps the rule from ever being asked.
+    /// Returns the error of a rule that can never be evaluated.
     pub fn broken(&self) -> Option<&Error> {
         self.condition.as_ref().err()
     }
 
-    /// Asks the rule about a request.
+    /// Evaluates the rule for a request.
     pub fn answer(&self, subject: &Subject) -> RuleAnswer {
         match self.on_duty(subject.created) {
             Err(message) => {
@@ -108,7 +108,7 @@ impl CompiledRule {
         }
     }
 
-    /// A schedule that covers the moment wins; one that is broken counts only if none does.
+    /// Returns whether a schedule covers the time. The error of a broken schedule counts only if none does.
     fn on_duty(&self, moment: Timestamp) -> Result<bool, String> {
         let mut broken = None;
         for (name, duty) in &self.duties {
@@ -121,7 +121,7 @@ impl CompiledRule {
         broken.map_or(Ok(self.duties.is_empty()), Err)
     }
 
-    /// Says why a rule does not match a request; nothing if it does.
+    /// Returns why a rule does not match a request; `None` if it matches.
     pub fn why_not(&self, subject: &Subject, answer: &RuleAnswer) -> Option<String> {
         match answer {
             RuleAnswer::Matches => None,
@@ -141,7 +141,7 @@ impl CompiledRule {
         }
     }
 
-    /// Returns the recipients that cannot be anybody, as they are written.
+    /// Returns the invalid recipients, as written.
     pub fn unreachable(&self) -> impl Iterator<Item = &str> {
         self.rule.named().filter(|text| Address::parse(text).is_err())
     }

@@ -14,7 +14,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Puts the labels of all resources together.
+    /// Combines the labels of all resources.
     pub fn of<'a>(resources: impl IntoIterator<Item = &'a BTreeMap<String, String>>) -> Self {
         let mut count = 0_usize;
         let mut found: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();

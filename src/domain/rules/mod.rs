@@ -1,7 +1,7 @@
-//! Access Monitoring Rules: whom they want told of a request, and why not.
+//! Access Monitoring Rules: which recipients they name for a request, and why they do not match.
 //!
-//! Architecture Invariant: a rule is read once; asking it costs no more than its condition. A rule that cannot be
-//! understood concerns nobody but itself.
+//! Architecture Invariant: a rule is compiled once, and evaluating it costs no more than its condition. An invalid rule does
+//! not affect other rules.
 
 mod compiled;
 mod labels;

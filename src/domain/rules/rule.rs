@@ -1,33 +1,33 @@
-//! An Access Monitoring Rule, as far as it concerns notifications.
+//! The parts of an Access Monitoring Rule that concern notifications.
 
 use std::collections::BTreeMap;
 
 use crate::domain::rules::schedule::Schedule;
 
-/// The name to which rules for this program are addressed; the Go plugin's is the same in every version.
+/// The plugin name in rules for this program; the same as the Go plugin's.
 pub const PLUGIN: &str = "msteams";
 
 /// The kind of these resources.
 pub const KIND: &str = "access_monitoring_rule";
 
-/// What a rule has to look at to concern us.
+/// The subject of rules for Access Requests.
 pub const SUBJECT: &str = "access_request";
 
-/// One rule as it is written. Whether it can be understood is another matter.
+/// One rule as written, which may be invalid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
     pub name: String,
     pub subjects: Vec<String>,
     pub condition: String,
-    /// The plugin that is to notify; empty if the rule does not notify.
+    /// The plugin that notifies; empty if the rule does not notify.
     pub plugin: String,
     pub recipients: Vec<String>,
-    /// No schedule means always.
+    /// Empty means always.
     pub schedules: BTreeMap<String, Schedule>,
 }
 
 impl Rule {
-    /// Returns whom the rule names; an empty text names nobody.
+    /// Returns the recipients of the rule, without empty texts.
     pub fn named(&self) -> impl Iterator<Item = &str> {
         self.recipients
             .iter()
@@ -35,7 +35,7 @@ impl Rule {
             .filter(|text| !text.is_empty())
     }
 
-    /// Tells whether a plugin of this name acts on the rule.
+    /// Returns whether a plugin of this name acts on the rule.
     pub fn belongs_to(&self, plugin: &str) -> bool {
         self.plugin == plugin && self.subjects.iter().any(|subject| subject == SUBJECT)
     }

@@ -1,4 +1,4 @@
-//! The rules in force, and whom they want told.
+//! The current rules, and the route that they choose for a request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use crate::domain::recipients::{Address, Recipients, RoutingTable};
 use crate::domain::request::AccessRequest;
 use crate::domain::rules::compiled::CompiledRule;
 
-/// Rules by name, in the order of their names.
+/// Rules by name, in alphabetical order.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet(BTreeMap<String, Arc<CompiledRule>>);
 
-/// Whom a request goes to, and who said so.
+/// The recipients of a request, and their source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     pub recipients: Recipients,
@@ -20,21 +20,21 @@ pub struct Route {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// At least one rule that matches names somebody.
+    /// At least one matching rule names a recipient.
     Rules,
     /// The routing table and the suggested reviewers.
     Static,
-    /// Nobody is to be told.
+    /// There are no recipients.
     None,
 }
 
 impl RuleSet {
-    /// Puts a rule in the place of one of its name.
+    /// Adds a rule, or replaces the rule with its name.
     pub fn put(&mut self, rule: Arc<CompiledRule>) {
         self.0.insert(rule.rule().name.clone(), rule);
     }
 
-    /// Removes a rule; tells whether it was there.
+    /// Removes a rule. Returns whether it existed.
     pub fn remove(&mut self, name: &str) -> bool {
         self.0.remove(name).is_some()
     }
@@ -47,7 +47,7 @@ impl RuleSet {
         self.0.values()
     }
 
-    /// Puts several rules.
+    /// Adds or replaces several rules.
     pub fn extend(&mut self, rules: impl IntoIterator<Item = Arc<CompiledRule>>) {
         rules.into_iter().for_each(|rule| self.put(rule));
     }
@@ -70,10 +70,10 @@ impl RuleSet {
 }
 
 impl Route {
-    /// Decides whom a request goes to.
+    /// Chooses the recipients of a request.
     ///
-    /// If the rules that match name anybody, exactly those are told, and neither the table nor the suggested reviewers
-    /// count; also if nobody lives at their addresses. An empty text names nobody.
+    /// If matching rules name recipients, only those are notified, not the table or the suggested reviewers, even if none of
+    /// the recipients exists. An empty text is not a recipient.
     pub fn new<'a>(
         matching: impl IntoIterator<Item = &'a CompiledRule>,
         table: &RoutingTable,
@@ -97,7 +97,7 @@ impl Route {
         Self { recipients, source }
     }
 
-    /// Returns whom rules named, as they are written; nobody if they did not decide.
+    /// Returns the recipients that rules named, as written; empty if the source is not [`Source::Rules`].
     pub fn named(&self) -> Vec<&str> {
         if self.source != Source::Rules {
             return Vec::new();
@@ -110,7 +110,7 @@ impl Route {
 }
 
 impl Source {
-    /// Returns the word for machines.
+    /// Returns the identifier for JSON and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rules => "rules",

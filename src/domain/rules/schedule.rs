@@ -1,10 +1,10 @@
-//! When a rule is on duty.
+//! The schedules of a rule.
 
 use jiff::Timestamp;
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 
-/// Finds a time zone by its IANA name, exactly as it is written there.
+/// Finds a time zone by its exact IANA name.
 pub type Zones<'a> = &'a dyn Fn(&str) -> Option<TimeZone>;
 
 /// Shifts of one time zone, as they are written in a rule.
@@ -48,10 +48,10 @@ impl Duty {
         }
     }
 
-    /// Tells whether a moment lies in one of the shifts, both ends included.
+    /// Returns whether a time is in one of the shifts, both ends included.
     ///
     /// # Errors
-    /// The zone is unknown, or a shift of that day has times that cannot be read.
+    /// The zone is unknown, or a shift of that day has invalid times.
     pub(super) fn covers(&self, moment: Timestamp) -> Result<bool, String> {
         let Schedule { timezone, shifts } = &self.schedule;
         if shifts.is_empty() {
@@ -79,7 +79,7 @@ impl Duty {
     }
 }
 
-/// Reads the name of a day as Teleport compares it: exactly.
+/// Parses the exact name of a day, as Teleport does.
 pub fn weekday(name: &str) -> Option<Weekday> {
     let (_, day) = DAYS.into_iter().find(|(known, _)| *known == name)?;
     Some(day)
@@ -108,8 +108,8 @@ pub fn clock_time(text: &str) -> Option<Time> {
 
 /// Finds the moment of a wall time that may be skipped or repeated, as Go's `time.Date` does.
 ///
-/// It takes the offset that is in force when UTC shows this wall time; if another one is in force at the moment that this
-/// leads to, it takes that one.
+/// It uses the offset at the time when UTC has this wall time; if another offset applies at the resulting time, it uses
+/// that one.
 fn resolve(zone: &TimeZone, wall: DateTime) -> Timestamp {
     let with = |offset: jiff::tz::Offset| offset.to_timestamp(wall).unwrap_or(Timestamp::MAX);
     let guess = with(zone.to_offset(with(jiff::tz::Offset::UTC)));

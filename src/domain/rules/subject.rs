@@ -1,4 +1,4 @@
-//! What a rule looks at.
+//! The facts that rules are evaluated against.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::domain::rules::predicate::{Dict, Set};
 /// The first moment of the year 1, which stands for a time that is not set in Teleport.
 const NOT_SET: Timestamp = Timestamp::constant(-62_135_596_800, 0);
 
-/// An access request with what is known of its requester and its resources.
+/// An Access Request with the known facts about its requester and resources.
 #[derive(Clone, Debug)]
 pub struct Subject {
     pub roles: Set,
@@ -19,13 +19,13 @@ pub struct Subject {
     pub reason: String,
     pub created: Timestamp,
     pub expiry: Timestamp,
-    /// Why they are not known, if they are not.
+    /// The labels of the requested resources, or the reason why they are unknown.
     pub labels: Result<Labels, String>,
     pub traits: Dict,
 }
 
 impl Subject {
-    /// Brings a request together with what was looked up for it.
+    /// Combines a request with the looked-up traits and labels.
     pub fn new(request: &AccessRequest, traits: Dict, labels: Result<Labels, String>) -> Self {
         Self {
             roles: set_of(&request.roles),

@@ -159,7 +159,10 @@ async fn with_too_few_file_descriptors_at_the_start_it_exits_with_one_error_befo
         let program = Program::with_open_files(most, &["start", "--config", file.to_str().unwrap()]);
         let (status, _, text) = program.run().await;
         assert_eq!(status, Some(1), "{most}: {text}");
-        assert!(text.starts_with("ERROR: only "), "{most}: {text}");
+        assert!(
+            text.starts_with("ERROR: could not open enough files and sockets: "),
+            "{most}: {text}"
+        );
         assert!(text.contains("LimitNOFILE="), "{most}: {text}");
         assert_eq!(text.lines().count(), 1, "{most}: {text}");
     }

@@ -1,4 +1,4 @@
-//! What each function of a condition gives.
+//! Evaluates the functions of a condition.
 
 use std::borrow::Cow;
 
@@ -161,7 +161,7 @@ fn compiled(
         Some(Err(message)) => Err(message.clone()),
         None => make().map(Cow::Owned),
     };
-    pattern.map_err(|message| failed(span, format!("the pattern cannot be used: {message}")))
+    pattern.map_err(|message| failed(span, format!("invalid pattern: {message}")))
 }
 
 fn add(mut given: Arguments<'_>) -> Result<Value<'_>, Error> {
@@ -217,7 +217,7 @@ fn time<'a>(text: &[u8], span: Span) -> Result<Value<'a>, Error> {
     Ok(Value::Time(time))
 }
 
-/// Tells whether a time lies between two others, in either order; neither of them counts.
+/// Returns whether a time lies between two others, in either order; neither of them counts.
 fn inside(mut given: Arguments<'_>, span: Span) -> Result<Value<'_>, Error> {
     if given.rest().len() != 3 {
         return Err(failed(span, "between takes two times"));
@@ -226,7 +226,7 @@ fn inside(mut given: Arguments<'_>, span: Span) -> Result<Value<'_>, Error> {
     Ok(Value::Bool(one.min(other) < time && time < one.max(other)))
 }
 
-/// Tells whether a version lies between two others, the lower one included.
+/// Returns whether a version lies between two others, the lower one included.
 fn version_inside(given: Arguments<'_>) -> Result<Value<'_>, Error> {
     let texts = version_texts(given)?;
     let [version, low, high] = texts.as_slice() else {

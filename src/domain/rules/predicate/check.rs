@@ -1,4 +1,4 @@
-//! From the tree to code: what the names mean, and whether the types fit.
+//! Compiles the tree: resolves names and checks types.
 
 use crate::domain::rules::predicate::error::{Error, ErrorKind, Span};
 use crate::domain::rules::predicate::functions::{Builtin, FUNCTIONS, METHODS, Param, Signature};
@@ -73,11 +73,11 @@ pub(super) enum Code {
     Or(Vec<Part>),
     /// Both of the type; equal unless the flag says different.
     Equal(Box<Part>, Box<Part>, Type, bool),
-    /// A pattern that is written in the condition is read once; what is wrong with it is told when it is used.
+    /// A literal pattern is compiled once; its error is reported when it is used.
     Call(&'static Signature, Vec<Part>, Option<Result<Pattern, String>>),
 }
 
-/// Gives every name its meaning, in the order in which Teleport does, so that the same mistake is found first.
+/// Resolves every name in Teleport's order, so that it reports the same first mistake.
 pub(super) fn check(expr: &Expr) -> Result<Part, Error> {
     let span = expr.span;
     let part = |of_type, code| Ok(Part { span, of_type, code });
@@ -195,7 +195,7 @@ fn booleans(operands: &[Expr], mark: &str) -> Result<Vec<Part>, Error> {
     Ok(parts)
 }
 
-/// Decides how two values are compared: the left one says, unless it is untyped.
+/// Chooses how two values are compared: by the type of the left one, unless it is untyped.
 fn comparable(left: &Part, right: &Part, span: Span) -> Result<Type, Error> {
     let of_type = match left.of_type {
         Type::Untyped => right.of_type,

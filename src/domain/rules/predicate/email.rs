@@ -1,4 +1,4 @@
-//! The local part of a mail address, read as Go's `net/mail` reads one address.
+//! The local part of an email address, parsed as Go's `net/mail` reads one address.
 //!
 //! Source: RFC 5322, sections 3.2 to 3.4, with the liberties of `net/mail`: characters beyond ASCII, dots in names, and
 //! white space of blanks and tabs alone.

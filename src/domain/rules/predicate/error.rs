@@ -1,4 +1,4 @@
-//! What is wrong with a condition, and where.
+//! Errors in conditions, with their places.
 
 use std::fmt;
 
@@ -32,12 +32,12 @@ pub enum ErrorKind {
     /// Syntax, an unknown name, or a wrong number of arguments.
     Parse,
     Type,
-    /// The condition is well formed, and could not be evaluated for one request.
+    /// The condition is valid, but could not be evaluated for a request.
     Eval,
 }
 
 impl ErrorKind {
-    /// Returns the word for machines, such as `parse`.
+    /// Returns the identifier for JSON and logs, such as `parse`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Parse => "parse",
@@ -53,7 +53,7 @@ pub struct Error {
     pub kind: ErrorKind,
     pub span: Span,
     pub message: String,
-    /// What to write instead, where that can be guessed.
+    /// A suggestion of what to write instead, if there is one.
     pub hint: Option<String>,
 }
 

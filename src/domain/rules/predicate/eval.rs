@@ -1,4 +1,4 @@
-//! What a condition is worth for one request.
+//! Evaluates a condition for one request.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::domain::rules::predicate::error::{Error, Span};
 use crate::domain::rules::predicate::value::{Dict, Set, Type, Value};
 use crate::domain::rules::subject::Subject;
 
-/// Evaluates one part; what a short circuit leaves out is not looked at.
+/// Evaluates one part; short-circuited parts are not evaluated.
 pub(super) fn evaluate<'a>(part: &'a Part, subject: &'a Subject) -> Result<Value<'a>, Error> {
     match &part.code {
         Code::Bool(value) => Ok(Value::Bool(*value)),
@@ -82,7 +82,7 @@ fn look_up<'a>(variable: Variable, subject: &'a Subject, span: Span) -> Result<V
     let dict = |dict: &'a Dict| Value::Dict(Cow::Borrowed(dict));
     let text = |text: &'a str| Value::String(Cow::Borrowed(text.as_bytes()));
     let labels = || {
-        let unknown = |why: &String| failed(span, format!("the labels of the resources are not known: {why}"));
+        let unknown = |why: &String| failed(span, format!("the labels of the resources are unknown: {why}"));
         subject.labels.as_ref().map_err(unknown)
     };
     Ok(match variable {

@@ -143,7 +143,7 @@ impl Signature {
         self.params.get(index).copied().or(self.rest)
     }
 
-    /// Says what may stand between the parentheses, without the receiver of a method.
+    /// Describes the arguments, without the receiver of a method.
     pub(super) fn shape(&self, is_method: bool) -> String {
         let params = self.params.iter().skip(usize::from(is_method));
         let mut words: Vec<_> = params.map(|param| param.name().to_owned()).collect();
@@ -153,7 +153,7 @@ impl Signature {
 }
 
 impl Param {
-    /// Tells whether a type may be given; what is untyped is looked at when it is there.
+    /// Returns whether a type is accepted; untyped values are checked at evaluation.
     pub(super) fn takes(self, offered: Type) -> bool {
         match (self, offered) {
             (Self::Any, _) | (_, Type::Untyped) => true,

@@ -1,7 +1,7 @@
-//! Go's syntax of regular expressions, written anew for the `regex` crate.
+//! Translates Go's regular expressions for the `regex` crate.
 //!
-//! The two write many things differently, so a pattern is read here by Go's rules. Source: the syntax page of Go's
-//! `regexp/syntax`, and trying both.
+//! The two syntaxes differ, so this module parses a pattern by Go's rules. Source: the syntax page of Go's
+//! `regexp/syntax`, and tests with both.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! From tokens to the tree.
+//! Parses tokens into the tree.
 //!
 //! Source: the Go language specification, "Operators" and "Primary expressions"; conditions accept a subset, but what
 //! they refuse binds as it does in Go.
@@ -10,14 +10,14 @@ use crate::domain::rules::predicate::token::{Token, tokens};
 /// The longest condition in bytes; the longest one seen had 2 KB.
 const LONGEST: usize = 100_000;
 
-/// How deep parts may stand in parts. Upstream takes 100,000 levels, which no stack of ours does; a chain of `&&` or
-/// `||` is one level however long it is.
+/// Maximum nesting. Teleport accepts 100,000 levels, which would overflow our stack; a chain of `&&` or `||` is one level,
+/// whatever its length.
 const DEEPEST: usize = 120;
 
-/// Reads a condition; nothing in it has to mean anything yet.
+/// Parses a condition without resolving its names.
 ///
 /// # Errors
-/// The first mistake of syntax.
+/// The first syntax error.
 pub fn parse(text: &str) -> Result<Expr, Error> {
     if text.len() > LONGEST {
         let span = Span::new(0, 0);
@@ -68,7 +68,7 @@ fn binding(mark: &str) -> Option<u8> {
 
 impl Parser<'_> {
     fn peek(&self) -> &Token {
-        // The last token is `End`, and nobody goes beyond it.
+        // The last token is `End`, and the parser never moves beyond it.
         &self.tokens[self.next].0
     }
 

@@ -1,4 +1,4 @@
-//! A condition that was read once and can be asked often.
+//! A compiled condition.
 
 use crate::domain::rules::predicate::check::{Code, Part, Variable, check};
 use crate::domain::rules::predicate::error::{Error, ErrorKind, Span};
@@ -16,7 +16,7 @@ pub struct Condition {
     uses_traits: bool,
 }
 
-/// What a condition says of a request.
+/// The answer of a condition for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     Yes,
@@ -26,7 +26,7 @@ pub enum Answer {
 }
 
 impl Condition {
-    /// Reads a condition.
+    /// Compiles a condition.
     ///
     /// # Errors
     /// The first mistake, of kind parse or type.
@@ -40,7 +40,7 @@ impl Condition {
         })
     }
 
-    /// Asks the condition about a request.
+    /// Evaluates the condition for a request.
     ///
     /// # Errors
     /// A function that could not be evaluated; the request is then not matched.
@@ -80,18 +80,18 @@ impl Condition {
         }
     }
 
-    /// Tells whether the condition asks for the labels of the requested resources.
+    /// Returns whether the condition uses the labels of the requested resources.
     pub fn uses_labels(&self) -> bool {
         self.uses_labels
     }
 
-    /// Tells whether the condition asks for the traits of the requester.
+    /// Returns whether the condition uses the traits of the requester.
     pub fn uses_traits(&self) -> bool {
         self.uses_traits
     }
 }
 
-/// Tells whether a part asks for one of these.
+/// Returns whether a part uses one of these.
 fn uses(code: &Part, variables: &[Variable]) -> bool {
     let mut found = false;
     code.each_part(&mut |part| {

@@ -1,4 +1,4 @@
-//! From text to tokens, by the rules of Go's expressions.
+//! Splits text into tokens, by the rules of Go's expressions.
 //!
 //! Source: the Go language specification, "Lexical elements"; conditions are Go expressions.
 
@@ -124,7 +124,7 @@ impl Lexer<'_> {
         self.found.push((token, span));
     }
 
-    /// Notes a newline where it ends the expression.
+    /// Records a newline where it ends the expression.
     fn newline(&mut self, at: usize) {
         let ends = match self.found.last() {
             Some((Token::Mark(mark), _)) => matches!(*mark, ")" | "]" | "}" | "++" | "--"),

@@ -1,4 +1,4 @@
-//! What a part of a condition is worth, and of which type.
+//! The values of a condition's parts, and their types.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ pub(super) enum Type {
     Time,
     Pair,
     Option,
-    /// Only evaluation tells.
+    /// Known only after evaluation.
     Untyped,
 }
 
