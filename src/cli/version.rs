@@ -1,10 +1,10 @@
-//! `version`: one line about this build.
+//! `version`: prints one line about this build.
 
 use std::sync::LazyLock;
 
 use crate::cli::output::say;
 
-/// What follows the program's name.
+/// The version line without the program's name.
 static FACTS: LazyLock<String> = LazyLock::new(|| {
     let version = env!("CARGO_PKG_VERSION");
     let commit = match env!("BUILD_COMMIT") {
@@ -19,7 +19,7 @@ pub(super) fn run() {
     say!("{}", line());
 }
 
-/// Names the version, the commit it was built from if that is known, and the compiler.
+/// Returns the version, the commit if it is known, and the compiler.
 pub(super) fn line() -> String {
     format!("teleport-msteams {}", facts())
 }

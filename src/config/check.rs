@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_of_a_file_is_told_at_once() {
+    fn every_problem_of_a_file_is_reported() {
         let text = r#"
             preload = "yes"
             diag_addr = "somewhere"

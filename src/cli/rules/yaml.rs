@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Finds where a text stands last before a place.
+    /// Finds the last occurrence of a text before a place.
     fn last_place_of(&self, text: &str, before: Place) -> Place {
         let lines = self.source.lines().take(before.line).enumerate();
         let found = lines.filter_map(|(index, line)| Some((index + 1, line, line.find(text)?)));
@@ -194,7 +194,7 @@ impl Node {
         }
     }
 
-    /// The text stands on other lines than the file shows: its own line is shown instead.
+    /// Returns a place inside the text itself, for a text whose lines differ from those of the file.
     fn elsewhere(&self, line_text: &str, column: usize, length: usize) -> Place {
         Place {
             inside: Some((column..column + length, line_text.to_owned())),
@@ -202,7 +202,7 @@ impl Node {
         }
     }
 
-    /// The line and first column of a text that stands on one line as it is, behind so many marks.
+    /// Returns the line and first column of a single-line text without escapes, after a number of quotes.
     fn on_line(&self, source: &str, text: &str, marks: usize) -> Option<(usize, usize)> {
         let line = source.lines().nth(self.place.line.checked_sub(1)?)?;
         let written: String = line.chars().skip(self.place.column - 1 + marks).collect();
@@ -211,9 +211,9 @@ impl Node {
             .then_some((self.place.line, self.place.column + marks))
     }
 
-    /// The line and first column of a line of a block that begins with `|`.
+    /// Returns the line and first column of a line in a block that begins with `|`.
     fn in_block(&self, source: &str, row: usize, line_text: &str) -> Option<(usize, usize)> {
-        // The mark of the block stands before its first line, at the end of the line of the key.
+        // The block indicator is at the end of the key's line, before the first line of the block.
         for first in [self.place.line, self.place.line.checked_sub(1)?] {
             let written = source.lines().nth(first + row)?;
             let indent = written.len().checked_sub(line_text.len())?;
@@ -224,7 +224,7 @@ impl Node {
         None
     }
 
-    /// Walks over the escapes of a quoted text.
+    /// Skips the escapes of a quoted text.
     fn in_quotes(&self, source: &str, before: &str, inside: &str, length: usize) -> Place {
         let wide = |letter: char| match letter {
             '"' | '\\' | '\n' | '\t' | '\r' => 2,
@@ -236,7 +236,7 @@ impl Node {
             length: inside.chars().map(wide).sum::<usize>().max(1),
             ..self.place.clone()
         };
-        // Rarer escapes are longer; then the text is shown as it is meant.
+        // Rarer escapes are longer; then the decoded text is shown.
         let line = source
             .lines()
             .nth(self.place.line.saturating_sub(1))

@@ -1,4 +1,4 @@
-//! A recipient as somebody wrote it: a mail address, a user id or a channel link.
+//! A recipient as written: an email address, a user ID or a channel link.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
