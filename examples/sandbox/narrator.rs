@@ -40,12 +40,12 @@ impl Narrator {
                 self.print("✓ ", what);
                 return Ok(());
             }
-            let Ok(changed) = tokio::time::timeout_at(deadline, changes.next()).await else {
+            let Ok(next_view) = tokio::time::timeout_at(deadline, changes.next()).await else {
                 self.print("✗ ", what);
                 let (seconds, picture) = (TIMEOUT.as_secs(), picture(&view));
                 bail!("{what}: not reached within {seconds} s; the actual state is:\n{picture}");
             };
-            changed?;
+            next_view?;
         }
     }
 

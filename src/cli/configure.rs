@@ -22,7 +22,7 @@ const ROLE: &str = "teleport-msteams-role.yaml";
 const SECRET_VARIABLE: &str = "AZURE_APPSECRET";
 
 /// Only the owner can read the files, because one of them may contain the client secret.
-const PRIVATE_FOLDER: u32 = 0o700;
+const PRIVATE_DIRECTORY: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
 
 const WRITE_BY_GROUP: u32 = 0o020;
@@ -158,7 +158,7 @@ impl Options {
     }
 
     /// Prints what was done, and the next steps.
-    fn tell(&self, teams_app_id: Uuid, existed: bool, kept: bool) {
+    fn print_steps(&self, teams_app_id: Uuid, existed: bool, kept: bool) {
         let Self { app_id, tenant_id, .. } = self;
         let dir = self.dir.display();
         if existed {
@@ -281,7 +281,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Rejects a directory in which other users of the machine could replace or read the secret, and a link to a directory.
-fn check_folder(dir: &Path) -> anyhow::Result<()> {
+fn check_directory(dir: &Path) -> anyhow::Result<()> {
     // A slash or a dot at the end would follow the link.
     let bare: PathBuf = dir.components().collect();
     if bare.symlink_metadata().is_ok_and(|facts| facts.is_symlink()) {

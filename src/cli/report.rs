@@ -137,12 +137,12 @@ pub(super) fn log_refusal(error: anyhow::Error) -> anyhow::Error {
         error!(
             file,
             problem = problem.what(),
-            hint = problem.hint,
+            hint = problem.hint(),
             "Configuration problem"
         );
     }
     for key in unknown {
-        warn!(file, problem = key.what(), hint = key.hint, "Configuration warning");
+        warn!(file, problem = key.what(), hint = key.hint(), "Configuration warning");
     }
     let settings = settings.clone();
     self::log(error, &settings)

@@ -57,7 +57,7 @@ impl Options {
             warn!(
                 file,
                 problem = warning.what(),
-                hint = warning.hint,
+                hint = warning.hint(),
                 "Configuration warning"
             );
         }

@@ -242,12 +242,12 @@ mod tests {
             "diag_addr: \"somewhere\" is not a listen address",
             "teleport.addr: expected a string, got the number 5",
             "teleport: missing: client_crt, root_cas",
-            "msapi.app_id: is missing",
-            "msapi.tenant_id: is missing",
-            "msapi.teams_app_id: is missing",
+            "msapi.app_id: missing",
+            "msapi.tenant_id: missing",
+            "msapi.teams_app_id: missing",
             "msapi.app_secret: the environment variable MISSING is not set",
             "msapi.cloud: \"blue\" is not a cloud",
-            "role_to_recipients.\"*\" is missing",
+            "role_to_recipients.\"*\": missing",
             "role_to_recipients.\"dba\": expected recipients, got the number 7",
             "role_to_recipients.\"dev\": expected recipients, got true",
             "log.severity: \"loud\" is not a severity",
@@ -282,11 +282,11 @@ mod tests {
             "\"/no/such/file\"",
             &["msapi.app_secret: could not read /no/such/file"],
         );
-        wrong("\"tell nobody\"", "\"\"", &["msapi.app_secret is missing"]);
+        wrong("\"tell nobody\"", "\"\"", &["msapi.app_secret: missing"]);
         wrong(
             "\"11111111-2222",
             "\"xxxxxxxx-xxxx",
-            &["msapi.app_id still has the placeholder value"],
+            &["msapi.app_id: still has the placeholder value"],
         );
         wrong("\"66666666-2222", "\"a/b", &["msapi.tenant_id: \"a/b"]);
         let http = "[msapi.endpoints]\nlogin = \"http://login.example.com\"\n[role_to_recipients]";
@@ -306,9 +306,9 @@ mod tests {
         let (problems, warnings) = check(&text.replacen("app_id =", "app_di = 1\napp_id =", 1));
         assert_eq!(problems, Vec::<String>::new());
         let parts = [
-            "msapi.app_di: is unknown and ignored",
+            "msapi.app_di: unknown key, ignored",
             "notify only suggested reviewers",
-            "preloda: is unknown and ignored",
+            "preloda: unknown key, ignored",
         ];
         for part in parts {
             assert!(

@@ -55,7 +55,7 @@ fn id(section: &mut Section<'_>, key: &'static str, hint: &'static str, notes: &
     let before = notes.problems.len();
     let Some(text) = section.string(key, notes) else {
         if notes.problems.len() == before {
-            notes.problem(section.key(key), "is missing", hint);
+            notes.problem(section.key(key), "missing", hint);
         }
         return None;
     };
@@ -109,7 +109,7 @@ fn secret(
     }
     let file = text.starts_with('/').then(|| PathBuf::from(text));
     let found = if text.is_empty() {
-        Err(Unusable::written("is missing"))
+        Err(Unusable::written("missing"))
     } else if is_placeholder(text) {
         Err(Unusable::written("still has the placeholder value"))
     } else if let Some(name) = text.strip_prefix("env:") {
@@ -245,7 +245,7 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
     let mut table = section.inner("endpoints", "msapi.endpoints", notes);
     let mut base = |key, default: Option<&str>| {
         let text = table.string(key, notes).or(default);
-        let found = text.ok_or_else(|| "is missing, and this cloud has no documented address".to_owned());
+        let found = text.ok_or_else(|| "missing, and this cloud has no documented address".to_owned());
         match found.and_then(base_url) {
             Ok(url) => Some(url),
             Err(problem) => {

@@ -48,9 +48,13 @@ impl Problem {
         let line = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
         match self.key.as_str() {
             "" => format!("{line}{}", self.message),
-            key if self.is_predicate() => format!("{line}{key} {}", self.message),
             key => format!("{line}{key}: {}", self.message),
         }
+    }
+
+    /// Returns the hint, if there is one.
+    pub fn hint(&self) -> Option<&str> {
+        Some(self.hint.as_str()).filter(|hint| !hint.is_empty())
     }
 }
 
@@ -61,8 +65,8 @@ impl fmt::Display for Problem {
         if let Some(excerpt) = &self.excerpt {
             write!(f, "\n{excerpt}")?;
         }
-        if !self.hint.is_empty() {
-            write!(f, "\n    hint: {}", self.hint)?;
+        if let Some(hint) = self.hint() {
+            write!(f, "\n    hint: {hint}")?;
         }
         Ok(())
     }

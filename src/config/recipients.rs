@@ -19,7 +19,7 @@ pub(super) fn routing(mut section: Section<'_>, table: &Table, notes: &mut Notes
         if table.get(name).is_none() {
             notes.problem(
                 name,
-                "is missing",
+                "missing",
                 hint!("Add the table [role_to_recipients] with the key \"*\""),
             );
         }
@@ -27,7 +27,7 @@ pub(super) fn routing(mut section: Section<'_>, table: &Table, notes: &mut Notes
     };
     if others.is_none() {
         let hint = hint!("Add \"*\" = [...] with the default recipients, or \"*\" = [] for none");
-        notes.problem(format!("{name}.\"*\""), "is missing", hint);
+        notes.problem(format!("{name}.\"*\""), "missing", hint);
     }
     let mut roles = BTreeMap::new();
     for (role, value) in entries {

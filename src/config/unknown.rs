@@ -56,7 +56,7 @@ pub(super) fn explain(tables: &[Asked], lines: &Lines, problems: &mut [Problem])
             let shown = self::path(asked.table, &shown::key(key));
             warnings.push(Problem {
                 line,
-                ..Problem::new(shown, "is unknown and ignored", hint)
+                ..Problem::new(shown, "unknown key, ignored", hint)
             });
         }
     }

@@ -89,7 +89,7 @@ async fn a_wrong_configuration_is_logged_where_it_sends_the_log() {
         problems[0].starts_with("teleport.identity: there are no credentials"),
         "{stderr}"
     );
-    assert!(problems[1].starts_with("msapi.app_id: is missing"), "{stderr}");
+    assert!(problems[1].starts_with("msapi.app_id: missing"), "{stderr}");
     assert_eq!(
         (messages[2], &lines[2]["exit"]),
         ("Terminating with fatal error", &Value::from(78))
@@ -149,7 +149,7 @@ async fn a_reload_logs_its_changes_and_a_rejection_begins_with_its_result() {
     fs::write(&file, wrong).unwrap();
     running.signal("-HUP").await;
     running.says("teleport.identity: there are no credentials").await;
-    running.says("msapi.app_id is missing").await;
+    running.says("msapi.app_id: missing").await;
     let log = running.stderr();
     let result = log
         .find("ERROR Configuration not reloaded, keeping the previous one")

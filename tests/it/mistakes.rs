@@ -50,16 +50,16 @@ fn a_misspelt_required_key_is_reported_with_the_missing_one() {
     );
     has(
         &problems,
-        &["msapi.app_id is missing (line 5 has appid: did you mean app_id?)"],
+        &["msapi.app_id: missing (line 5 has appid: did you mean app_id?)"],
     );
     has(
         &problems,
-        &["msapi.app_secret is missing (line 8 has app_secert: did you mean app_secret?)"],
+        &["msapi.app_secret: missing (line 8 has app_secert: did you mean app_secret?)"],
     );
     assert_eq!(problems.len(), 3, "{problems:#?}");
     assert_eq!(
         unknown,
-        ["line 2: teleport.address: is unknown and ignored\n    hint: Did you mean addr?"]
+        ["line 2: teleport.address: unknown key, ignored\n    hint: Did you mean addr?"]
     );
 }
 
@@ -73,10 +73,10 @@ fn dashes_other_names_and_keys_of_another_table_are_explained() {
     );
     let (problems, unknown) = wrong(&text);
     has(&problems, &["teleport.identity: there are no credentials"]);
-    has(&problems, &["msapi.app_secret is missing (line 8 has client_secret"]);
+    has(&problems, &["msapi.app_secret: missing (line 8 has client_secret"]);
     has(
         &problems,
-        &["msapi.tenant_id is missing (line 6 has tenant_id: it belongs under [msapi])"],
+        &["msapi.tenant_id: missing (line 6 has tenant_id: it belongs under [msapi])"],
     );
     for (key, meant) in [
         ("client-key", "client_key"),
@@ -86,13 +86,13 @@ fn dashes_other_names_and_keys_of_another_table_are_explained() {
         has(
             &unknown,
             &[
-                &format!("teleport.{key}: is unknown and ignored"),
+                &format!("teleport.{key}: unknown key, ignored"),
                 &format!("Did you mean {meant}?"),
             ],
         );
     }
     let http = unknown.iter().find(|line| line.contains("http"));
-    assert_eq!(http.unwrap(), "line 14: http: is unknown and ignored");
+    assert_eq!(http.unwrap(), "line 14: http: unknown key, ignored");
 }
 
 #[test]
@@ -102,11 +102,11 @@ fn a_misspelt_table_is_named_once() {
     let (problems, unknown) = wrong(&text);
     has(
         &problems,
-        &["msapi.app_id is missing (line 3 has [msap]: did you mean [msapi]?)"],
+        &["msapi.app_id: missing (line 3 has [msap]: did you mean [msapi]?)"],
     );
     has(
         &problems,
-        &["role_to_recipients is missing (line 8 has [roles_to_recipients]: did you mean [role_to_recipients]?)"],
+        &["role_to_recipients: missing (line 8 has [roles_to_recipients]: did you mean [role_to_recipients]?)"],
     );
     assert_eq!(unknown, Vec::<String>::new());
 }
@@ -231,17 +231,17 @@ async fn implausible_values_are_reported_with_the_correct_form() {
         (
             "app_secret",
             "app_secret = \"XXXXXXXXXXXXXXXXXXXXXX\"",
-            "app_secret still has the placeholder value",
+            "app_secret: still has the placeholder value",
         ),
         (
             "app_secret",
             "app_secret = \"<client secret>\"",
-            "app_secret still has the placeholder value",
+            "app_secret: still has the placeholder value",
         ),
         (
             "app_id",
             "app_id = \"XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX\"",
-            "app_id still has the placeholder value",
+            "app_id: still has the placeholder value",
         ),
         (
             "app_id",

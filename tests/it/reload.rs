@@ -95,7 +95,7 @@ async fn an_invalid_file_changes_nothing_and_each_problem_is_one_line() {
     town.daemon().reload(town.load(&wrong)).await;
     let log = town.daemon().log();
     for part in [
-        r#"role_to_recipients.\"*\": is missing"#,
+        r#"role_to_recipients.\"*\": missing"#,
         r#"role_to_recipients.\"ops\": expected recipients, got the number 7"#,
         r#"log.severity: \"loud\" is not a severity"#,
     ] {

@@ -122,7 +122,7 @@ async fn a_missing_app_or_a_wrong_secret_ends_validation() {
     );
     let (status, _, stderr) = validate_with(&town, "[teleport]\n", &[ALICE]).await;
     assert_eq!(status, Some(78));
-    assert!(stderr.contains("msapi.app_id is missing"), "{stderr}");
+    assert!(stderr.contains("msapi.app_id: missing"), "{stderr}");
     assert_eq!(run(&["validate"]).await.0, Some(2));
 }
 

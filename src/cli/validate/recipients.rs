@@ -140,7 +140,7 @@ pub(super) async fn post(
         Ok(placed) => Ok(placed.activity),
         Err(undelivered) => Err(match undelivered.into_error() {
             Some(error) => error.about(recipient).into(),
-            None => Trouble {
+            None => Failure {
                 what: "the command was interrupted".to_owned(),
                 hint: None,
             },

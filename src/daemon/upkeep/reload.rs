@@ -93,7 +93,7 @@ fn apply(loaded: Loaded, current: &mut Settings, context: &Arc<Context>, tasks: 
     context.teams.forget_refusals();
     context.live.replace(current);
     for warning in warnings {
-        warn!(problem = warning.what(), hint = warning.hint, "Configuration warning");
+        warn!(problem = warning.what(), hint = warning.hint(), "Configuration warning");
     }
     if taken_up.is_empty() && after_restart.is_empty() {
         info!("Configuration reloaded, no changes");
@@ -141,11 +141,11 @@ fn refuse(error: &anyhow::Error) {
         error!(
             file,
             problem = problem.what(),
-            hint = problem.hint,
+            hint = problem.hint(),
             "Configuration problem"
         );
     }
     for key in unknown {
-        warn!(file, problem = key.what(), hint = key.hint, "Configuration warning");
+        warn!(file, problem = key.what(), hint = key.hint(), "Configuration warning");
     }
 }

@@ -23,9 +23,9 @@ async fn a_deleted_user_is_named_and_work_is_deferred_until_it_is_back() {
     town.daemon().says(what).await;
     town.daemon().says("Create the user or the bot again").await;
     let log = town.daemon().log();
-    let told = log.lines().find(|line| line.contains(what)).unwrap();
+    let line = log.lines().find(|line| line.contains(what)).unwrap();
     assert!(
-        told.contains("WARN") && !log.contains("Access Request is gone"),
+        line.contains("WARN") && !log.contains("Access Request is gone"),
         "{log}"
     );
     town.cluster.faults(|faults| faults.user_deleted = false);
