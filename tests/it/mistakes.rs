@@ -246,7 +246,7 @@ async fn implausible_values_are_reported_with_the_correct_form() {
         (
             "app_id",
             &format!("app_id = \"{tenant}\""),
-            "tenant_id is the same as app_id",
+            "tenant_id: is the same as app_id",
         ),
         ("addr", "", "teleport.addr: is not set, using localhost:3025"),
         ("addr", "addr = \"\"", "teleport.addr: is not set, using localhost:3025"),
