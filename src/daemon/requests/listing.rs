@@ -131,10 +131,9 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
 
 fn read_one_by_one(past: &mut Past, error: &Error) {
     if std::mem::replace(&mut past.one_by_one, true) {
-        debug!(%error, "Could not list plugin data, reading records one by one");
+        debug!(%error, "Could not list plugin data, reading records one by one; deleted requests keep their cards");
     } else {
-        let hint = hint!("Cards of requests that were deleted during downtime stay open until the list fits again");
-        warn!(%error, hint, "Could not list plugin data, reading records one by one");
+        warn!(%error, "Could not list plugin data, reading records one by one; deleted requests keep their cards");
     }
 }
 
