@@ -44,7 +44,7 @@ pub enum Meaning {
     NotFound,
     /// More than one user or app fits.
     Ambiguous,
-    /// The app is not in the organisation's catalog.
+    /// The app is not in the organization's catalog.
     AppNotInCatalog,
     /// The app was not added to the team.
     AppNotInTeam,
@@ -300,7 +300,7 @@ impl Meaning {
         match self {
             Self::NotFound => "it does not exist",
             Self::Ambiguous => "there is more than one",
-            Self::AppNotInCatalog => "the app is not in the organisation's catalog",
+            Self::AppNotInCatalog => "the app is not in the organization's catalog",
             Self::AppNotInTeam => "the app is not installed in the team",
             Self::Denied => "access is denied",
             Self::Credentials => "the credentials are refused",

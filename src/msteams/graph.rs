@@ -26,7 +26,7 @@ use crate::msteams::paths::encode;
 use crate::msteams::send_log::Window;
 use crate::msteams::service::Service;
 
-/// Our app as the organisation's catalog has it.
+/// Our app as the organization's catalog has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogApp {
     /// The id in the catalog; not the one in the app's manifest.

@@ -62,7 +62,7 @@ impl Teams {
         })))
     }
 
-    /// Finds the app in the organisation's catalog, and remembers it.
+    /// Finds the app in the organization's catalog, and remembers it.
     pub async fn find_app(&self) -> Result<CatalogApp, Error> {
         self.0.resolver.app(&Priority::command()).await
     }

@@ -263,7 +263,7 @@ async fn errors_of_microsoft_are_reported_immediately_at_the_start() {
     fails(
         &town,
         wrong(&options.teams_app_id, "other-app"),
-        &["not in the organisation's catalog"],
+        &["not in the organization's catalog"],
         "teams_app_id",
     )
     .await;

@@ -108,7 +108,7 @@ async fn a_missing_app_or_a_wrong_secret_ends_validation() {
     let (status, _, stderr) = validate(&town, &[ALICE]).await;
     assert_eq!(status, Some(1));
     assert!(
-        stderr.contains("the app is not in the organisation's catalog"),
+        stderr.contains("the app is not in the organization's catalog"),
         "{stderr}"
     );
     assert!(stderr.contains("hint: Upload app.zip"), "{stderr}");
