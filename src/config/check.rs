@@ -1,5 +1,6 @@
 //! Converts the text of the file into [`Settings`], or returns every problem in it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use toml::Table;
@@ -54,6 +55,22 @@ pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
             log: notes.log.map(Box::new),
         }),
     }
+}
+
+/// Returns every key that the program reads, with its table, such as `teleport.addr`; the roles of `role_to_recipients` are
+/// one key.
+pub fn known_keys() -> BTreeSet<String> {
+    let mut notes = Notes::default();
+    check(&Table::new(), &|_| None, &mut notes);
+    let tables: BTreeSet<&str> = notes.asked.iter().map(|asked| asked.table).collect();
+    let keys = notes.asked.iter().flat_map(|asked| {
+        let path = |key: &&str| match asked.table {
+            "" => (*key).to_owned(),
+            table => format!("{table}.{key}"),
+        };
+        asked.known.iter().map(path)
+    });
+    keys.filter(|key| !tables.contains(key.as_str())).collect()
 }
 
 /// Returns `None` only if it recorded a problem.

@@ -23,7 +23,7 @@ mod unknown;
 mod upgrade;
 
 pub use changes::Changes;
-pub use check::{Loaded, load};
+pub use check::{Loaded, known_keys, load};
 pub use problem::{Problem, Problems};
 pub use proxy::Proxies;
 pub use settings::{

@@ -7,6 +7,7 @@ mod causes;
 mod configure;
 mod deployment;
 mod diagnostics;
+mod documentation;
 mod exit;
 mod fairness;
 mod faults;
