@@ -1,4 +1,4 @@
-//! How long to wait before trying again.
+//! Pauses between retries.
 //!
 //! A value that yields durations; the caller sleeps. The jitter comes from the `backoff` crate, which is
 //! unmaintained (RUSTSEC-2025-0012) and therefore named nowhere else.
@@ -37,13 +37,13 @@ impl Backoff {
         rounded(pause).min(self.longest)
     }
 
-    /// Begins again with the first pause, after something went well.
+    /// Starts again with the first pause, after a success.
     pub fn reset(&mut self) {
         self.pauses.reset();
     }
 }
 
-/// Rounds a duration to what a reader of the log wants to know: to a tenth of a second, or below a second to a millisecond.
+/// Rounds a duration to a tenth of a second, or below a second to a millisecond.
 pub fn rounded(duration: Duration) -> Duration {
     let unit: u32 = if duration.as_secs() == 0 {
         1_000_000

@@ -1,10 +1,10 @@
-//! Work that can block its thread, such as reading files, apart from the few threads that serve every connection.
+//! Runs work that can block, such as reading files, outside the few threads that serve all connections.
 //!
 //! Architecture Invariant: knows nothing of the program.
 
 use std::panic::resume_unwind;
 
-/// Does the work on a thread for blocking work, and returns what it returns. A panic goes on in the caller.
+/// Runs a closure on a thread for blocking work, and returns its result. A panic continues in the caller.
 ///
 /// If the runtime ends first, this never returns.
 pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -21,7 +21,7 @@ pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 mod tests {
     use super::*;
 
-    /// There is one thread here for everything else.
+    /// The test runtime has one thread for everything else.
     #[tokio::test]
     async fn work_that_blocks_keeps_no_other_task_from_running() {
         let (sender, receiver) = std::sync::mpsc::channel();

@@ -1,9 +1,9 @@
 //! The heartbeats of the loops that do the work.
 //!
-//! A loop beats in each round. Where it may rightly wait for long, it beats by the clock meanwhile: silence then
-//! means that it hangs somewhere in between, and not that there is nothing to do.
+//! A loop beats in each round, and by the clock while it waits for work. Silence therefore means that the loop is
+//! unresponsive, not that it is idle.
 //!
-//! Architecture Invariant: knows nothing of the program, and decides nothing; who listens is somebody else's business.
+//! Architecture Invariant: knows nothing of the program, and decides nothing.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ struct Inner {
 }
 
 impl Heartbeat {
-    /// A loop with this name, which beats at least so often while it waits.
+    /// Creates the heartbeat of a loop that beats at this interval while it waits.
     pub fn new(name: &'static str, every: Duration) -> Self {
         Self(Arc::new(Inner {
             name,
@@ -36,24 +36,24 @@ impl Heartbeat {
         self.0.name
     }
 
-    /// Returns how long ago the last beat was.
+    /// Returns the time since the last beat.
     pub fn silence(&self) -> Duration {
         self.last().elapsed()
     }
 
-    /// Beats once. It belongs at the top of the loop.
+    /// Beats once. Call it at the top of the loop.
     pub async fn beat(&self) {
         #[cfg(debug_assertions)]
-        hang::if_told(self.0.name).await;
+        hang::while_requested(self.0.name).await;
         *self.last() = Instant::now();
     }
 
-    /// Waits until the next beat is due. It belongs beside what a loop waits for in a `select!`; the loop has to beat after it.
+    /// Waits until the next beat is due. Use it as a branch of a `select!`, and beat after it.
     pub async fn pause(&self) {
         sleep(self.0.every).await;
     }
 
-    /// Waits for something that may take long, and beats meanwhile.
+    /// Waits for a future that may take long, and beats meanwhile.
     pub async fn while_waiting<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         loop {
@@ -70,9 +70,9 @@ impl Heartbeat {
     }
 }
 
-/// A fault for tests: loops that a file names hang until it names them no more.
+/// A fault for tests: the loop that a file names hangs until the file changes.
 ///
-/// It is not part of a release build, so nothing in the environment of a machine in production can reach it.
+/// Release builds do not contain it.
 #[cfg(debug_assertions)]
 pub mod hang {
     use std::fs;
@@ -82,19 +82,19 @@ pub mod hang {
 
     use tokio::time::sleep;
 
-    static TOLD_IN: OnceLock<PathBuf> = OnceLock::new();
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
 
-    /// Lets each loop of this process hang whose name is the whole text of the file.
-    pub fn as_told_in(file: PathBuf) {
-        // A second file would be a mistake of the test, which then sees no loop hang.
-        let _ = TOLD_IN.set(file);
+    /// Makes the loop hang whose name is the content of the file.
+    pub fn follow_file(file: PathBuf) {
+        // A second file is a mistake of the test, which then sees no loop hang.
+        let _ = FILE.set(file);
     }
 
-    pub(in crate::heartbeat) async fn if_told(name: &str) {
-        let Some(file) = TOLD_IN.get() else {
+    pub(in crate::heartbeat) async fn while_requested(name: &str) {
+        let Some(file) = FILE.get() else {
             return;
         };
-        while fs::read_to_string(file).is_ok_and(|told| told.trim() == name) {
+        while fs::read_to_string(file).is_ok_and(|content| content.trim() == name) {
             sleep(Duration::from_millis(20)).await;
         }
     }

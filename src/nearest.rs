@@ -1,21 +1,21 @@
-//! The name that somebody probably meant.
+//! Finds the known name that a wrong one probably stands for.
 //!
 //! Architecture Invariant: knows nothing of the program.
 
-/// How alike two names must be, from 0 to 1: two letters of five may differ, and swapped neighbours count once.
+/// The least similarity of two names, from 0 to 1: two letters of five may differ, and swapped neighbours count once.
 const ALIKE: f64 = 0.6;
 
-/// A name of so many letters is meant by a longer one that begins with it.
+/// A known name of at least this length matches a longer name that begins with it.
 const SHORTEST_BEGINNING: usize = 4;
 
-/// Returns the known name that a wrong one is most like, whatever its case; nothing if it is like none.
+/// Returns the known name that is most similar to a wrong one, ignoring case, or `None` if none is similar enough.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     let likeness = |name: &str| {
         let name = name.to_lowercase();
-        // People forget how a long name begins more often than how it ends.
+        // The beginning of a long name is wrong more often than its end.
         let is_end = name.strip_suffix(&wrong).is_some_and(|head| head.ends_with('.'));
-        // Others add words to a short name.
+        // Some add words to a short name.
         let is_longer = name.len() >= SHORTEST_BEGINNING && wrong.starts_with(&name);
         if is_end {
             1.0

@@ -1,10 +1,10 @@
-//! A value that must not be seen.
+//! A value that is never printed.
 //!
-//! Architecture Invariant: knows nothing of the program, and offers no way to print what it holds.
+//! Architecture Invariant: knows nothing of the program, and cannot be printed.
 
 use std::fmt;
 
-/// Text that `Debug` hides, and that has no `Display`.
+/// Text that `Debug` hides and that has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -13,7 +13,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// Returns the secret itself; for the one place that sends it.
+    /// Returns the secret itself, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.0
     }

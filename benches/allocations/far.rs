@@ -53,7 +53,7 @@ impl Far {
     }
 
     /// Sends a command to the servers, and waits until all cards show its effect.
-    pub(crate) fn tell(&mut self, word: &str) -> anyhow::Result<()> {
+    pub(crate) fn command(&mut self, word: &str) -> anyhow::Result<()> {
         self.words.write_all(word.as_bytes())?;
         self.words.write_all(b"\n")?;
         self.listen()

@@ -54,7 +54,7 @@ fn main() -> anyhow::Result<()> {
     let _daemon = Daemon::start(far.config())?;
     // The first operations open connections and fill caches.
     for (_, command) in FIGURES {
-        far.tell(command)?;
+        far.command(command)?;
     }
     quiet();
     println!("| what | allocations | bytes |\n|---|---|---|");
@@ -62,9 +62,9 @@ fn main() -> anyhow::Result<()> {
         let mut counted = Counted::default();
         for _ in 0..times {
             // Each repetition uses a new request that has been announced.
-            far.tell("create")?;
+            far.command("create")?;
             quiet();
-            counted += count(file, || far.tell(command))?;
+            counted += count(file, || far.command(command))?;
         }
         counted.print(figure, times);
     }

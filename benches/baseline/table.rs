@@ -78,9 +78,9 @@ fn spread(row: &Spread) -> String {
         first,
         last,
         delivered,
-        noted,
+        recorded,
     } = row;
-    if delivered == recipients && noted == recipients {
+    if delivered == recipients && recorded == recipients {
         return if *recipients == 1 {
             format!("{last:.2} s")
         } else {
@@ -88,7 +88,7 @@ fn spread(row: &Spread) -> String {
         };
     }
     format!(
-        "{first:.2} s, {last:.2} s; {} of {} notified, {noted} recorded",
+        "{first:.2} s, {last:.2} s; {} of {} notified, {recorded} recorded",
         thousands(*delivered),
         thousands(*recipients)
     )

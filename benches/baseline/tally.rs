@@ -61,9 +61,9 @@ impl Cards {
     pub(crate) fn tally(&self, requests: &[String], recipients: usize, truth: &str) -> Tally {
         let mut tally = Tally::default();
         for id in requests {
-            let told: Vec<_> = self.0.get(id).into_iter().flatten().collect();
-            tally.lost += recipients.saturating_sub(told.len());
-            for (_, cards) in told {
+            let notified: Vec<_> = self.0.get(id).into_iter().flatten().collect();
+            tally.lost += recipients.saturating_sub(notified.len());
+            for (_, cards) in notified {
                 let is_true = |card: &Card| card.history.last().is_some_and(|shown| word(shown) == truth);
                 match (cards.iter().any(is_true), cards.len()) {
                     (true, 1) => tally.right += 1,

@@ -14,7 +14,7 @@ use world::tenant::{Chance, Fault};
 /// Recipients of each request, where there are many requests.
 const EACH: usize = 3;
 
-/// The number of recipients among whom the requests rotate.
+/// The number of recipients that the requests rotate among.
 const PEOPLE: usize = 300;
 
 /// The time limit for cards to settle after the last event; longer than the time limit of the model for one event.
@@ -27,24 +27,24 @@ pub(crate) struct Spread {
     pub(crate) last: f64,
     pub(crate) delivered: usize,
     /// The number of cards in the plugin data; other cards are never updated.
-    pub(crate) noted: usize,
+    pub(crate) recorded: usize,
 }
 
 pub(crate) async fn spread(side: &Side, recipients: usize) -> anyhow::Result<Spread> {
     let begun = now();
     let id = side.create(0..recipients);
-    let noted = |servers: &Servers| {
+    let recorded = |servers: &Servers| {
         let data = servers.cluster.plugin_data(&id);
         data.get("messages").map_or(0, |cards| cards.split(',').count())
     };
-    side.over(|servers| noted(servers) >= recipients).await?;
+    side.over(|servers| recorded(servers) >= recipients).await?;
     let times = Cards::read(side.servers()).times(std::slice::from_ref(&id), begun);
     Ok(Spread {
         recipients,
         first: times.first().copied().unwrap_or(f64::NAN),
         last: times.last().copied().unwrap_or(f64::NAN),
         delivered: times.len(),
-        noted: noted(side.servers()),
+        recorded: recorded(side.servers()),
     })
 }
 

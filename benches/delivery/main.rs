@@ -162,7 +162,7 @@ async fn burst() -> anyhow::Result<()> {
     let time = begun.elapsed();
     let share = 3_000.0 / time.as_secs_f64() / MESSAGES_A_SECOND * 100.0;
     row(
-        "1,000 requests at once, 3 of 300 recipients each, all served",
+        "a burst of 1,000 requests, 3 of 300 recipients each, all served",
         &seconds(time),
         "60 s is the limit's own",
         true,

@@ -63,7 +63,7 @@ impl Options {
         }
         #[cfg(debug_assertions)]
         if let Some(file) = environment::variable("TELEPORT_MSTEAMS_HANG") {
-            crate::heartbeat::hang::as_told_in(file.into());
+            crate::heartbeat::hang::follow_file(file.into());
         }
         let (reload, reloads) = Reloads::new(move || {
             let loaded = self.load_again(debug, &log)?;

@@ -15,7 +15,7 @@ use crate::msteams;
 use crate::msteams::Teams;
 
 /// Concurrent users; the calls themselves are paced to Microsoft's limits.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -60,7 +60,7 @@ async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
             let removed = remove(teams, &address, dry_run).await;
             (address, removed)
         })
-        .buffered(AT_ONCE);
+        .buffered(CONCURRENCY);
     let (mut removed, mut failed) = (0_usize, 0_usize);
     while let Some((address, outcome)) = done.next().await {
         let address = address.as_str();

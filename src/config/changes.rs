@@ -6,14 +6,14 @@ use crate::config::{Credentials, Endpoints, MicrosoftSettings, Settings, Telepor
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Keys whose new value is active now.
-    pub taken_up: Vec<&'static str>,
+    pub applied: Vec<&'static str>,
     /// Keys whose new value takes effect after a restart.
     pub after_restart: Vec<&'static str>,
 }
 
 impl Settings {
     /// Applies the settings that can change at run time. Returns which keys changed, and which need a restart.
-    pub fn take_up(&mut self, new: Self) -> Changes {
+    pub fn apply(&mut self, new: Self) -> Changes {
         let Self {
             preload,
             diagnostics,
@@ -37,10 +37,10 @@ impl Settings {
 }
 
 impl Changes {
-    fn live<T: PartialEq>(&mut self, key: &'static str, in_force: &mut T, new: T) {
-        if *in_force != new {
-            *in_force = new;
-            self.taken_up.push(key);
+    fn live<T: PartialEq>(&mut self, key: &'static str, current: &mut T, new: T) {
+        if *current != new {
+            *current = new;
+            self.applied.push(key);
         }
     }
 
@@ -50,7 +50,7 @@ impl Changes {
         }
     }
 
-    fn teleport(&mut self, in_force: &TeleportSettings, new: &TeleportSettings) {
+    fn teleport(&mut self, current: &TeleportSettings, new: &TeleportSettings) {
         let TeleportSettings {
             address,
             credentials,
@@ -64,13 +64,13 @@ impl Changes {
             Credentials::Identity(_) => "teleport.identity",
             Credentials::Tls { .. } => "teleport.client_key, client_crt or root_cas",
         };
-        self.fixed("teleport.addr", in_force.address == *address);
-        self.fixed(key, in_force.credentials == *credentials);
+        self.fixed("teleport.addr", current.address == *address);
+        self.fixed(key, current.credentials == *credentials);
         let refresh_keys = "teleport.refresh_identity or refresh_identity_interval";
-        self.fixed(refresh_keys, in_force.refresh == *refresh);
+        self.fixed(refresh_keys, current.refresh == *refresh);
     }
 
-    fn microsoft(&mut self, in_force: &mut MicrosoftSettings, new: MicrosoftSettings) {
+    fn microsoft(&mut self, current: &mut MicrosoftSettings, new: MicrosoftSettings) {
         let MicrosoftSettings {
             app_id,
             app_secret,
@@ -80,9 +80,9 @@ impl Changes {
             // The environment of a process does not change.
             proxies: _,
         } = new;
-        self.fixed("msapi.app_id", in_force.app_id == app_id);
-        self.fixed("msapi.tenant_id", in_force.tenant_id == tenant_id);
-        self.fixed("msapi.teams_app_id", in_force.teams_app_id == teams_app_id);
+        self.fixed("msapi.app_id", current.app_id == app_id);
+        self.fixed("msapi.tenant_id", current.tenant_id == tenant_id);
+        self.fixed("msapi.teams_app_id", current.teams_app_id == teams_app_id);
         let Endpoints {
             login,
             graph,
@@ -90,10 +90,10 @@ impl Changes {
             graph_scope,
             bot_scope,
         } = &endpoints;
-        let old = &in_force.endpoints;
+        let old = &current.endpoints;
         let same = (&old.login, &old.graph, &old.bot, &old.graph_scope, &old.bot_scope)
             == (login, graph, bot, graph_scope, bot_scope);
         self.fixed("msapi.cloud, region or endpoints", same);
-        self.live("msapi.app_secret", &mut in_force.app_secret, app_secret);
+        self.live("msapi.app_secret", &mut current.app_secret, app_secret);
     }
 }

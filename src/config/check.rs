@@ -40,8 +40,8 @@ pub fn load(file: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
         exposure::examine(file, settings, &mut notes);
     }
     let unknown = explain(&notes.asked, &lines, &mut notes.problems);
-    for noted in notes.problems.iter_mut().chain(&mut notes.warnings) {
-        noted.line = lines.of(&noted.key.replace('"', ""));
+    for found in notes.problems.iter_mut().chain(&mut notes.warnings) {
+        found.line = lines.of(&found.key.replace('"', ""));
     }
     match settings {
         Some(settings) if notes.problems.is_empty() => Ok(Loaded {
@@ -197,7 +197,7 @@ mod tests {
         refresh_identity = true
         [msapi]
         app_id = "11111111-2222-3333-4444-555555555555"
-        app_secret = "tell nobody"
+        app_secret = "keep it quiet"
         tenant_id = "66666666-2222-3333-4444-555555555555"
         teams_app_id = "77777777-2222-3333-4444-555555555555"
         [role_to_recipients]
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(problems.len(), expected.len(), "{problems:#?}");
         for (problem, part) in problems.iter().zip(expected) {
             assert!(problem.contains(part), "{problem}");
-            assert!(!problem.contains("tell nobody"), "{problem}");
+            assert!(!problem.contains("keep it quiet"), "{problem}");
         }
     }
 
@@ -295,11 +295,11 @@ mod tests {
             &["teleport.identity"],
         );
         wrong(
-            "\"tell nobody\"",
+            "\"keep it quiet\"",
             "\"/no/such/file\"",
             &["msapi.app_secret: could not read /no/such/file"],
         );
-        wrong("\"tell nobody\"", "\"\"", &["msapi.app_secret: missing"]);
+        wrong("\"keep it quiet\"", "\"\"", &["msapi.app_secret: missing"]);
         wrong(
             "\"11111111-2222",
             "\"xxxxxxxx-xxxx",
@@ -355,7 +355,7 @@ mod tests {
             );
         }
         assert_eq!(
-            check(&GOOD.replace("tell nobody", "env:SECRET")).0,
+            check(&GOOD.replace("keep it quiet", "env:SECRET")).0,
             Vec::<String>::new()
         );
         assert_eq!(check(&GOOD.replace("[teleport]", "[TELEPORT]")).0, Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! The port for machines that watch over this one: `/livez`, `/readyz` and `/metrics`.
+//! The HTTP port for probes and Prometheus: `/livez`, `/readyz` and `/metrics`.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -20,23 +20,23 @@ use crate::telemetry::health::Health;
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::Metrics;
 
-/// Open connections; a probe needs one for a moment. Beyond that the oldest one is closed: a client that only waited for
-/// room could be kept out by idle connections.
+/// The number of open connections; a probe needs one for a moment. Above it, the oldest one is closed, so that idle
+/// connections cannot block new ones.
 const CONNECTIONS: usize = 32;
 
-/// Longest wait for the head of a request.
+/// The longest wait for the head of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Longest life of a connection, for clients that read slowly.
+/// The longest lifetime of a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a request's head; the least that hyper allows.
+/// The largest head of a request, in bytes; the minimum that hyper allows.
 const LARGEST_REQUEST: usize = 8 << 10;
 
-/// How long to wait when the system has no room for another connection.
+/// The pause when the system cannot accept another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
 
-/// An open port that answers once it is served.
+/// An open port, which answers while it is served.
 #[derive(Debug)]
 pub struct Diagnostics {
     listener: TcpListener,
@@ -48,7 +48,7 @@ impl Diagnostics {
     /// Opens the port.
     ///
     /// # Errors
-    /// Somebody else has it, or the address is not of this machine.
+    /// The port is in use, or the address does not belong to this machine.
     pub async fn open(address: &HostPort, health: &Health, metrics: &Metrics) -> Result<Self, Error> {
         let listener = TcpListener::bind((address.host.as_str(), address.port)).await;
         Ok(Self {
@@ -58,13 +58,13 @@ impl Diagnostics {
         })
     }
 
-    /// Where it listens, with the port that the system chose if it was to choose.
+    /// Returns the listen address, with the actual port if the configuration has port 0.
     pub fn address(&self) -> String {
         let address = self.listener.local_addr();
         address.map(|address| address.to_string()).unwrap_or_default()
     }
 
-    /// Answers until shutdown. `spawn` runs each connection beside the others.
+    /// Serves until shutdown. `spawn` runs each connection as a task.
     pub async fn serve(self, spawn: impl Fn(Connection)) -> Infallible {
         // One sender for each open connection, oldest first; dropping it closes the connection.
         let mut open: VecDeque<oneshot::Sender<Infallible>> = VecDeque::new();
@@ -90,7 +90,7 @@ impl Diagnostics {
     }
 }
 
-/// Answers one request.
+/// Returns the response to a request.
 async fn converse(stream: TcpStream, health: &Health, metrics: &Metrics) {
     let service = service_fn(|request| {
         let answer = answer(&request, health, metrics);
@@ -106,12 +106,12 @@ async fn converse(stream: TcpStream, health: &Health, metrics: &Metrics) {
     let _ = timeout(CONNECTION_TIMEOUT, connection).await;
 }
 
-/// One connection, until it ends.
+/// One connection; the future ends with it.
 pub type Connection = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 fn answer(request: &Request<Incoming>, health: &Health, metrics: &Metrics) -> Response<String> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n".to_owned());
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n".to_owned());
         response
             .headers_mut()
             .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

@@ -1,4 +1,4 @@
-//! What metrics are told apart by. Each enum is a label, and each variant one of its values.
+//! The labels of the metrics. Each enum is a label, and each variant one of its values.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use crate::domain::lifecycle::{Audience, Change};
 use crate::domain::request::Stage;
 use crate::domain::rules::FailureKind;
 
-/// What became of one card for one recipient.
+/// The outcome of one delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
     Posted,
     Updated,
-    /// For good: there is no such user, or they blocked the app.
+    /// Rejected, for example because the user does not exist or has blocked the app.
     Refused,
-    /// It is retried.
+    /// To be retried.
     Deferred,
 }
 
-/// Somebody that the program asks for things.
+/// An API that the program calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     Login,
@@ -28,7 +28,7 @@ pub enum Peer {
     Teleport,
 }
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Outcome {
     Done,
@@ -47,7 +47,7 @@ impl Delivery {
     pub(super) const ALL: [Self; 4] = [Self::Posted, Self::Updated, Self::Refused, Self::Deferred];
 }
 
-/// Writes an enum as a label of this name, with the word of the variant as its value.
+/// Encodes an enum as a label of this name, with the name of the variant as its value.
 macro_rules! label {
     ($name:literal, $label:ty, $word:expr) => {
         impl EncodeLabelSet for $label {

@@ -1,4 +1,4 @@
-//! What the program counts, for Prometheus.
+//! The metrics of the daemon, for Prometheus.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -22,16 +22,16 @@ use crate::telemetry::logs;
 use crate::telemetry::process::Process;
 use crate::telemetry::readings::{Readings, Source};
 
-/// Every name begins with this, except those of `process.rs`.
+/// The prefix of every name, except those of `process.rs`.
 const PREFIX: &str = "teleport_msteams";
 
-/// How long a card may take, in seconds: from two round trips to what Microsoft's longest pauses make of a burst.
+/// Buckets of the delivery time, in seconds: from two round trips to a burst with Microsoft's longest pauses.
 const DELAYS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
 
 /// The content type of [`Metrics::text`].
 pub(super) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
-/// Counters and gauges of one daemon; clones are the same ones.
+/// The counters and gauges of one daemon; clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     numbers: Arc<Numbers>,
@@ -57,7 +57,7 @@ struct Numbers {
 }
 
 impl Metrics {
-    /// Sets up everything at zero.
+    /// Creates all metrics at zero.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process::new()));
@@ -69,7 +69,7 @@ impl Metrics {
         }
     }
 
-    /// Reads gauges from there at each scrape.
+    /// Sets the source that gauges are read from at each scrape.
     pub fn read_from(&self, source: impl Fn() -> Readings + Send + Sync + 'static) {
         let mut registry = self.registry.write().unwrap_or_else(PoisonError::into_inner);
         let ours = registry.sub_registry_with_prefix(PREFIX);
@@ -84,7 +84,7 @@ impl Metrics {
         self.numbers.deliveries.get_or_create(&(audience, outcome)).inc();
     }
 
-    /// Notes that a card was accepted so long after what it tells of was heard.
+    /// Records the time from receiving an event to Microsoft accepting the card.
     pub fn delivery_took(&self, audience: Audience, change: Change, delay: Duration) {
         let histogram = self.numbers.delivery_seconds.get_or_create(&(audience, change));
         histogram.observe(delay.as_secs_f64());
@@ -98,15 +98,15 @@ impl Metrics {
         self.numbers.throttles.get_or_create(&peer).inc();
     }
 
-    /// Notes that a token for a service was asked for.
-    pub fn token_refreshed(&self, service: Peer, well: bool) {
-        let outcome = if well { Outcome::Done } else { Outcome::Failed };
+    /// Records a token request and its outcome.
+    pub fn token_refreshed(&self, service: Peer, ok: bool) {
+        let outcome = if ok { Outcome::Done } else { Outcome::Failed };
         self.numbers.token_refreshes.get_or_create(&(service, outcome)).inc();
     }
 
-    /// Notes that the configuration was read again.
-    pub fn reloaded(&self, well: bool) {
-        let outcome = if well { Outcome::Done } else { Outcome::Refused };
+    /// Records a reload and its outcome.
+    pub fn reloaded(&self, ok: bool) {
+        let outcome = if ok { Outcome::Done } else { Outcome::Refused };
         self.numbers.reloads.get_or_create(&outcome).inc();
     }
 
@@ -127,14 +127,14 @@ impl Metrics {
         self.numbers.identity_expiry.set(at.as_second());
     }
 
-    pub fn identity_renewed(&self, well: bool) {
-        let outcome = if well { Outcome::Done } else { Outcome::Failed };
+    pub fn identity_renewed(&self, ok: bool) {
+        let outcome = if ok { Outcome::Done } else { Outcome::Failed };
         self.numbers.identity_renewals.get_or_create(&outcome).inc();
     }
 
-    /// Notes how many rules are in force, and how many cannot be understood.
-    pub fn rules(&self, in_force: usize, broken: usize) {
-        for (state, count) in [(RuleState::InForce, in_force), (RuleState::Broken, broken)] {
+    /// Records the numbers of valid and invalid rules.
+    pub fn rules(&self, valid: usize, broken: usize) {
+        for (state, count) in [(RuleState::InForce, valid), (RuleState::Broken, broken)] {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.numbers.rules.get_or_create(&state).set(count);
         }
@@ -144,11 +144,11 @@ impl Metrics {
         self.numbers.rule_errors.get_or_create(&kind).inc();
     }
 
-    /// Writes everything in Prometheus' text format.
+    /// Returns all metrics in Prometheus' text format.
     pub fn text(&self) -> String {
         let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
-        // Only the text itself could fail, and memory takes what is written.
+        // Writing to a string cannot fail.
         let _ = prometheus_text::encode(&mut text, &registry);
         text
     }
@@ -161,10 +161,10 @@ impl Default for Metrics {
 }
 
 impl Numbers {
-    /// Shows what never happened as zero, or a rate of it is nothing.
+    /// Creates every series at zero, because Prometheus computes no rate for a series that appears with its first value.
     fn new() -> Self {
         let (login, graph, bot) = (Peer::Login, Peer::Graph, Peer::Bot);
-        // No event shows an expired request: Teleport deletes it.
+        // No event has the state EXPIRED: Teleport deletes the request.
         let stages = Stage::SHOWN.into_iter().filter(|stage| *stage != Stage::Expired);
         let delivery_seconds = Family::new_with_constructor((|| Histogram::new(DELAYS)) as fn() -> _);
         for (audience, change) in pairs(Audience::ALL, Change::ALL) {
@@ -192,7 +192,7 @@ impl Numbers {
         }
     }
 
-    /// Names everything. A full stop is added to each text, and `_total` to the name of what counts.
+    /// Registers each metric. The library appends a full stop to each help text, and `_total` to counters.
     fn register(&self, registry: &mut Registry) {
         registry.register(
             "build",
@@ -269,7 +269,7 @@ impl Numbers {
     }
 }
 
-/// Returns each of the one with each of the others.
+/// Returns every combination of two labels.
 fn pairs<A: Copy, B>(
     all: impl IntoIterator<Item = A>,
     others: impl IntoIterator<Item = B> + Clone,
@@ -290,7 +290,7 @@ where
     family
 }
 
-/// Log lines are counted where they are lost, by the process and not by one daemon.
+/// Reads the dropped log lines, which are counted for the process and not for a daemon.
 #[derive(Debug)]
 struct LogLines;
 
@@ -306,7 +306,7 @@ impl Collector for LogLines {
 mod tests {
     use super::*;
 
-    /// Every series before anything has happened, which `tests/monitoring` lets Prometheus scrape.
+    /// Every series at the start, which Prometheus scrapes in `tests/monitoring`.
     #[test]
     fn everything_is_there_from_the_start() {
         let metrics = Metrics::new();

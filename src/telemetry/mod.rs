@@ -1,4 +1,4 @@
-//! What the program tells of itself.
+//! Logs, metrics, health and notifications of the service manager.
 //!
 //! Architecture Invariant: observes and never decides.
 

@@ -1,54 +1,54 @@
-//! What a service manager wants to hear. Without one, nobody is told anything.
+//! Notifications for the service manager; without one, they do nothing.
 //!
-//! The manager restarts a service that promised signs of life (`WatchdogSec=`) and gives none; ours are given only while
-//! every loop that does work turns.
+//! With `WatchdogSec=` the manager restarts a service that sends no heartbeat. The daemon sends one only while every loop
+//! is responsive.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Everything is connected and was compared once.
+/// Reports that the daemon is connected and has compared every open request with its cards.
 pub fn ready() {
-    tell(&[NotifyState::Ready, NotifyState::Status("Watching access requests")]);
+    notify(&[NotifyState::Ready, NotifyState::Status("Watching access requests")]);
 }
 
-/// The configuration is read again; [`reloaded`] has to follow.
+/// Reports that a reload begins; [`reloaded`] must follow.
 pub fn reloading() {
-    // Without the time, a manager that asked for the reload could not tell whether this is its answer.
+    // The time shows the manager that this answers its own request.
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell(&[NotifyState::Reloading, now]);
+        notify(&[NotifyState::Reloading, now]);
     }
 }
 
-/// The configuration was read again, well or not.
+/// Reports that a reload has ended, successful or not.
 pub fn reloaded() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
-/// Returns after how long without a sign of life the manager restarts this process.
+/// Returns the time without a heartbeat after which the manager restarts this process.
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }
 
-/// A sign of life.
+/// Sends a heartbeat.
 pub fn alive() {
-    tell(&[NotifyState::Watchdog]);
+    notify(&[NotifyState::Watchdog]);
 }
 
-/// What one line of `systemctl status` says.
+/// Sets the status line of `systemctl status`.
 pub fn status(text: &str) {
-    tell(&[NotifyState::Status(text)]);
+    notify(&[NotifyState::Status(text)]);
 }
 
-/// No more work is taken.
+/// Reports that the daemon is stopping.
 pub fn stopping() {
-    tell(&[
+    notify(&[
         NotifyState::Stopping,
         NotifyState::Status("Finishing what is on its way"),
     ]);
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    // A manager that cannot be told is no reason to stop working for those who wait for cards.
+fn notify(states: &[NotifyState<'_>]) {
+    // An unreachable manager must not stop deliveries.
     let _ = sd_notify::notify(states);
 }

@@ -1,7 +1,7 @@
 """Lets a real Prometheus scrape what the program serves, with the target labels that Prometheus Operator sets.
 
 Usage: scrape.py PROMETHEUS METRICS DASHBOARD RULES. Fails if Prometheus has to rename a label (exported_...), or if a
-panel or an alert that tells series apart by one of our labels merges them or shows none.
+panel or an alert that groups series by one of our labels merges them or shows none.
 """
 
 import http.server
@@ -56,7 +56,7 @@ def wait_for(what, probe):
 
 
 def queries():
-    """Every query that tells series apart by our labels, with those labels."""
+    """Returns every query that groups series by our labels, with those labels."""
     for panel in json.loads(Path(dashboard).read_text())["panels"]:
         for target in panel.get("targets", []):
             query = re.sub(r"\$__rate_interval", "1m", target["expr"])

@@ -7,7 +7,7 @@ const markdown = require("markdown-it");
 const lines = readFileSync(process.argv[2], "utf8").trim().split("\n").map(JSON.parse);
 const plain = markdown();
 const linking = markdown({ linkify: true });
-// Names of hosts without a scheme stay alone here: a mail address looks like one, and must not be changed.
+// Names of hosts without a scheme stay alone here: an email address looks like one, and must not be changed.
 linking.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 let findings = 0;
 let texts = 0;

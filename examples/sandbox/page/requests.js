@@ -132,7 +132,7 @@ function drawNotified(box, request, context) {
     return h("button", { type: "button", class: `notified-chat ${chat.up_to_date ? "" : "stale"}`, title: words, onclick: () => context.showChat(chat.chat) },
       chat.title, h("span", { "aria-hidden": "true" }, chat.up_to_date ? " ✓" : " …"), h("span", { class: "unseen" }, `, ${words}`));
   });
-  box.replaceChildren(h("span", { class: "quiet" }, chats.length ? "Notified" : "Nobody notified yet"), ...chats);
+  box.replaceChildren(h("span", { class: "quiet" }, chats.length ? "Notified" : "No recipients notified yet"), ...chats);
 }
 
 function actionForm(request, context) {

@@ -100,7 +100,7 @@ async fn notify(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(),
         hint: Some(RECIPIENTS.to_owned()),
     })?;
     let user = teams.find_user(&address).await?;
-    let whom = match &user {
+    let kind = match &user {
         Some(id) => {
             lines.say(&format!("User {recipient} found: {id}"));
             "user"
@@ -110,15 +110,15 @@ async fn notify(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(),
     let place = teams.find_place(&address, user.as_deref()).await?;
     let conversation = &place.conversation.id;
     lines.say(&format!(
-        "Application installation ID for {whom}: {}",
+        "Application installation ID for {kind}: {}",
         place.installation
     ));
-    lines.say(&format!("Chat ID for {whom}: {conversation}"));
+    lines.say(&format!("Chat ID for {kind}: {conversation}"));
     lines.say(&format!(
         "Chat web URL: {}",
         place.web_url.as_deref().unwrap_or("(not known)")
     ));
-    lines.say(&format!("Hailing the {whom}..."));
+    lines.say(&format!("Hailing the {kind}..."));
     let id = post(teams, &address, conversation, &card::greeting()).await?;
     lines.say(&format!("Message sent, ID: {id}"));
     let example = card::example(&Uuid::new_v4().to_string(), clock::now());

@@ -1,4 +1,4 @@
-//! Takes up a configuration that was changed, without a restart.
+//! Applies a changed configuration without a restart.
 //!
 //! A reload does what a restart would do, but loses nothing on its way: the stream of events is not touched, and the same
 //! comparison as after a connect brings everything in line with the new settings.
@@ -86,19 +86,16 @@ fn apply(loaded: Loaded, current: &mut Settings, context: &Arc<Context>, tasks: 
     } else {
         HashSet::new()
     };
-    let Changes {
-        taken_up,
-        after_restart,
-    } = current.take_up(settings);
+    let Changes { applied, after_restart } = current.apply(settings);
     context.teams.forget_refusals();
     context.live.replace(current);
     for warning in warnings {
         warn!(problem = warning.what(), hint = warning.hint(), "Configuration warning");
     }
-    if taken_up.is_empty() && after_restart.is_empty() {
+    if applied.is_empty() && after_restart.is_empty() {
         info!("Configuration reloaded, no changes");
     } else {
-        let changed = Some(taken_up.join(", ")).filter(|keys| !keys.is_empty());
+        let changed = Some(applied.join(", ")).filter(|keys| !keys.is_empty());
         info!(changed, "Configuration reloaded");
     }
     for key in after_restart {

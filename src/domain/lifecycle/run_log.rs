@@ -15,7 +15,7 @@ pub struct RunLog {
     /// All outcomes since the claim, to merge them into a record of another replica.
     done: Vec<Outcome>,
     /// The number of outcomes that Teleport has accepted.
-    noted: usize,
+    recorded: usize,
     /// Another replica has written since the claim and may have updated the same cards, so the order of our unrecorded updates
     /// is unknown.
     disputed: bool,
@@ -40,7 +40,7 @@ impl RunLog {
             resolve_reason: resolve_reason.to_owned(),
             known,
             done: Vec::new(),
-            noted: 0,
+            recorded: 0,
             disputed: false,
             contested: false,
         }
@@ -85,7 +85,7 @@ impl RunLog {
     /// Returns the write of an entry: the record with `mark`. If another replica holds the claim now, the claim stays unchanged
     /// and only our outcomes are written; `mark` is the witness if that replica may have updated the same cards.
     pub fn entry(&self, mut record: Record, entry: Entry, mark: Claim) -> Option<Write> {
-        let new = &self.done[self.noted..];
+        let new = &self.done[self.recorded..];
         match &mut record.claim {
             Some(claim) if claim.held && claim.owner != mark.owner => {
                 if new.is_empty() {
@@ -110,13 +110,13 @@ impl RunLog {
     /// Applies an entry that Teleport accepted.
     pub fn written(&mut self, write: Write) {
         self.known.written(write);
-        self.noted = self.done.len();
+        self.recorded = self.done.len();
     }
 
     /// Applies an entry that cannot be written, because Teleport has deleted the request.
     pub fn keep(&mut self, record: Record) {
         self.known.record = record;
-        self.noted = self.done.len();
+        self.recorded = self.done.len();
     }
 
     /// Merges our outcomes into the record that another replica wrote. Also returns whether `me` still holds the claim.
@@ -131,15 +131,17 @@ impl RunLog {
             record: record.clone(),
         };
         for (number, outcome) in self.done.clone().iter().enumerate() {
-            let is_noted = match outcome {
+            let is_recorded = match outcome {
                 Outcome::Posted {
                     recipient, activity, ..
                 } => record.card(recipient, activity).is_some(),
                 Outcome::Vanished { .. } => false,
                 // A replica that changed a card since then had read it, and each failure counts once.
-                Outcome::Updated { .. } | Outcome::Refused { .. } | Outcome::Unconfirmed { .. } => number < self.noted,
+                Outcome::Updated { .. } | Outcome::Refused { .. } | Outcome::Unconfirmed { .. } => {
+                    number < self.recorded
+                }
             };
-            if !is_noted {
+            if !is_recorded {
                 self.apply(&mut record, outcome, now);
             }
         }

@@ -135,7 +135,7 @@ fn what_requesters_write_does_not_fill_the_record() {
     for number in 0..5_300 {
         let mut refusal = refusal(1);
         refusal.why = "w".repeat(1_000);
-        // The longest mail address.
+        // The longest email address.
         let stranger = format!("{number:064}@{}.com", "x".repeat(251));
         record.refusals.insert(Recipient::reviewer(stranger), refusal);
     }

@@ -6,9 +6,9 @@ use std::hash::{Hash, Hasher};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// Somebody, or some channel, to tell.
+/// A recipient: a user or a channel.
 ///
-/// Two spellings of the same mail address or user id are equal. `Debug` hides the mailbox, because mail addresses
+/// Two spellings of the same email address or user ID are equal. `Debug` hides the mailbox, because email addresses
 /// must not reach a log above debug level.
 #[derive(Clone)]
 pub struct Address {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn recipients_are_mail_addresses_user_ids_or_channel_links() {
+    fn recipients_are_email_addresses_user_ids_or_channel_links() {
         check("alice@example.com", Ok("a…@example.com"));
         check(" o'brien@example.com ", Ok("o…@example.com"));
         check("üser@exämple.com", Ok("ü…@exämple.com"));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_address_has_at_most_320_bytes() {
+    fn an_email_address_has_at_most_320_bytes() {
         let longest = format!("{}@{}.com", "a".repeat(64), "b".repeat(251));
         assert_eq!(longest.len(), 320);
         assert!(Address::parse(&longest).is_ok());

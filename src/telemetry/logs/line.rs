@@ -71,7 +71,7 @@ impl LogLine {
         self.text.push_str(fields);
     }
 
-    /// Adds text, quoted where a reader couldn't tell where it ends.
+    /// Adds text, in quotes unless it is a single visible word.
     pub(super) fn string(&mut self, name: &str, value: &str) {
         if self.format == LogFormat::Json {
             self.name(name);

@@ -1,4 +1,4 @@
-//! The log of the process: started once, changed while the program runs, and written to the end.
+//! The log of the process: it is started once, can change while the program runs, and is written out before the exit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,67 +17,67 @@ use crate::telemetry::logs::output::Output;
 use crate::telemetry::logs::printer::Printer;
 use crate::telemetry::logs::queue::Queue;
 
-/// Decides which lines are written.
+/// The filter of log lines.
 type Filter = reload::Layer<EnvFilter, Registry>;
 
-/// Longest wait for the last lines at the end of the program.
+/// The longest wait for the last lines at the exit.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longest wait for the lines of an output that is replaced, so that a file that is opened again keeps its order.
+/// The longest wait for the lines of a replaced output, so that lines in a reopened file keep their order.
 const REPLACE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The queue in use. Like tracing's subscriber it belongs to the process, so that every exit path can wait for it.
+/// The current queue. Like the subscriber of `tracing` it belongs to the process, so that every exit path can wait for it.
 static QUEUE: Mutex<Option<Arc<Queue>>> = Mutex::new(None);
 
-/// Dropped lines of all queues of the process.
+/// The dropped lines of all queues of the process.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// The log of the process, and the means to change it.
+/// The log of the process.
 pub struct Log {
     filter: reload::Handle<EnvFilter, Registry>,
     printer: reload::Handle<Printer, Layered<Filter, Registry>>,
-    in_force: Mutex<LogSettings>,
+    current: Mutex<LogSettings>,
 }
 
 /// Waits until all log lines are written, for a second at most: the reader may have stopped reading.
 pub fn flush() {
-    let queue = current().clone();
+    let queue = queue_in_use().clone();
     if let Some(queue) = queue {
         queue.flush(EXIT_TIMEOUT);
     }
 }
 
-/// Returns the number of lines that were logged and never written.
+/// Returns the number of dropped lines.
 pub(in crate::telemetry) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-fn current() -> MutexGuard<'static, Option<Arc<Queue>>> {
+fn queue_in_use() -> MutexGuard<'static, Option<Arc<Queue>>> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Log {
-    /// Opens the file again, after somebody has moved it away.
+    /// Reopens the file, which may have been moved by log rotation.
     ///
     /// # Errors
-    /// The file cannot be opened; lines go on to the old one.
+    /// The file cannot be opened; the log continues in the old one.
     pub fn reopen(&self) -> anyhow::Result<()> {
-        let in_force = self.in_force().clone();
-        self.follow(&in_force)
+        let current = self.current().clone();
+        self.follow(&current)
     }
 
-    /// Does as the settings say from the next line on; a file is opened again in any case.
+    /// Applies settings from the next line on. A file is always reopened.
     ///
     /// # Errors
     /// The file cannot be opened; nothing was changed.
     pub fn follow(&self, settings: &LogSettings) -> anyhow::Result<()> {
         let filter = filter(settings.severity, settings.filters.as_deref())?;
-        let mut in_force = self.in_force();
-        let old = current().clone();
-        // A second thread would wait for the same reader as the first one.
+        let mut current = self.current();
+        let old = queue_in_use().clone();
+        // A second thread would wait for the same reader.
         let kept = old
             .clone()
-            .filter(|_| keeps_its_place(&in_force.output, &settings.output));
+            .filter(|_| keeps_its_place(&current.output, &settings.output));
         let printer = printer(settings, kept)?;
         let new = Arc::clone(&printer.queue);
         let replaced = old.filter(|old| !Arc::ptr_eq(old, &new));
@@ -88,20 +88,20 @@ impl Log {
         self.filter
             .reload(filter)
             .context("could not change the severity of the log")?;
-        *current() = Some(new);
+        *queue_in_use() = Some(new);
         if let Some(old) = replaced {
             old.close();
         }
-        *in_force = settings.clone();
+        *current = settings.clone();
         Ok(())
     }
 
-    fn in_force(&self) -> MutexGuard<'_, LogSettings> {
-        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    fn current(&self) -> MutexGuard<'_, LogSettings> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Sends log lines to where the settings say, from now on.
+/// Starts logging with these settings.
 ///
 /// # Errors
 /// The file cannot be opened, or logging was started before.
@@ -116,11 +116,11 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<Log> {
         .with(printer_layer)
         .try_init()
         .context("could not start logging")?;
-    *current() = Some(queue);
+    *queue_in_use() = Some(queue);
     Ok(Log {
         filter,
         printer,
-        in_force: Mutex::new(settings.clone()),
+        current: Mutex::new(settings.clone()),
     })
 }
 
@@ -142,14 +142,14 @@ fn printer(settings: &LogSettings, kept: Option<Arc<Queue>>) -> anyhow::Result<P
     Ok(Printer { style, queue })
 }
 
-/// A file is opened again, as it may have been moved away; the streams of the process stay.
+/// Returns whether the output is the same stream of the process. A file is always reopened, since it may have been moved.
 fn keeps_its_place(old: &LogOutput, new: &LogOutput) -> bool {
     old == new && !matches!(new, LogOutput::File(_))
 }
 
-/// Returns what decides which lines are written: the severity, and the levels of single parts if there are any.
+/// Returns the filter: the severity, and the levels of single modules from `RUST_LOG`.
 fn filter(severity: Level, filters: Option<&str>) -> anyhow::Result<EnvFilter> {
-    // Libraries speak only where something is wrong; at trace level everything does.
+    // Libraries log warnings and errors only, except at trace level.
     let libraries = if severity == Level::TRACE { "trace" } else { "warn" };
     let mut filter = EnvFilter::new(format!("{libraries},teleport_msteams={severity}"));
     for part in filters.unwrap_or_default().split(',').map(str::trim) {

@@ -132,7 +132,7 @@ fn email_local<'a>(texts: &Set, span: Span) -> Result<Value<'a>, Error> {
     let local = |text: &Vec<u8>| {
         let local = str::from_utf8(text).ok().and_then(email::local_part);
         let shown = String::from_utf8_lossy(text);
-        let local = local.ok_or_else(|| failed(span, format!("{shown:?} is not one mail address")))?;
+        let local = local.ok_or_else(|| failed(span, format!("{shown:?} is not one email address")))?;
         Ok(local.into_bytes())
     };
     texts.iter().map(local).collect::<Result<_, Error>>().map(owned)
