@@ -1,4 +1,4 @@
-//! What every lane works with.
+//! The shared context of every lane.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,7 +21,7 @@ use crate::msteams::Teams;
 use crate::telemetry::Metrics;
 use crate::teleport::Client;
 
-/// Requests that may find out at once whether a service works again.
+/// The number of requests that can probe a service at the same time.
 const PROBES: usize = 4;
 
 pub(super) struct Context {
@@ -34,21 +34,21 @@ pub(super) struct Context {
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
     pub(super) outages: Arc<OutageLog>,
-    /// Cancelled when the daemon takes no more work.
+    /// Cancelled when the daemon accepts no more work.
     pub(super) stopping: CancellationToken,
     pub(super) turns: Turns,
-    /// A name that no other process has, for claims.
+    /// The name of this process in claims; no other process has it.
     replica: String,
     beats: AtomicU64,
-    /// Requests with open cards that the last list did not have.
+    /// The number of requests with open cards that were missing from the last list.
     hidden: AtomicUsize,
-    /// Services that work again: deliveries that failed because they were out are due.
+    /// Recovered services, which make failed deliveries due.
     pub(super) retry_now: watch::Sender<Services>,
-    /// Held by requests that find out whether a service works again.
+    /// Held by requests that probe a service.
     pub(super) probes: Arc<Semaphore>,
-    /// Everything has to be listed and looked at again.
+    /// Requests a resync.
     pub(super) resync_now: Notify,
-    /// Counts the streams of events that were opened.
+    /// The number of opened event streams.
     pub(super) connections: watch::Sender<u64>,
 }
 
@@ -86,7 +86,7 @@ impl Context {
         }
     }
 
-    /// Returns a mark that nobody has written before.
+    /// Returns a mark that was never written before.
     pub(super) fn mark(&self) -> Claim {
         Claim {
             held: true,
@@ -96,12 +96,12 @@ impl Context {
         }
     }
 
-    /// Notes how many requests with open cards a list did not have; tells whether that is another number than before.
+    /// Records the number of requests with open cards that were missing from a list. Returns whether it has changed.
     pub(super) fn note_unlisted(&self, hidden: usize) -> bool {
         self.hidden.swap(hidden, Ordering::Relaxed) != hidden
     }
 
-    /// Returns our name, as it stands in our marks.
+    /// Returns the name of this replica in its marks.
     pub(super) fn replica(&self) -> &str {
         &self.replica
     }

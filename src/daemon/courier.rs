@@ -1,4 +1,4 @@
-//! Brings a message to an address, wherever its conversation and the app are now.
+//! Delivers a message to an address: finds the conversation and installs the app where needed.
 //!
 //! Architecture Invariant: knows no record, request or job. The sender decides what a failure means.
 
@@ -14,32 +14,32 @@ use crate::msteams::{Activity, Error, Meaning, Priority, Retry, Teams};
 pub struct Courier<'a> {
     teams: &'a Teams,
     priority: &'a Priority,
-    /// Cancelled when nothing more is to be begun.
+    /// Cancelled to stop new calls.
     halt: &'a CancellationToken,
 }
 
-/// Where a message is.
+/// The place of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
     pub conversation: String,
-    /// Microsoft's id of the message.
+    /// Microsoft's ID of the message.
     pub activity: String,
 }
 
 /// Why a message was not delivered.
 #[derive(Debug)]
 pub enum Undelivered {
-    /// Nothing was begun: the courier was halted.
+    /// Not started: the courier was halted.
     NotBegun,
-    /// Microsoft does not find the message that was to be updated in this conversation, which is the address's now.
+    /// Microsoft does not find the message to update in this conversation, which is the current one of the address.
     Gone(Error, String),
-    /// It can be retried, at the earliest after the pause that Microsoft has asked for.
+    /// It can be retried, at the earliest after the pause that Microsoft requested.
     Later(Error, Option<Duration>),
     /// Microsoft did not confirm it; the message may have been posted.
     Unconfirmed(Error),
-    /// The message was posted in this conversation, but Microsoft did not return its id, so that it cannot be updated.
+    /// The message was posted in this conversation, but Microsoft did not return its ID, so it cannot be updated.
     Nameless(Error, String),
-    /// Microsoft refused it.
+    /// Microsoft rejected it.
     Refused(Error),
 }
 
@@ -62,11 +62,10 @@ impl<'a> Courier<'a> {
         }
     }
 
-    /// Posts a message into the conversation of an address. If the app or the conversation is not there any more, finds it
-    /// anew and tries once again.
+    /// Posts a message to the conversation of an address. If the app or the conversation no longer exists, finds it
+    /// again and retries once.
     ///
-    /// # Errors
-    /// Every variant but [`Gone`](Undelivered::Gone).
+    /// # Errors Every variant except [`Gone`](Undelivered::Gone).
     pub async fn post(
         self,
         address: &Address,
@@ -82,19 +81,17 @@ impl<'a> Courier<'a> {
         }
     }
 
-    /// Posts a message into a conversation that is known to be there.
+    /// Posts a message to a known conversation.
     ///
-    /// # Errors
-    /// Every variant but [`Gone`](Undelivered::Gone).
+    /// # Errors Every variant except [`Gone`](Undelivered::Gone).
     pub async fn post_in(self, conversation: String, activity: &Activity) -> Result<Placed, Undelivered> {
         Ok(self.send(conversation, activity).await?)
     }
 
-    /// Updates a message; where its conversation is not there any more, finds that of the address, if it has one, and tries
-    /// once again. Returns where the message is.
+    /// Updates a message. If its conversation no longer exists, finds the conversation of the address and retries
+    /// once. Returns the place of the message.
     ///
-    /// # Errors
-    /// Every variant but [`Nameless`](Undelivered::Nameless).
+    /// # Errors Every variant except [`Nameless`](Undelivered::Nameless).
     pub async fn update(
         self,
         address: Option<&Address>,
@@ -141,7 +138,7 @@ impl<'a> Courier<'a> {
         }
     }
 
-    /// Finds a conversation anew, which installs the app where it is missing.
+    /// Finds a conversation again, which installs the app where it is missing.
     async fn find_anew(self, address: &Address) -> Result<String, Undelivered> {
         self.teams.forget(address);
         self.find(address).await
@@ -149,7 +146,7 @@ impl<'a> Courier<'a> {
 }
 
 impl Undelivered {
-    /// Returns Microsoft's reason; there is none if nothing was begun.
+    /// Returns Microsoft's reason, or `None` if the delivery did not start.
     pub fn into_error(self) -> Option<Error> {
         match self {
             Self::NotBegun => None,
@@ -164,7 +161,7 @@ impl Undelivered {
 
 /// How one attempt failed.
 enum Attempt {
-    /// The app or the conversation is not what it was when it was found.
+    /// The app or the conversation has changed since it was found.
     Elsewhere(Error),
     Failed(Undelivered),
 }

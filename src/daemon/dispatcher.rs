@@ -1,4 +1,4 @@
-//! Hands each event of Teleport to what it concerns.
+//! Dispatches the events of Teleport to lanes and rules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::heartbeat::Heartbeat;
 use crate::telemetry::{Health, systemd};
 use crate::teleport::WatchEvent;
 
-/// How often the dispatcher shows that it lives, even if nothing happens.
+/// The interval of heartbeats while no event arrives.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Sorts events into lanes, and has unrouted requests looked at again after rules have changed.
+/// Sorts events into lanes, and reconciles unrouted requests after a change of the rules.
 pub(super) struct Dispatcher {
     context: Arc<Context>,
     lanes: Lanes,
@@ -25,7 +25,7 @@ pub(super) struct Dispatcher {
     heartbeat: Heartbeat,
     events: mpsc::Receiver<WatchEvent>,
     fail_fast: bool,
-    /// Requests without recipients may have some now.
+    /// Whether requests without recipients may have some now.
     rules_changed: bool,
 }
 
@@ -49,7 +49,7 @@ impl Dispatcher {
         }
     }
 
-    /// Sorts until the watch fails and the daemon is to end with it.
+    /// Sorts events until the watch fails and the daemon must end.
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -58,13 +58,13 @@ impl Dispatcher {
             tokio::select! {
                 _ = ticks.tick() => {
                     self.health.tokens(self.context.teams.holds_tokens());
-                    // A tick apart, since rules often change many at a time.
+                    // After a tick, because many rules often change together.
                     if std::mem::take(&mut self.rules_changed) {
                         self.lanes.retry_unrouted();
                     }
                 }
                 event = self.events.recv() => match event {
-                    // The watch has ended; `tasks` says so.
+                    // The watch has ended, which `tasks` reports.
                     None => return std::future::pending().await,
                     Some(event) => self.sort(event)?,
                 }

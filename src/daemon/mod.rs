@@ -1,7 +1,7 @@
-//! The running program: start-up, the work on access requests, what keeps it running, and the end.
+//! The daemon: start, the work on Access Requests, upkeep, and shutdown.
 //!
-//! Architecture Invariant: the only module that sees both sides. It does no protocol work itself, and what it decides
-//! is decided in `domain`.
+//! Architecture Invariant: the only module that uses both Teleport and Microsoft. It does no protocol work, and all
+//! decisions are made in `domain`.
 
 mod context;
 mod courier;

@@ -41,7 +41,7 @@ const WAITING_EVENTS: usize = 256;
 /// # Errors
 /// Returns why the daemon could not start, or why it ended before `stop` was cancelled.
 pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) -> anyhow::Result<()> {
-    let in_force = settings.clone();
+    let current = settings.clone();
     let Settings {
         preload: preloading,
         diagnostics,
@@ -71,7 +71,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let context = Context::new(
         client.clone(),
         teams.clone(),
-        Live::new(&in_force),
+        Live::new(&current),
         cluster,
         limits.clone(),
         outages,
@@ -105,10 +105,10 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     tasks.service("watch", watch.run(client, limits.clone(), sender, heartbeat));
     if preloading {
         let context = Arc::clone(&context);
-        let addresses = in_force.routing.addresses();
+        let addresses = current.routing.addresses();
         tasks.background("preload", async move { preload(&context, addresses).await });
     }
-    let reload = reload::serve(reloads, in_force, Arc::clone(&context), tasks.clone(), health.clone());
+    let reload = reload::serve(reloads, current, Arc::clone(&context), tasks.clone(), health.clone());
     tasks.service("reload", reload);
     let heartbeat = health.register("dispatcher");
     tasks.service("watchdog", watchdog::run(health.clone()));

@@ -1,7 +1,7 @@
-//! The one place that spawns.
+//! The only place that spawns tasks.
 //!
-//! A task that ends although it should not, or panics, ends the program with an error: a daemon that looks healthy and
-//! does nothing is worse than one that is restarted.
+//! A service that ends, or a task that panics, ends the program with an error: a daemon that looks healthy and does
+//! nothing is worse than a restart.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -34,7 +34,7 @@ impl Tasks {
         }
     }
 
-    /// Runs what must go on as long as the daemon does; it is dropped when the daemon stops.
+    /// Runs a service, which must not end before the daemon; it is dropped when the daemon stops.
     pub(super) fn service<F: Future + Send + 'static>(&self, name: &'static str, future: F) {
         let tasks = self.clone();
         self.spawn(name, async move {
@@ -45,12 +45,12 @@ impl Tasks {
         });
     }
 
-    /// Runs what ends by itself; a stop waits for it.
+    /// Runs a task that ends by itself; a shutdown waits for it.
     pub(super) fn must_finish(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         self.spawn(name, future);
     }
 
-    /// Runs what ends by itself, and is of no more use once the daemon stops: it is dropped then.
+    /// Runs a task that ends by itself, and is dropped when the daemon stops.
     pub(super) fn background(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         let stopping = self.stopping.clone();
         self.spawn(name, async move {
@@ -61,7 +61,7 @@ impl Tasks {
         });
     }
 
-    /// Waits until a task failed, and names it.
+    /// Waits until a task fails, and returns its name.
     pub(super) async fn failed(&self) -> &'static str {
         self.failed.cancelled().await;
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_service_that_ends_and_a_job_that_panics_are_told() {
+    async fn a_service_that_ends_and_a_job_that_panics_are_reported() {
         let tasks = Tasks::new(CancellationToken::new());
         tasks.must_finish("good", async {});
         tasks.service("short", async {});

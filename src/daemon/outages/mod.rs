@@ -1,7 +1,7 @@
-//! What fails for a time: when it is logged, and who waits for its end.
+//! Outages: when they are logged, and which requests wait for their end.
 //!
-//! Architecture Invariant: retries nothing. It counts failures, decides which of them have a line in the log, and tells
-//! when a service answers again.
+//! Architecture Invariant: retries nothing. It counts failures, decides which of them are logged, and signals when a
+//! service answers again.
 
 mod log;
 mod outage;

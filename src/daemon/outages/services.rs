@@ -1,4 +1,4 @@
-//! Which services: those that a request waits for, and those that answer again.
+//! Sets of services: those that a request waits for, and those that recovered.
 
 use crate::msteams::Endpoint;
 
@@ -23,7 +23,7 @@ impl Services {
         Self(self.0 | other.0)
     }
 
-    /// Tells whether a service is in both sets.
+    /// Returns whether the sets have a service in common.
     pub(in crate::daemon) fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

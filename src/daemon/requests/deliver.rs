@@ -1,7 +1,7 @@
-//! Drives one run: makes the calls that it asks for, and answers each of them.
+//! Drives one run: makes the calls that the state machine requests, and returns their results.
 //!
-//! Recipients are independent here: each has its call in flight and the time of its next try, and no one waits for another. What
-//! is heard meanwhile becomes a new plan immediately.
+//! Recipients are independent: each has its own call in flight and its own time of the next attempt. A newer
+//! observation becomes a new plan immediately.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,14 +30,14 @@ use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Landed, Observed, Outcome, Plan, Recipient, Run, Step, Why, Work};
 use crate::domain::request::RequestId;
 
-/// How long an entry waits for further deliveries to end. A daemon that is killed meanwhile forgets these cards, so it is
-/// short; the cards of one request follow each other within 20 ms when Microsoft's limit holds them up.
+/// How long a write waits for further deliveries to end. A daemon that is killed meanwhile loses these cards, so it is
+/// short. Under Microsoft's limit, the cards of one request follow each other within 20 ms.
 const COLLECTED_FOR: Duration = Duration::from_millis(100);
 
-/// The longest pause between two tries to write an entry while the daemon stops.
+/// The longest pause between two attempts to write while the daemon stops.
 const WHILE_STOPPING: Duration = Duration::from_millis(500);
 
-/// Delivers what the plan asks for, and what newer plans ask for meanwhile, until there is nothing to do now.
+/// Delivers the plan, and newer plans that replace it, until nothing is due.
 pub(super) async fn deliver(
     job: Job<'_>,
     run: Run<Instant>,
@@ -97,7 +97,7 @@ struct Driver<'a> {
     in_flight: InFlight,
     /// When deliveries that have ended are to be recorded.
     record_at: Option<Instant>,
-    /// Rules have to be asked for the recipients, which only a new run does.
+    /// The rules must be evaluated, which only a new run does.
     unknown_recipients: bool,
 }
 
@@ -141,7 +141,7 @@ impl<'a> Driver<'a> {
                 Some((step, done)) = flights.next() => {
                     moved = Instant::now();
                     self.landed(&step, done);
-                    // Whatever else is ready goes into the same entry.
+                    // Other finished deliveries join the same write.
                     while let std::task::Poll::Ready(Some((step, done))) = futures_util::poll!(flights.next()) {
                         self.landed(&step, done);
                     }
@@ -174,7 +174,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Makes a new plan if there are news, a retry is due, or a delivery of an older plan has ended.
+    /// Makes a new plan if there is a newer observation, a retry is due, or a delivery of an older plan has ended.
     fn plan(&mut self, news: &mut News<'_>, now: Instant) {
         if !self.run.takes_plans() {
             return;
@@ -224,7 +224,7 @@ impl<'a> Driver<'a> {
             Plan::Work(work) => {
                 self.report.log(self.run.account().shown());
                 let shown = work.aim.shown;
-                // Deliveries of the same card go on, and are halted together with newer ones.
+                // Deliveries of the same card continue, and are halted together with newer ones.
                 let mut halt = self.round.halt.clone();
                 if shown != self.round.shown || halt.is_cancelled() {
                     halt.cancel();
@@ -241,7 +241,7 @@ impl<'a> Driver<'a> {
         self.round.halt.cancel();
     }
 
-    /// Returns when something is to be looked at although nothing has happened.
+    /// Returns when the run must act without an event.
     fn next_look(&self, renew_at: Instant) -> Instant {
         let now = Instant::now();
         let lease = self
@@ -258,7 +258,7 @@ impl<'a> Driver<'a> {
         all.into_iter().flatten().min().unwrap_or(rest)
     }
 
-    /// Takes the end of a delivery.
+    /// Handles the result of a delivery.
     fn landed(&mut self, step: &Step, done: Done) {
         let recipient = &step.recipient();
         self.in_flight.end(recipient);
@@ -274,7 +274,7 @@ impl<'a> Driver<'a> {
                 let news = before.is_none_or(|before| before.why != refused.why);
                 let retry_in = self.retry_refused(&outcomes);
                 if !step.is_update() && !self.memory.aliases.is_empty() {
-                    // The card that others counted on is not there; they are asked again who has one.
+                    // A card that other targets relied on does not exist; plan them again.
                     self.memory.aliases.clear();
                     self.retry_in(Duration::ZERO);
                 }
@@ -319,7 +319,7 @@ impl<'a> Driver<'a> {
         source(&self.live, self.observed, self.run.account().record(), recipient)
     }
 
-    /// Sees to it that refused deliveries are retried; returns after which pause, if at all.
+    /// Schedules the retry of a rejected delivery, and returns its pause, if there is a retry.
     fn retry_refused(&mut self, outcomes: &[Outcome]) -> Option<Duration> {
         let (recipient, shown) = outcomes.iter().find_map(|outcome| match outcome {
             Outcome::Refused { recipient, shown, .. } | Outcome::Unconfirmed { recipient, shown, .. } => {
@@ -344,7 +344,7 @@ impl<'a> Driver<'a> {
         self.retry_at = self.retry_at.into_iter().chain([at]).min();
     }
 
-    /// Takes the answer to an entry, and returns the next call if the entry is not written yet.
+    /// Handles the result of a write, and returns the next call if the write is not done.
     fn settled(
         &mut self,
         settled: Settled,
@@ -367,7 +367,7 @@ impl<'a> Driver<'a> {
                 self.report.not_recorded(&error);
                 let pause = pauses.pause();
                 return Some(Box::pin(async move {
-                    // While the daemon stops, what was delivered has to be recorded within seconds.
+                    // While the daemon stops, delivered cards must be recorded within seconds.
                     if context.stopping.is_cancelled() {
                         sleep(pause.min(WHILE_STOPPING)).await;
                     } else {

@@ -1,4 +1,4 @@
-//! One delivery: a card posted or updated for one recipient, and what its end means for the request.
+//! One delivery: posts or updates a card for one recipient, and translates the result into outcomes.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,22 +18,22 @@ use crate::domain::recipients::Address;
 use crate::domain::request::RequestId;
 use crate::msteams::{Activity, Error, Meaning, Priority, Teams, Urgency};
 
-/// What became of one delivery.
+/// The result of one delivery.
 #[derive(Debug)]
 pub(super) enum Done {
-    /// There is something to record, in this order.
+    /// Outcomes to record, in this order.
     Noted(Vec<Outcome>),
-    /// Microsoft refused it, or did not confirm it.
+    /// Microsoft rejected it, or did not confirm it.
     Refused(Vec<Outcome>, Refused),
-    /// The person has a card under another address.
+    /// The recipient has a card under another address.
     Elsewhere(Target),
-    /// Not now.
+    /// To be retried.
     Deferred(Deferral),
-    /// Nothing was begun, because a newer plan came or the run was halted.
+    /// Not started, because of a newer plan or because the run was halted.
     NotBegun,
 }
 
-/// A delivery that Microsoft refused or did not confirm.
+/// A delivery that Microsoft rejected or did not confirm.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) recipient: Recipient,
@@ -47,14 +47,14 @@ pub(super) struct Refused {
 #[derive(Debug)]
 pub(super) struct Deferral {
     pub(super) recipient: Recipient,
-    /// Microsoft's reason; without one, the card was not where it should be, and that is to be confirmed.
+    /// Microsoft's reason. Without one, the message was missing, which must be confirmed.
     pub(super) error: Option<Error>,
-    /// How long Microsoft wants nothing.
+    /// The pause that Microsoft requested.
     pub(super) asked: Option<Duration>,
 }
 
 impl Deferral {
-    /// Returns the failure if it concerns everything that the service is asked for.
+    /// Returns the failure if it concerns every call of the service.
     pub(super) fn outage(&self) -> Option<&Error> {
         let is_outage = |error: &&Error| {
             let meaning = error.meaning();
@@ -63,7 +63,7 @@ impl Deferral {
         self.error.as_ref().filter(|_| self.asked.is_none()).filter(is_outage)
     }
 
-    /// Tells whether the reason is this card's alone: neither an outage nor a limit.
+    /// Returns whether the failure concerns only this card, and is neither an outage nor a limit.
     pub(super) fn is_about_the_card(&self) -> bool {
         let limited = self
             .error
@@ -72,7 +72,7 @@ impl Deferral {
         self.outage().is_none() && self.asked.is_none() && !limited
     }
 
-    /// Gives the delivery up, for the reason that it failed for.
+    /// Gives the delivery up, with the reason of its failure.
     pub(super) fn give_up(&self, recipient: &Recipient) -> Refused {
         let error = self.error.as_ref();
         Refused {
@@ -84,13 +84,13 @@ impl Deferral {
     }
 }
 
-/// A conversation, and the audience that has a card there.
+/// A conversation and the audience of its card.
 type Place = (Audience, String);
 
-/// The conversations that have a card of a request, or are about to. It lives as long as the claim.
+/// The conversations that have or will have a card of the request. It lives as long as the claim.
 pub(super) struct Taken {
     conversations: Mutex<HashSet<Place>>,
-    /// Targets with a card of the Go plugin, which does not note where its cards are.
+    /// Targets with a card of the Go plugin, which does not record conversations.
     unknown: Vec<Target>,
     found: OnceCell<()>,
 }
@@ -107,7 +107,7 @@ impl Taken {
         }
     }
 
-    /// Finds the conversations that are not known; where that fails, the person may get a second card.
+    /// Looks up the unknown conversations. If a look-up fails, the recipient may get a second card.
     async fn find(&self, context: &Context, priority: &Priority) {
         let find = async || {
             let look_ups = self.unknown.iter().cloned();
@@ -131,7 +131,7 @@ async fn look_up(teams: Teams, target: Target, priority: Priority) -> Option<Pla
     Some((target.audience, conversation.id))
 }
 
-/// What the deliveries of one plan share.
+/// The shared state of the deliveries of one plan.
 pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
     pub(super) id: &'a RequestId,
@@ -139,7 +139,7 @@ pub(super) struct Round<'a> {
     activities: Vec<(Audience, Activity)>,
     pub(super) shown: Shown,
     taken: Arc<Taken>,
-    /// Cancelled when nothing more of this plan is to be begun.
+    /// Cancelled to stop new deliveries of this plan.
     pub(super) halt: CancellationToken,
 }
 
@@ -165,7 +165,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Delivers a card. `missing` says that an update has found no message before.
+    /// Delivers a card. `missing` is true if the last update found no message.
     pub(super) async fn deliver(&self, step: Step, missing: bool) -> Done {
         let drawn = self
             .activities
@@ -244,7 +244,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Posts a card anew whose message was deleted: once, and only while there is something to decide.
+    /// Posts a card again whose message was deleted: once, and only while the request is pending.
     async fn replace(
         &self,
         courier: Courier<'_>,
@@ -283,12 +283,12 @@ impl<'a> Round<'a> {
                 self.taken.lock().remove(&(card.recipient.audience, conversation));
                 Done::Refused([vec![vanished], outcomes].concat(), refused)
             }
-            // Deferred, the record keeps the old card, and the next try comes here again.
+            // If the post is deferred, the record keeps the old card, and the retry comes here again.
             done => done,
         }
     }
 
-    /// Sorts the end of a post. `replacement` says that the card replaces one that was deleted.
+    /// Translates the result of a post. `replacement` is true if the card replaces a deleted one.
     fn posted(&self, recipient: &Recipient, posted: Result<Placed, Undelivered>, replacement: bool) -> Done {
         let placed = match posted {
             Ok(placed) => {
@@ -311,7 +311,7 @@ impl<'a> Round<'a> {
         }])
     }
 
-    /// Sorts a failure: refused, to be retried, or perhaps none.
+    /// Translates a failure: rejected, to be retried, or unconfirmed.
     fn failed(&self, recipient: &Recipient, undelivered: Undelivered) -> Done {
         let (error, unconfirmed) = match undelivered {
             Undelivered::NotBegun => return Done::NotBegun,
@@ -355,7 +355,7 @@ fn urgency(change: Change) -> Urgency {
     }
 }
 
-/// Returns a recipient as a log may show it.
+/// Returns a recipient in the form for logs.
 pub(super) fn shown_as(recipient: &str) -> String {
     Address::parse(recipient).map_or_else(|_| "(unreadable)".to_owned(), |address| address.to_string())
 }

@@ -1,4 +1,4 @@
-//! The deliveries of one run that are in flight, and how many more may begin.
+//! The deliveries of one run in flight, and how many more can start.
 //!
 //! Architecture Invariant: pure; the time is a parameter.
 
@@ -8,18 +8,18 @@ use tokio::time::Instant;
 
 use crate::domain::lifecycle::Recipient;
 
-/// Deliveries of one request that move at once: a request with a thousand recipients then stands in the queue like any
-/// other. Slow ones do not count.
+/// The number of concurrent deliveries of one request, so that a request with a thousand recipients queues like any
+/// other. Slow deliveries do not count.
 const MOVING: usize = 32;
 
-/// Deliveries of one request in flight at once, slow ones included.
+/// The number of concurrent deliveries of one request, slow ones included.
 const IN_FLIGHT: usize = 512;
 
-/// The recipients of the deliveries in flight, and since when they are.
+/// The recipients of the deliveries in flight, and when each one started.
 #[derive(Debug)]
 pub(super) struct InFlight {
     begun: Vec<(Recipient, Instant)>,
-    /// A delivery that takes longer makes room for another one.
+    /// A delivery that takes longer no longer counts.
     slow: Duration,
 }
 
@@ -37,13 +37,13 @@ impl InFlight {
         self.begun.retain(|(begun, _)| begun != recipient);
     }
 
-    /// Tells whether another delivery may begin beside those that move.
+    /// Returns whether another delivery can start.
     pub(super) fn has_room(&self, now: Instant) -> bool {
         let moving = self.slow_from().filter(|at| now < *at).count();
         moving < MOVING && self.begun.len() < IN_FLIGHT
     }
 
-    /// Returns when the next delivery counts as slow, which makes room.
+    /// Returns when the next delivery becomes slow and no longer counts.
     pub(super) fn next_slot(&self, now: Instant) -> Option<Instant> {
         self.slow_from().filter(|at| now < *at).min()
     }

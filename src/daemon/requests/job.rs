@@ -1,4 +1,4 @@
-//! What a run is given, and what it leaves.
+//! The input and the result of a run.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::Snapshot;
 use crate::domain::request::RequestId;
 
-/// What a run is about.
+/// The input of a run.
 pub(super) struct Job<'a> {
     pub(super) context: &'a Context,
     pub(super) id: &'a RequestId,
-    /// The settings that the plan was made with.
+    /// The settings of the plan.
     pub(super) live: Arc<InForce>,
-    /// When a delivery is due that the plan leaves out.
+    /// When a delivery that the plan omits is due.
     pub(super) retry_at: Option<Instant>,
 }
 
 /// How a run ended.
 pub(super) struct Delivered {
     pub(super) known: Snapshot,
-    /// A plan has to be made again immediately.
+    /// A new plan is needed immediately.
     pub(super) interrupted: bool,
     /// When a delivery is due again.
     pub(super) retry_at: Option<Instant>,

@@ -1,4 +1,4 @@
-//! What is known of one request between its jobs, and the table of all of them.
+//! The state of one request between its jobs, and the table of all requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::Observed;
 use crate::domain::request::{AccessRequest, RequestId};
 
-/// Counts listings, to tell what was heard since one began.
+/// The number of a listing, which orders events and listings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Listing(u64);
 
@@ -27,31 +27,31 @@ pub(super) struct Table {
     pub(super) lanes: HashMap<RequestId, Lane>,
     /// The newest listing that has begun.
     pub(super) listing: Listing,
-    /// How many lanes there have been.
+    /// The number of lanes created.
     pub(super) count: u64,
 }
 
-/// What is known of one request.
+/// The state of one request.
 #[derive(Debug)]
 pub(super) struct Lane {
-    /// Not yet taken by a job.
+    /// The newest observation, until a job takes it.
     pub(super) newest: Option<Observed>,
-    /// The request as it was last seen, for the card of its end.
+    /// The last observed state of the request, for the card of its end.
     pub(super) last: Option<Arc<AccessRequest>>,
-    /// Absent while a job has it.
+    /// Absent while a job holds it.
     pub(super) memory: Option<LaneState>,
-    /// Cancelled when something newer comes.
+    /// Cancelled when a newer observation arrives.
     pub(super) changed: CancellationToken,
     pub(super) running: bool,
-    /// The end of the request was heard.
+    /// The end of the request was observed.
     pub(super) ended: bool,
-    /// The newest listing that had begun when an event of this request was heard last.
+    /// The newest listing that had begun when the last event of this request arrived.
     pub(super) heard: Option<Listing>,
-    /// Absent while everybody has what there is to tell.
+    /// Absent while every recipient is up to date.
     pub(super) waiting: Option<Waiting>,
-    /// The services which a request waits for, and what takes its place in a queue when one of them recovers.
+    /// The services that the request waits for, and the sender that enters it in a queue when one recovers.
     pub(super) woken: Option<(Services, oneshot::Sender<(QueuePlace, Services)>)>,
-    /// Counts lanes in the order in which their requests came.
+    /// The number of the lane, in order of arrival.
     pub(super) number: u64,
 }
 
@@ -70,13 +70,13 @@ impl SharedTable {
 }
 
 impl Table {
-    /// Begins a listing. What is heard from now on is newer than what it will say.
+    /// Begins a listing. Events from now on are newer than its result.
     pub(super) fn begin_listing(&mut self) -> Listing {
         self.listing.0 += 1;
         self.listing
     }
 
-    /// Returns the lane of a request, which begins here if there is none.
+    /// Returns the lane of a request, and creates it if there is none.
     pub(super) fn lane(&mut self, id: &RequestId, limits: &Limits) -> &mut Lane {
         let Self { lanes, count, .. } = self;
         lanes.entry(id.clone()).or_insert_with(|| {
@@ -98,7 +98,7 @@ impl Table {
 }
 
 impl Lane {
-    /// Returns where the newest observation has to wait.
+    /// Returns the queue of the newest observation.
     pub(super) fn queue(&self) -> Queue {
         match &self.newest {
             Some(Observed::Request(request)) if request.stage.is_open() && !self.is_announced() => Queue::Announcements,
@@ -106,18 +106,18 @@ impl Lane {
         }
     }
 
-    /// Tells whether the request is pending and has no record that we know of.
+    /// Returns whether the request is pending without a known record.
     pub(super) fn is_unrouted(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.stage.is_open()) && !self.is_announced()
     }
 
-    /// Tells whether there is a record, as far as is known while no job has the memory.
+    /// Returns whether there is a record, as far as is known while no job holds the state.
     fn is_announced(&self) -> bool {
         self.memory.as_ref().is_some_and(|memory| memory.record().is_some())
     }
 
-    /// Takes a record from a list. Others may have written since we looked; if it is we who wrote since it was listed, the
-    /// next claim finds out. That nothing is listed takes nothing from what we know.
+    /// Records a record from a list, because another writer may have changed it. If this replica wrote after the
+    /// listing, the next claim detects it. A record that is missing from the list changes nothing.
     pub(super) fn learn(&mut self, record: BTreeMap<String, String>) {
         if let Some(memory) = &mut self.memory
             && (memory.stored.is_in_doubt() || !record.is_empty())

@@ -1,4 +1,4 @@
-//! What a lane keeps in mind between two runs.
+//! The state that a lane keeps between two runs.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -14,61 +14,61 @@ use crate::daemon::requests::delivery::Deferral;
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::{OthersClaim, Recipient, Record, RecordState, Shown, Step, Target, Why};
 
-/// The memory of one lane. It ends with the lane, and with the process; nothing depends on it but speed, and the last
-/// update of a card whose record ended before its request.
+/// The state of one lane. It ends with the lane and with the process. Only speed depends on it, and the last update of
+/// a card whose record expired before its request.
 #[derive(Debug)]
 pub(super) struct LaneState {
     pub(super) stored: RecordState,
-    /// The record was looked for once, be it only by trying to create it.
+    /// The record was read once, or its creation was attempted.
     pub(super) looked: bool,
     /// Targets whose conversation has a card under another address.
     pub(super) aliases: HashSet<Target>,
-    /// Deliveries that failed and are retried, by recipient.
+    /// Failed deliveries that are retried, by recipient.
     pub(super) tries: HashMap<Recipient, Try>,
     pub(super) backoff: Backoff,
-    /// Runs that Teleport kept from beginning, since the last one that began.
+    /// Runs in a row that could not start because of Teleport.
     pub(super) failures: u32,
-    /// Somebody else's mark, and since when we have seen it unchanged.
+    /// The mark of another replica, and when it was first seen.
     pub(super) foreign: OthersClaim<Instant>,
-    /// Since when people wait for what the present run has to tell.
+    /// When the changes that the current run delivers were received.
     pub(super) waiting: Option<Waiting>,
-    /// Why there was nothing to do when that was logged last.
+    /// The reason for having nothing to do that was logged last.
     nothing: Option<Why>,
 }
 
-/// A delivery that failed: when it is due again, and how it failed.
+/// A failed delivery: when it is due again, and why it failed.
 #[derive(Debug)]
 pub(super) struct Try {
     due: Instant,
-    /// What the card would have shown.
+    /// The state that the card would have shown.
     shown: Shown,
-    /// How often it has failed in a row.
+    /// The number of failures in a row.
     times: u32,
-    /// Microsoft has asked for the pause.
+    /// Microsoft requested the pause.
     asked: bool,
     pauses: Backoff,
-    /// The service that failed as a whole: its recovery makes the delivery due.
+    /// The service that is down; its recovery makes the delivery due.
     outage: Services,
-    /// The card was not where it should be.
+    /// The message of the card was missing.
     missing: bool,
 }
 
-/// When a delivery that failed is due again.
+/// When a failed delivery is due again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retry {
     pub(super) pause: Duration,
-    /// It is the first failure in a row.
+    /// Whether it is the first failure in a row.
     pub(super) first: bool,
-    /// The last update of the card has failed so often that it is given up.
+    /// Whether the last update of the card has failed so often that it is given up.
     pub(super) hopeless: bool,
 }
 
-/// How often the last update of a card is tried for a reason that concerns this card alone.
+/// Attempts of the last update of a card, if the failure concerns only this card.
 const MOST_LAST_TRIES: u32 = 20;
 
 impl Try {
-    /// Returns when a delivery of a card that shows `wanted` is due: news do not wait for the retry of an older state, unless
-    /// Microsoft has asked for the pause.
+    /// Returns when a delivery of a card that shows `wanted` is due: news do not wait for the retry of an older state,
+    /// unless Microsoft requested the pause.
     pub(super) fn due(&self, wanted: Shown, now: Instant) -> Instant {
         if self.shown != wanted && !self.asked {
             return now;
@@ -92,12 +92,12 @@ impl LaneState {
         }
     }
 
-    /// Tells whether it is news that there is nothing to do, and remembers it.
+    /// Returns whether this reason for having nothing to do is new, and remembers it.
     pub(super) fn is_news(&mut self, why: Why) -> bool {
         self.nothing.replace(why) != Some(why)
     }
 
-    /// Takes what was read from Teleport.
+    /// Records what was read from Teleport.
     pub(super) fn read(&mut self, map: BTreeMap<String, String>) {
         self.stored.read(map);
     }
@@ -106,7 +106,7 @@ impl LaneState {
         self.stored.record()
     }
 
-    /// Takes a delivery that failed for now.
+    /// Records a failed delivery.
     pub(super) fn defer(&mut self, step: &Step, shown: Shown, deferral: &Deferral, limits: &Limits) -> Retry {
         let before = self.tries.remove(&step.recipient());
         let first = before.is_none();
@@ -139,13 +139,13 @@ impl LaneState {
         }
     }
 
-    /// Tells whether an update found no message when it was tried last.
+    /// Returns whether the last attempt of an update found no message.
     pub(super) fn is_missing(&self, step: &Step) -> bool {
         let last = self.tries.get(&step.recipient());
         matches!(step, Step::Update(_)) && last.is_some_and(|last| last.missing)
     }
 
-    /// Takes that services answer again: what waits for them is due. Says whether anything does.
+    /// Makes the deliveries due that wait for recovered services. Returns whether there are any.
     pub(super) fn retry_now(&mut self, recovered: Services) -> bool {
         let now = Instant::now();
         let mut any = false;
@@ -156,7 +156,7 @@ impl LaneState {
         any
     }
 
-    /// Returns the services that are waited for here; none if something waits for another reason.
+    /// Returns the services that this lane waits for; none if a delivery waits for another reason.
     pub(super) fn waits_for(&self) -> Services {
         if self.failures > 0 {
             return Services::TELEPORT;

@@ -1,8 +1,8 @@
 //! One lane for each request: order within a request, concurrency between them.
 //!
-//! A lane has at most one running job and one newest observation. Whatever comes while a job runs replaces what waited,
-//! and tells the job to begin nothing more; so a burst of events costs one run, and memory is bounded by the number of
-//! open requests.
+//! A lane has at most one running job and one newest observation. An observation that arrives while a job runs
+//! replaces the queued one and stops the job from starting new deliveries, so a burst of events costs one run, and
+//! memory is bounded by the number of open requests.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -33,13 +33,13 @@ pub(in crate::daemon) struct Lanes {
     table: SharedTable,
 }
 
-/// What ended the wait of a request.
+/// Why the wait of a request ended.
 #[derive(Default)]
 struct Rested {
-    /// The place in the queue that the recovery of services gave it.
+    /// The place in the queue since the recovery of the service.
     place: Option<QueuePlace>,
     recovered: Services,
-    /// The right to find out whether the service works again.
+    /// The permit to probe whether the service works again.
     probe: Option<OwnedSemaphorePermit>,
 }
 
@@ -52,12 +52,12 @@ impl Lanes {
         }
     }
 
-    /// Begins a listing. What is heard from now on is newer than what it will say.
+    /// Begins a listing. Events from now on are newer than its result.
     pub(super) fn begin_listing(&self) -> Listing {
         self.table.lock().begin_listing()
     }
 
-    /// Takes the state of a request from an event.
+    /// Records the state of a request from an event.
     pub(in crate::daemon) fn event(&self, request: AccessRequest) {
         let request = Arc::new(request);
         let id = request.id.clone();
@@ -70,7 +70,7 @@ impl Lanes {
         self.offer(lane, &id, Observed::Request(request));
     }
 
-    /// Takes the end of a request from an event.
+    /// Records the end of a request from an event.
     pub(in crate::daemon) fn gone(&self, id: &RequestId) {
         let mut table = self.table.lock();
         let heard = table.listing;
@@ -79,7 +79,7 @@ impl Lanes {
         self.end(lane, id);
     }
 
-    /// Takes the end of a request. An end that is heard twice is one: the second knows less.
+    /// Records the end of a request. A second end is ignored, since it carries less.
     fn end(&self, lane: &mut Lane, id: &RequestId) {
         let last = lane.last.take();
         if last.is_none() && lane.running && lane.ended {
@@ -89,8 +89,8 @@ impl Lanes {
         self.offer(lane, id, Observed::Gone(last));
     }
 
-    /// Takes a request and its record from a list; what an event said since the listing began is newer and wins. A record
-    /// that is not known is read when it is needed.
+    /// Records a request and its record from a list, unless an event since the start of the listing is newer. An
+    /// unknown record is read when it is needed.
     pub(super) fn listed(&self, request: AccessRequest, record: Option<BTreeMap<String, String>>, listing: Listing) {
         let request = Arc::new(request);
         let id = request.id.clone();
@@ -107,7 +107,7 @@ impl Lanes {
         self.offer(lane, &id, Observed::Request(request));
     }
 
-    /// Takes the record of a request that is over, from a list.
+    /// Records the record of a request that has ended, from a list.
     pub(super) fn listed_gone(&self, id: &RequestId, record: BTreeMap<String, String>, listing: Listing) {
         let mut table = self.table.lock();
         let lane = table.lane(id, &self.context.limits);
@@ -118,8 +118,8 @@ impl Lanes {
         self.end(lane, id);
     }
 
-    /// Ends requests that ended unseen and are in no list: no event and no record will ever speak of them. The cards that we
-    /// remember are closed, and requests without a card are forgotten.
+    /// Closes requests that ended unobserved and are in no list, because no event and no record will mention them
+    /// again. Known cards are closed, and requests without a card are dropped.
     pub(super) fn forget_ended(&self, listed: &HashSet<RequestId>, listing: Listing, now: Timestamp) {
         self.table.lock().lanes.retain(|id, lane| {
             let ended = lane.last.as_ref().is_some_and(|last| last.is_over(now));
@@ -133,8 +133,8 @@ impl Lanes {
         });
     }
 
-    /// Looks again at pending requests that were not announced, as far as we know: changed rules may name recipients. A job
-    /// that asked the rules before they changed starts over.
+    /// Reconciles pending requests that have not been announced, because changed rules may name recipients. A job that
+    /// evaluated the earlier rules starts over.
     pub(in crate::daemon) fn retry_unrouted(&self) {
         let mut table = self.table.lock();
         let mut lanes: Vec<_> = table.lanes.iter_mut().filter(|(_, lane)| lane.is_unrouted()).collect();
@@ -146,15 +146,15 @@ impl Lanes {
         }
     }
 
-    /// Tells whether an event of the request was heard since the listing began.
+    /// Returns whether an event of the request arrived since the listing began.
     pub(super) fn heard(&self, id: &RequestId, listing: Listing) -> bool {
         let table = self.table.lock();
         table.lanes.get(id).is_some_and(|lane| lane.heard >= Some(listing))
     }
 
-    /// Returns what counts the requests that have a lane, and those among them with something to do.
+    /// Returns a function that counts the requests with a lane, and those of them with work.
     pub(in crate::daemon) fn census(&self) -> impl Fn() -> (usize, usize) + Send + Sync + 'static {
-        // The table alone: who counts must not keep the daemon alive.
+        // Holds the table only, so that the metrics do not keep the daemon alive.
         let table = self.table.clone();
         move || {
             let lanes = &table.lock().lanes;
@@ -169,19 +169,19 @@ impl Lanes {
         lane.changed.cancel();
         if !lane.running && !self.context.stopping.is_cancelled() {
             lane.running = true;
-            // Taken here, so that requests are announced in the order in which they came.
+            // Taken here, so that requests are announced in order of arrival.
             let place = self.context.turns.join(lane.queue());
             let job = self.clone().run(id.clone(), place);
             self.tasks.must_finish("request", job);
         }
     }
 
-    /// Works until there is nothing newer.
+    /// Works until there is no newer observation.
     async fn run(self, id: RequestId, place: QueuePlace) {
         let mut place = Some(place);
         let mut probe = None;
         while let Some((queue, changed)) = self.next(&id) {
-            // A decision does not wait among announcements; whatever else comes leaves the place as it is.
+            // A resolution does not wait among announcements; other observations keep the place.
             let mut here = match place.take() {
                 Some(place) if place.queue() == queue => place,
                 Some(_) | None => self.context.turns.join(queue),
@@ -198,7 +198,7 @@ impl Lanes {
                 return;
             };
             let mut news = News::new(&self.table, &self.context.stopping, &id, changed);
-            // Boxed, since only those whose turn it is come here, and all others would keep room for it while they wait.
+            // Boxed, so that queued requests do not reserve memory for it.
             let reconciled = Box::pin(reconcile(
                 &self.context,
                 &id,
@@ -223,8 +223,8 @@ impl Lanes {
         }
     }
 
-    /// Waits until a request is to be looked at again. While services are `out`, a few requests probe them, and a recovery ends
-    /// the wait of all.
+    /// Waits until a request is due. While services are `out`, a few requests probe them, and a recovery ends every
+    /// wait.
     async fn rest(&self, id: &RequestId, pause: Duration, out: Services, changed: &CancellationToken) -> Rested {
         let (sender, mut woken) = oneshot::channel();
         let waits = out != Services::NONE;
@@ -253,7 +253,7 @@ impl Lanes {
         }
     }
 
-    /// Lets everything that waits for services that were out go on, in the order in which the requests came.
+    /// Wakes the requests that wait for recovered services, in order of arrival.
     pub(in crate::daemon) fn wake(&self, recovered: Services) {
         let mut table = self.table.lock();
         let mut waiting: Vec<_> = table
@@ -266,14 +266,14 @@ impl Lanes {
             .collect();
         waiting.sort_by_key(|(number, ..)| *number);
         for (_, queue, woken) in waiting {
-            // Whoever no longer waits goes on anyway.
+            // A request that no longer waits continues anyway.
             let _ = woken.send((self.context.turns.join(queue), recovered));
         }
         drop(table);
         self.context.retry_now.send_replace(recovered);
     }
 
-    /// Says in which queue the newest observation has to wait, with a token that is cancelled when a newer one comes; `None`
+    /// Returns the queue of the newest observation, with a token that is cancelled when a newer one arrives. `None`
     /// ends the job.
     fn next(&self, id: &RequestId) -> Option<(Queue, CancellationToken)> {
         let mut table = self.table.lock();
@@ -284,7 +284,7 @@ impl Lanes {
         }
         if lane.newest.is_none() {
             lane.running = false;
-            // Only a request that can still change is worth remembering.
+            // Only a request that can still change is remembered.
             if lane.last.as_ref().is_none_or(|last| last.stage.is_resolved()) {
                 table.lanes.remove(id);
             }
@@ -294,7 +294,7 @@ impl Lanes {
         Some((lane.queue(), lane.changed.clone()))
     }
 
-    /// Hands the newest observation to the job whose turn it is.
+    /// Hands the newest observation to the job that has the turn.
     fn take(&self, id: &RequestId) -> Option<(Observed, LaneState, CancellationToken)> {
         let mut table = self.table.lock();
         let lane = table.lanes.get_mut(id)?;
@@ -308,7 +308,7 @@ impl Lanes {
         Some((observed, memory, lane.changed.clone()))
     }
 
-    /// Takes the memory back, and what is still to be done unless something newer came.
+    /// Takes the state of the lane back, and the remaining work unless a newer observation arrived.
     fn give_back(&self, id: &RequestId, memory: LaneState, unfinished: Option<Observed>) {
         let mut table = self.table.lock();
         if let Some(lane) = table.lanes.get_mut(id) {

@@ -1,4 +1,4 @@
-//! One listing of everything: rules, records and requests, each for itself. There is no other way to recover.
+//! One listing of rules, records and requests, each independent of the others. It is the only way to recover.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -18,39 +18,39 @@ use crate::domain::lifecycle::Record;
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::teleport::{Error, Listed, Meaning, PluginDataKind};
 
-/// Rules are listed before requests, so that those are routed by the present ones; but not at any price.
+/// How long requests wait for the list of rules, so that the current rules route them.
 const RULES_FIRST: Duration = Duration::from_secs(5);
 
-/// What became of a listing.
+/// The result of a listing.
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) rules: Result<(), Error>,
     pub(super) records: Result<(), Error>,
     pub(super) requests: Result<(), Error>,
-    /// The first end of a request that was not listed: then it is time to list again.
+    /// The earliest end of a request that was not listed, which is when to list again.
     pub(super) next_end: Option<Timestamp>,
-    /// Requests with open cards were not listed, and may be over.
+    /// Whether requests with open cards were not listed and may be over.
     pub(super) some_missing: bool,
 }
 
-/// What one listing hands to the next.
+/// The state between listings.
 #[derive(Debug, Default)]
 pub(super) struct Past {
     missing: Missing,
-    /// The records are too large to come as one message.
+    /// Whether the records are too large for one message.
     one_by_one: bool,
-    /// The first listing on the present connection.
+    /// The first listing on the current connection.
     first: Option<Listing>,
 }
 
 impl Past {
-    /// A new stream was opened: what events of older ones said proves nothing against a list any more.
+    /// Records that a new stream was opened. Events of older streams prove nothing about a list any more.
     pub(super) fn reconnected(&mut self) {
         self.first = None;
     }
 }
 
-/// Lists everything once, and feeds it to the lanes. `fresh` says whether a watch was granted since the last listing.
+/// Lists everything once, and feeds the lanes. `fresh` is true if a watch was granted since the last listing.
 pub(super) async fn list(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool) -> Round {
     let listed = CancellationToken::new();
     let rules = async {
@@ -93,7 +93,7 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
     let mut ids = HashSet::new();
     let each = |request: AccessRequest| {
         ids.insert(request.id.clone());
-        // A record that is not known is read by the lane when it needs it.
+        // The lane reads an unknown record when it needs it.
         let record = match &mut records {
             Some(records) => records
                 .remove(request.id.as_str())
@@ -137,7 +137,7 @@ fn read_one_by_one(past: &mut Past, error: &Error) {
     }
 }
 
-/// What is known of requests that a list did not have, though we have records of them.
+/// Requests that have a record but were not listed.
 struct Absent<'a> {
     context: &'a Context,
     lanes: &'a Lanes,
@@ -148,7 +148,7 @@ struct Absent<'a> {
 }
 
 impl Absent<'_> {
-    /// Closes the cards of requests whose recorded end has passed, and keeps the others with open cards for a judgement.
+    /// Closes the cards of requests whose recorded end has passed, and keeps the others with open cards.
     fn sort(&mut self, records: impl Iterator<Item = (RequestId, Option<BTreeMap<String, String>>)>) {
         for (id, map) in records {
             let Some((map, record)) = map.and_then(|map| Record::decode(&map).map(|record| (map, record))) else {
@@ -168,7 +168,7 @@ impl Absent<'_> {
         }
     }
 
-    /// Closes the cards of requests that lists have lacked long enough; tells whether others are left.
+    /// Closes the cards of requests that have been missing long enough. Returns whether others are left.
     fn judge(self, listed: &Listed, past: &mut Past, first: Listing, fresh: bool) -> bool {
         let evidence = Evidence {
             fresh,

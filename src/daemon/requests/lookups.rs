@@ -1,4 +1,4 @@
-//! What rules need to know beside the request: traits of its requester, labels of its resources.
+//! Looks up what rules need besides the request: traits of the requester and labels of the resources.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,19 +18,19 @@ use crate::domain::request::AccessRequest;
 use crate::domain::rules::Labels;
 use crate::teleport::{Client, Error, Meaning};
 
-/// How long traits are taken as they were read. They change with a login or a change of the user.
+/// How long traits are cached. They change with a login or a change of the user.
 const TRAITS_LIFE: Duration = Duration::from_mins(1);
 
-/// Users whose traits are kept at most; beyond that, the old ones go.
+/// The number of users whose traits are cached; the oldest entries are dropped first.
 const MOST_USERS: usize = 1_000;
 
-/// Look-ups at once, so that a flood of requests does not become a flood of questions.
+/// The number of concurrent look-ups, so that a flood of requests does not flood Teleport.
 const AT_ONCE: usize = 16;
 
-/// After this many runs in which Teleport did not answer, a request goes on without what could not be looked up.
+/// After this number of runs without an answer from Teleport, a request is routed without the look-up.
 const PATIENCE: u32 = 3;
 
-/// Looks up users and resources, keeps the traits of users for a while, and warns once while a look-up fails.
+/// Looks up users and resources, caches the traits of users, and warns once while a look-up fails.
 #[derive(Debug)]
 pub(in crate::daemon) struct Lookups {
     client: Client,
@@ -43,9 +43,9 @@ pub(in crate::daemon) struct Lookups {
 /// Why a look-up has no result.
 #[derive(Debug)]
 pub(super) enum Unanswered {
-    /// The request is to be routed later.
+    /// The request must be routed later.
     Deferred(Error),
-    /// The request is to be routed without the result, for this reason.
+    /// The request must be routed without the result, for this reason.
     Unknown(String),
 }
 
@@ -54,7 +54,7 @@ pub(super) type Traits = BTreeMap<String, Vec<String>>;
 #[derive(Debug)]
 struct CachedTraits {
     since: Instant,
-    /// Filled by the first who asks; the others wait for that answer.
+    /// Filled by the first look-up; others wait for it.
     traits: Arc<OnceCell<Arc<Traits>>>,
 }
 
@@ -89,7 +89,7 @@ impl Lookups {
             .unwrap_or_default()
     }
 
-    /// Returns the traits of the requester. `failures` counts the runs that could not be finished before.
+    /// Returns the traits of the requester. `failures` is the number of earlier runs that failed.
     pub(super) async fn traits(&self, request: &AccessRequest, failures: u32) -> Result<Arc<Traits>, Unanswered> {
         let cell = self.cell(&request.user);
         let ask = || async {
@@ -123,7 +123,7 @@ impl Lookups {
         Err(Unanswered::Unknown(error.to_string()))
     }
 
-    /// Returns the labels of the requested resources. `failures` counts the runs that could not be finished before.
+    /// Returns the labels of the requested resources. `failures` is the number of earlier runs that failed.
     pub(super) async fn labels(&self, request: &AccessRequest, failures: u32) -> Result<Labels, Unanswered> {
         if request.resources.is_empty() {
             return Ok(Labels::default());
@@ -162,7 +162,7 @@ impl Lookups {
 /// Reports whether a request waits for a look-up that failed, instead of being routed without its result.
 fn defers_request(error: &Error, failures: u32) -> bool {
     match error.meaning() {
-        // The request cannot be claimed either until Teleport serves our user again.
+        // The request cannot be claimed either until Teleport serves this user again.
         Meaning::Caller => true,
         Meaning::Unreachable | Meaning::Credentials | Meaning::Exhausted => failures < PATIENCE,
         _ => false,

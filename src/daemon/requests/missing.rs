@@ -1,8 +1,8 @@
-//! When a request that no list has any more counts as over.
+//! Decides when a request that is missing from the lists has ended.
 //!
-//! Teleport does not say "gone": a role that may not list sees a shorter list, often an empty one, and caches lag. So one
-//! list proves nothing. Two that are some time apart do, if each followed a fresh grant to watch requests and shows that
-//! the role can list at all.
+//! Absence from one list proves nothing: a role without permission sees a shorter list, often an empty one, and caches
+//! lag. Two lists some time apart are a proof if each followed a new grant to watch requests and shows that the role
+//! can list.
 //!
 //! Architecture Invariant: pure; the time is a parameter.
 
@@ -13,27 +13,27 @@ use tokio::time::Instant;
 
 use crate::domain::request::RequestId;
 
-/// Requests with open cards that were not in a list, since when.
+/// Requests with open cards that were not listed, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
     since: HashMap<RequestId, Instant>,
 }
 
-/// What a list can prove by what it does not have.
+/// What the absence from a list proves.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Evidence {
-    /// It was begun after a server granted a watch of requests, and after every list before it.
+    /// It began after a server granted a watch of requests, and after every earlier list.
     pub(super) fresh: bool,
-    /// How many requests it had. None at all is what a role sees that may not list.
+    /// The number of requests. A role that may not list sees none.
     pub(super) requests: usize,
-    /// Some of its items had no readable id; each may be the one that is missing.
+    /// Some items had no readable ID; each could be the missing request.
     pub(super) nameless: usize,
-    /// It lacks a request that an event of the same connection has shown, so that the role does not see everything.
+    /// It lacks a request that an event of the same connection has shown, so the role does not see every request.
     pub(super) contradicted: bool,
 }
 
 impl Missing {
-    /// Takes the requests that a list did not have; returns those that are over.
+    /// Records the requests that were not listed. Returns those that have ended.
     pub(super) fn take(
         &mut self,
         missing: Vec<RequestId>,
@@ -74,7 +74,7 @@ mod tests {
         contradicted: false,
     };
 
-    /// Lets lists follow each other by so many minutes; returns how many requests were over at each.
+    /// Judges lists that are this many minutes apart; returns the number of ended requests at each.
     fn over(lists: &[(u64, bool, Evidence)]) -> Vec<usize> {
         let (mut missing, start) = (Missing::default(), Instant::now());
         let take = |(minute, lacks, evidence): &(u64, bool, Evidence)| {

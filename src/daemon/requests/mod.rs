@@ -1,7 +1,7 @@
 //! Keeps the cards of access requests up to date: events and lists, one lane for each request, and the five steps of a
 //! reconcile.
 //!
-//! Architecture Invariant: only here are records written and claims held. What is decided is decided in `domain`.
+//! Architecture Invariant: the only module that writes records and holds claims. All decisions are made in `domain`.
 
 mod claiming;
 mod deliver;

@@ -1,4 +1,4 @@
-//! What is heard of a request while a job works on it.
+//! Observations of a request that arrive while a job works on it.
 
 use tokio_util::sync::CancellationToken;
 
@@ -7,7 +7,7 @@ use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::Observed;
 use crate::domain::request::RequestId;
 
-/// What is heard of a request while it is worked on.
+/// The observations that arrive while a request is worked on.
 pub(super) struct News<'a> {
     table: &'a SharedTable,
     stopping: &'a CancellationToken,
@@ -16,7 +16,7 @@ pub(super) struct News<'a> {
 }
 
 impl<'a> News<'a> {
-    /// `changed` is cancelled when something newer comes, and is a child of `stopping`.
+    /// `changed` is cancelled when a newer observation arrives, and is a child of `stopping`.
     pub(super) fn new(
         table: &'a SharedTable,
         stopping: &'a CancellationToken,
@@ -31,22 +31,22 @@ impl<'a> News<'a> {
         }
     }
 
-    /// Tells whether there is something newer, or the daemon stops.
+    /// Returns whether there is a newer observation, or the daemon stops.
     pub(super) fn is_changed(&self) -> bool {
         self.changed.is_cancelled()
     }
 
-    /// Waits until there is something newer, or the daemon stops.
+    /// Waits for a newer observation, or until the daemon stops.
     pub(super) async fn heard(&self) {
         self.changed.cancelled().await;
     }
 
-    /// Tells whether the daemon stops.
+    /// Returns whether the daemon stops.
     pub(super) fn is_over(&self) -> bool {
         self.stopping.is_cancelled()
     }
 
-    /// Takes the newest observation, and since when people wait for it.
+    /// Takes the newest observation, and when it was received.
     pub(super) fn take(&mut self) -> Option<(Observed, Option<Waiting>)> {
         if !self.changed.is_cancelled() {
             return None;
@@ -59,7 +59,7 @@ impl<'a> News<'a> {
         Some((observed, lane.waiting))
     }
 
-    /// Returns what is cancelled when something newer comes.
+    /// Returns the token that is cancelled when a newer observation arrives.
     pub(super) fn into_changed(self) -> CancellationToken {
         self.changed
     }

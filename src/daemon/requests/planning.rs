@@ -1,4 +1,4 @@
-//! A plan for one request, from what this replica knows: its settings, its memory and the time.
+//! Plans one request from the settings, the state of its lane and the time.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::domain::lifecycle::{Facts, Observed, Plan, Recipient, Record, Refusal
 use crate::domain::recipients::{Address, Recipients};
 use crate::domain::request::RequestId;
 
-/// A plan without the deliveries that are not due yet.
+/// A plan without the deliveries that are not due.
 pub(super) struct Planned {
     pub(super) plan: Plan,
-    /// Deliveries were left out.
+    /// Whether deliveries were omitted.
     pub(super) deferred: bool,
     /// When the first of them is due.
     pub(super) retry_at: Option<Instant>,
 }
 
-/// Makes a plan, and takes out of it what is not due yet.
+/// Makes a plan, and omits the deliveries that are not due.
 pub(super) fn planned(
     context: &Context,
     live: &InForce,
@@ -91,12 +91,12 @@ pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
     }
 }
 
-/// Returns where the cards of a request are to be.
+/// Returns the targets of a request.
 pub(super) fn targets(reviewers: Recipients) -> Vec<Target> {
     reviewers.addresses.into_iter().map(Target::reviewer).collect()
 }
 
-/// Returns the recipients of a request, unless the rules have to be asked.
+/// Returns the recipients of a request, unless the rules must be evaluated.
 pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Option<&Record>) -> Option<Recipients> {
     let Observed::Request(request) = observed else {
         return Some(Recipients::default());
@@ -111,8 +111,8 @@ pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Opti
     }
 }
 
-/// Returns why an address is a recipient of a request, for the log: mail addresses are shortened there, so that an operator
-/// needs to know where to look.
+/// Returns where a recipient is configured, for the log: email addresses are shortened there, and an operator must be
+/// able to find the entry.
 pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recipient: &Recipient) -> Option<String> {
     let (Observed::Request(request) | Observed::Gone(Some(request))) = observed else {
         return None;
@@ -130,7 +130,7 @@ pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recip
     }
 }
 
-/// Logs why there is nothing to do: what an operator should know is a warning, once.
+/// Logs why there is nothing to do, once as a warning if an operator should know.
 pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut LaneState) {
     let news = memory.is_news(why);
     match why {
@@ -142,7 +142,7 @@ pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut LaneState) {
     }
 }
 
-/// Returns how long it is until a moment.
+/// Returns the time until a moment.
 pub(super) fn until(at: jiff::Timestamp) -> Duration {
     Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()
 }

@@ -89,7 +89,7 @@ pub(super) async fn reconcile(
             return RunEnd::RetryAfter(wait);
         }
         let begun = Instant::now();
-        // In boxes from here on, since most runs find nothing to do and need no room for it.
+        // Boxed from here on, because most runs end before this point.
         let claimed = Box::pin(claim(context, id, observed, decided.as_ref(), memory)).await;
         if claimed.is_ok() {
             context.outages.teleport_works();

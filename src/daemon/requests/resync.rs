@@ -19,27 +19,27 @@ use crate::heartbeat::Heartbeat;
 use crate::telemetry::{Health, systemd};
 use crate::teleport::{Error, Meaning, Watch};
 
-/// Wishes that come faster are one: a thousand reloads are few listings.
+/// The least time between two listings on request, so that many reloads cause few listings.
 const APART: Duration = Duration::from_millis(500);
 
-/// The record of an end counts whole seconds, and the two clocks are never quite the same.
+/// The recorded end has whole seconds, and clocks differ.
 const AFTER_AN_END: Duration = Duration::from_secs(1);
 
-/// The service that lists.
+/// The listing service.
 pub(in crate::daemon) struct Resync {
     context: Arc<Context>,
     lanes: Lanes,
     health: Health,
-    /// Changes when a stream was opened.
+    /// Changes with each opened stream.
     connections: watch::Receiver<u64>,
-    /// Takes what the daemon cannot start with.
+    /// Receives the error that ends the start.
     failed: mpsc::Sender<Error>,
     past: Past,
     backoff: Backoff,
     outages: OutageLog,
 }
 
-/// What fails for itself, while the rest of Teleport answers.
+/// Outages of single lists while the rest of Teleport answers.
 #[derive(Debug, Default)]
 struct OutageLog {
     rules: Outage,
@@ -71,10 +71,10 @@ impl Resync {
     /// Lists for as long as the daemon runs.
     pub(in crate::daemon) async fn run(mut self, heartbeat: Heartbeat) -> Option<Infallible> {
         let mut connections = self.connections.clone();
-        // Before the first connection there is nothing that a list could be compared with.
+        // Wait for the first connection: a list is compared with its events.
         heartbeat.while_waiting(connections.changed()).await.ok()?;
         loop {
-            // What was listed on an older connection is worthless, so the next one does not wait for it.
+            // A listing on an older connection is obsolete, so a new connection cancels it.
             connections.mark_unchanged();
             self.past.reconnected();
             self.backoff.reset();
@@ -85,18 +85,18 @@ impl Resync {
         }
     }
 
-    /// Lists at once, and then whenever it is due, on one connection.
+    /// Lists immediately, and then whenever a listing is due, on one connection.
     async fn keep(&mut self, heartbeat: &Heartbeat) {
-        // The watch was opened just now.
+        // The watch was just opened.
         let mut fresh = true;
         let mut some_missing = false;
         loop {
             let begun = Instant::now();
             if some_missing && !fresh {
-                // Without it, an absence would prove nothing.
+                // Without a new grant, an absence proves nothing.
                 fresh = heartbeat.while_waiting(Watch::open(&self.context.client)).await.is_ok();
             }
-            // Boxed, since a listing needs much more room than the wait for the next one.
+            // Boxed, because a listing needs much more memory than the wait for the next one.
             let listing = Box::pin(list(&self.context, &self.lanes, &mut self.past, fresh));
             let round = heartbeat.while_waiting(listing).await;
             (fresh, some_missing) = (false, round.some_missing);
@@ -105,7 +105,7 @@ impl Resync {
         }
     }
 
-    /// Waits until a listing is due, or is wished for and not too soon after the last one.
+    /// Waits until a listing is due, or is requested and not too soon after the last one.
     async fn until(&self, soonest: Instant, due: Instant) {
         select! {
             () = sleep_until(due) => {}
@@ -113,7 +113,7 @@ impl Resync {
         }
     }
 
-    /// Reports what became of a listing; returns the pause until the next one.
+    /// Reports the result of a listing, and returns the pause until the next one.
     async fn take(&mut self, round: &Round) -> Duration {
         let failures = [&round.rules, &round.records, &round.requests].map(|result| result.as_ref().err());
         if let [_, records, requests] = failures
@@ -123,7 +123,7 @@ impl Resync {
                 .flatten()
                 .find(|error| matches!(error.meaning(), Meaning::Denied | Meaning::Caller))
         {
-            // The daemon ends for it, and this service with the daemon.
+            // The error ends the daemon, and this service with it.
             let _ = self.failed.send(denied.clone()).await;
             std::future::pending::<()>().await;
         }
@@ -137,7 +137,7 @@ impl Resync {
         self.backoff.reset();
         self.context.metrics.resynced(clock::now());
         let every = self.context.limits.resync_every;
-        // What ends unseen is closed then, and not only when the timer would look the next time.
+        // An unobserved end is handled at that time, before the timer.
         let end = round.next_end.map(|end| {
             let left = Duration::try_from(end.duration_since(clock::now())).unwrap_or_default();
             left + AFTER_AN_END
@@ -149,8 +149,8 @@ impl Resync {
     fn report(&mut self, failures: [Option<&Error>; 3]) {
         let outages = &self.context.outages;
         if let [_, Some(_), Some(error)] = failures {
-            // Teleport as a whole does not answer, which has a separate line. Rules prove nothing: a server that does not
-            // know them says so to any caller.
+            // Teleport does not answer at all, which has a separate line. An answer about rules proves nothing: a
+            // server without them answers any caller.
             outages.teleport_failed(error);
             debug!(%error, hint = error.hint(), "Could not list Access Requests and plugin data, retrying");
             return;

@@ -1,4 +1,4 @@
-//! Whom a request goes to: asks the rules, with what they need to know.
+//! Routes a request: evaluates the rules with the look-ups that they need.
 
 use tracing::Level;
 use tracing::debug;
@@ -12,10 +12,10 @@ use crate::domain::request::AccessRequest;
 use crate::domain::rules::{CompiledRule, Dict, FailureKind, Route, RuleAnswer, RuleSet, Subject, dict_of};
 use crate::teleport::Error;
 
-/// Decides whom a request goes to: by the rules, and by the table where no rule names anyone. `failures` counts the runs that could not be finished before.
+/// Returns the route of a request: by the rules, or by the table if no rule names a recipient. `failures` is the
+/// number of earlier runs that failed.
 ///
-/// # Errors
-/// Teleport did not answer what a rule needs to know; asking again may help.
+/// # Errors Teleport did not answer a look-up of a rule; a retry may help.
 pub(super) async fn route(
     context: &Context,
     table: &RoutingTable,
@@ -41,7 +41,7 @@ pub(super) async fn route(
     Ok(route)
 }
 
-/// Asks every rule, and says at debug level what each said.
+/// Evaluates every rule, and logs each result at debug level.
 fn matching<'a>(
     context: &Context,
     request: &AccessRequest,
@@ -72,7 +72,7 @@ fn matching<'a>(
             RuleAnswer::Matches => matching.push(&**rule),
             RuleAnswer::Failed(failure) => {
                 context.metrics.rule_failed(failure.kind);
-                // What is broken was told when it was read, and missing labels when they were looked up.
+                // Invalid rules were logged when they were read, and missing labels when they were looked up.
                 let news = rule.broken().is_none() && !(subject.labels.is_err() && rule.uses_labels());
                 if news && tell {
                     let (name, error) = (&rule.rule().name, &failure.message);
@@ -95,7 +95,7 @@ fn matching<'a>(
     matching
 }
 
-/// Looks up what the rules ask for; nothing if no rule can be asked about this request.
+/// Looks up what the rules use; nothing if no rule applies to this request.
 async fn subject(
     context: &Context,
     request: &AccessRequest,

@@ -1,4 +1,4 @@
-//! The rules in force, kept as Teleport has them.
+//! The current Access Monitoring Rules, kept in step with Teleport.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,18 +19,18 @@ use crate::domain::rules::{CompiledRule, PLUGIN, Rule, RuleSet};
 use crate::telemetry::Metrics;
 use crate::teleport::{Client, Error, Meaning};
 
-/// Rules by events, and by a list after every connect.
+/// The rules, from events and from a list after every connect.
 #[derive(Debug)]
 pub(in crate::daemon) struct RuleBook {
     current: watch::Sender<Current>,
     changes: Mutex<Changes>,
-    /// Our role may watch rules.
+    /// Whether the role may watch rules.
     watched: AtomicBool,
-    /// It was logged that rules cannot be read.
+    /// Whether a warning about unreadable rules was logged.
     warned: AtomicBool,
-    /// From then on, requests wait for rules no longer.
+    /// When requests stop waiting for the rules.
     patience: Instant,
-    /// Why they could not be listed, the last time that they could not.
+    /// The last error of a listing.
     failure: Mutex<String>,
     metrics: Metrics,
 }
@@ -38,21 +38,21 @@ pub(in crate::daemon) struct RuleBook {
 #[derive(Debug, Default)]
 struct Current {
     rules: Arc<RuleSet>,
-    /// They were listed once, or it is known that they cannot be.
+    /// Whether they were listed once, or cannot be listed.
     known: bool,
 }
 
-/// Which rules events have changed, to know better than a list that was begun before.
+/// The rules that events have changed, which are newer than a list that began before.
 #[derive(Debug, Default)]
 struct Changes {
     count: u64,
     by_name: HashMap<String, u64>,
-    /// How many changes there were when the list began that was taken last.
+    /// The number of changes at the start of the last applied list.
     listed: u64,
 }
 
 impl RuleBook {
-    /// Requests wait for the rules so long from now on.
+    /// Starts the time for which requests wait for the rules.
     pub(in crate::daemon) fn new(metrics: Metrics, wait: Duration) -> Self {
         Self {
             current: watch::Sender::new(Current::default()),
@@ -65,8 +65,8 @@ impl RuleBook {
         }
     }
 
-    /// Waits until the rules are known, but not for long: a request that the table routes is better than one that no
-    /// recipient hears of.
+    /// Waits until the rules are known, for a limited time: a request routed by the table is better than one that is
+    /// not announced.
     pub(super) async fn known(&self) -> Arc<RuleSet> {
         let mut current = self.current.subscribe();
         let known = timeout_at(self.patience, current.wait_for(|current| current.known)).await;
@@ -87,21 +87,20 @@ impl RuleBook {
         self.change(true, |_| ());
     }
 
-    /// Returns the rules as they are, known or not.
+    /// Returns the current rules, known or not.
     pub(super) fn current(&self) -> Arc<RuleSet> {
         Arc::clone(&self.current.borrow().rules)
     }
 
-    /// Notes whether events of rules are to be expected.
+    /// Records whether the watch includes rules.
     pub(in crate::daemon) fn watched(&self, watched: bool) {
         self.watched.store(watched, Ordering::Relaxed);
     }
 
-    /// Lists the rules, and puts them in the place of those that were known.
+    /// Lists the rules, and replaces the known ones.
     ///
-    /// # Errors
-    /// Teleport did not answer or refuses our user; the known rules stay active. A missing permission is no error: the TOML
-    /// routes.
+    /// # Errors Teleport did not answer or rejects this user; the known rules stay active. A missing permission is no
+    /// error: `role_to_recipients` applies.
     pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
         if !self.watched.load(Ordering::Relaxed) {
             self.unreadable("our role may not watch access_monitoring_rule");
@@ -132,7 +131,7 @@ impl RuleBook {
         }
     }
 
-    /// Takes a rule that was made or changed. One that no longer concerns us is removed.
+    /// Records a rule that was created or changed. A rule that no longer concerns this plugin is removed.
     pub(in crate::daemon) fn put(&self, rule: Rule) {
         self.changes().note(&rule.name);
         if !rule.belongs_to(PLUGIN) {
@@ -141,7 +140,7 @@ impl RuleBook {
         }
         self.change(false, |rules| {
             if let Some(rule) = renewed(rules, rule) {
-                // A broken rule has had its warning.
+                // An invalid rule was logged as a warning.
                 if rule.broken().is_none() {
                     info!(rule = rule.rule().name, "Access Monitoring Rule loaded");
                 }
@@ -150,7 +149,7 @@ impl RuleBook {
         });
     }
 
-    /// Takes the end of a rule.
+    /// Removes a deleted rule.
     pub(in crate::daemon) fn remove(&self, name: &str) {
         self.changes().note(name);
         self.drop_rule(name, "Access Monitoring Rule was deleted");

@@ -1,4 +1,4 @@
-//! Writes an entry of a run into the record.
+//! Writes outcomes of a run into the record.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -11,23 +11,23 @@ use crate::domain::lifecycle::Write;
 use crate::domain::request::RequestId;
 use crate::teleport::{Error, PluginDataKey, Swap};
 
-/// How one try to write an entry ended.
+/// The result of one attempt to write.
 pub(super) enum Settled {
-    /// Teleport has it; the claim holds from this moment on.
+    /// Written; the term of the claim starts now.
     Written(Box<Write>, Instant),
-    /// Another replica wrote first; this is the record now.
+    /// Another replica wrote first; this is the current record.
     Overtaken(BTreeMap<String, String>),
-    /// Teleport has forgotten the request.
+    /// Teleport has no such request any more.
     Gone,
-    /// The record is larger than Teleport takes.
+    /// The record is too large for Teleport.
     TooLarge,
-    /// Teleport did not answer. Whether the entry was written is not known.
+    /// Teleport did not answer. The write may have happened.
     Failed(Error),
     /// The pause after a failure is over.
     Retry,
 }
 
-/// Writes an entry, and reads the record if another replica wrote first.
+/// Writes outcomes, and reads the record if another replica wrote first.
 pub(super) fn settle<'a>(
     context: &'a Context,
     id: &'a RequestId,

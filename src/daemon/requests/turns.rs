@@ -1,7 +1,7 @@
-//! Whose turn it is to work on a request: two queues, first come first served.
+//! The queues that limit how many requests are worked on: first come, first served.
 //!
-//! A place in a queue is taken at once, so the order is that of arrival, whatever the scheduler makes of the tasks. Who
-//! waits costs little more than the place.
+//! A place in a queue is taken immediately, so the order is that of arrival, independent of the scheduler. A queued
+//! request costs little more than its place.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,18 +10,18 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many requests may be claimed for an announcement at once. Each holds a claim that must be kept alive, so those
-/// beyond wait before they claim; at the documented 50 messages a second this many keep the route full.
+/// The number of requests that can be claimed for an announcement at the same time. Each claim must be renewed, so
+/// further requests wait before they claim. At the documented 50 messages a second this number uses the whole rate.
 const ANNOUNCING: usize = 64;
 
-/// How many resolved or reviewed requests may be brought up to date at once. They do not wait for announcements.
+/// The number of resolved or reviewed requests that are updated at the same time. They do not wait for announcements.
 const UPDATING: usize = 64;
 
-/// How many requests whose deliveries do not move may stand aside, so that others have their turn. Their claims are kept
-/// alive too, which costs Teleport three writes a term for each.
+/// The number of requests with stalled deliveries that can leave their place to others. Their claims are renewed too,
+/// which costs Teleport three writes per term for each.
 const ASIDE: usize = 128;
 
-/// The two queues, and the room beside them.
+/// The two queues, and the room for stalled requests.
 #[derive(Debug)]
 pub(in crate::daemon) struct Turns {
     announcing: Arc<Semaphore>,
@@ -29,25 +29,25 @@ pub(in crate::daemon) struct Turns {
     aside: Arc<Semaphore>,
 }
 
-/// Which queue a request stands in.
+/// The queue of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queue {
-    /// Nobody was told of it, as far as we know.
+    /// Not announced, as far as this replica knows.
     Announcements,
-    /// What people see of it changes.
+    /// Its cards change.
     Updates,
 }
 
-/// A place in a queue; it is given up when it is dropped.
+/// A place in a queue; dropping it gives the place up.
 pub(super) struct QueuePlace {
     queue: Queue,
     permit: Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>,
-    /// The turn that was there when the place was taken.
+    /// The turn, if it was free when the place was taken.
     at_once: Option<OwnedSemaphorePermit>,
     aside: Arc<Semaphore>,
 }
 
-/// The right to work on one request; dropping it gives the turn to the next.
+/// The right to work on one request; dropping it passes the turn on.
 #[derive(Debug)]
 pub(super) struct Turn {
     permit: OwnedSemaphorePermit,
@@ -72,7 +72,7 @@ impl Turns {
         let permit = Arc::clone(semaphore).acquire_owned();
         // The semaphores are never closed.
         let mut permit = Box::pin(permit.map(Result::ok));
-        // Asked once, it stands in the queue.
+        // The first poll enters the queue.
         let at_once = permit.as_mut().now_or_never().flatten();
         QueuePlace {
             queue,
@@ -96,7 +96,7 @@ impl QueuePlace {
         self.queue
     }
 
-    /// Waits for the turn. Nothing is lost if the wait is given up and begun again.
+    /// Waits for the turn. The wait can be cancelled and repeated without losing the place.
     pub(super) async fn turn(&mut self) -> Turn {
         let permit = match self.at_once.take() {
             Some(permit) => Some(permit),
@@ -113,12 +113,12 @@ impl QueuePlace {
 }
 
 impl Turn {
-    /// Lets the next one have the turn and goes on beside the queue, if there is room. Asked again, it stays where it is.
+    /// Passes the turn on and continues outside the queue, if there is room. Further calls change nothing.
     pub(super) fn step_aside(&mut self) {
         if let Some(aside) = &self.aside
             && let Ok(permit) = Arc::clone(aside).try_acquire_owned()
         {
-            // The one that is dropped here is the next one's turn.
+            // Dropping the permit passes the turn on.
             drop(std::mem::replace(&mut self.permit, permit));
             self.aside = None;
         }

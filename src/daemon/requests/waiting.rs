@@ -1,4 +1,4 @@
-//! Since when people wait for what the cards of a request have to tell.
+//! Measures how long recipients wait for a change of a request.
 //!
 //! Architecture Invariant: pure; the time is a parameter.
 
@@ -9,21 +9,22 @@ use tokio::time::Instant;
 use crate::domain::lifecycle::{Change, Observed};
 use crate::domain::request::Stage;
 
-/// The news of one request that not everybody has yet.
+/// The changes of one request that some recipients have not received.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
-    /// When the oldest of them was heard.
+    /// When the oldest of them was received.
     since: Instant,
-    /// When the request came into its present state.
+    /// When the request entered its current state.
     newest: Instant,
     state: State,
 }
 
-/// What people see a difference in: the stage and the number of reviews; nothing once the request is gone.
+/// The parts of a request that change what a reviewer sees: the stage and the number of reviews. `None` once the
+/// request is gone.
 type State = Option<(Stage, usize)>;
 
 impl Waiting {
-    /// Takes what was heard; the same state, told once more by a list or an event, is no news.
+    /// Records an observation. A state that a list or an event repeats is not a change.
     pub(super) fn hear(waiting: Option<Self>, observed: &Observed, now: Instant) -> Self {
         let state = match observed {
             Observed::Request(request) => Some((request.stage, request.reviews.len())),
@@ -44,7 +45,8 @@ impl Waiting {
         }
     }
 
-    /// Everybody has what was known when the work began; what came meanwhile is all that they wait for.
+    /// Records that every recipient has the state that was known when the work began. Only later changes are still
+    /// waited for.
     pub(super) fn newest_alone(self) -> Self {
         Self {
             since: self.newest,
@@ -52,8 +54,7 @@ impl Waiting {
         }
     }
 
-    /// Returns how long a card that tells of this was waited for: whoever gets one for the first time has waited for the oldest
-    /// news.
+    /// Returns how long a recipient has waited for this change. A first card counts from the oldest change.
     pub(super) fn delay(&self, change: Change, now: Instant) -> Duration {
         let since = match change {
             Change::Announcement => self.since,

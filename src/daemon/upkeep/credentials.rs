@@ -1,5 +1,5 @@
-//! Tells what becomes of the credentials. They are followed from the root of the daemon, for as long as it runs: nothing
-//! that connects, and no connection that fails, can end it.
+//! Logs and counts changes of the Teleport identity. The identity is followed as long as the daemon runs, independent
+//! of any connection.
 
 use std::convert::Infallible;
 use std::time::Duration;

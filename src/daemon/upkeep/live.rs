@@ -1,7 +1,7 @@
-//! What may change while the daemon runs.
+//! The settings that can change while the daemon runs.
 //!
-//! Architecture Invariant: whoever wants to know takes the whole at once and lets go of it soon; nobody holds a lock, and
-//! nobody sees half of a change.
+//! Architecture Invariant: a reader takes a whole snapshot and drops it soon. No reader holds a lock or sees half of a
+//! change.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::clock;
 use crate::config::{AppSecret, Settings};
 use crate::domain::recipients::RoutingTable;
 
-/// The part of the settings that is in force until the configuration is read again.
+/// The reloadable settings.
 #[derive(Debug)]
 pub(in crate::daemon) struct InForce {
     pub(in crate::daemon) routing: RoutingTable,
     pub(in crate::daemon) app_secret: AppSecret,
-    /// When it was read.
+    /// When they were read.
     pub(in crate::daemon) since: Timestamp,
 }
 
@@ -33,7 +33,7 @@ impl Live {
         Arc::clone(&self.0.borrow())
     }
 
-    /// Sees every change from now on.
+    /// Returns a receiver of every later change.
     pub(in crate::daemon) fn subscribe(&self) -> watch::Receiver<Arc<InForce>> {
         self.0.subscribe()
     }

@@ -1,4 +1,4 @@
-//! What keeps the daemon running: credentials, the app's secret, reloads, the cache of recipients, and the watchdog.
+//! Upkeep of the daemon: identity, client secret, reloads, the cache of recipients, and the watchdog.
 //!
 //! Architecture Invariant: touches no record and no card.
 

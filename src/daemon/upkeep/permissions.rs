@@ -1,4 +1,4 @@
-//! Whether our role has what only the first request would show to be missing.
+//! Checks at the start the permission that otherwise only the first request would need.
 
 use tracing::{debug, warn};
 
@@ -12,7 +12,7 @@ pub(in crate::daemon) async fn probe(client: &Client) {
             let hint = error.hint();
             warn!(%error, hint, "The role lacks a permission; Access Requests cannot be announced");
         }
-        // The watch reports what else is wrong with Teleport.
+        // The watch reports other problems with Teleport.
         Err(error) => debug!(%error, "Could not check the permission to write plugin data"),
     }
 }

@@ -1,4 +1,4 @@
-//! Looks up configured recipients beside the work, so that the first card does not have to wait for it.
+//! Looks up the configured recipients in the background, so that the first card is not delayed.
 
 use futures_util::StreamExt as _;
 use futures_util::stream;

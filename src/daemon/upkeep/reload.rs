@@ -1,7 +1,7 @@
 //! Applies a changed configuration without a restart.
 //!
-//! A reload does what a restart would do, but loses nothing on its way: the stream of events is not touched, and the same
-//! comparison as after a connect brings everything in line with the new settings.
+//! A reload has the effect of a restart without its gap: the event stream stays open, and a resync applies the new
+//! settings.
 
 use std::collections::HashSet;
 use std::convert::Infallible;

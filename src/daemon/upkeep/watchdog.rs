@@ -1,6 +1,6 @@
-//! Gives signs of life to the service manager, for as long as every loop turns.
+//! Sends heartbeats to the service manager while every loop is responsive.
 //!
-//! A daemon that looks healthy and does nothing is worse than a restart: one unresponsive loop stops the signs of life.
+//! A daemon that looks healthy and does nothing is worse than a restart: one unresponsive loop stops the heartbeats.
 
 use std::convert::Infallible;
 
