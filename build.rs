@@ -1,7 +1,8 @@
-//! Compiles `proto/` without `protoc`, and records the facts that `version` prints.
+//! Compiles `proto/` without `protoc`, and records the build facts that `version` prints.
 //!
-//! What the program reads is compiled loosely: texts and embedded messages become bytes, which are decoded one by one. A
-//! text that is not UTF-8, or a broken part, then spoils nothing around it. What it sends is compiled as it is written.
+//! Messages that the program receives are compiled loosely: texts and embedded messages become bytes, which are decoded
+//! one by one, so that a text that is not UTF-8, or a broken part, affects nothing around it. Messages that it sends
+//! are compiled as written.
 
 #![expect(
     clippy::disallowed_methods,
@@ -22,7 +23,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         ["auth.proto", "rules.proto", "userloginstate.proto", "users.proto"],
         ["proto"],
     )?;
-    // Calls are made without generated code, which would decode every answer as a whole.
+    // No client is generated: it would decode every answer as a whole.
     tonic_prost_build::configure()
         .build_client(false)
         .build_server(false)
@@ -34,7 +35,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     Ok(())
 }
 
-/// Makes bytes of the texts and the embedded messages of everything that is not sent. The wire is the same.
+/// Turns texts and embedded messages into bytes in every message that is not sent. The encoding stays the same.
 fn read_loosely(mut descriptors: FileDescriptorSet) -> FileDescriptorSet {
     let sent = sent(&descriptors);
     for file in &mut descriptors.file {
@@ -42,7 +43,7 @@ fn read_loosely(mut descriptors: FileDescriptorSet) -> FileDescriptorSet {
         if package == "google.protobuf" {
             continue;
         }
-        // Entries of maps have no place in the text.
+        // The text of the file has no positions for map entries.
         file.source_code_info = None;
         for message in &mut file.message_type {
             if !sent.contains(&format!(".{package}.{}", message.name())) {
@@ -56,7 +57,7 @@ fn read_loosely(mut descriptors: FileDescriptorSet) -> FileDescriptorSet {
 fn loosen(message: &mut DescriptorProto) {
     for field in &mut message.field {
         if field.r#type() == Type::Message {
-            // Whether a message is there can be asked, as before.
+            // Presence remains visible, as it is for message fields.
             let alone = field.label() != Label::Repeated && field.oneof_index.is_none();
             field.proto3_optional = Some(alone);
         }
@@ -65,20 +66,20 @@ fn loosen(message: &mut DescriptorProto) {
             field.type_name = None;
         }
     }
-    // A map is a list of entries, each of which is a message.
+    // On the wire a map is a list of entries, each of which is a message.
     for entry in &mut message.nested_type {
         entry.options = None;
         loosen(entry);
     }
 }
 
-/// Names the messages that calls take, with all that is in them.
+/// Returns the names of the messages that calls send, including embedded messages.
 fn sent(descriptors: &FileDescriptorSet) -> BTreeSet<String> {
     let services = descriptors.file.iter().flat_map(|file| &file.service);
     let methods = services.flat_map(|service| &service.method);
-    let mut waiting: Vec<String> = methods.map(|method| method.input_type().to_owned()).collect();
+    let mut pending: Vec<String> = methods.map(|method| method.input_type().to_owned()).collect();
     let mut sent = BTreeSet::new();
-    while let Some(name) = waiting.pop() {
+    while let Some(name) = pending.pop() {
         let is_it = |file: &str, message: &&DescriptorProto| name == format!(".{file}.{}", message.name());
         let mut messages = descriptors.file.iter().flat_map(|file| {
             let package = file.package();
@@ -88,13 +89,13 @@ fn sent(descriptors: &FileDescriptorSet) -> BTreeSet<String> {
             .next()
             .map(|found| found.field.iter().collect())
             .unwrap_or_default();
-        waiting.extend(parts.iter().filter_map(|field| field.type_name.clone()));
+        pending.extend(parts.iter().filter_map(|field| field.type_name.clone()));
         sent.insert(name);
     }
     sent
 }
 
-/// Hands the commit, its date and the compiler's version to `cli`.
+/// Passes the commit, its date and the compiler's version to `cli`.
 fn build_facts() {
     if Path::new(".git/HEAD").exists() {
         println!("cargo::rerun-if-changed=.git/HEAD");

@@ -1,4 +1,4 @@
-//! Reads any bytes as every message that Teleport sends, for the fuzzer and for properties.
+//! Decodes arbitrary bytes as every message that Teleport sends, for the fuzzer and for property tests.
 
 use prost::Message;
 use prost::bytes::Bytes;
@@ -7,9 +7,9 @@ use crate::teleport::convert;
 use crate::teleport::lossy::Reading;
 use crate::teleport::wire::{proto, types};
 
-/// Reads bytes as every answer, event and item of Teleport; returns in how many of these ways something came of them.
+/// Decodes bytes as every answer, event and item of Teleport, and returns how many of these decoders produced an item.
 ///
-/// It never fails, whatever the bytes are.
+/// Never fails, whatever the bytes are.
 pub fn read_anything(bytes: &[u8]) -> usize {
     let bytes = Bytes::copy_from_slice(bytes);
     answer::<proto::PingResponse>(&bytes);
@@ -151,7 +151,7 @@ mod tests {
         message.encode_to_vec().into()
     }
 
-    /// What breaks one item: some bytes at some place, or other bytes altogether.
+    /// A way to break an item: overwrite some bytes at some place, or replace the whole item.
     fn breakage() -> impl Strategy<Value = (Index, Vec<u8>, bool)> {
         (
             any::<Index>(),
@@ -172,12 +172,12 @@ mod tests {
         item.into()
     }
 
-    /// Three items, of which the one in the middle is broken.
+    /// Returns three items, of which the middle one is broken.
     fn three(item: impl Fn(&str) -> Bytes, how: &(Index, Vec<u8>, bool)) -> Vec<Bytes> {
         vec![item("a"), broken(&item("b"), how), item("c")]
     }
 
-    /// Sends a list over the wire and back.
+    /// Encodes a list and decodes it again.
     fn sent<A: Message + Default>(answer: &A) -> A {
         let mut reading = Reading::default();
         let read = reading.message(answer.encode_to_vec().into());
@@ -192,7 +192,7 @@ mod tests {
         }
 
         #[test]
-        fn a_broken_item_of_a_list_leaves_its_neighbours_as_they_are(how in breakage()) {
+        fn a_broken_item_of_a_list_leaves_its_neighbours_unchanged(how in breakage()) {
             let requests = sent(&proto::ListAccessRequestsResponse {
                 access_requests: three(|id| request(id, Vec::new()), &how),
                 next_key: "d".into(),
@@ -223,7 +223,7 @@ mod tests {
         }
 
         #[test]
-        fn a_broken_review_leaves_the_request_and_the_other_reviews_as_they_are(how in breakage()) {
+        fn a_broken_review_leaves_the_request_and_the_other_reviews_unchanged(how in breakage()) {
             let read = convert::access_request(&request("a", three(review, &how))).item.unwrap();
             let expected = convert::access_request(&request("a", Vec::new())).item.unwrap();
             let authors: Vec<_> = read.reviews.iter().map(|review| review.author.as_str()).collect();
@@ -232,7 +232,7 @@ mod tests {
         }
 
         #[test]
-        fn a_request_is_known_by_its_id_whatever_its_content_is(content in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn a_request_is_identified_by_its_id_whatever_its_content_is(content in proptest::collection::vec(any::<u8>(), 0..80)) {
             let message = types::AccessRequestV3 {
                 metadata: Some(metadata("a", Vec::new())),
                 spec: Some(content.into()),

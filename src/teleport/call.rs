@@ -1,6 +1,6 @@
-//! How a call goes over the wire: a message out, bytes in.
+//! Sends one message and returns the bytes of the answer.
 //!
-//! Answers are not decoded here, since that would accept or refuse each as a whole.
+//! Answers are not decoded here: that would accept or reject each answer as a whole.
 
 use std::error::Error as StdError;
 use std::marker::PhantomData;
@@ -20,7 +20,7 @@ use tower::Service;
 use crate::teleport::client::LARGEST_MESSAGE;
 use crate::visible;
 
-/// How much of a content type an error shows.
+/// Number of characters of a content type that an error shows.
 const SHOWN: usize = 60;
 
 /// Sends one message and receives one.
@@ -33,7 +33,7 @@ where
     answer.await.map(Response::into_inner)
 }
 
-/// Sends one message and receives many.
+/// Sends one message and receives a stream.
 pub(super) async fn streaming<Q>(channel: Channel, method: &'static str, query: Q) -> Result<Streaming<Bytes>, Status>
 where
     Q: Message + 'static,
@@ -49,7 +49,7 @@ async fn ready(channel: Channel) -> Result<Grpc<GrpcOnly>, Status> {
     Ok(grpc)
 }
 
-/// An answer that no gRPC server gave.
+/// An answer that does not come from a gRPC server.
 #[derive(Debug, thiserror::Error)]
 #[error("a gateway in front of Teleport answered instead: HTTP status {status}, content type {content_type:?}")]
 pub(super) struct NotGrpc {
@@ -57,8 +57,8 @@ pub(super) struct NotGrpc {
     content_type: String,
 }
 
-/// Lets answers of gRPC servers through and no others. A gateway's 403 or 404 would otherwise be taken for a missing
-/// permission or an old server.
+/// Passes on answers of gRPC servers only. A gateway's 403 or 404 would otherwise look like a missing permission or an
+/// old server.
 #[derive(Clone, Debug)]
 struct GrpcOnly(Channel);
 
@@ -103,7 +103,7 @@ fn not_grpc<B>(answer: &http::Response<B>) -> Option<NotGrpc> {
     })
 }
 
-/// Encodes what is sent, and leaves what is received as it is.
+/// Encodes requests, and passes on answers undecoded.
 struct Raw<Q>(PhantomData<fn(Q)>);
 
 impl<Q> Raw<Q> {

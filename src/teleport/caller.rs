@@ -1,8 +1,8 @@
-//! Tells a refusal of a call from a refusal of the caller.
+//! Distinguishes a rejected call from a rejected caller.
 //!
-//! Teleport answers every call of a user that was deleted with `NOT_FOUND`, as if the thing asked for did not exist, and every
-//! call of a locked user with `PERMISSION_DENIED`, as if the role allowed too little. `Ping` needs no permission and looks for
-//! nothing, so it shows which of the two it is.
+//! Teleport answers every call of a deleted user with `NOT_FOUND`, as if the requested object did not exist, and every
+//! call of a locked user with `PERMISSION_DENIED`, as if the role did not allow it. `Ping` needs no permission and no
+//! object, so its answer shows which of the two it is.
 
 use std::sync::Arc;
 
@@ -12,32 +12,32 @@ use tokio::time::Instant;
 use crate::teleport::error::shortened;
 use crate::teleport::{Client, Error, Meaning};
 
-/// What is known of our own user; clones share it.
+/// The last last state of our own user. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Caller(Arc<Mutex<Option<Known>>>);
+pub(super) struct Caller(Arc<Mutex<Option<PingResult>>>);
 
-/// What the last `Ping` came to, and when it was sent.
+/// The result of the last `Ping`, and when it was sent.
 #[derive(Debug)]
-struct Known {
+struct PingResult {
     sent: Instant,
     answer: Result<(), Error>,
 }
 
 impl Client {
-    /// Returns what a refusal really means: itself if Teleport knows us, or else that it does not.
+    /// Returns what a rejection means: the error itself if Teleport knows our user, otherwise an error about the user.
     pub(super) async fn judge(&self, error: Error) -> Error {
         if !matches!(error.meaning(), Meaning::NotFound | Meaning::Denied) {
             return error;
         }
-        let refused = Instant::now();
-        let mut known = self.caller().0.lock().await;
-        // A burst of refusals asks once, but only what was asked after a refusal tells of it.
-        let answer = match &*known {
-            Some(known) if known.sent >= refused => known.answer.clone(),
+        let rejected = Instant::now();
+        let mut last = self.caller().0.lock().await;
+        // A burst of rejections pings once. Only a ping that was sent after a rejection can explain it.
+        let answer = match &*last {
+            Some(last) if last.sent >= rejected => last.answer.clone(),
             _ => {
                 let sent = Instant::now();
                 let answer = Box::pin(self.ping()).await.map(|_| ());
-                *known = Some(Known {
+                *last = Some(PingResult {
                     sent,
                     answer: answer.clone(),
                 });
@@ -45,15 +45,17 @@ impl Client {
             }
         };
         match answer {
-            Err(of_us) if of_us.meaning() == Meaning::Caller => of_us.while_doing(error.doing()),
-            // Whether the thing is there stays unknown.
+            Err(about_our_user) if about_our_user.meaning() == Meaning::Caller => {
+                about_our_user.while_doing(error.doing())
+            }
+            // It remains unknown whether the object exists.
             Err(unknown) if error.meaning() == Meaning::NotFound => unknown.while_doing(error.doing()),
             Ok(()) | Err(_) => error,
         }
     }
 
-    /// Says of a refused `Ping` that we are meant.
-    pub(super) fn of_us(&self, error: Error) -> Error {
+    /// Turns a rejected `Ping` into an error about our user.
+    pub(super) fn about_our_user(&self, error: Error) -> Error {
         let user = shortened(&self.keyring().newest().user);
         let (what, hint) = match error.meaning() {
             Meaning::NotFound => (

@@ -1,4 +1,4 @@
-//! The typed calls.
+//! The client of the Auth Service, with one method for each call.
 
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,25 +25,25 @@ use crate::teleport::pages::{PageSize, Pages};
 use crate::teleport::wire::{proto, types};
 use crate::teleport::{Error, Keyring, Meaning, convert};
 
-/// Largest message we accept, in bytes. The plugin data of all open requests come as one message of up to a few hundred
-/// bytes for each recipient; gRPC's own 4 MiB would end at some thousand requests.
+/// Largest message we accept, in bytes. The plugin data of all open requests arrive as one message, with up to a few
+/// hundred bytes per recipient; gRPC's default of 4 MiB would limit that to some thousand requests.
 pub(super) const LARGEST_MESSAGE: usize = 64 << 20;
 
-/// How many requests to ask for at a time; answers must stay below gRPC's 4 MiB on the server's side.
+/// Number of requests per page. Answers must stay below gRPC's 4 MiB limit on the server.
 const PAGE: i32 = 100;
 
-/// How many times the timeout of a call the stream of all requests may take: each item of it has that timeout for itself.
+/// Limit for the stream of all requests, as a multiple of the call timeout. Each item also has that timeout.
 const LONGEST_STREAM: u32 = 10;
 
 const USER_AGENT: &str = concat!("teleport-msteams/", env!("CARGO_PKG_VERSION"));
 
 const PING_PATIENCE: Duration = Duration::from_secs(20);
 
-/// A connection gives way to one with newer credentials this long before its own end, or a fifth of its life if that is
-/// longer.
-const EARLIEST_MOVE: Duration = Duration::from_mins(5);
+/// A connection is replaced by one with newer credentials this long before its certificate expires, or a fifth of its
+/// lifetime if that is longer.
+const REPLACE_BEFORE_END: Duration = Duration::from_mins(5);
 
-const LOOK_AGAIN: Duration = Duration::from_mins(1);
+const RECHECK: Duration = Duration::from_mins(1);
 
 pub(super) const REFUSED_SILENTLY: &str = hint!(
     "If this continues, issue a new identity: Teleport most likely rejects this one (expired, of another cluster, or older than the user CA)"
@@ -52,10 +52,10 @@ pub(super) const REFUSED_SILENTLY: &str = hint!(
 const SILENT: &str =
     hint!("Check the load of the Auth Service, and that `[teleport] addr` is the Auth Service or the Proxy");
 
-/// The oldest server that the Go plugin works with.
+/// The oldest server version that the Go plugin supports.
 const OLDEST_SERVER: (u64, u64) = (8, 0);
 
-/// A client of the Auth Service; clones share one connection, which is opened anew when it breaks.
+/// A client of the Auth Service. Clones share one connection, which is reopened when it breaks.
 #[derive(Clone, Debug)]
 pub struct Client {
     channel: Arc<RwLock<Channel>>,
@@ -66,33 +66,33 @@ pub struct Client {
     caller: Caller,
 }
 
-/// What a ping tells of the cluster.
+/// The description of the cluster in the answer to a ping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
     pub name: String,
     pub version: String,
-    /// Host and port of the Web UI; empty if the cluster does not say.
+    /// Host and port of the Web UI; empty if the cluster does not report it.
     pub proxy_public_addr: String,
-    /// Requests can be reviewed in the Web UI.
+    /// Whether requests can be reviewed in the Web UI.
     pub advanced_workflows: bool,
 }
 
-/// What a list of requests was like, beside the requests themselves.
+/// The result of listing requests, apart from the requests themselves.
 #[derive(Debug, Default)]
 pub struct Listed {
-    /// How many requests it had, readable or not.
+    /// Number of requests in the list, decodable or not.
     pub requests: usize,
-    /// Requests that are there and could not be decoded.
+    /// Requests that exist but could not be decoded.
     pub unreadable: Vec<RequestId>,
-    /// Those among them of which not even the id could be read.
+    /// Number of those whose id could not be decoded either.
     pub nameless: usize,
 }
 
 impl Client {
-    /// Reads the credentials and prepares a client; nothing is dialled before the first call.
+    /// Loads the credentials and prepares a client. Does not connect before the first call.
     ///
     /// # Errors
-    /// The credentials cannot be used.
+    /// The credentials are invalid.
     pub async fn new(settings: &TeleportSettings, limits: &Limits) -> Result<Self, Error> {
         let keyring = Keyring::load(settings).await;
         let keyring = keyring.map_err(|error| credentials_error(&error))?;
@@ -112,19 +112,20 @@ impl Client {
         self.connector.keyring()
     }
 
-    /// Returns the way that the last connection took.
+    /// Returns the route of the last connection.
     pub fn route(&self) -> Option<Route> {
         self.connector.last().map(|connection| connection.route)
     }
 
-    /// Waits until the connection should give way to one with newer credentials, well before its own end.
-    pub(super) async fn outlived(&self) {
+    /// Waits until the connection is due to be replaced by one with newer credentials, well before its own certificate
+    /// expires.
+    pub(super) async fn replacement_due(&self) {
         let mut renewals = self.keyring().renewals();
         loop {
             let newest = Arc::clone(&renewals.borrow_and_update());
             let wait = match self.connector.last() {
                 Some(used) if !Arc::ptr_eq(&used.identity, &newest) => {
-                    let spare = EARLIEST_MOVE.max(used.identity.life() / 5);
+                    let spare = REPLACE_BEFORE_END.max(used.identity.life() / 5);
                     used.identity.left(clock::now()).saturating_sub(spare)
                 }
                 Some(_) | None => Duration::MAX,
@@ -132,20 +133,20 @@ impl Client {
             if wait.is_zero() {
                 return;
             }
-            // The wall clock may jump; looking again costs nothing.
-            let _ = timeout(wait.min(LOOK_AGAIN), renewals.changed()).await;
+            // The wall clock may jump, so the time is checked regularly.
+            let _ = timeout(wait.min(RECHECK), renewals.changed()).await;
         }
     }
 
-    /// Opens another connection and, once it is proved to work, gives it to everybody; calls on the old one go on.
-    pub(super) async fn move_on(&self) -> Result<(), Error> {
+    /// Opens another connection and, once it works, uses it for all new calls. Calls on the old connection continue.
+    pub(super) async fn replace_connection(&self) -> Result<(), Error> {
         let successor = channel(&self.connector, self.ping_every);
         self.ping_with(successor.clone()).await?;
         *self.channel.write().unwrap_or_else(PoisonError::into_inner) = successor;
         Ok(())
     }
 
-    /// Asks for the cluster's facts, and refuses a server that is too old.
+    /// Returns the description of the cluster, and rejects a server that is too old.
     pub async fn ping(&self) -> Result<Cluster, Error> {
         self.ping_with(self.channel()).await
     }
@@ -161,7 +162,7 @@ impl Client {
         let bytes = match self.within(doing, call).await {
             Err(error) if error.meaning() == Meaning::Unsupported => return Err(too_old("(unknown)")),
             Err(error) if error.is_cut() => return Err(error.with_hint(REFUSED_SILENTLY)),
-            answer => answer.map_err(|error| self.of_us(error))?,
+            answer => answer.map_err(|error| self.about_our_user(error))?,
         };
         let mut reading = Reading::default();
         let answer: proto::PingResponse = reading.message(bytes.clone());
@@ -184,9 +185,9 @@ impl Client {
         Ok(cluster)
     }
 
-    /// Lists every access request that our role lets us see, and hands each over.
+    /// Lists every Access Request that our role can see, and passes each to `each`.
     ///
-    /// A missing permission makes the list shorter, not an error, so an absence proves nothing.
+    /// A missing permission makes the list shorter and is not an error, so absence proves nothing.
     pub async fn list_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<Listed, Error> {
         let doing = "list access requests";
         let (mut listed, mut pages) = (Listed::default(), Pages::new(doing));
@@ -200,7 +201,7 @@ impl Client {
             let page = self.ask(doing, "/proto.AuthService/ListAccessRequests", query).await;
             let page: proto::ListAccessRequestsResponse = match page {
                 Err(error) if error.meaning() == Meaning::Unsupported => return self.stream_requests(each).await,
-                // A few requests with long texts may exceed a limit together.
+                // A few requests with long texts may together exceed a limit.
                 Err(error) if error.meaning() == Meaning::Exhausted && size.shrink() => {
                     let limit = size.get();
                     tracing::debug!(%error, limit, "Page of access requests exceeds the message limit, using smaller pages");
@@ -208,17 +209,17 @@ impl Client {
                 }
                 page => page?,
             };
-            size.worked();
+            size.succeeded();
             for bytes in &page.access_requests {
                 self.take_request(bytes, &mut listed).map(&mut each);
             }
-            if !pages.turn(page.encoded_len(), page.next_key)? {
+            if !pages.advance(page.encoded_len(), page.next_key)? {
                 return Ok(listed);
             }
         }
     }
 
-    /// Does the same with the call of older servers.
+    /// Does the same with the call that older servers have.
     async fn stream_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<Listed, Error> {
         let doing = "list access requests";
         let (mut listed, mut items) = (
@@ -256,15 +257,15 @@ impl Client {
         &self.damaged
     }
 
-    /// Returns the connection that new calls use.
+    /// Returns the channel for new calls.
     pub(super) fn channel(&self) -> Channel {
         self.channel.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes a call, and reads what is around the items of its answer; the items are still to be read.
+    /// Makes a call and decodes the envelope of its answer. The caller decodes the items.
     ///
     /// # Errors
-    /// Also if the answer has no end: items, or the key of the next page, may be missing then.
+    /// Also fails if the answer is truncated: items, or the key of the next page, may be missing then.
     pub(super) async fn ask<A: Message + Default>(
         &self,
         doing: &'static str,
@@ -313,7 +314,7 @@ impl Client {
         }
     }
 
-    /// Gives a call the time that every call to Teleport has.
+    /// Applies the call timeout to a call.
     pub(super) async fn within<T>(
         &self,
         doing: &'static str,
@@ -326,7 +327,7 @@ impl Client {
         answer.map_err(|status| self.failed(doing, &status))
     }
 
-    /// Judges a failed call; what ended the connection under it says more than the call's own status.
+    /// Classifies a failed call. The alert that closed the connection says more than the status of the call.
     pub(super) fn failed(&self, doing: &'static str, status: &Status) -> Error {
         match self.connector.alert().take() {
             Some(alert) => Error::refused(doing, alert),
@@ -337,7 +338,7 @@ impl Client {
 
 fn channel(connector: &Connector, ping_every: Duration) -> Channel {
     let endpoint = Endpoint::from_static("http://teleport.cluster.local");
-    // A name that is no valid header leaves the library's own in place.
+    // If the name is not a valid header, the library's default stays in place.
     let endpoint = endpoint.clone().user_agent(USER_AGENT).unwrap_or(endpoint);
     let connector = connector.clone();
     endpoint
@@ -348,7 +349,7 @@ fn channel(connector: &Connector, ping_every: Duration) -> Channel {
         .connect_with_connector_lazy(service_fn(move |_uri| connector.open()))
 }
 
-/// Compares the first two numbers of a version such as `18.2.0-dev`; one that cannot be read is taken as new.
+/// Compares the first two numbers of a version such as `18.2.0-dev`. A version that cannot be parsed counts as new.
 fn is_too_old(version: &str) -> bool {
     let mut numbers = version
         .trim_start_matches('v')

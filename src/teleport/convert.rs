@@ -1,4 +1,4 @@
-//! From Teleport's messages to our own types, and nothing else.
+//! Converts Teleport's messages to our own types.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,21 @@ use crate::teleport::damaged::Read;
 use crate::teleport::lossy::{Reading, id, text, texts};
 use crate::teleport::wire::{proto, types};
 
-/// Go's zero time, 0001-01-01T00:00:00Z, which stands for "not set" in fields that are always sent.
+/// Go's zero time, 0001-01-01T00:00:00Z, which means "not set" in fields that Go always sends.
 const GO_ZERO_SECONDS: i64 = -62_135_596_800;
 
-/// Reads a request, as far as it can be read; without an id there is nothing that could be done with it.
+/// Decodes a request, as far as possible. A request without an id is of no use.
 pub(super) fn access_request(bytes: &Bytes) -> Read<AccessRequest> {
     let mut reading = Reading::default();
     let message: types::AccessRequestV3 = reading.message(bytes.clone());
     let metadata: types::Metadata = reading.or_default(message.metadata);
     let id = id(&metadata.name);
     if id.is_none() {
-        reading.blame("it has no readable id");
+        reading.add_flaw("it has no readable id");
     }
     let spec: Option<types::AccessRequestSpecV3> = reading.optional(message.spec);
     if spec.is_none() {
-        reading.blame("it has no content");
+        reading.add_flaw("it has no content");
     }
     let item = id.clone().zip(spec).map(|(id, spec)| {
         let access_until = time(&mut reading, spec.max_duration.clone());
@@ -64,7 +64,7 @@ fn access_list(message: &types::PromotedAccessList) -> AccessList {
     }
 }
 
-/// Reads lists of texts by key, such as annotations or traits.
+/// Decodes lists of texts by key, such as annotations or traits.
 fn lists(reading: &mut Reading, message: Option<Bytes>) -> BTreeMap<String, Vec<String>> {
     let message: types::LabelValues = reading.or_default(message);
     let entries: Vec<types::label_values::ValuesEntry> = reading.list(message.values);
@@ -75,7 +75,7 @@ fn lists(reading: &mut Reading, message: Option<Bytes>) -> BTreeMap<String, Vec<
     entries.into_iter().map(list).collect()
 }
 
-/// Reads the traits that a user has at the last login.
+/// Decodes the traits that a user had at the last login.
 pub(super) fn login_state(user: &str, bytes: Bytes) -> Read<BTreeMap<String, Vec<String>>> {
     let mut reading = Reading::default();
     let message: types::UserLoginState = reading.message(bytes);
@@ -89,7 +89,7 @@ pub(super) fn login_state(user: &str, bytes: Bytes) -> Read<BTreeMap<String, Vec
     }
 }
 
-/// Reads a user's own traits.
+/// Decodes a user's own traits.
 pub(super) fn user(name: &str, bytes: Bytes) -> Read<BTreeMap<String, Vec<String>>> {
     let mut reading = Reading::default();
     let message: types::GetUserResponse = reading.message(bytes);
@@ -103,8 +103,8 @@ pub(super) fn user(name: &str, bytes: Bytes) -> Read<BTreeMap<String, Vec<String
     }
 }
 
-/// Reads the data of one plugin for one request. What is broken in the data of other plugins does not matter; a part of
-/// our own alone is of no use, since what is missing in it would be done again.
+/// Decodes the data of one plugin for one request. Damage in the data of other plugins is ignored. Our own data is all
+/// or nothing: a record that is missing from it would be delivered a second time.
 pub(super) fn plugin_data(bytes: &Bytes, plugin: &str) -> Read<Option<BTreeMap<String, String>>> {
     let mut reading = Reading::default();
     let message: types::PluginDataV3 = reading.message(bytes.clone());
@@ -114,7 +114,7 @@ pub(super) fn plugin_data(bytes: &Bytes, plugin: &str) -> Read<Option<BTreeMap<S
     let mut others = Reading::default();
     let entries: Vec<types::plugin_data_spec_v3::EntriesEntry> = others.list(spec.entries);
     if others.is_cut() {
-        reading.blame("an entry of a plugin has no end");
+        reading.add_flaw("an entry of a plugin has no end");
     }
     let ours = entries.into_iter().rfind(|entry| entry.key == plugin.as_bytes());
     let data = ours.map(|entry| {
@@ -127,7 +127,7 @@ pub(super) fn plugin_data(bytes: &Bytes, plugin: &str) -> Read<Option<BTreeMap<S
     Read { item, id, flaw }
 }
 
-/// Reads the newer list of resources, which wins where it is not empty, or the older one.
+/// Decodes the newer list of resources, or the older one if the newer is empty.
 fn resources(reading: &mut Reading, spec: &types::AccessRequestSpecV3) -> Vec<Resource> {
     let newer: Vec<types::ResourceAccessId> = reading.list(spec.requested_resource_access_ids.clone());
     let ids: Vec<Bytes> = if newer.is_empty() {
@@ -169,14 +169,14 @@ fn review(reading: &mut Reading, message: types::AccessReview) -> Review {
     }
 }
 
-/// Reads a rule. A part of it would name other people than the whole, so one that cannot be read completely names no recipient.
+/// Decodes a rule. A part of a rule would name other recipients than the whole, so an incomplete rule is skipped.
 pub(super) fn rule(bytes: &Bytes) -> Read<Rule> {
     let mut reading = Reading::default();
     let message: types::AccessMonitoringRule = reading.message(bytes.clone());
     let metadata: types::HeaderMetadata = reading.or_default(message.metadata);
     let id = id(&metadata.name);
     if id.is_none() {
-        reading.blame("it has no readable name");
+        reading.add_flaw("it has no readable name");
     }
     let spec: types::AccessMonitoringRuleSpec = reading.or_default(message.spec);
     let notification: types::RuleNotification = reading.or_default(spec.notification);
@@ -212,14 +212,14 @@ fn schedule(reading: &mut Reading, bytes: Option<Bytes>) -> Schedule {
     }
 }
 
-/// Reads the kind and the name of a deleted resource.
+/// Decodes the kind and the name of a deleted resource.
 pub(super) fn deleted(bytes: &Bytes) -> Read<(String, String)> {
     let mut reading = Reading::default();
     let message: types::ResourceHeader = reading.message(bytes.clone());
     let metadata: types::Metadata = reading.or_default(message.metadata);
     let id = id(&metadata.name);
     if id.is_none() {
-        reading.blame("it has no readable name");
+        reading.add_flaw("it has no readable name");
     }
     Read {
         item: id.clone().map(|name| (text(&message.kind), name)),
@@ -228,7 +228,7 @@ pub(super) fn deleted(bytes: &Bytes) -> Read<(String, String)> {
     }
 }
 
-/// Reads which kinds a watch was granted.
+/// Decodes which kinds the server granted to a watch.
 pub(super) fn granted(bytes: Bytes) -> Vec<String> {
     let mut reading = Reading::default();
     let message: types::WatchStatusV1 = reading.message(bytes);
@@ -240,7 +240,8 @@ pub(super) fn granted(bytes: Bytes) -> Vec<String> {
 /// A resource's name and all its labels.
 pub(super) type Labelled = (String, BTreeMap<String, String>);
 
-/// Reads the name of a resource and all its labels; what a command prints wins over what is written.
+/// Decodes the name of a resource and all its labels. The result of a command replaces a static label with the same
+/// key.
 pub(super) fn labels(bytes: &Bytes) -> Read<Labelled> {
     use proto::paginated_resource::Resource;
 
@@ -259,7 +260,7 @@ pub(super) fn labels(bytes: &Bytes) -> Read<Labelled> {
             }
             node.metadata
         }
-        // Labels belong to what is served; the server has its own.
+        // The labels of the app, database or cluster count, not those of the server in front of it.
         Some(Resource::AppServer(server)) => {
             let server: types::AppServerV3 = reading.message(server);
             let spec: types::AppServerSpecV3 = reading.or_default(server.spec);
@@ -296,7 +297,7 @@ pub(super) fn labels(bytes: &Bytes) -> Read<Labelled> {
     }
 }
 
-/// Reads a time; absent, year 1 and times that cannot be are all "not set".
+/// Decodes a time. An absent time, year 1 and an invalid time all mean "not set".
 fn time(reading: &mut Reading, timestamp: Option<Bytes>) -> Option<Timestamp> {
     let timestamp: prost_types::Timestamp = reading.optional(timestamp)?;
     if timestamp.seconds <= GO_ZERO_SECONDS {

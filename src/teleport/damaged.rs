@@ -10,14 +10,15 @@ use tracing::{debug, warn};
 use crate::domain::request::AccessRequest;
 use crate::teleport::error::shortened;
 
-/// Items that are remembered as reported. Beyond them, more are not reported, as that could go on without an end.
+/// Largest number of items that are remembered as reported. Items beyond it are not reported, so that the memory stays
+/// bounded.
 const MOST: usize = 1_000;
 
-/// Reviewers whom a request may suggest. Each of them is looked up, so that one requester who suggests thousands would delay
-/// the requests of others.
+/// Largest number of suggested reviewers per request. Each of them is looked up, so a requester who suggests thousands
+/// would delay the requests of others.
 const MOST_REVIEWERS: usize = 100;
 
-/// What an item is.
+/// The kind of an item.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub(super) enum Kind {
     Event,
@@ -30,18 +31,18 @@ pub(super) enum Kind {
     Reviewers,
 }
 
-/// The items that were reported; clones are the same ones.
+/// The items that were reported. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Damaged(Arc<Mutex<HashSet<u64>>>);
 
-/// What was read of an item.
+/// The result of decoding an item.
 #[derive(Debug)]
 pub(super) struct Read<T> {
-    /// Absent if too little of it is left to be of use.
+    /// `None` if too little of it could be decoded.
     pub(super) item: Option<T>,
-    /// Absent if even that could not be read.
+    /// `None` if it could not be decoded either.
     pub(super) id: Option<String>,
-    /// Why it, or a part of it, could not be read.
+    /// Why the item, or a part of it, could not be decoded.
     pub(super) flaw: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What went wrong on the Teleport side, by meaning.
+//! Errors of calls to Teleport, classified by meaning.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -18,7 +18,8 @@ const CUT: &str = "Teleport closed the connection";
 const NO_ROUTE: &str =
     hint!("Set `[teleport] addr` to the Auth Service or the Proxy, or let the gateway forward gRPC over HTTP/2");
 
-/// Teleport puts the reason of a refusal into the second line of its text; below that come stacks of debug servers.
+/// Number of lines to keep. Teleport writes the reason of a rejection on the second line of its text; debug servers
+/// append stack traces below it.
 const LINES: usize = 2;
 
 /// A failure of a call to Teleport.
@@ -34,27 +35,27 @@ pub struct Error {
 /// What a failure means to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// There is no such thing (any more).
+    /// The object does not exist, or not any more.
     NotFound,
-    /// Our role does not allow it.
+    /// Our role does not allow the call.
     Denied,
-    /// Teleport refuses every call of our user, which is deleted or locked; no role is the cause.
+    /// Teleport rejects every call of our user, which is deleted or locked. The role is not the cause.
     Caller,
-    /// Somebody else wrote first.
+    /// Another writer changed the value first.
     Conflict,
     /// The server does not know the call.
     Unsupported,
-    /// Our credentials cannot be used; waiting does not help, a new file does.
+    /// Our credentials are invalid. Waiting does not help; new files do.
     Credentials,
-    /// No answer; trying again may help.
+    /// No answer; a retry may help.
     Unreachable,
-    /// Teleport refuses what it was asked for as invalid.
+    /// Teleport rejects the request as invalid.
     Invalid,
-    /// The answer is too large for us or for the server, or the server is asked too often.
+    /// The answer is too large for us or for the server, or the server throttles us.
     Exhausted,
-    /// An answer that cannot be right.
+    /// The answer violates the protocol.
     Protocol,
-    /// What Teleport keeps for us cannot be decoded; Teleport itself works.
+    /// The data that Teleport stores for us cannot be decoded. Teleport itself works.
     Undecodable,
 }
 
@@ -69,7 +70,7 @@ impl Error {
         }
     }
 
-    /// Says what to do about it, if nothing was said before by those who know better.
+    /// Adds a hint, unless the code that knew the cause added one.
     pub(super) fn or_hint(self, hint: impl Into<String>) -> Self {
         match self.hint {
             None => self.with_hint(hint),
@@ -82,7 +83,7 @@ impl Error {
         self
     }
 
-    /// Reads a status by its code, never by its text (Teleport's `trail` maps its errors to codes).
+    /// Classifies a status by its code, never by its text (Teleport's `trail` maps its errors to codes).
     pub(super) fn of_status(doing: &'static str, status: &Status) -> Self {
         if let Some(error) = cause::<ConnectError>(status) {
             return Self::of_connect(doing, error);
@@ -90,27 +91,28 @@ impl Error {
         if let Some(error) = cause::<NotGrpc>(status) {
             return Self::new(Meaning::Unreachable, doing, error.to_string()).with_hint(NO_ROUTE);
         }
-        let text = said(status.message());
+        let text = one_line(status.message());
         let meaning = match status.code() {
             Code::NotFound => Meaning::NotFound,
             Code::PermissionDenied | Code::Unauthenticated => Meaning::Denied,
             Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted => Meaning::Conflict,
             Code::Unimplemented => Meaning::Unsupported,
             Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled => Meaning::Unreachable,
-            // Ours, and the server's own, for a message above its limit.
+            // Sent by our library, and by the server, for a message above the size limit.
             Code::OutOfRange | Code::ResourceExhausted => Meaning::Exhausted,
             Code::InvalidArgument => Meaning::Invalid,
             Code::Ok | Code::Internal | Code::DataLoss => Meaning::Protocol,
         };
         let detail = match chain(status) {
-            _ if ended(status) => CUT.to_owned(),
+            _ if is_connection_end(status) => CUT.to_owned(),
             causes if causes.is_empty() => text,
             causes => format!("{text}: {causes}"),
         };
         Self::new(meaning, doing, detail)
     }
 
-    /// Tells that the server ended the connection with an alert, which after a handshake is about our certificate.
+    /// Returns the error for a connection that the server is_connection_end with an alert. After a handshake such an alert is about
+    /// our certificate.
     pub(super) fn refused(doing: &'static str, alert: AlertDescription) -> Self {
         let detail = format!("the server rejected the certificate of the identity ({alert:?})");
         Self::new(Meaning::Credentials, doing, detail).with_hint(hint!(
@@ -136,8 +138,8 @@ impl Error {
         }
     }
 
-    /// Tells that the connection broke and nothing else is known. After a handshake that went well, servers that send no
-    /// alert refuse our certificate like this.
+    /// Returns whether all that is known is that the connection broke. Servers that send no alert reject our
+    /// certificate like this after a successful handshake.
     pub(super) fn is_cut(&self) -> bool {
         self.detail == CUT
     }
@@ -150,7 +152,7 @@ impl Error {
         self.doing
     }
 
-    /// Returns the text without what was being done.
+    /// Returns the cause alone, without the operation that failed.
     pub(super) fn detail(&self) -> &str {
         &self.detail
     }
@@ -159,12 +161,12 @@ impl Error {
         self.meaning
     }
 
-    /// Returns one line for each way to the cluster that was tried, where there was more than one.
+    /// Returns one line for each route to the cluster that was tried, if there was more than one.
     pub fn tried(&self) -> &[String] {
         &self.tried
     }
 
-    /// Returns what to do about it, where something helps.
+    /// Returns the hint, if there is one.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -178,7 +180,7 @@ impl fmt::Display for Error {
 
 impl StdError for Error {}
 
-/// Finds an error of one type among the causes of another.
+/// Returns the first error of type `E` in the chain of causes.
 fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -190,14 +192,14 @@ fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
     None
 }
 
-/// Returns what a person needs of a text of Teleport's, in one line.
-fn said(text: &str) -> String {
+/// Returns the useful lines of a text from Teleport, as one line.
+fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines: Vec<_> = lines.take(LINES).map(shortened).collect();
     lines.join(": ")
 }
 
-/// Shortens the mail addresses in a text of Teleport's, which may name a user: `b…@example.com`.
+/// Shortens the email addresses in a text from Teleport, which may name a user: `b…@example.com`.
 pub(super) fn shortened(text: &str) -> String {
     let mut short = String::new();
     let mut rest = text;
@@ -216,15 +218,15 @@ pub(super) fn shortened(text: &str) -> String {
     short + rest
 }
 
-/// Tells whether there is nothing to say but that the connection is gone; how exactly it broke is the system's business.
-fn ended(status: &Status) -> bool {
+/// Returns whether the connection is simply gone. How exactly it broke depends on the system.
+fn is_connection_end(status: &Status) -> bool {
     let mut next: Option<&(dyn StdError + 'static)> = Some(status);
     while let Some(error) = next {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
         if let Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) = kind {
             return true;
         }
-        // HTTP/2 keeps of what broke a stream the text alone, and that of TLS is an address to read.
+        // HTTP/2 keeps only the text of the error that broke a stream, and the text of rustls contains a link.
         let text = error.to_string();
         if ["close_notify", "connection reset", "Connection reset", "broken pipe"]
             .iter()
@@ -237,7 +239,7 @@ fn ended(status: &Status) -> bool {
     false
 }
 
-/// Writes the causes of a status, each once: transport errors often repeat what is inside them.
+/// Joins the causes of a status, each once: transport errors often repeat the errors inside them.
 fn chain(status: &Status) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = status.source();
@@ -256,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_teleport_are_one_line_whatever_is_in_them() {
+    fn texts_from_teleport_become_one_line() {
         let text = "[10] access denied\n\tuser \"b\x1b[31m\u{9b}2J\" is not found\r2026-01-01 ERROR forged\nstack";
         let error = Error::of_status("read", &Status::not_found(text));
         let expected =
@@ -265,11 +267,11 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_teleport_tell_no_whole_mail_address() {
+    fn texts_from_teleport_show_no_whole_email_address() {
         let expected = "user \"b…@example.com\" is not found, nor c…@example.com";
         let text = "user \"bob.b@example.com\" is not found, nor carol+x@example.com";
         let error = Error::of_status("read", &Status::not_found(text));
         assert_eq!(error.to_string(), format!("could not read: {expected}"));
-        assert_eq!(shortened("nobody @ home"), "nobody @ home");
+        assert_eq!(shortened("bob @ home"), "bob @ home");
     }
 }

@@ -1,4 +1,4 @@
-//! What rules ask beyond the request: the requester's traits, and the labels of the requested resources.
+//! Lookups for rule conditions: the requester's traits, and the labels of the requested resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,14 +12,14 @@ use crate::teleport::wire::proto;
 use crate::teleport::wire::types;
 use crate::teleport::{Client, Error, Meaning, convert};
 
-/// Names in one question; a long list of resources is asked for in parts.
+/// Number of names per query; a long list of resources is split.
 const NAMES: usize = 100;
 
 impl Client {
-    /// Reads a user's traits: those of the last login, which have what access lists grant, or else the user's own.
+    /// Reads a user's traits: those of the last login, which include what access lists grant, or else the user's own.
     ///
     /// # Errors
-    /// `Denied` if the role may not read them, `NotFound` if there is no such user.
+    /// `Denied` if the role may not read them, `NotFound` if the user does not exist.
     pub async fn user_traits(&self, user: &str) -> Result<BTreeMap<String, Vec<String>>, Error> {
         let doing = "read a user's traits";
         let hint = |error: Error| match error.meaning() {
@@ -33,7 +33,7 @@ impl Client {
                 let read = convert::login_state(user, bytes.clone());
                 return Ok(self.damaged().take(Kind::User, &bytes, read).unwrap_or_default());
             }
-            // Nobody has logged in yet, or the server is older than login states.
+            // The user has never logged in, or the server is older than login states.
             Err(error) if matches!(error.meaning(), Meaning::NotFound | Meaning::Unsupported) => {}
             Err(error) => return Err(hint(error)),
         }
@@ -44,11 +44,11 @@ impl Client {
         Ok(self.damaged().take(Kind::User, &bytes, read).unwrap_or_default())
     }
 
-    /// Reads the labels of resources of our own cluster, each resource once. Those that our role cannot see, even as a
-    /// reviewer, are not among them.
+    /// Reads the labels of resources of our own cluster, each resource once. Resources that our role cannot see, even
+    /// as a reviewer, are missing from the result.
     ///
     /// # Errors
-    /// `Denied` if the role may see none of a kind.
+    /// `Denied` if the role cannot see any resource of a kind.
     pub async fn resource_labels(&self, resources: &[Resource]) -> Result<Vec<BTreeMap<String, String>>, Error> {
         let mut kinds: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for resource in resources {
@@ -91,7 +91,7 @@ impl Client {
             })?;
             let read = |bytes| self.damaged().take(Kind::Resource, bytes, convert::labels(bytes));
             found.extend(page.resources.iter().filter_map(read));
-            if !pages.turn(page.encoded_len(), page.next_key)? {
+            if !pages.advance(page.encoded_len(), page.next_key)? {
                 found.retain(|(name, _)| names.contains(&name.as_str()));
                 return Ok(found);
             }
@@ -99,19 +99,19 @@ impl Client {
     }
 }
 
-/// Returns the kind under which the labels of a resource are listed.
+/// Returns the kind under which Teleport lists the labels of a resource.
 fn listed_as(resource: &Resource) -> &str {
     match resource.kind.as_str() {
         "app" => "app_server",
         "db" => "db_server",
         "kube_cluster" => "kube_server",
-        // A part of a Kubernetes cluster, named by the cluster.
+        // A part of a Kubernetes cluster, identified by the name of the cluster.
         _ if !resource.sub_resource.is_empty() => "kube_server",
         kind => kind,
     }
 }
 
-/// Writes a name so that Teleport's expression reads it back.
+/// Quotes a name for Teleport's expression language.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
 }

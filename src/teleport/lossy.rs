@@ -1,14 +1,14 @@
-//! Decodes messages part by part, so that a broken part costs itself and nothing around it.
+//! Decodes messages part by part, so that a broken part affects nothing around it.
 //!
-//! Whatever a user wrote reaches us through Teleport unchecked: Go's encoder sends texts that are not UTF-8, which a
-//! decoder of Rust refuses together with the message, the page or the stream around them. Here texts and embedded messages
-//! are bytes (see `build.rs`), and each is read separately.
+//! Teleport passes on what users write unchecked: Go's encoder sends texts that are not UTF-8, which a Rust decoder
+//! rejects together with the message, the page or the stream around them. Here texts and embedded messages are bytes
+//! (see `build.rs`), and each is decoded separately.
 
 use prost::Message;
 use prost::bytes::{Buf as _, Bytes};
 use prost::encoding::{DecodeContext, decode_key, skip_field};
 
-/// Reads the parts of one message, and keeps the first flaw that it met.
+/// Decodes the parts of one message, and keeps the first flaw.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     flaw: Option<String>,
@@ -16,7 +16,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Reads a message field by field: a field that is broken keeps its default.
+    /// Decodes a message field by field. A broken field keeps its default.
     pub(super) fn message<M: Message + Default>(&mut self, bytes: Bytes) -> M {
         if let Ok(message) = M::decode(bytes.clone()) {
             return message;
@@ -28,14 +28,14 @@ impl Reading {
             let context = DecodeContext::default();
             let skipped = decode_key(&mut rest).and_then(|(tag, wire)| skip_field(wire, tag, &mut rest, context));
             if let Err(error) = skipped {
-                // Where the next field begins is unknown.
+                // It is unknown where the next field begins.
                 self.cut = true;
-                self.blame(&error.to_string());
+                self.add_flaw(&error.to_string());
                 break;
             }
             field.truncate(field.len() - rest.len());
             if let Err(error) = message.merge(field) {
-                self.blame(&error.to_string());
+                self.add_flaw(&error.to_string());
             }
         }
         message
@@ -46,7 +46,7 @@ impl Reading {
         bytes.map(|bytes| self.message(bytes))
     }
 
-    /// Does the same with a message whose absence means the same as an empty one.
+    /// Does the same with a message for which absent and empty mean the same.
     pub(super) fn or_default<M: Message + Default>(&mut self, bytes: Option<Bytes>) -> M {
         self.optional(bytes).unwrap_or_default()
     }
@@ -55,22 +55,22 @@ impl Reading {
         list.into_iter().map(|bytes| self.message(bytes)).collect()
     }
 
-    /// Returns what is wrong with the message, if anything is.
+    /// Returns the first flaw of the message, if there is one.
     pub(super) fn flaw(&self) -> Option<&str> {
         self.flaw.as_deref()
     }
 
-    /// Tells whether fields may be missing of which nothing is known, since one of them has no end.
+    /// Returns whether unknown fields may be missing, because one field is truncated.
     pub(super) fn is_cut(&self) -> bool {
         self.cut
     }
 
-    pub(super) fn blame(&mut self, flaw: &str) {
+    pub(super) fn add_flaw(&mut self, flaw: &str) {
         self.flaw.get_or_insert_with(|| flaw.to_owned());
     }
 }
 
-/// Reads a text; what is not UTF-8 in it becomes U+FFFD.
+/// Decodes a text, and replaces invalid UTF-8 with U+FFFD.
 pub(super) fn text(bytes: &Bytes) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -79,7 +79,7 @@ pub(super) fn texts(list: &[Bytes]) -> Vec<String> {
     list.iter().map(text).collect()
 }
 
-/// Reads what has to be sent back as it came, such as an id; `None` if it is empty or not UTF-8.
+/// Decodes a value that must be sent back unchanged, such as an id; `None` if it is empty or not UTF-8.
 pub(super) fn id(bytes: &Bytes) -> Option<String> {
     let id = std::str::from_utf8(bytes).ok()?;
     (!id.is_empty()).then(|| id.to_owned())
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::teleport::wire::types::AccessReview;
 
-    /// Author, reason, and a proposed state.
+    /// An encoded review of an author, a reason, and a proposed state.
     fn review(parts: &[&[u8]]) -> (AccessReview, Reading) {
         let mut reading = Reading::default();
         let review = reading.message(Bytes::from(parts.concat()));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_field_costs_itself_alone() {
+    fn a_broken_field_affects_no_other_field() {
         let (author, reason, broken) = (b"\x0a\x01a", b"\x22\x02\xff\xfe", b"\x1d\x00\x00\x00\x00");
         let (read, reading) = review(&[author, broken, reason]);
         assert_eq!(
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_before_a_field_without_an_end_is_kept() {
+    fn fields_before_a_truncated_field_are_kept() {
         let (read, reading) = review(&[b"\x0a\x01a", b"\x22\x7fno end"]);
         assert_eq!((&read.author[..], read.reason.len()), (&b"a"[..], 0));
         assert!(reading.is_cut());
@@ -121,7 +121,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_decoded(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut reading = Reading::default();
             let read: AccessReview = reading.message(Bytes::from(bytes.clone()));
             let strict = AccessReview::decode(&bytes[..]);

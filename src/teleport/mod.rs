@@ -1,7 +1,7 @@
-//! Teleport: who we are there, the route to the Auth Service, its events, requests and plugin data.
+//! Teleport: our identity, the route to the Auth Service, its events, requests and plugin data.
 //!
-//! Architecture Invariant: the only folder that names tonic or prost. Wire types stop in `convert`; nothing here knows
-//! Microsoft.
+//! Architecture Invariant: the only directory that names tonic or prost. Wire types stop in `convert`. Nothing here
+//! knows Microsoft.
 
 mod anything;
 mod call;

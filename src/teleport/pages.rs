@@ -1,6 +1,7 @@
-//! Bounds of a list that comes in pages, or item by item.
+//! Limits for a list that arrives in pages, or item by item.
 //!
-//! A server that names the same next page again and again, or always another one, would otherwise keep us busy until the memory ends.
+//! A server that repeats the same next page, or always names another one, would otherwise keep us busy until the memory
+//! is full.
 
 use std::time::Duration;
 
@@ -10,16 +11,16 @@ use tokio::time::Instant;
 use crate::teleport::lossy::text;
 use crate::teleport::{Error, Meaning};
 
-/// A hundred times more than any cluster has.
+/// A hundred times more than any cluster needs.
 const MOST_PAGES: usize = 2_000;
 
-/// Items of a list that does not come in pages.
+/// Items of a list that does not arrive in pages.
 const MOST_ITEMS: usize = 200_000;
 
-/// All pages together.
+/// Size of all pages together.
 const MOST_BYTES: usize = 1 << 30;
 
-/// Pages that have to work before a larger one is tried, at most.
+/// Largest number of pages that must succeed before a larger page is tried.
 const LONGEST_CAUTION: u32 = 16;
 
 /// Counts what was read of one list.
@@ -29,9 +30,9 @@ pub(super) struct Pages {
     most: usize,
     parts: usize,
     bytes: usize,
-    /// The key that the last page was asked for with.
+    /// The key of the last page that was requested.
     key: Bytes,
-    /// When a list that comes item by item began, and how long it may take.
+    /// When a list that arrives item by item began, and how long it may take.
     time: Option<(Instant, Duration)>,
 }
 
@@ -47,7 +48,7 @@ impl Pages {
         }
     }
 
-    /// Begins a list that comes item by item and may take so long altogether.
+    /// Starts a list that arrives item by item and may last at most `longest`.
     pub(super) fn of_items(doing: &'static str, longest: Duration) -> Self {
         Self {
             most: MOST_ITEMS,
@@ -56,16 +57,16 @@ impl Pages {
         }
     }
 
-    /// Returns the key of the page that is next.
+    /// Returns the key of the next page.
     pub(super) fn key(&self) -> String {
         text(&self.key)
     }
 
-    /// Takes a page and the key of the next one; `false` if it was the last.
+    /// Counts a page and takes the key of the next one. Returns `false` after the last page.
     ///
     /// # Errors
-    /// The list does not end.
-    pub(super) fn turn(&mut self, bytes: usize, next: Bytes) -> Result<bool, Error> {
+    /// The list is endless.
+    pub(super) fn advance(&mut self, bytes: usize, next: Bytes) -> Result<bool, Error> {
         self.take(bytes)?;
         if !next.is_empty() && next == self.key {
             return Err(self.endless("a page names itself as the next one"));
@@ -74,10 +75,10 @@ impl Pages {
         Ok(!self.key.is_empty())
     }
 
-    /// Takes an item, or a page of which nothing else matters.
+    /// Counts an item, or a page without a key.
     ///
     /// # Errors
-    /// The list does not end.
+    /// The list is endless.
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), Error> {
         self.parts += 1;
         self.bytes = self.bytes.saturating_add(bytes);
@@ -100,17 +101,17 @@ impl Pages {
     }
 }
 
-/// How many items to ask for at a time. A page that exceeds a limit is asked for in smaller ones; after those, the size grows
-/// again, so that one stretch of large items does not make a list of thousands of pages.
+/// The number of items per page. A page that exceeds a limit is requested again in smaller pages; after those the size
+/// grows again, so that one stretch of large items does not split a list into thousands of pages.
 #[derive(Debug)]
 pub(super) struct PageSize {
     most: i32,
     now: i32,
-    /// Pages of this size that worked in a row.
-    worked: u32,
-    /// As many have to work before a larger page is tried; more after each try that failed.
+    /// Consecutive pages of this size that succeeded.
+    succeeded: u32,
+    /// Number of pages that must succeed before a larger page is tried. It grows with each failed try.
     caution: u32,
-    /// No page of this size has worked since the size grew.
+    /// Whether no page of this size has succeeded since the size grew.
     is_try: bool,
 }
 
@@ -119,7 +120,7 @@ impl PageSize {
         Self {
             most,
             now: most,
-            worked: 0,
+            succeeded: 0,
             caution: 1,
             is_try: false,
         }
@@ -129,7 +130,7 @@ impl PageSize {
         self.now
     }
 
-    /// Takes a page that exceeded a limit; `false` if it cannot be smaller.
+    /// Halves the size after a page that exceeded a limit. Returns `false` if it cannot be smaller.
     pub(super) fn shrink(&mut self) -> bool {
         if self.now <= 1 {
             return false;
@@ -138,19 +139,19 @@ impl PageSize {
             self.caution = self.caution.saturating_mul(2).min(LONGEST_CAUTION);
         }
         self.now = (self.now / 10).max(1);
-        self.worked = 0;
+        self.succeeded = 0;
         true
     }
 
-    /// Takes a page that worked.
-    pub(super) fn worked(&mut self) {
+    /// Counts a page that succeeded.
+    pub(super) fn succeeded(&mut self) {
         if std::mem::take(&mut self.is_try) {
             self.caution = 1;
         }
-        self.worked += 1;
-        if self.now < self.most && self.worked >= self.caution {
+        self.succeeded += 1;
+        if self.now < self.most && self.succeeded >= self.caution {
             self.now = self.now.saturating_mul(10).min(self.most);
-            self.worked = 0;
+            self.succeeded = 0;
             self.is_try = true;
         }
     }
@@ -161,19 +162,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_ends_with_an_empty_key_and_never_goes_in_circles() {
+    fn a_list_ends_with_an_empty_key_and_a_repeated_key_is_an_error() {
         let mut pages = Pages::new("list");
-        assert!(pages.turn(1, Bytes::from_static(b"a")).unwrap());
+        assert!(pages.advance(1, Bytes::from_static(b"a")).unwrap());
         assert_eq!(pages.key(), "a");
-        let error = pages.turn(1, Bytes::from_static(b"a")).unwrap_err();
+        let error = pages.advance(1, Bytes::from_static(b"a")).unwrap_err();
         assert_eq!(
             error.to_string(),
             "could not list: the list does not end: a page names itself as the next one"
         );
-        assert!(!pages.turn(1, Bytes::new()).unwrap());
+        assert!(!pages.advance(1, Bytes::new()).unwrap());
     }
 
-    /// Lists items of these sizes from a server whose pages have a limit; returns how many pages worked and how many failed.
+    /// Lists items of these sizes from a server with a page limit, and returns how many pages succeeded and how many
+    /// failed.
     fn listed(items: &[usize], limit: usize) -> (usize, usize) {
         let (mut size, mut at, mut pages, mut failed) = (PageSize::new(100), 0, 0, 0);
         while at < items.len() {
@@ -182,7 +184,7 @@ mod tests {
                 assert!(size.shrink());
                 failed += 1;
             } else {
-                size.worked();
+                size.succeeded();
                 pages += 1;
                 at = next;
             }
@@ -197,16 +199,16 @@ mod tests {
         items.extend(vec![1; 20_000]);
         let (pages, failed) = listed(&items, 100);
         assert!(pages < 250 && failed < 10, "{pages} {failed}");
-        // Where nothing but single items fit, few tries are in vain.
+        // Where only single items fit, few tries fail.
         let (pages, failed) = listed(&[90; 1_600], 100);
         assert!(pages == 1_600 && failed < 110, "{failed}");
         assert!(!PageSize::new(1).shrink());
     }
 
     #[test]
-    fn there_is_an_end_to_pages_and_to_bytes() {
+    fn pages_and_bytes_are_limited() {
         let mut pages = Pages::new("list");
-        let taken = (0..=MOST_PAGES).find(|number| pages.turn(1, Bytes::from(number.to_string())).is_err());
+        let taken = (0..=MOST_PAGES).find(|number| pages.advance(1, Bytes::from(number.to_string())).is_err());
         assert_eq!(taken, Some(MOST_PAGES));
         let mut pages = Pages::of_items("list", Duration::from_hours(1));
         assert!(pages.take(MOST_BYTES).is_ok());

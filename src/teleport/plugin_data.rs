@@ -1,4 +1,4 @@
-//! The store for what was delivered: a map of strings beside each resource, written by compare-and-swap.
+//! The store for delivery records: a map of strings beside each resource, written by compare-and-swap.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -11,34 +11,34 @@ use crate::teleport::{Client, Error, Meaning, convert};
 
 const READ: &str = "read plugin data";
 
-/// How a compare-and-swap ended.
+/// The result of a compare-and-swap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Swap {
     Written,
-    /// The stored values were others; nothing was written.
+    /// The stored values differ; nothing was written.
     Lost,
-    /// There is no such resource, and no data of it.
+    /// The resource does not exist, and has no data.
     Gone,
-    /// The data of all plugins of a resource together have a limit (1,000,000 bytes), and are over it.
+    /// The data of all plugins of a resource together exceed Teleport's limit (1,000,000 bytes).
     TooLarge,
 }
 
-/// The kinds of resources that plugin data can belong to. Teleport refuses every other kind (`unsupported resource kind`).
+/// The kinds of resources that can have plugin data. Teleport rejects every other kind (`unsupported resource kind`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PluginDataKind {
     AccessRequest,
     AccessList,
 }
 
-/// Whose plugin data are meant. The entry is that of the Go plugin, which this program shares.
+/// The resource that plugin data belong to. The entry is that of the Go plugin, which this program shares.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PluginDataKey {
     pub kind: PluginDataKind,
-    /// The name of the resource; for an access request, its id.
+    /// The name of the resource; for an Access Request, its id.
     pub name: String,
 }
 
-/// The data of all resources of one kind, by name; those that could not be decoded are `None`.
+/// The data of all resources of one kind, by name; `None` for data that could not be decoded.
 pub type PluginData = HashMap<String, Option<BTreeMap<String, String>>>;
 
 impl PluginDataKind {
@@ -51,7 +51,7 @@ impl PluginDataKind {
 }
 
 impl PluginDataKey {
-    /// Returns the key of an access request.
+    /// Returns the key of an Access Request.
     pub fn request(id: &RequestId) -> Self {
         Self {
             kind: PluginDataKind::AccessRequest,
@@ -61,10 +61,10 @@ impl PluginDataKey {
 }
 
 impl Client {
-    /// Reads the data of one resource; an empty map if there are none.
+    /// Reads the data of one resource; an empty map if it has none.
     ///
     /// # Errors
-    /// Also if they cannot be decoded: what was done is not known then, and nothing may be done.
+    /// Also fails if they cannot be decoded: the deliveries are unknown then, so none may be made.
     pub async fn plugin_data(&self, key: &PluginDataKey) -> Result<BTreeMap<String, String>, Error> {
         let mut all = self.read(key.kind, &key.name).await?;
         let data = all.remove(&key.name).unwrap_or_else(|| Some(BTreeMap::new()));
@@ -95,7 +95,7 @@ impl Client {
             let name = read.id.clone();
             let data = self.damaged().take(Kind::Record, bytes, read);
             match (name, data) {
-                // Other plugins have data of it, and we have none.
+                // Other plugins have data for it, and we have none.
                 (_, Some(None)) | (None, _) => {}
                 (Some(name), data) => {
                     all.insert(name, data.flatten());
@@ -105,8 +105,8 @@ impl Client {
         Ok(all)
     }
 
-    /// Writes `set` if every key of `expect` still has its value. In `set` an empty value deletes the key; in `expect` it
-    /// means that the key is absent.
+    /// Writes `set` if every key of `expect` still has its value. In `set` an empty value deletes the key; in `expect`
+    /// it means that the key is absent.
     pub async fn swap_plugin_data(
         &self,
         key: &PluginDataKey,
@@ -123,7 +123,7 @@ impl Client {
         let (doing, method) = ("write plugin data", "/proto.AuthService/UpdatePluginData");
         let mut answer = self.ask_raw(doing, method, update.clone()).await;
         if answer.as_ref().is_err_and(|error| error.meaning() == Meaning::NotFound) {
-            // Our user may have been away, and back by the time it was asked about. Nothing was written.
+            // Our user may have been missing, and restored before the ping that checked it. Nothing was written.
             answer = self.ask_raw(doing, method, update).await;
         }
         match answer {
@@ -131,7 +131,7 @@ impl Client {
             Err(error) => match error.meaning() {
                 Meaning::Conflict => Ok(Swap::Lost),
                 Meaning::NotFound => Ok(Swap::Gone),
-                // Of what Teleport checks, only the size is not ours to get right.
+                // Of Teleport's checks, only the size does not depend on us.
                 Meaning::Invalid => Ok(Swap::TooLarge),
                 Meaning::Denied => Err(error.or_hint(hint!("Grant the role update on access_plugin_data"))),
                 _ => Err(error),
@@ -139,13 +139,13 @@ impl Client {
         }
     }
 
-    /// Fails unless our role may write plugin data; writes nothing. Teleport checks the permission before it looks for the
-    /// request, and this one does not exist, nor could it ever hold what is expected of it.
+    /// Fails unless our role may write plugin data; writes nothing. Teleport checks the permission before it looks up
+    /// the request. This request does not exist, and could never hold the expected value.
     pub async fn check_write_permission(&self) -> Result<(), Error> {
-        let nobody = RequestId::new("00000000-0000-0000-0000-000000000000");
+        let no_request = RequestId::new("00000000-0000-0000-0000-000000000000");
         let expect = BTreeMap::from([("x_claim".to_owned(), "never".to_owned())]);
         let set = BTreeMap::from([("x_claim".to_owned(), "never".to_owned())]);
-        self.swap_plugin_data(&PluginDataKey::request(&nobody), expect, set)
+        self.swap_plugin_data(&PluginDataKey::request(&no_request), expect, set)
             .await
             .map(|_| ())
     }

@@ -8,7 +8,7 @@ use crate::teleport::pages::Pages;
 use crate::teleport::wire::types;
 use crate::teleport::{Client, Error, Meaning, convert};
 
-/// Rules in one page; as many as Teleport's own plugins ask for.
+/// Number of rules per page, as in Teleport's own plugins.
 const PAGE: i64 = 1000;
 
 const FILTERED: &str =
@@ -16,10 +16,10 @@ const FILTERED: &str =
 const ALL: &str = "/teleport.accessmonitoringrules.v1.AccessMonitoringRulesService/ListAccessMonitoringRules";
 
 impl Client {
-    /// Lists the rules for requests that are to notify through a plugin; what a server lists beyond them is left out.
+    /// Lists the rules that notify about requests through `plugin`. Other rules that a server lists are skipped.
     ///
     /// # Errors
-    /// `Denied` if the role may not read them, `Unsupported` if the server knows no rules.
+    /// `Denied` if the role may not read them, `Unsupported` if the server does not know rules.
     pub async fn list_rules(&self, plugin: &str) -> Result<Vec<Rule>, Error> {
         let doing = "list access monitoring rules";
         let (mut rules, mut pages, mut filtered) = (Vec::new(), Pages::new(doing), true);
@@ -49,7 +49,7 @@ impl Client {
             let read = |bytes| self.damaged().take(Kind::Rule, bytes, convert::rule(bytes));
             let listed = page.rules.iter().filter_map(read);
             rules.extend(listed.filter(|rule| rule.belongs_to(plugin)));
-            if !pages.turn(page.encoded_len(), page.next_page_token)? {
+            if !pages.advance(page.encoded_len(), page.next_page_token)? {
                 return Ok(rules);
             }
         }

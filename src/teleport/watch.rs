@@ -1,4 +1,4 @@
-//! The stream of events, opened again for ever.
+//! The event stream, which is reopened until shutdown.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -28,24 +28,24 @@ const REQUESTS: &str = "access_request";
 const WATCHING: &str = "watch access requests";
 const WATCH: &str = "/proto.AuthService/WatchEvents";
 
-/// What the stream tells. Events of one connection come in the order in which the server sent them.
+/// An event of the stream. Events of one connection arrive in the order in which the server sent them.
 #[derive(Debug)]
 pub enum WatchEvent {
-    /// A stream is open. Whatever happened before is unknown: list everything.
+    /// A stream is open. Earlier events may have been missed: list everything.
     Connected {
-        /// Kinds that our role may not watch; everything works without them but what needs them.
+        /// Kinds that our role may not watch. Only the features that need them are missing.
         denied: Vec<&'static str>,
-        /// The way that the connection takes.
+        /// The route of the connection.
         route: Option<Route>,
     },
     Request(Box<AccessRequest>),
     /// The request was deleted or has expired; the event does not say which.
     Gone(RequestId),
-    /// A rule was made or changed; it may concern another plugin.
+    /// A rule was created or changed; it may belong to another plugin.
     Rule(Box<Rule>),
     /// A rule was deleted.
     RuleGone(String),
-    /// The stream ended, in whatever way; events may be lost. The next try comes after the pause.
+    /// The stream ended for any reason; events may be lost. The next attempt follows after the pause.
     Disconnected {
         error: Error,
         pause: Duration,
@@ -60,11 +60,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Opens a stream and waits until the server says which kinds it grants.
+    /// Opens a stream and waits until the server reports which kinds it grants.
     pub async fn open(client: &Client) -> Result<Self, Error> {
         let watch = match Self::begin(client, &[REQUESTS, RULES]).await {
-            // A server that does not know rules, or cannot grant one kind of two, refuses both for that. Whether rules can be
-            // listed shows when they are.
+            // A server that does not know rules, or cannot grant one kind of the two, rejects both. Listing the rules
+            // shows whether they can be read.
             Err(error) if matches!(error.meaning(), Meaning::Invalid | Meaning::Denied) => {
                 let watch = Self::begin(client, &[REQUESTS]).await?;
                 tracing::debug!(%error, "This cluster does not support watching Access Monitoring Rules");
@@ -98,7 +98,7 @@ impl Watch {
         if first.r#type() != Operation::Init {
             return Err(Error::new(Meaning::Protocol, doing, "the first event is not INIT"));
         }
-        // Very old servers send INIT without saying what they granted.
+        // Very old servers send INIT without the granted kinds.
         let granted = match first.resource {
             Some(Resource::WatchStatus(status)) => Some(convert::granted(status)),
             _ => None,
@@ -116,8 +116,8 @@ impl Watch {
         &self.denied
     }
 
-    /// Waits for the next event that means something to us. There is no limit of time: a quiet cluster sends nothing, and
-    /// a dead connection is found by pings.
+    /// Waits for the next relevant event. There is no timeout: a quiet cluster sends nothing, and pings detect a dead
+    /// connection.
     async fn next(&mut self, client: &Client) -> Result<WatchEvent, Error> {
         let doing = WATCHING;
         loop {
@@ -134,8 +134,8 @@ impl Watch {
         }
     }
 
-    /// Reports this stream, and then every later one, until the receiver is gone. Never gives up: there is nothing else
-    /// that the program could do without events.
+    /// Reports this stream, and then every later one, until the receiver is dropped. Never gives up, because the
+    /// program can do nothing without events.
     pub async fn run(
         self,
         client: Client,
@@ -156,7 +156,7 @@ impl Watch {
                 Ok(watch) => {
                     let opened = Instant::now();
                     let error = watch.report(&client, &limits, &events, &heartbeat).await?;
-                    // A server that grants streams and ends them at once must not be hammered.
+                    // A server that grants streams and ends them immediately must not be hammered.
                     if opened.elapsed() > limits.teleport_longest_pause {
                         backoff.reset();
                     }
@@ -166,7 +166,7 @@ impl Watch {
             };
             let pause = backoff.pause();
             events.send(WatchEvent::Disconnected { error, pause }).await.ok()?;
-            // New credentials may be what was missing.
+            // New credentials may fix the error, so they end the pause.
             if heartbeat
                 .while_waiting(timeout(pause, renewals.changed()))
                 .await
@@ -177,7 +177,7 @@ impl Watch {
         }
     }
 
-    /// Reports the events of this stream, and of every stream that takes its place in time, until one breaks.
+    /// Reports the events of this stream, and of every stream that replaces it, until one breaks.
     async fn report(
         mut self,
         client: &Client,
@@ -197,7 +197,8 @@ impl Watch {
                     Err(error) => return Some(error),
                 },
                 watch = &mut successor => {
-                    // What the old stream still held is listed after the new one has begun.
+                    // Events that the old stream still held are covered by the list that follows the start of the new
+                    // one.
                     self = watch;
                     successor.set(Self::successor(client, limits));
                     self.connected(client)
@@ -217,11 +218,11 @@ impl Watch {
     /// Waits until newer credentials should be used, and opens a stream with them beside the old one.
     async fn successor(client: &Client, limits: &Limits) -> Self {
         let mut backoff = Backoff::new(limits.teleport_first_pause, limits.teleport_longest_pause);
-        client.outlived().await;
+        client.replacement_due().await;
         let mut tries = 0_u32;
         loop {
             let opened = async {
-                client.move_on().await?;
+                client.replace_connection().await?;
                 Self::open(client).await
             };
             match opened.await {
@@ -230,7 +231,7 @@ impl Watch {
                     let (pause, hint) = (backoff.pause(), error.hint());
                     let retry_in = readable(pause);
                     tries = tries.saturating_add(1);
-                    // At growing intervals: the old credentials still work.
+                    // Warns at growing intervals, because the old credentials still work.
                     if tries.is_power_of_two() {
                         tracing::warn!(%error, hint, tries, retry_in, "Could not connect with the new identity, retrying");
                     } else {
@@ -243,7 +244,7 @@ impl Watch {
     }
 }
 
-/// Says what to do about a watch that was not granted.
+/// Adds a hint to the error of a watch that was not granted.
 fn refused(error: Error) -> Error {
     match error.meaning() {
         Meaning::Denied => error.or_hint(hint!("Grant the role list and read on access_request")),
@@ -263,7 +264,7 @@ fn wanted(kinds: &[&str]) -> proto::Watch {
     }
 }
 
-/// Reads an event, if it means something to us. One that cannot be decoded is reported, and the stream goes on.
+/// Decodes a relevant event. An event that cannot be decoded is logged, and the stream continues.
 fn event(client: &Client, bytes: &Bytes) -> Option<WatchEvent> {
     let damaged = client.damaged();
     let mut reading = Reading::default();
@@ -281,7 +282,7 @@ fn event(client: &Client, bytes: &Bytes) -> Option<WatchEvent> {
         }
         (Some(Resource::AccessMonitoringRule(rule)), Ok(Operation::Put)) => {
             let read = convert::rule(&rule);
-            // What it said before does not hold any more, whatever it says now.
+            // The previous version of the rule is obsolete, even if the new one cannot be decoded.
             let name = read.id.clone();
             let rule = damaged.take(Kind::Rule, &rule, read);
             let broken = name.map(WatchEvent::RuleGone);
@@ -295,7 +296,7 @@ fn event(client: &Client, bytes: &Bytes) -> Option<WatchEvent> {
                 _ => None,
             }
         }
-        // Kinds, operations and resources of other versions do no harm.
+        // Unknown kinds, operations and resources of other versions are ignored.
         _ => {
             tracing::debug!(event.operation = event.r#type, "Event ignored");
             None

@@ -1,4 +1,4 @@
-//! The generated messages of `proto/`, as `build.rs` makes them for reading.
+//! The generated messages of `proto/`, in the form that `build.rs` compiles for decoding.
 
 #![expect(clippy::all, clippy::pedantic, unreachable_pub, reason = "generated code")]
 

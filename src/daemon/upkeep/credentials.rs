@@ -61,10 +61,7 @@ fn log(event: IdentityEvent, broken: &mut Outage) {
             broken.works(Instant::now());
             info!(user = identity.user, expires = %identity.not_after, "Teleport identity renewed");
         }
-        IdentityEvent::Broken {
-            error,
-            in_force: current,
-        } => {
+        IdentityEvent::Broken { error, current } => {
             let (hint, expires) = (error.hint(), current.not_after);
             if broken.fails(Instant::now(), &error.to_string()).is_some() {
                 warn!(%error, hint, %expires, "Could not renew the Teleport identity, keeping the current one");

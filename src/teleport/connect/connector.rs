@@ -12,7 +12,7 @@ use crate::teleport::connect::routes::Routes;
 use crate::teleport::connect::stream::{AuthStream, LastAlert};
 use crate::teleport::identity::{Identity, Keyring};
 
-/// Opens connections; clones share what they know.
+/// Opens connections. Clones share their state.
 #[derive(Clone, Debug)]
 pub(in crate::teleport) struct Connector {
     keyring: Keyring,
@@ -21,7 +21,7 @@ pub(in crate::teleport) struct Connector {
     last: Arc<Mutex<Option<Connection>>>,
 }
 
-/// What the last connection was opened with.
+/// The route and the credentials of the last connection.
 #[derive(Clone, Debug)]
 pub(in crate::teleport) struct Connection {
     pub(in crate::teleport) route: Route,
@@ -40,7 +40,7 @@ impl Connector {
         }
     }
 
-    /// Opens a connection. Nothing is dialled with credentials that are known to have ended.
+    /// Opens a connection. Does not dial with credentials that are known to have expired.
     pub(in crate::teleport) fn open(&self) -> Opening {
         let this = self.clone();
         Box::pin(async move {
@@ -60,7 +60,7 @@ impl Connector {
         &self.alert
     }
 
-    /// Returns the last connection that was opened, if there was any.
+    /// Returns the last connection that was opened, if any.
     pub(in crate::teleport) fn last(&self) -> Option<Connection> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

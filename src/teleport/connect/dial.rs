@@ -1,4 +1,4 @@
-//! A byte stream to an address, through a proxy if there is one.
+//! Opens a byte stream to an address, through a proxy if one is configured.
 
 use std::io;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::teleport::connect::route::{Failure, Next};
 use crate::teleport::connect::stream::BoxStream;
 use crate::teleport::connect::web_tls::WebTls;
 
-/// What it takes to open a stream.
+/// The settings for opening a stream.
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
     pub(super) proxy: Option<Proxy>,
     pub(super) web: WebTls,
-    /// For each step.
+    /// Timeout of each step.
     pub(super) patience: Duration,
 }
 
@@ -68,13 +68,14 @@ impl Dialer {
             Ok(Err(error)) => return Err(failed(error.to_string())),
             Ok(Ok(stream)) => stream,
         };
-        // Small messages must not wait for each other; without it a card would only come a little later.
+        // Disables Nagle's algorithm: without this, small messages would wait for each other, and cards would arrive
+        // slightly later.
         stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
         Ok(stream)
     }
 }
 
-/// Asks an HTTP proxy for a tunnel. The name and the password are sent as they are written, not escaped.
+/// Asks an HTTP proxy for a tunnel. The user name and the password are sent as written, not escaped.
 async fn connect(stream: BoxStream, target: &HostPort, login: Option<&Login>) -> io::Result<BoxStream> {
     let target = target.to_string();
     let mut request = Request::builder()
@@ -99,7 +100,7 @@ async fn connect(stream: BoxStream, target: &HostPort, login: Option<&Login>) ->
     }
 }
 
-/// Asks a SOCKS proxy, which also looks up the name.
+/// Asks a SOCKS proxy for a tunnel. The proxy also resolves the name.
 async fn socks5(tcp: TcpStream, target: &HostPort, login: Option<&Login>) -> io::Result<BoxStream> {
     let target: Uri = format!("https://{target}").parse().map_err(io::Error::other)?;
     let mut tcp = Some(tcp);

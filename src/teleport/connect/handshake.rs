@@ -14,7 +14,7 @@ use crate::config::HostPort;
 use crate::teleport::connect::route::{Failure, Next};
 use crate::teleport::connect::stream::{BoxStream, tls_error};
 use crate::teleport::connect::tls;
-use crate::teleport::connect::tls::{NewAuthority, OtherCluster, is_strangers};
+use crate::teleport::connect::tls::{NewAuthority, OtherCluster, is_unknown_authority};
 use crate::teleport::identity::Identity;
 
 const NOT_TELEPORT: &str = hint!("Set `[teleport] addr` to the Auth Service or the Proxy of this cluster");
@@ -26,7 +26,7 @@ const ROTATED: &str = hint!(
 );
 const REFUSED: &str = hint!("Issue a new identity of this cluster; its user CA may have been rotated");
 
-/// Opens the session inside a stream that leads to `address`.
+/// Opens the session inside a stream to `address`.
 pub(super) async fn handshake(
     identity: &Identity,
     stream: BoxStream,
@@ -51,7 +51,7 @@ pub(super) async fn handshake(
     }
 }
 
-/// Says what a failed handshake means, and whether a load balancer may be the reason.
+/// Classifies a failed handshake, and returns whether a load balancer may be the cause.
 fn classify(error: &io::Error, address: &HostPort, identity: &Identity) -> Failure {
     let cluster = &identity.cluster;
     let failed = |reason: String, hint, next| Failure::new(format!("TLS with {address} failed: {reason}"), hint, next);
@@ -67,7 +67,7 @@ fn classify(error: &io::Error, address: &HostPort, identity: &Identity) -> Failu
         };
     };
     match tls_error {
-        rustls::Error::InvalidCertificate(error) if is_strangers(error) => failed(
+        rustls::Error::InvalidCertificate(error) if is_unknown_authority(error) => failed(
             format!("its certificate is not from a CA of {cluster}"),
             NOT_TELEPORT,
             Next::Test,
@@ -109,7 +109,8 @@ fn classify(error: &io::Error, address: &HostPort, identity: &Identity) -> Failu
     }
 }
 
-/// With TLS 1.2 the server refuses our certificate inside the handshake; with TLS 1.3 only afterwards.
+/// Returns whether an alert is about our certificate. With TLS 1.2 the server rejects it during the handshake, with TLS
+/// 1.3 only afterwards.
 fn is_about_our_certificate(alert: AlertDescription) -> bool {
     matches!(
         alert,

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 exchange after which the connection belongs to another protocol.
+//! One HTTP/1.1 exchange, after which the connection switches to another protocol.
 
 use std::future::pending;
 use std::io;
@@ -11,7 +11,7 @@ use tokio::select;
 
 use crate::teleport::connect::stream::BoxStream;
 
-/// Sends the request. The stream comes back if the server agreed, with whatever it said right behind its answer.
+/// Sends the request. Returns the stream if the server agreed, including any bytes that followed its answer.
 pub(super) async fn exchange(
     stream: BoxStream,
     request: Request<String>,
@@ -28,7 +28,8 @@ pub(super) async fn exchange(
         };
         Ok((response.map(drop), stream))
     };
-    // The connection must be driven for the exchange to go on; what ends it is told by the exchange.
+    // The exchange progresses only while the connection is polled; the exchange itself reports why the connection
+    // ended.
     let mut connection = pin!(connection.with_upgrades());
     let drive = async move {
         let _ = connection.as_mut().await;
@@ -47,7 +48,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads one request, answers, and returns its head.
+    /// Reads one request, answers, and returns the head of the request.
     async fn answer(mut server: DuplexStream, answer: &str) -> (String, DuplexStream) {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hp_1_what_comes_right_behind_the_answer_is_kept() {
+    async fn hp_1_bytes_right_after_the_answer_are_kept() {
         let (ours, theirs) = duplex(1_024);
         let request = Request::connect("teleport.test:443").body(String::new()).unwrap();
         let server = answer(theirs, "HTTP/1.1 200 Connection established\r\n\r\nearly");
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn up_5_an_answer_that_is_no_agreement_ends_the_exchange_at_once() {
+    async fn up_5_an_answer_that_does_not_agree_ends_the_exchange_immediately() {
         for text in [
             "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello",
             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",

@@ -1,7 +1,7 @@
 //! The route to the Auth Service: from settings to one encrypted byte stream.
 //!
-//! Architecture Invariant: the only place that decides how to dial. Every way wraps the byte stream under the same TLS
-//! session and changes nothing else; what is above sees a connection, and may ask for the name of its route.
+//! Architecture Invariant: the only place that decides how to dial. Every route wraps the byte stream under the same
+//! TLS session and changes nothing else. The code above sees a connection, and may ask for the name of its route.
 
 mod connector;
 mod dial;

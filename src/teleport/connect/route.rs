@@ -1,4 +1,4 @@
-//! What a connection can go through, and what is told of a way that did not work.
+//! Routes to the Auth Service, and the errors that describe a failed one.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,41 +6,41 @@ use std::time::Duration;
 use crate::config::HostPort;
 use crate::teleport::identity::IdentityError;
 
-/// One way to the Auth Service. `Display` is for log lines: `teleport.example.com:443 in a WebSocket`.
+/// One route to the Auth Service. `Display` is for log lines: `teleport.example.com:443 in a WebSocket`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     pub(super) address: HostPort,
     pub(super) in_websocket: bool,
-    /// The proxy on the way, without its password.
+    /// The proxy on the route, without its password.
     pub(super) via: Option<String>,
 }
 
-/// One way that was tried, and why it led nowhere.
+/// A route that was tried, and why it failed.
 #[derive(Clone, Debug)]
 pub(in crate::teleport) struct Attempt {
     pub(super) route: Route,
     pub(super) failure: Failure,
 }
 
-/// Why one way led nowhere.
+/// Why a route failed.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
-    /// A whole sentence, which names the address.
+    /// A whole sentence that names the address.
     pub(super) sentence: String,
     pub(super) hint: &'static str,
     pub(super) next: Next,
 }
 
-/// What a failure says of other ways.
+/// What to try after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Something ends TLS and does not know our protocol.
+    /// The peer ends TLS and does not know our protocol: use a WebSocket.
     Upgrade,
-    /// Something on the way may have ended TLS.
+    /// A load balancer may have ended TLS: test for one.
     Test,
-    /// Whatever answered does not speak TLS, or not with us.
+    /// The peer does not speak TLS, or not with us: test for a load balancer, then for SSH.
     TestAndAskForSsh,
-    /// Another way would fail alike.
+    /// Another route would fail in the same way: report the failure.
     Report,
 }
 
@@ -53,11 +53,11 @@ pub(in crate::teleport) enum ConnectError {
     Routes(RoutesClosed),
 }
 
-/// Every way was tried.
+/// Every route was tried and failed.
 #[derive(Debug)]
 pub(in crate::teleport) struct RoutesClosed {
     pub(super) address: HostPort,
-    /// At least one.
+    /// Never empty.
     pub(super) attempts: Vec<Attempt>,
 }
 
@@ -73,7 +73,7 @@ impl Failure {
 }
 
 impl ConnectError {
-    /// Tells whether a new file, and nothing else, would help.
+    /// Returns whether only new credential files would help.
     pub(in crate::teleport) fn is_credentials(&self) -> bool {
         matches!(self, Self::Identity(_))
     }
@@ -88,7 +88,7 @@ impl ConnectError {
         (!hints.is_empty()).then(|| hints.join(". Or: "))
     }
 
-    /// Returns one line for each way, if it was more than one.
+    /// Returns one line for each route that was tried, if there was more than one.
     pub(in crate::teleport) fn tried(&self) -> Vec<String> {
         match self {
             Self::Routes(closed) if closed.attempts.len() > 1 => closed

@@ -1,4 +1,5 @@
-//! Which way leads to the Auth Service: tried in order, remembered, and questioned again.
+//! Finds the route to the Auth Service: tries routes in order, remembers the one that works, and drops it after
+//! repeated failures.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,22 +14,22 @@ use crate::teleport::connect::handshake::handshake;
 use crate::teleport::connect::route::{Attempt, ConnectError, Failure, Next, Route, RoutesClosed};
 use crate::teleport::connect::stream::BoxStream;
 use crate::teleport::connect::upgrade;
-use crate::teleport::connect::upgrade::Standing;
+use crate::teleport::connect::upgrade::Peer;
 use crate::teleport::connect::web_tls::WebTls;
 use crate::teleport::identity::Identity;
 
-/// After so many failures in a row the remembered way is given up.
-const TRUST: u32 = 3;
+/// Number of consecutive failures after which the remembered route is dropped.
+const MOST_FAILURES: u32 = 3;
 
-/// Where a Proxy's web port usually is, for those who name its SSH port.
+/// Usual web ports of a Proxy, tried when the configured address is its SSH port.
 const WEB_PORTS: [u16; 2] = [443, 3_080];
 
-/// A server that takes its time is not asked for longer: the answer only makes an error clearer.
+/// Timeout of the SSH test. It is short, because the answer only makes an error message clearer.
 const SSH_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 const SSH_PORT: &str = hint!("Set `[teleport] addr` to the web address of the Proxy, such as host:443 or host:3080");
 
-/// Every way to one cluster; clones share what they remember.
+/// All routes to one cluster. Clones share the remembered route.
 #[derive(Clone, Debug)]
 pub(in crate::teleport) struct Routes {
     address: HostPort,
@@ -39,20 +40,20 @@ pub(in crate::teleport) struct Routes {
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// The way that worked last, if it is not the first that would be tried anyway.
-    detour: Option<Route>,
+    /// The route that worked last, unless it is the first that would be tried anyway.
+    remembered: Option<Route>,
     failures: u32,
 }
 
-/// A session, and the way it takes.
+/// A session and its route.
 pub(super) type Connected = (Route, TlsStream<BoxStream>);
 
-/// What is known of an address to which no way leads.
+/// What is known about an address that no route connects to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unconnected {
     /// The server may speak SSH.
     MaybeSsh,
-    /// No other port of the host is worth an attempt.
+    /// No other port of the host is worth trying.
     NotSsh,
 }
 
@@ -70,17 +71,18 @@ impl Routes {
         }
     }
 
-    /// Connects on the way that worked last, or on the first that works.
+    /// Connects by the route that worked last, or by the first that works.
     pub(super) async fn connect(&self, identity: &Identity) -> Result<Connected, ConnectError> {
-        let detour = self.memory().detour.clone();
+        let remembered = self.memory().remembered.clone();
         let mut attempts = Vec::new();
         let trying = async {
-            match detour {
+            match remembered {
                 Some(route) => self.take(route, identity, &mut attempts).await.ok(),
                 None => self.search(identity, &mut attempts).await,
             }
         };
-        // All ways together take less than one call, or nobody would hear of them.
+        // All routes together must take less time than one call, otherwise the call's timeout would hide why they
+        // failed.
         let patience = self.dialer.patience * 5 / 2;
         let connected = timeout(patience, trying).await;
         if connected.is_err() {
@@ -92,12 +94,12 @@ impl Routes {
         let mut memory = self.memory();
         if let Some((route, stream)) = connected {
             let is_first = route == self.route(&self.address, false);
-            memory.detour = Some(route.clone()).filter(|_| !is_first);
+            memory.remembered = Some(route.clone()).filter(|_| !is_first);
             memory.failures = 0;
             return Ok((route, stream));
         }
         memory.failures += 1;
-        if memory.failures >= TRUST {
+        if memory.failures >= MOST_FAILURES {
             *memory = Memory::default();
         }
         let address = self.address.clone();
@@ -143,7 +145,7 @@ impl Routes {
         None
     }
 
-    /// Tries one address plainly, and then through the load balancer that may stand there.
+    /// Tries one address directly, and then through the load balancer that may be in front of it.
     async fn search_at(
         &self,
         address: &HostPort,
@@ -159,16 +161,16 @@ impl Routes {
             Ok(connected) => return Ok(connected),
             Err(next) => next,
         };
-        let standing = match next {
-            _ if self.upgrade == Upgrade::Never => Standing::Unknown,
-            Next::Upgrade => Standing::Balancer,
-            Next::Test | Next::TestAndAskForSsh => upgrade::stands_at(address, &self.dialer).await,
-            Next::Report => Standing::Unknown,
+        let peer = match next {
+            _ if self.upgrade == Upgrade::Never => Peer::Unknown,
+            Next::Upgrade => Peer::Balancer,
+            Next::Test | Next::TestAndAskForSsh => upgrade::detect_peer(address, &self.dialer).await,
+            Next::Report => Peer::Unknown,
         };
-        match standing {
-            Standing::Balancer => self.take(in_websocket, identity, attempts).await.map_err(not_ssh),
-            Standing::Unknown if next == Next::TestAndAskForSsh => Err(Unconnected::MaybeSsh),
-            Standing::Proxy | Standing::Unknown => Err(Unconnected::NotSsh),
+        match peer {
+            Peer::Balancer => self.take(in_websocket, identity, attempts).await.map_err(not_ssh),
+            Peer::Unknown if next == Next::TestAndAskForSsh => Err(Unconnected::MaybeSsh),
+            Peer::Proxy | Peer::Unknown => Err(Unconnected::NotSsh),
         }
     }
 
@@ -192,7 +194,7 @@ impl Routes {
         }
     }
 
-    /// Greets as an SSH client does, and listens for the answer; some servers wait for the greeting.
+    /// Sends the greeting of an SSH client and reads the answer, because some servers wait for the greeting.
     async fn speaks_ssh(&self) -> bool {
         let greeting = concat!("SSH-2.0-teleport-msteams_", env!("CARGO_PKG_VERSION"), "\r\n");
         let asked = async {

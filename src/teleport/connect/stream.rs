@@ -1,7 +1,7 @@
-//! The encrypted stream, which remembers why the server ended it.
+//! The encrypted stream, which remembers the alert with which the server ended it.
 //!
-//! In TLS 1.3 a server refuses our certificate after the handshake seems done to us. Its alert then meets bytes that are
-//! already on their way, and the libraries above report a broken pipe or a closed connection in its place.
+//! In TLS 1.3 a server rejects our certificate after our side of the handshake is complete. Its alert then crosses
+//! bytes that are already on their way, and the libraries above report a broken pipe or a closed connection instead.
 
 use std::io;
 use std::pin::Pin;
@@ -12,15 +12,15 @@ use rustls::AlertDescription;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-/// Bytes in both directions, whatever carries them.
+/// A stream of bytes in both directions over any transport.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 pub(super) type BoxStream = Box<dyn Stream>;
 
-/// The alert that ended a connection, until somebody asks. A new connection does not clear it: it is opened before the
-/// failure of the old one is told.
+/// The alert that ended a connection, until it is taken. A new connection does not clear it, because it is opened
+/// before the failure of the old one is reported.
 #[derive(Clone, Debug, Default)]
 pub(in crate::teleport) struct LastAlert(Arc<Mutex<Option<AlertDescription>>>);
 
@@ -28,11 +28,11 @@ pub(in crate::teleport) struct LastAlert(Arc<Mutex<Option<AlertDescription>>>);
 pub(in crate::teleport) struct AuthStream {
     tls: TlsStream<BoxStream>,
     alert: LastAlert,
-    /// A write that failed, while the server's last words are read.
+    /// The error of a failed write, kept while the rest of the server's data is read.
     failure: Option<io::Error>,
 }
 
-/// Returns what TLS itself has to say of a failure.
+/// Returns the TLS error inside an I/O error.
 pub(super) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>())
 }
@@ -42,7 +42,7 @@ impl LastAlert {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn note(&self, error: &io::Error) {
+    fn record(&self, error: &io::Error) {
         if let Some(rustls::Error::AlertReceived(alert)) = tls_error(error) {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(*alert);
         }
@@ -58,8 +58,8 @@ impl AuthStream {
         }
     }
 
-    /// After a failed write the alert may still be unread: reads the connection, which is of no more use, to its end.
-    fn read_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads the connection, which is unusable after a failed write, to its end: the alert may still be unread.
+    fn read_to_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 1_024];
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
@@ -67,20 +67,20 @@ impl AuthStream {
                 Ok(()) if buffer.filled().is_empty() => return Poll::Ready(()),
                 Ok(()) => {}
                 Err(error) => {
-                    self.alert.note(&error);
+                    self.alert.record(&error);
                     return Poll::Ready(());
                 }
             }
         }
     }
 
-    /// Passes on what a write came to, but a failure only once the server's last words are known.
+    /// Passes on the result of a write; an error only after the rest of the server's data has been read.
     fn after_write<T>(&mut self, cx: &mut Context<'_>, written: io::Result<T>) -> Poll<io::Result<T>> {
         let error = match written {
             Ok(written) => return Poll::Ready(Ok(written)),
             Err(error) => error,
         };
-        if self.read_last_words(cx).is_pending() {
+        if self.read_to_end(cx).is_pending() {
             self.failure = Some(error);
             return Poll::Pending;
         }
@@ -92,7 +92,7 @@ impl AsyncRead for AuthStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.tls).poll_read(cx, buffer);
         if let Poll::Ready(Err(error)) = &read {
-            self.alert.note(error);
+            self.alert.record(error);
         }
         read
     }

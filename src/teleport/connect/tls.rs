@@ -1,4 +1,4 @@
-//! The one TLS session that serves the Auth Service and, unseen, the Proxy in front of it.
+//! The TLS session with the Auth Service. The Proxy in front of it only forwards the session.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use rustls::sign::CertifiedKey;
 
 use crate::teleport::identity::{Identity, cluster_of};
 
-/// The name that every Auth Service's certificate carries.
+/// The name in the certificate of every Auth Service.
 pub(super) const SERVER_NAME: &str = "teleport.cluster.local";
 
-/// Builds a session for this identity: its authorities alone are trusted, its certificate is always sent.
+/// Builds a session for this identity, which trusts only its authorities and always sends its certificate.
 ///
-/// The Proxy routes by the first protocol offered and reads the cluster's name from it; the Auth Service ignores that
-/// one and takes `h2`. Sessions are never resumed, so that a renewed certificate is really used.
+/// The Proxy routes by the first protocol in the offer and reads the name of the cluster from it; the Auth Service
+/// ignores that one and selects `h2`. Sessions are never resumed, so that a renewed certificate takes effect.
 pub(super) fn config(identity: &Identity) -> Result<ClientConfig, Error> {
     let provider = provider();
     let mut roots = RootCertStore::empty();
@@ -54,18 +54,19 @@ pub(super) fn config(identity: &Identity) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
-/// Returns the one crypto provider of the program.
+/// Returns the crypto provider of the program.
 pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Tells whether no authority that we trust signed a certificate. A bad signature is an authority of the same name with
-/// another key.
-pub(super) fn is_strangers(error: &CertificateError) -> bool {
+/// Returns whether a certificate was not signed by a trusted authority. A bad signature means an authority with the
+/// same name but another key.
+pub(super) fn is_unknown_authority(error: &CertificateError) -> bool {
     matches!(error, CertificateError::UnknownIssuer | CertificateError::BadSignature)
 }
 
-/// Names the cluster in the way that a Proxy's router reads: `teleport-auth@<hex>.teleport.cluster.local`.
+/// Returns the name of the cluster in the form that a Proxy's router reads:
+/// `teleport-auth@<hex>.teleport.cluster.local`.
 fn protocol(cluster: &str) -> String {
     let mut protocol = "teleport-auth@".to_owned();
     for byte in cluster.bytes() {
@@ -76,8 +77,8 @@ fn protocol(cluster: &str) -> String {
     protocol
 }
 
-/// Checks the chain as usual, and then that the server belongs to our cluster: an identity also trusts the authorities
-/// of leaf clusters, whose services carry the same name.
+/// Verifies the chain as usual, and then that the server belongs to our cluster: an identity also trusts the
+/// authorities of leaf clusters, whose services have the same name.
 #[derive(Debug)]
 struct OurCluster {
     chain: Arc<WebPkiServerVerifier>,
@@ -97,14 +98,15 @@ impl ServerCertVerifier for OurCluster {
             .chain
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let failed = |error| Error::InvalidCertificate(CertificateError::Other(OtherError(error)));
-        let is_strange = matches!(&verified, Err(Error::InvalidCertificate(error)) if is_strangers(error));
+        let unknown_authority =
+            matches!(&verified, Err(Error::InvalidCertificate(error)) if is_unknown_authority(error));
         match cluster_of(end_entity) {
-            // What a stranger's certificate says is not proved, but says what is wrong.
-            Some(theirs) if theirs != self.cluster && (is_strange || verified.is_ok()) => {
+            // An untrusted certificate proves nothing, but its cluster name makes the error clearer.
+            Some(theirs) if theirs != self.cluster && (unknown_authority || verified.is_ok()) => {
                 let ours = self.cluster.clone();
                 Err(failed(Arc::new(OtherCluster { ours, theirs })))
             }
-            Some(cluster) if is_strange => Err(failed(Arc::new(NewAuthority { cluster }))),
+            Some(cluster) if unknown_authority => Err(failed(Arc::new(NewAuthority { cluster }))),
             Some(_) | None => verified,
         }
     }
@@ -132,7 +134,7 @@ impl ServerCertVerifier for OurCluster {
     }
 }
 
-/// The server's certificate is of another cluster, whether or not it is good.
+/// The server's certificate belongs to another cluster, whether or not it is valid.
 #[derive(Debug, thiserror::Error)]
 #[error("the server belongs to the cluster {theirs}, the identity to {ours}")]
 pub(super) struct OtherCluster {
@@ -140,14 +142,14 @@ pub(super) struct OtherCluster {
     theirs: String,
 }
 
-/// The server says that it is of our cluster, and no authority signed that which the identity knows.
+/// The server claims to belong to our cluster, but no authority in the identity signed its certificate.
 #[derive(Debug, thiserror::Error)]
 #[error("its certificate is not from a CA of {cluster} that the identity file contains")]
 pub(super) struct NewAuthority {
     cluster: String,
 }
 
-/// Sends our certificate whatever authorities the server asks for, as Teleport's own client does.
+/// Always sends our certificate, whichever authorities the server lists, as Teleport's own client does.
 #[derive(Debug)]
 struct AlwaysOurs(Arc<CertifiedKey>);
 
@@ -166,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cluster_is_named_in_hexadecimal() {
+    fn the_name_of_the_cluster_is_in_hexadecimal() {
         assert_eq!(protocol("root"), "teleport-auth@726f6f74.teleport.cluster.local");
         assert_eq!(
             protocol("example.com"),

@@ -1,4 +1,4 @@
-//! Past a load balancer that ends TLS: the test whether there is one, and the WebSocket through it.
+//! Detects a load balancer that ends TLS, and opens a WebSocket through it.
 
 use std::io;
 use std::time::Duration;
@@ -20,42 +20,43 @@ use crate::teleport::connect::stream::{BoxStream, tls_error};
 use crate::teleport::connect::web_tls;
 use crate::teleport::connect::websocket::WebSocket;
 
-/// A protocol that every Proxy's router knows, and that no load balancer does.
+/// A protocol that every Proxy's router knows and no load balancer does.
 const PROXY_PROTOCOL: &str = "teleport-reversetunnel";
 
-/// The one sub-protocol we offer: the Proxy sends pings, so that nothing on the way takes the connection for idle.
+/// The one sub-protocol we offer. With it the Proxy sends pings, so that no device on the path drops the connection as
+/// idle.
 const SUB_PROTOCOL: &str = "alpn-ping";
 
 const PATH: &str = "/webapi/connectionupgrade";
 
-/// What stands at an address.
+/// What answers at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Peer {
     /// The Proxy itself.
     Proxy,
-    /// Something that ends TLS and does not know the Proxy's protocols.
+    /// A load balancer that ends TLS and does not know the Proxy's protocols.
     Balancer,
     Unknown,
 }
 
-/// Finds out whether a load balancer ends TLS, as Teleport's own clients do, but without trust: a balancer whose
-/// certificate we cannot check is still one, and says so later where it matters.
-pub(super) async fn stands_at(address: &HostPort, dialer: &Dialer) -> Standing {
+/// Detects whether a load balancer ends TLS, as Teleport's own clients do, but without verifying certificates: a
+/// balancer with an untrusted certificate is still one, and the connection itself reports the certificate later.
+pub(super) async fn detect_peer(address: &HostPort, dialer: &Dialer) -> Peer {
     let asked = async {
         let stream = dialer.dial(address).await.ok()?;
         let asked = timeout(dialer.patience, web_tls::ask(&address.host, PROXY_PROTOCOL, stream));
         asked.await.ok()
     };
     match asked.await {
-        None => Standing::Unknown,
-        Some(Ok(Some(_))) => Standing::Proxy,
-        Some(Ok(None)) => Standing::Balancer,
+        None => Peer::Unknown,
+        Some(Ok(Some(_))) => Peer::Proxy,
+        Some(Ok(None)) => Peer::Balancer,
         Some(Err(error)) => match tls_error(&error) {
             Some(
                 rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)
                 | rustls::Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol),
-            ) => Standing::Balancer,
-            _ => Standing::Unknown,
+            ) => Peer::Balancer,
+            _ => Peer::Unknown,
         },
     }
 }
@@ -112,7 +113,7 @@ async fn ask(stream: BoxStream, address: &HostPort) -> io::Result<BoxStream> {
     .map(|(name, value)| (name, value.to_owned()));
     for (name, value) in expected {
         let given = header(&response, &name);
-        // Only the first is a word in which letters may be small or large.
+        // Only the value of `Upgrade` is case-insensitive.
         let agrees = if name == UPGRADE {
             given.eq_ignore_ascii_case(&value)
         } else {
@@ -137,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers a request for an upgrade with these headers, and returns what came of it.
+    /// Answers an upgrade request with these headers, and returns the result.
     async fn asked(headers: &str) -> io::Result<BoxStream> {
         let (ours, mut theirs) = duplex(2_048);
         let address = HostPort {
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn up_5_an_agreement_must_be_about_what_was_asked() {
+    async fn up_5_an_agreement_must_match_the_request() {
         let wrong_accept = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: alpn-ping\r\n\
                             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
         for (headers, part) in [

@@ -1,4 +1,4 @@
-//! TLS with what stands on the way: load balancers and proxies, which show certificates for the public web.
+//! TLS with load balancers and proxies on the path, which have certificates for the public web.
 
 use std::fs::File;
 use std::io;
@@ -16,14 +16,14 @@ use tokio_rustls::client::TlsStream;
 
 use crate::blocking::apart;
 use crate::teleport::connect::stream::{BoxStream, tls_error};
-use crate::teleport::connect::tls::{is_strangers, provider};
+use crate::teleport::connect::tls::{is_unknown_authority, provider};
 
-/// Makes sessions that trust the authorities of this machine, never those of the cluster.
+/// Opens sessions that trust the authorities of this machine, never those of the cluster.
 #[derive(Clone, Debug)]
 pub(super) struct WebTls {
-    /// In place of the system's authorities.
+    /// A file that replaces the system's authorities.
     authorities: Option<PathBuf>,
-    /// Read once, when something stands on the way: it takes a while, and most connections do not need them.
+    /// Loaded once, when first needed: loading takes a while, and most connections do not need it.
     config: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
@@ -35,7 +35,7 @@ impl WebTls {
         }
     }
 
-    /// Opens a session with a host that must prove its name.
+    /// Opens a session with a host and verifies its name.
     pub(super) async fn handshake(&self, host: &str, stream: BoxStream) -> io::Result<TlsStream<BoxStream>> {
         let config = if let Some(config) = self.config.get() {
             Arc::clone(config)
@@ -47,7 +47,7 @@ impl WebTls {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let opened = TlsConnector::from(config).connect(name, stream).await;
         opened.map_err(|error| match tls_error(&error) {
-            Some(Error::InvalidCertificate(error)) if is_strangers(error) => {
+            Some(Error::InvalidCertificate(error)) if is_unknown_authority(error) => {
                 io::Error::other("its certificate is not from a certificate authority that this machine trusts")
             }
             Some(Error::InvalidCertificate(CertificateError::Other(other))) => {
@@ -73,7 +73,7 @@ impl WebTls {
                 roots.add(authority).map_err(|error| failed(&error))?;
             }
         } else {
-            // Systems carry authorities that cannot be read; the others do.
+            // Some systems have authorities that cannot be parsed; the others suffice.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         if roots.is_empty() {
@@ -88,13 +88,14 @@ impl WebTls {
     }
 }
 
-/// Asks with one protocol and trusts anybody: for finding out who answers, never for sending anything.
+/// Offers one protocol, accepts any certificate, and returns the selected protocol. For detecting what answers, never
+/// for sending data.
 pub(super) async fn ask(host: &str, protocol: &str, stream: BoxStream) -> io::Result<Option<Vec<u8>>> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody(provider())))
+        .with_custom_certificate_verifier(Arc::new(AcceptAny(provider())))
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
@@ -102,11 +103,11 @@ pub(super) async fn ask(host: &str, protocol: &str, stream: BoxStream) -> io::Re
     Ok(stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec))
 }
 
-/// Believes every certificate. Nothing is sent over such a session.
+/// Accepts every certificate. Nothing is sent over such a session.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AcceptAny(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

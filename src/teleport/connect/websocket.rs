@@ -1,7 +1,7 @@
-//! Bytes in WebSocket frames, in the narrow form that every version of the Proxy understands.
+//! Carries bytes in WebSocket frames, in the narrow form that every version of the Proxy understands.
 //!
 //! Older Proxies do not unmask what they receive, so the mask is zero and changes nothing. They also drop fragments and
-//! text, and answer no pings: each write is one whole binary frame, and pings are only ever answered.
+//! text, and do not answer pings. So each write is one whole binary frame, and this side never sends pings, only pongs.
 
 use std::future::Future as _;
 use std::io;
@@ -17,26 +17,26 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::teleport::connect::stream::BoxStream;
 
-/// Largest payload we send; the Proxy reads whole frames into memory.
+/// Largest payload we send, in bytes. The Proxy reads whole frames into memory.
 const LARGEST_WRITE: usize = 32 << 10;
 
-/// Largest payload we take; the Proxy sends at most what it read at once.
+/// Largest payload we accept, in bytes. The Proxy sends at most what it read in one call.
 const LARGEST_READ: u64 = 1 << 20;
 
-/// The Proxy pings every 30 s; after three times that it is gone.
+/// The Proxy pings every 30 s; after three missed pings the connection counts as lost.
 const SILENCE: Duration = Duration::from_secs(90);
 
 /// A byte stream inside a WebSocket.
 pub(super) struct WebSocket {
     stream: BoxStream,
-    /// Bytes from the network that are no whole header or payload yet.
+    /// Bytes from the network that do not make a whole header or payload yet.
     received: BytesMut,
-    /// Payload that nobody has read.
+    /// Payload that has not been read yet.
     payload: Bytes,
-    /// Frames on their way out.
+    /// Frames to be sent.
     sending: BytesMut,
     unflushed: bool,
-    /// The other side has said that it is done.
+    /// Whether the other side has sent a close frame.
     closed: bool,
     silence: Pin<Box<Sleep>>,
 }
@@ -69,7 +69,7 @@ impl WebSocket {
         Ok(())
     }
 
-    /// Sends what waits.
+    /// Writes the frames in `sending` to the network.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.sending.is_empty() {
             let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.sending))?;
@@ -90,7 +90,7 @@ impl WebSocket {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes a whole frame out of what was received, if there is one.
+    /// Removes a whole frame from the received bytes, if there is one.
     fn take_frame(&mut self) -> io::Result<Option<(OpCode, Bytes)>> {
         let mut cursor = io::Cursor::new(&self.received[..]);
         let parsed = FrameHeader::parse(&mut cursor).map_err(invalid)?;
@@ -116,7 +116,7 @@ impl WebSocket {
         Ok(Some((header.opcode, payload.freeze())))
     }
 
-    /// Reads from the network until there is payload, or the end.
+    /// Reads from the network until there is payload, or the stream ends.
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.payload.is_empty() && !self.closed {
             match self.take_frame()? {
@@ -133,7 +133,7 @@ impl WebSocket {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A pong must not wait until somebody writes.
+        // A pong must not wait for the next write.
         if let Poll::Ready(Err(error)) = self.poll_send_and_flush(cx) {
             return Poll::Ready(Err(error));
         }
@@ -177,11 +177,11 @@ impl AsyncRead for WebSocket {
 
 impl AsyncWrite for WebSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        // One frame at a time: a slow connection holds the writer back, not our memory.
+        // Queues one frame at a time: a slow connection must hold the writer back instead of filling our memory.
         ready!(self.poll_send(cx))?;
         let length = bytes.len().min(LARGEST_WRITE);
         self.put_frame(OpCode::Data(Data::Binary), &bytes[..length])?;
-        // What does not go out now does with the next write or flush.
+        // The next write or flush sends what does not go out now.
         if let Poll::Ready(Err(error)) = self.poll_send(cx) {
             return Poll::Ready(Err(error));
         }
@@ -205,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    /// A server of the strictest kind: takes whole binary frames and pongs, and does not unmask.
+    /// The strictest kind of server: accepts whole binary frames and pongs, and does not unmask.
     async fn frame(stream: &mut (impl AsyncRead + Unpin)) -> (u8, Vec<u8>) {
         let first = stream.read_u8().await.unwrap();
         let second = stream.read_u8().await.unwrap();
@@ -283,13 +283,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn up_6_a_ping_is_answered_at_once_with_what_it_said() {
+    async fn up_6_a_ping_is_answered_immediately_with_its_payload() {
         let (mut socket, mut server) = pair();
         server.write_all(b"\x89\x08teleport\x82\x02ok").await.unwrap();
         let mut got = [0; 2];
         socket.read_exact(&mut got).await.unwrap();
         assert_eq!(&got, b"ok");
-        // Nobody writes; the pong went out with the reading.
+        // The test does not write; reading sends the pong.
         let reading = async {
             let mut rest = Vec::new();
             socket.read_to_end(&mut rest).await
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_websocket_or_too_large_is_an_error() {
+    async fn invalid_or_oversized_frames_are_errors() {
         for bytes in [
             &b"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff"[..],
             b"\x83\x00",
@@ -328,14 +328,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_from_outside_can_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             runtime.block_on(async {
                 let (mut socket, mut server) = pair();
                 server.write_all(&bytes).await.unwrap();
                 server.shutdown().await.unwrap();
                 let mut rest = Vec::new();
-                // Either it is an error, or what came was no longer than what was sent.
+                // Either this is an error, or the payload is not longer than the frames.
                 if socket.read_to_end(&mut rest).await.is_ok() {
                     assert!(rest.len() <= bytes.len());
                 }
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_is_an_end() {
+    async fn silence_ends_the_connection() {
         let (mut socket, _server) = pair();
         let read = socket.read_u8().await;
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);

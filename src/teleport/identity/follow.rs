@@ -1,4 +1,4 @@
-//! Follows the files of the credentials for as long as the program runs.
+//! Follows the credential files while the program runs.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -17,31 +17,33 @@ use crate::heartbeat::Heartbeat;
 use crate::teleport::identity::{Identity, IdentityError, Keyring};
 use crate::teleport::{Error, Meaning};
 
-/// `tbot` writes in place, so a reader may see half a file: it looks so many times again, after such a pause each.
-const LOOKS: u32 = 5;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// `tbot` writes files in place, so a reader may see half a file. It is read up to this many times, with this pause in
+/// between.
+const ATTEMPTS: u32 = 5;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 
-/// How often files that stay broken are told of.
-const TELL_BROKEN_EVERY: Duration = Duration::from_mins(1);
+/// Interval at which files that stay broken are reported.
+const REPORT_BROKEN_EVERY: Duration = Duration::from_mins(1);
 
 const DAY: Duration = Duration::from_hours(24);
 const HOUR: Duration = Duration::from_hours(1);
 
-/// What happens to the credentials.
+/// A change of the credentials.
 #[derive(Debug)]
 pub enum IdentityEvent {
-    /// New ones are in force.
+    /// New credentials are loaded.
     Renewed(Arc<Identity>),
-    /// The files cannot be used; those in force stay so.
-    Broken { error: Error, in_force: Arc<Identity> },
-    /// No renewal has come, and there is not much time left.
+    /// The files are invalid; the current credentials stay in use.
+    Broken { error: Error, current: Arc<Identity> },
+    /// The credentials expire soon and have not been renewed.
     NearEnd(Arc<Identity>),
-    /// Nothing works any more until there are new files.
+    /// The credentials have expired. Nothing works until there are new files.
     Ended(Arc<Identity>),
 }
 
 impl Keyring {
-    /// Looks at the files whenever the system tells of a change, and every `interval`; reports until nobody listens.
+    /// Checks the files whenever the system reports a change, and every `interval`. Sends events until the receiver is
+    /// dropped.
     pub async fn follow(
         self,
         interval: Duration,
@@ -49,65 +51,65 @@ impl Keyring {
         heartbeat: Heartbeat,
     ) -> Option<Infallible> {
         let changed = Arc::new(Notify::new());
-        // Without it, as on some network file systems, there is still the interval.
-        let _watcher = watch_folders(self.credentials(), &changed);
-        let mut told_broken: Option<Instant> = None;
-        let mut told = Told {
+        // The interval still works where the system reports no changes, as on some network file systems.
+        let _watcher = watch_directories(self.credentials(), &changed);
+        let mut broken_reported: Option<Instant> = None;
+        let mut warnings = EndWarnings {
             identity: self.newest(),
             steps: 0,
         };
         loop {
-            match self.look().await {
-                Ok(()) => told_broken = None,
+            match self.read_whole().await {
+                Ok(()) => broken_reported = None,
                 Err(error) => {
-                    if told_broken.is_none_or(|told| told.elapsed() >= TELL_BROKEN_EVERY) {
-                        told_broken = Some(Instant::now());
+                    if broken_reported.is_none_or(|reported| reported.elapsed() >= REPORT_BROKEN_EVERY) {
+                        broken_reported = Some(Instant::now());
                         let event = IdentityEvent::Broken {
                             error: credentials_error(&error),
-                            in_force: self.newest(),
+                            current: self.newest(),
                         };
                         events.send(event).await.ok()?;
                     }
                 }
             }
-            // A connection may have taken up new ones before us.
+            // A new connection may have loaded new credentials before this loop did.
             let newest = self.newest();
-            if !Arc::ptr_eq(&newest, &told.identity) {
-                told.identity = Arc::clone(&newest);
-                told.steps = 0;
+            if !Arc::ptr_eq(&newest, &warnings.identity) {
+                warnings.identity = Arc::clone(&newest);
+                warnings.steps = 0;
                 events.send(IdentityEvent::Renewed(newest)).await.ok()?;
             }
-            if let Some(event) = told.next() {
+            if let Some(event) = warnings.next() {
                 events.send(event).await.ok()?;
             }
-            // Either way the files are looked at.
+            // The files are checked in either case.
             let _ = heartbeat.while_waiting(timeout(interval, changed.notified())).await;
         }
     }
 
-    /// Looks at the files, and again while they look half written.
-    async fn look(&self) -> Result<(), IdentityError> {
-        let mut looks = 1;
+    /// Reads the files, and retries while they read_whole half written.
+    async fn read_whole(&self) -> Result<(), IdentityError> {
+        let mut attempts = 1;
         loop {
             match self.refresh().await {
-                Err(_) if looks < LOOKS => sleep(BETWEEN_LOOKS).await,
-                looked => return looked,
+                Err(_) if attempts < ATTEMPTS => sleep(BETWEEN_ATTEMPTS).await,
+                result => return result,
             }
-            looks += 1;
+            attempts += 1;
         }
     }
 }
 
-/// Says that credentials cannot be used, in the words of every other failure.
+/// Converts an error of the credentials to an error of a call.
 pub(in crate::teleport) fn credentials_error(error: &IdentityError) -> Error {
     Error::new(Meaning::Credentials, "log in to Teleport", error.to_string()).with_hint(error.hint())
 }
 
-/// Watches the folders, not the files: a rename or a swapped link puts another file in the place of the one watched.
-fn watch_folders(credentials: &Credentials, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
+/// Watches the directories, not the files: a rename or a swapped link replaces the watched file.
+fn watch_directories(credentials: &Credentials, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
     let changed = Arc::clone(changed);
-    let tell = move |event: notify::Result<notify::Event>| {
-        // Reading is no change, and our own reading would never end.
+    let notify_changed = move |event: notify::Result<notify::Event>| {
+        // Reads do not count as changes, otherwise our own reads would trigger more reads.
         let is_reading = |kind: EventKind| match kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
             kind => kind.is_access(),
@@ -116,7 +118,7 @@ fn watch_folders(credentials: &Credentials, changed: &Arc<Notify>) -> Option<Rec
             changed.notify_one();
         }
     };
-    let mut watcher = notify::recommended_watcher(tell).ok()?;
+    let mut watcher = notify::recommended_watcher(notify_changed).ok()?;
     let files: Vec<&PathBuf> = match credentials {
         Credentials::Identity(file) => vec![file],
         Credentials::Tls {
@@ -125,27 +127,27 @@ fn watch_folders(credentials: &Credentials, changed: &Arc<Notify>) -> Option<Rec
             authorities,
         } => vec![key, certificate, authorities],
     };
-    let folders: BTreeSet<&Path> = files
+    let directories: BTreeSet<&Path> = files
         .into_iter()
         .map(|file| match file.parent() {
-            Some(folder) if folder != Path::new("") => folder,
+            Some(directory) if directory != Path::new("") => directory,
             Some(_) | None => Path::new("."),
         })
         .collect();
-    for folder in folders {
-        watcher.watch(folder, RecursiveMode::NonRecursive).ok()?;
+    for directory in directories {
+        watcher.watch(directory, RecursiveMode::NonRecursive).ok()?;
     }
     Some(watcher)
 }
 
-/// What was told of one certificate's end.
-struct Told {
+/// The warnings that were sent about the end of one certificate.
+struct EndWarnings {
     identity: Arc<Identity>,
-    /// How many of the warnings, and then the end.
+    /// Number of steps that were reported: first the warnings, then the end.
     steps: usize,
 }
 
-impl Told {
+impl EndWarnings {
     fn next(&mut self) -> Option<IdentityEvent> {
         let identity = Arc::clone(&self.identity);
         let left = identity.left(clock::now());
@@ -162,8 +164,8 @@ impl Told {
     }
 }
 
-/// Counts what is to be told when so much is left: a day, an hour, and the end. Of a certificate that lives shortly, a
-/// third of its life takes the place of what is longer, so that one which is renewed in time is never told of.
+/// Counts the steps to report when this much is left: a day, an hour, and the end. For a short-lived certificate a
+/// third of its life replaces the longer ones, so that a certificate which is renewed in time causes no warning.
 fn steps(life: Duration, left: Duration) -> usize {
     let third = life / 3;
     [DAY.min(third), HOUR.min(third), Duration::ZERO]
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_is_told_in_steps_that_fit_the_life() {
+    fn the_end_is_reported_in_steps_that_fit_the_lifetime() {
         let minutes = |minutes: u64| Duration::from_mins(minutes);
         for (life, left, expected) in [
             (60 * 24 * 365, 60 * 25, 0),

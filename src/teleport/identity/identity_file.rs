@@ -1,4 +1,4 @@
-//! Reads an identity file, or the three PEM files of `tctl auth sign --format=tls`.
+//! Loads an identity file, or the three PEM files of `tctl auth sign --format=tls`.
 
 use std::fmt;
 use std::path::Path;
@@ -20,24 +20,24 @@ use rustls::sign::CertifiedKey;
 use crate::config::Credentials;
 use crate::teleport::identity::subject::Subject;
 
-/// Credentials that belong together and can be used.
+/// Valid credentials that belong together.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The one certificate, and its key. Teleport refuses chains of more than one.
+    /// The certificate and its key. Teleport rejects chains of more than one certificate.
     pub(in crate::teleport) key: Arc<CertifiedKey>,
     pub(in crate::teleport) authorities: Vec<CertificateDer<'static>>,
     pub user: String,
     pub roles: Vec<String>,
     pub cluster: String,
-    /// The authority's name, which is its cluster's.
+    /// The name of the authority, which is the name of its cluster.
     pub issuer: String,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
-    /// Where the certificate was read, for those who must replace it.
+    /// The file that holds the certificate, for error messages and logs.
     pub file: PathBuf,
 }
 
-/// Why credentials cannot be used. `Display` names the file, never its content.
+/// Why credentials are invalid. `Display` names the file, never its content.
 #[derive(Clone, Debug)]
 pub(in crate::teleport) struct IdentityError {
     file: PathBuf,
@@ -45,21 +45,21 @@ pub(in crate::teleport) struct IdentityError {
     hint: &'static str,
 }
 
-const SIGN_AGAIN: &str = hint!("Issue a new identity with `tctl auth sign`, or let tbot write it");
+const SIGN_NEW: &str = hint!("Issue a new identity with `tctl auth sign`, or let tbot write it");
 
-/// A block between BEGIN and END, by its place in the file: writers' labels are not reliable.
+/// A block between BEGIN and END. Blocks are identified by their position, because writers' labels are not reliable.
 struct Block {
     label: String,
     der: Vec<u8>,
 }
 
 impl Identity {
-    /// Reads the credentials and checks them against each other, not against the time.
+    /// Loads the credentials and checks that they belong together. Does not check the time.
     pub(in crate::teleport) async fn load(credentials: &Credentials) -> Result<Self, IdentityError> {
         match credentials {
             Credentials::Identity(file) => {
                 let mut blocks = read(file).await?.into_iter();
-                let missing = |what| IdentityError::new(file, format!("it contains no {what}"), SIGN_AGAIN);
+                let missing = |what| IdentityError::new(file, format!("it contains no {what}"), SIGN_NEW);
                 let key = blocks.next().ok_or_else(|| missing("private key"))?;
                 let certificate = blocks.next().ok_or_else(|| missing("TLS certificate"))?;
                 let authorities: Vec<_> = blocks.collect();
@@ -74,7 +74,7 @@ impl Identity {
                 authorities: authorities_file,
             } => {
                 let first = |file: &Path, blocks: Vec<Block>| {
-                    let problem = || IdentityError::new(file, "it contains no PEM block".to_owned(), SIGN_AGAIN);
+                    let problem = || IdentityError::new(file, "it contains no PEM block".to_owned(), SIGN_NEW);
                     blocks.into_iter().next().ok_or_else(problem)
                 };
                 let key = first(key_file, read(key_file).await?)?;
@@ -82,7 +82,7 @@ impl Identity {
                 let authorities = read(authorities_file).await?;
                 if authorities.is_empty() {
                     let problem = "it contains no certificate authority".to_owned();
-                    return Err(IdentityError::new(authorities_file, problem, SIGN_AGAIN));
+                    return Err(IdentityError::new(authorities_file, problem, SIGN_NEW));
                 }
                 assemble(
                     key_file,
@@ -107,7 +107,7 @@ impl Identity {
             ..
         } = self;
         let (problem, hint) = if now >= *not_after {
-            (format!("expired at {not_after}"), SIGN_AGAIN)
+            (format!("expired at {not_after}"), SIGN_NEW)
         } else if now < *not_before {
             (
                 format!("is not valid before {not_before}"),
@@ -125,17 +125,17 @@ impl Identity {
         Duration::try_from(self.not_after.duration_since(self.not_before)).unwrap_or_default()
     }
 
-    /// How long the certificate is still valid.
+    /// Returns how long the certificate is still valid.
     pub fn left(&self, now: Timestamp) -> Duration {
         Duration::try_from(self.not_after.duration_since(now)).unwrap_or_default()
     }
 
-    /// How many authorities are trusted, those of leaf clusters and of rotations included.
+    /// Returns the number of trusted authorities, including those of leaf clusters and rotations.
     pub fn authority_count(&self) -> usize {
         self.authorities.len()
     }
 
-    /// Tells whether both prove and trust the same.
+    /// Returns whether both hold the same certificate and trust the same authorities.
     pub(in crate::teleport) fn is_same(&self, other: &Self) -> bool {
         self.key.cert == other.key.cert && self.authorities == other.authorities
     }
@@ -149,10 +149,10 @@ fn assemble(
     certificate: Block,
     authorities: Vec<Block>,
 ) -> Result<Identity, IdentityError> {
-    let signer = signing_key(key).map_err(|problem| IdentityError::new(key_file, problem, SIGN_AGAIN))?;
+    let signer = signing_key(key).map_err(|problem| IdentityError::new(key_file, problem, SIGN_NEW))?;
     let subject = Subject::read(&certificate.der).ok_or_else(|| {
         let problem = format!("its {} block is not a certificate", certificate.label);
-        IdentityError::new(certificate_file, problem, SIGN_AGAIN)
+        IdentityError::new(certificate_file, problem, SIGN_NEW)
     })?;
     for authority in &authorities {
         if Subject::read(&authority.der).is_none() {
@@ -160,7 +160,7 @@ fn assemble(
                 "its {} block is not the certificate of a certificate authority",
                 authority.label
             );
-            return Err(IdentityError::new(authorities_file, problem, SIGN_AGAIN));
+            return Err(IdentityError::new(authorities_file, problem, SIGN_NEW));
         }
     }
     let key = CertifiedKey::new(vec![CertificateDer::from(certificate.der)], signer);
@@ -176,7 +176,7 @@ fn assemble(
         }
         Err(error) => {
             let problem = format!("its certificate is not a Teleport user certificate: {error}");
-            return Err(IdentityError::new(certificate_file, problem, SIGN_AGAIN));
+            return Err(IdentityError::new(certificate_file, problem, SIGN_NEW));
         }
     }
     let time = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
@@ -204,7 +204,7 @@ fn assemble(
     })
 }
 
-/// Tries every encoding whatever the label says: old versions of Teleport wrote labels that do not fit.
+/// Tries every encoding, whatever the label says: old versions of Teleport wrote wrong labels.
 fn signing_key(block: &Block) -> Result<Arc<dyn rustls::sign::SigningKey>, String> {
     let der = &block.der;
     let encodings = [
@@ -228,12 +228,12 @@ async fn read(file: &Path) -> Result<Vec<Block>, IdentityError> {
         IdentityError::new(file, format!("could not read it: {error}"), hint)
     })?;
     if bytes.is_empty() {
-        return Err(IdentityError::new(file, "it is empty".to_owned(), SIGN_AGAIN));
+        return Err(IdentityError::new(file, "it is empty".to_owned(), SIGN_NEW));
     }
-    blocks(&String::from_utf8_lossy(&bytes)).map_err(|problem| IdentityError::new(file, problem, SIGN_AGAIN))
+    blocks(&String::from_utf8_lossy(&bytes)).map_err(|problem| IdentityError::new(file, problem, SIGN_NEW))
 }
 
-/// Cuts a file into its PEM blocks and ignores every other line, such as those for SSH.
+/// Splits a file into its PEM blocks and ignores every other line, such as the SSH certificate.
 fn blocks(text: &str) -> Result<Vec<Block>, String> {
     let mut blocks = Vec::new();
     let mut lines = text.lines().map(str::trim);

@@ -1,4 +1,4 @@
-//! The newest credentials that can be used, for everybody who connects.
+//! The newest valid credentials, shared by all connections.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use crate::clock;
 use crate::config::{Credentials, TeleportSettings};
 use crate::teleport::identity::{Identity, IdentityError};
 
-/// Credentials that may be renewed in their files; clones are the same ones.
+/// Credentials that may be renewed in their files. Clones share them.
 ///
-/// A file that cannot be used never takes the place of credentials that can.
+/// An invalid file never replaces valid credentials.
 #[derive(Clone, Debug)]
 pub struct Keyring {
     credentials: Arc<Credentials>,
@@ -20,7 +20,7 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Reads the files for the first time.
+    /// Loads the files for the first time.
     pub(in crate::teleport) async fn load(settings: &TeleportSettings) -> Result<Self, IdentityError> {
         let identity = Identity::load(&settings.credentials).await?;
         identity.check_time(clock::now())?;
@@ -35,7 +35,7 @@ impl Keyring {
         Arc::clone(&self.newest.borrow())
     }
 
-    /// Tells of every renewal from now on.
+    /// Returns a receiver of every renewal from now on.
     pub(in crate::teleport) fn renewals(&self) -> watch::Receiver<Arc<Identity>> {
         self.newest.subscribe()
     }
@@ -44,7 +44,7 @@ impl Keyring {
         &self.credentials
     }
 
-    /// Reads the files again, and puts what is new in them in force.
+    /// Reads the files again, and uses new credentials from then on.
     pub(in crate::teleport) async fn refresh(&self) -> Result<(), IdentityError> {
         if !self.follows {
             return Ok(());
@@ -58,13 +58,14 @@ impl Keyring {
         Ok(())
     }
 
-    /// Returns what a new connection should use: what the files hold now, or, while they are being written, what they held.
+    /// Returns the credentials for a new connection: those in the files now, or the previous ones while the files are
+    /// being written.
     pub(in crate::teleport) async fn for_connection(&self, now: Timestamp) -> Result<Arc<Identity>, IdentityError> {
         let refreshed = self.refresh().await;
         let newest = self.newest();
         match (newest.check_time(now), refreshed) {
             (Ok(()), _) => Ok(newest),
-            // What is wrong with the files says more than the end of what they held.
+            // An error in the files is more useful than the expiry of the old credentials.
             (Err(_), Err(error)) | (Err(error), Ok(())) => Err(error),
         }
     }

@@ -1,6 +1,6 @@
-//! Who we are in the cluster: a key, its certificate, and the authorities we trust.
+//! Our identity in the cluster: a key, its certificate, and the authorities we trust.
 //!
-//! Architecture Invariant: reads files and understands them; never dials.
+//! Architecture Invariant: loads and parses files; never dials.
 
 mod follow;
 mod identity_file;

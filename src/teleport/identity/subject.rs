@@ -1,4 +1,4 @@
-//! What Teleport writes into the subject of a certificate (its `lib/tlsca`).
+//! The subject of a certificate, as Teleport writes it (its `lib/tlsca`).
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
@@ -9,7 +9,7 @@ const CLUSTER: &str = "1.3.9999.1.7";
 const COMMON_NAME: &str = "2.5.4.3";
 const ORGANIZATION: &str = "2.5.4.10";
 
-/// What a user's certificate says.
+/// The facts in a user's certificate.
 #[derive(Debug)]
 pub(super) struct Subject {
     pub(super) user: String,
@@ -22,7 +22,7 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// Reads a certificate; `None` if it is none.
+    /// Parses a certificate; `None` if the bytes are not a certificate.
     pub(super) fn read(certificate: &[u8]) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
         let issuer = attribute(parsed.issuer(), ORGANIZATION).unwrap_or_default();
@@ -37,7 +37,7 @@ impl Subject {
     }
 }
 
-/// Returns the cluster that a server's certificate belongs to, if it says so.
+/// Returns the cluster that a server's certificate belongs to, if it names one.
 pub(in crate::teleport) fn cluster_of(certificate: &[u8]) -> Option<String> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     attribute(parsed.subject(), CLUSTER)
@@ -47,7 +47,7 @@ fn attribute(name: &X509Name<'_>, oid: &str) -> Option<String> {
     attributes(name, oid).next()
 }
 
-/// Looks through every member of every RDN: standard attributes may share one.
+/// Searches every member of every RDN, because standard attributes may share one.
 fn attributes(name: &X509Name<'_>, oid: &str) -> impl Iterator<Item = String> {
     name.iter_attributes()
         .filter(move |attribute| attribute.attr_type().to_id_string() == oid)
