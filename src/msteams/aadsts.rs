@@ -5,14 +5,14 @@
 //! Architecture Invariant: reads the numbers in `error_codes` and the word in `error`, never the description, which may change and may
 //! quote the request.
 
-/// One known code.
+/// A known error code.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) meaning: &'static str,
     pub(crate) hint: &'static str,
 }
 
-/// The words of the login service in `error` (RFC 6749, and Microsoft's reference of its codes).
+/// The values of `error` in answers of the login service (RFC 6749, and Microsoft's reference of its codes).
 pub(crate) const WORDS: [&str; 12] = [
     "access_denied",
     "interaction_required",

@@ -1,12 +1,12 @@
 //! The message that carries a card.
 //!
-//! Architecture Invariant: holds no `text`: a message with both text and a card is split in two by Teams, and no id comes
-//! back. Holds no `from`: the connector knows us by our token.
+//! Architecture Invariant: holds no `text`, because Teams splits a message with both text and a card in two and returns
+//! no id. Holds no `from`, because the connector identifies us by our token.
 
 use bytes::Bytes;
 use serde::Serialize;
 
-/// A message with one card, as the Bot connector wants it; cheap to clone.
+/// A message with one card, in the form that the Bot connector requires. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity(Bytes);
 
@@ -27,10 +27,10 @@ struct Attachment<'a, C> {
 const CARD: &str = "application/vnd.microsoft.card.adaptive";
 
 impl Activity {
-    /// Wraps a card; `summary` is what a notification shows instead of it.
+    /// Wraps a card; `summary` is the text of the notification.
     ///
     /// # Panics
-    /// If the card does not become JSON, as everything does that is made of texts and lists.
+    /// If the card does not serialize to JSON. Cards of texts and lists always do.
     pub fn new(card: &impl Serialize, summary: &str) -> Self {
         let attachment = Attachment {
             content_type: CARD,

@@ -1,7 +1,7 @@
-//! What a success holds, and whether it is Microsoft's.
+//! The bodies of successful answers, and whether they come from Microsoft.
 //!
-//! Architecture Invariant: bodies are read up to a bound and never logged. A status alone proves nothing: captive portals
-//! and filters answer `200 OK` too.
+//! Architecture Invariant: bodies are read up to a limit and never logged. A status alone proves nothing: captive
+//! portals and filters answer `200 OK` too.
 
 use std::time::Duration;
 
@@ -18,21 +18,21 @@ use crate::msteams::call_event::Endpoint;
 use crate::msteams::envelope;
 use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry};
 
-/// What a success must look like to be one.
+/// What a successful answer must contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expects {
     /// A JSON object.
     Object,
-    /// What the connector says of a new message: a JSON object with its id. With 201 or 202, which nothing else
-    /// answers, the id may be missing.
+    /// The connector's answer to a new message: a JSON object with its id. The id may be missing with 201 or 202, which
+    /// only the connector answers.
     Message,
     /// A JSON object, or nothing with 202 or 204.
     Edit,
-    /// This status, which Graph documents for the operation, and no page. The body does not matter.
+    /// This status, which Graph documents for the operation, and not an HTML page. The body does not matter.
     Status(u16),
 }
 
-/// The body of a success.
+/// The body of a successful answer.
 pub(crate) struct Answer {
     operation: Operation,
     body: Bytes,
@@ -44,16 +44,17 @@ pub(crate) enum Unread {
     TooLong,
 }
 
-/// Answers of Graph and the connector are a few kilobytes; more is a mistake, and must not fill the memory.
+/// Largest body to read, in bytes. Answers of Graph and the connector are a few kilobytes; a larger one is an error and
+/// must not fill the memory.
 const LONGEST_BODY: usize = 1024 * 1024;
 
-/// Longer pauses are not documented. What asks for years is a mistake, and must silence neither a whole service nor a
-/// conversation for good.
+/// Longest pauses that are obeyed. Longer ones are not documented: a `Retry-After` of years is an error, and must not
+/// silence a service or a conversation indefinitely.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 const LONGEST_PAUSE_OF_A_CONVERSATION: Duration = Duration::from_mins(15);
 
 impl Answer {
-    /// Takes a success if it is what the service says, and judges it otherwise.
+    /// Accepts a success in the form of the service, and classifies anything else as an error.
     pub(crate) fn check(
         operation: Operation,
         expects: Expects,
@@ -64,7 +65,7 @@ impl Answer {
         let text = body.as_ref().map(Bytes::as_ref).unwrap_or_default();
         let object = serde_json::from_slice::<Value>(text).ok().filter(Value::is_object);
         let is_empty = body.is_ok() && text.is_empty();
-        // What holds nothing is no page, whatever its type.
+        // An empty body is not a page, whatever its content type.
         let is_page = is_page && !is_empty;
         let is_answer = match (expects, &object) {
             (Expects::Object | Expects::Edit, Some(_)) => true,
@@ -98,9 +99,9 @@ impl Answer {
         })
     }
 
-    /// Reads the body; what is missing in it is for the type to say.
+    /// Parses the body. The type decides which fields may be missing.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        // The parser's own message may quote the body, so it is left out.
+        // The parser's message may quote the body, so it is left out.
         serde_json::from_slice(&self.body).map_err(|_| {
             Error::new(self.operation, Meaning::Protocol, Retry::Later(None))
                 .detail("the answer lacks what it should hold")
@@ -120,7 +121,7 @@ pub(crate) async fn read(mut response: Response) -> Result<Bytes, Unread> {
     Ok(Bytes::from(body))
 }
 
-/// Reads `Retry-After`: seconds, or a date.
+/// Parses `Retry-After`: seconds, or a date.
 pub(crate) fn retry_after(headers: &HeaderMap, endpoint: Endpoint, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = if let Ok(seconds) = value.parse() {
@@ -135,7 +136,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, endpoint: Endpoint, now: Timestam
     }))
 }
 
-/// Tells whether the answer is a page for people, which Microsoft's services do not send.
+/// Returns whether the answer is an HTML or text page, which Microsoft's services do not send.
 pub(crate) fn is_page(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|content_type| {
@@ -144,7 +145,7 @@ pub(crate) fn is_page(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Returns the id under which Microsoft's support finds the request.
+/// Returns the id by which Microsoft's support finds the request.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get("request-id").or_else(|| headers.get("x-ms-request-id"))?;
     envelope::word(id.to_str().ok()?)
@@ -180,7 +181,7 @@ mod tests {
         pause("-1", None);
     }
 
-    /// Returns how a success is taken: `None` as one, otherwise what is to be done.
+    /// Returns how a success is classified: `None` if it is accepted, otherwise the retry of the error.
     fn taken(expects: Expects, status: u16, is_page: bool, body: &'static str) -> Option<Retry> {
         let body = Ok(Bytes::from_static(body.as_bytes()));
         let answer = Answer::check(Operation::Post, expects, status, is_page, body);

@@ -1,9 +1,9 @@
-//! How often one request may be tried, and how long to wait in between.
+//! The number of attempts of one request, and the pauses between them.
 //!
-//! A request is repeated only if that cannot do harm: the answer said so, or the request surely did not arrive, or doing
-//! it twice is the same as doing it once. Which of these holds, the error says.
+//! A request is repeated only if that is harmless: the answer said so, the request certainly did not arrive, or sending
+//! it twice has the same effect as once. The error says which of these applies.
 //!
-//! Architecture Invariant: a value; the caller waits. After the last attempt there is no pause.
+//! Architecture Invariant: a value; the caller waits. There is no pause after the last attempt.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Allows so many attempts, the first included; the pauses between them grow from `first` to `longest`.
+    /// Allows this many attempts, including the first. The pauses between them grow from `first` to `longest`.
     pub(crate) fn new(attempts: u32, first: Duration, longest: Duration) -> Self {
         Self {
             left: attempts.saturating_sub(1),
@@ -36,7 +36,7 @@ impl Attempts {
             InPlaceRetry::Once => self.cautious.min(self.left),
             InPlaceRetry::Yes => self.left,
         };
-        allowed > 0 && asked(error).is_none_or(|pause| pause <= self.longest)
+        allowed > 0 && requested_pause(error).is_none_or(|pause| pause <= self.longest)
     }
 
     /// Returns how long to wait before the next attempt, or the error if there is none.
@@ -48,12 +48,12 @@ impl Attempts {
             self.cautious -= 1;
         }
         self.left -= 1;
-        Ok(self.pauses.pause().max(asked(&error).unwrap_or_default()))
+        Ok(self.pauses.pause().max(requested_pause(&error).unwrap_or_default()))
     }
 }
 
-/// Returns the pause that the answer asked for.
-pub(crate) fn asked(error: &Error) -> Option<Duration> {
+/// Returns the pause that the answer requested.
+pub(crate) fn requested_pause(error: &Error) -> Option<Duration> {
     match error.retry() {
         Retry::Later(pause) => pause,
         Retry::Never | Retry::FateUnknown => None,
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_passing_failure_is_tried_again_a_bounded_number_of_times() {
+    fn a_temporary_failure_is_retried_a_limited_number_of_times() {
         let mut attempts = attempts();
         let busy = || verdict::judge(Operation::Post, 503, None, b"");
         assert!(attempts.after(busy()).is_ok());
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_error_is_tried_again_once_and_a_refusal_never() {
+    fn a_server_error_is_retried_once_and_a_refusal_never() {
         let mut attempts = attempts();
         assert!(
             attempts
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_asked_pause_is_kept_unless_it_is_too_long() {
+    fn the_requested_pause_is_obeyed_unless_it_is_too_long() {
         let throttled = |seconds| verdict::judge(Operation::Post, 429, Some(Duration::from_secs(seconds)), b"");
         let mut attempts = attempts();
         assert!(attempts.after(throttled(20)).unwrap() >= Duration::from_secs(20));

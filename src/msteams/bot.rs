@@ -1,6 +1,6 @@
 //! The Bot connector: posts and updates messages.
 //!
-//! Architecture Invariant: a message is created at most once for each call, unless Microsoft answered that it was not. Where
+//! Architecture Invariant: each call creates at most one message, unless Microsoft answered that it created none. If
 //! that is unknown, the error says so, and nothing is repeated.
 
 use std::sync::Arc;
@@ -29,8 +29,8 @@ struct Posted {
     id: Option<String>,
 }
 
-/// The documented limits on sends, of which updates are assumed to be some: 50 a second for the app, and four windows
-/// for each conversation. Each is taken 4 % longer, because sends do not arrive as evenly as they leave.
+/// The documented limits on sends, which are assumed to include updates: 50 a second for the app, and four windows for
+/// each conversation. Each window is taken 4 % longer, because sends arrive less evenly than they leave.
 pub(crate) fn pace() -> PaceLimits {
     let window = |sends, seconds: u64| Window {
         sends,
@@ -40,11 +40,11 @@ pub(crate) fn pace() -> PaceLimits {
         overall: window(50, 1),
         // Spreads a burst of 50 over a fifth of a second.
         gap: Duration::from_millis(4),
-        // Enough for 50 a second while answers take up to 1.3 s; what is silent for longer does not count.
+        // Enough for 50 a second while answers take at most 1.3 s. Calls that take longer stop counting.
         in_flight: 64,
         reserve: 0,
         per_key: vec![window(7, 1), window(8, 2), window(60, 30), window(1_800, 3_600)],
-        // Two hide the way there and back; a conversation that hangs holds no more than these.
+        // Two in flight hide the round trip; a conversation that does not answer blocks only these.
         in_flight_per_key: 2,
     }
 }

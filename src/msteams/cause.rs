@@ -102,7 +102,7 @@ fn link(error: &reqwest::Error) -> Option<Link> {
             return Some(link);
         }
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            // What an I/O error carries is skipped by its own `source`.
+            // An I/O error hides its inner error from `source`.
             Some(inner) => Some(inner),
             None => error.source(),
         };
@@ -124,7 +124,7 @@ fn known(error: &(dyn StdError + 'static)) -> Option<Link> {
             _ => None,
         };
     }
-    // The connector's errors have no public types. Of a CONNECT that the proxy refuses, hyper-util reports 407 apart and
+    // The connector's errors have no public types. When a proxy rejects a CONNECT, hyper-util distinguishes 407 and
     // hides every other status (403, 502, 503), so the cause cannot name it.
     match error.to_string().as_str() {
         "dns error" => Some(Link::Name),

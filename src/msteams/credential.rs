@@ -1,4 +1,4 @@
-//! What the app proves to the login service that it is the app with: its secret, which may be replaced.
+//! The client secret with which the app authenticates to the login service. It can be replaced.
 //!
 //! Architecture Invariant: the only place that sends the secret, and only to the login service.
 
@@ -14,7 +14,7 @@ use crate::msteams::http::{Effect, FORM, Request};
 use crate::msteams::paths::join;
 use crate::secret::Secret;
 
-/// The credential that all tokens are requested with.
+/// The credential for all token requests.
 pub(crate) struct Credential {
     login: Url,
     client_id: String,
@@ -31,7 +31,7 @@ impl Credential {
         }
     }
 
-    /// Replaces the secret; each token requests a new one immediately.
+    /// Replaces the secret; each token immediately requests a new one.
     pub(crate) fn replace(&self, secret: Secret) {
         self.secret.send_replace(secret);
     }
@@ -44,7 +44,7 @@ impl Credential {
         *self.secret.borrow() == *secret
     }
 
-    /// Returns what changes with each replacement.
+    /// Returns a receiver of replacements.
     pub(crate) fn replacements(&self) -> watch::Receiver<Secret> {
         self.secret.subscribe()
     }

@@ -1,20 +1,19 @@
-//! The bodies in which Microsoft's services say what is wrong.
+//! The error bodies of Microsoft's services.
 //!
-//! There are several shapes, and the documentation of none is complete, so reading never fails: what is not understood
-//! is left out.
+//! There are several shapes, and none is documented completely. So parsing never fails, and unknown parts are ignored.
 //!
-//! Architecture Invariant: the text of a message is looked at here, and goes no further; it may quote what we sent.
+//! Architecture Invariant: the text of a message is read only here and never passed on; it may quote what we sent.
 
 use serde_json::Value;
 
-/// What an error body says.
+/// The contents of an error body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Envelope {
-    /// Microsoft's word for it, such as `BotDisabledByAdmin`, without spaces.
+    /// Microsoft's code, such as `BotDisabledByAdmin`, without spaces.
     pub(crate) code: Option<String>,
     /// The number of an error of the login service, or `errorCode` of the connector.
     pub(crate) number: Option<u64>,
-    /// What fixed words of the message say, where no code does.
+    /// The meaning of fixed phrases of the message, where there is no code.
     pub(crate) says: Option<Says>,
     pub(crate) shape: Shape,
 }
@@ -22,7 +21,7 @@ pub(crate) struct Envelope {
 /// Which of Microsoft's shapes a body has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// None of them: a page, another gateway's JSON, or nothing.
+    /// None of them: a page, another gateway's JSON, or an empty body.
     #[default]
     Unknown,
     /// Graph and the connector: `{"error":{"code":…}}`.
@@ -31,27 +30,26 @@ pub(crate) enum Shape {
     Login,
     /// The connector: `{"errorCode":…}`.
     Number,
-    /// The connector, when it refuses a token: a message alone, with its fixed words.
+    /// The connector, when it rejects a token: only a message with a fixed phrase.
     Message,
 }
 
-/// A few fixed words of messages that stand for a code.
+/// The meaning of a fixed phrase that replaces a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Says {
-    /// The app is not installed. The connector has no code for that.
+    /// The app is not installed. The connector has no code for this.
     NotInstalled,
-    /// An app permission policy blocks the app for this person.
+    /// An app permission policy blocks the app for this user.
     AppPolicy,
-    /// The person has no license.
+    /// The user has no license.
     NoLicence,
-    /// The app may manage only the Teams app that names it, and this one does not.
+    /// The app may manage only the Teams app that names it, and this is another one.
     NotOurApp,
     /// The token is not accepted.
     Unauthorized,
 }
 
-/// Graph's documented codes. Its inner error is more exact than the code beside it, but often holds what is documented
-/// nowhere.
+/// Graph's documented codes. The inner error is more exact than the outer code, but often has undocumented values.
 const KNOWN_INNER: [&str; 10] = [
     "Authorization_RequestDenied",
     "Request_ResourceNotFound",
@@ -65,10 +63,10 @@ const KNOWN_INNER: [&str; 10] = [
     "InvalidAuthenticationToken",
 ];
 
-/// More is no code.
+/// A longer text is not a code.
 const LONGEST_CODE: usize = 64;
 
-/// The words, in small letters, and what they say.
+/// The phrases, in lower case, and their meaning.
 const WORDS: [(&str, Says); 5] = [
     ("not installed", Says::NotInstalled),
     ("app permission policy", Says::AppPolicy),
@@ -78,8 +76,9 @@ const WORDS: [(&str, Says); 5] = [
 ];
 
 impl Envelope {
-    /// Reads `{"error":{"code","innerError":{"code"},…}}`, `{"error":"…","error_codes":[…]}`, `{"errorCode":…,"message":"{…}"}` and the
-    /// connector's `{"message":"Authorization has been denied…"}`; anything else is empty.
+    /// Parses `{"error":{"code","innerError":{"code"},…}}`, `{"error":"…","error_codes":[…]}`,
+    /// `{"errorCode":…,"message":"{…}"}` and the connector's `{"message":"Authorization has been denied…"}`. Any other
+    /// body gives an empty envelope.
     pub(crate) fn read(body: &[u8]) -> Self {
         let Ok(body) = serde_json::from_slice::<Value>(body) else {
             return Self::default();
@@ -125,7 +124,7 @@ impl Envelope {
     }
 }
 
-/// Returns the code of Graph's inner error if it is known; the documentation spells its key in two ways.
+/// Returns the code of Graph's inner error if it is known. The documentation spells its key in two ways.
 fn inner_code(error: &Value) -> Option<String> {
     let codes = [&error["innerError"]["code"], &error["innererror"]["code"]];
     let mut codes = codes.into_iter().filter_map(Value::as_str).filter_map(word);
@@ -138,7 +137,7 @@ fn says(message: &str) -> Option<Says> {
     words.find(|(words, _)| message.contains(words)).map(|(_, says)| *says)
 }
 
-/// Returns the text without spaces if it is something that a log may show.
+/// Returns the text without spaces if it is safe to log.
 pub(crate) fn word(text: &str) -> Option<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let word: String = text.chars().filter(|c| *c != ' ').collect();
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_shape_is_read() {
+    fn every_known_shape_is_parsed() {
         let graph =
             r#"{"error":{"code":"Authorization_RequestDenied","message":"no","innerError":{"request-id":"x"}}}"#;
         check(graph, Some("Authorization_RequestDenied"), None, None, Shape::Service);
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_microsofts_has_no_shape() {
+    fn other_bodies_have_no_shape() {
         for body in [
             "",
             "<html>no</html>",

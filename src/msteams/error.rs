@@ -1,7 +1,7 @@
-//! What went wrong at Microsoft, by what it means.
+//! Errors of calls to Microsoft, classified by meaning.
 //!
-//! Architecture Invariant: never holds a secret, a token, a body or a URL. What it shows of an answer is the status, the
-//! code and the id of the request, and those only after they were checked to look like one.
+//! Architecture Invariant: never holds a secret, a token, a body or a URL. Of an answer it shows the status, the code
+//! and the id of the request, each only after checking its form.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::{error, fmt};
 
 use crate::msteams::call_event::Endpoint;
 
-/// A failed operation: what it was, for whom, what the failure means, and what to do about it.
+/// A failed operation: its subject, the meaning of the failure, and a hint.
 #[derive(Clone)]
 pub struct Error(Box<Report>);
 
@@ -30,7 +30,7 @@ struct Report {
     source: Option<Arc<reqwest::Error>>,
 }
 
-/// What did not come in time.
+/// What timed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
     Connection,
@@ -40,28 +40,28 @@ pub(crate) enum Wait {
 /// What a failure means, whichever service and status it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Meaning {
-    /// There is no such user, team or conversation.
+    /// The user, team or conversation does not exist.
     NotFound,
-    /// More than one user or app fits.
+    /// More than one user or app matches.
     Ambiguous,
     /// The app is not in the organization's catalog.
     AppNotInCatalog,
     /// The app was not added to the team.
     AppNotInTeam,
-    /// We are known, but may not do this.
+    /// We are authenticated, but the operation is not allowed.
     Denied,
-    /// Who we say we are is not accepted.
+    /// Our credentials are not accepted.
     Credentials,
     Throttled,
-    /// Something else changes the same thing at the same time.
+    /// Another operation changes the same object at the same time.
     Conflict,
-    /// The request is wrong, and will be wrong again.
+    /// The request is invalid, and a retry would fail too.
     Rejected,
     /// The card is larger than Teams accepts.
     TooBig,
-    /// No answer, or one that says the service has a problem of its own.
+    /// No answer, or a server error of the service.
     Unreachable,
-    /// The answer is not what the protocol promises, or not Microsoft's at all.
+    /// The answer violates the protocol, or does not come from Microsoft.
     Protocol,
     /// The message to update was deleted.
     Gone,
@@ -69,34 +69,34 @@ pub enum Meaning {
     BotNotInstalled,
     /// The user blocked the app.
     Blocked,
-    /// The card was accepted, but its id is not known: it can never be updated, and must not be posted again.
+    /// The card was accepted, but its id is unknown: it cannot be updated, and must not be posted again.
     Delivered,
-    /// Nothing was sent, because whoever asked for it changed their mind.
+    /// Nothing was sent, because the caller cancelled the operation.
     Stopped,
 }
 
-/// Whether the same call may succeed another time, once its attempts are used up.
+/// Whether a later call may succeed, after all attempts of this one have failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// The same call fails again until somebody changes what it is about.
+    /// The same call fails until an operator or administrator fixes the cause.
     Never,
-    /// Later, and not before the time has passed if there is one.
+    /// Retry later, and not before this time has passed, if it is given.
     Later(Option<Duration>),
-    /// The card may be there or not; posting it again may show it twice.
+    /// The card may have been posted or not; posting it again may show it twice.
     FateUnknown,
 }
 
-/// Whether the call may attempt the same request again before it fails. A message that may have arrived is never sent again
-/// in place, whatever is said here.
+/// Whether the call may repeat the same request before it fails. A message that may have arrived is never repeated in
+/// place, whatever this says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InPlaceRetry {
     No,
-    /// One cautious time.
+    /// Repeat once.
     Once,
     Yes,
 }
 
-/// What was tried.
+/// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Prepare,
@@ -131,7 +131,8 @@ impl Error {
         }))
     }
 
-    /// Reports that something on the path answered instead of the service, so that nothing is known of what was asked.
+    /// Returns the error for an answer that came from something on the path instead of the service. The state of the
+    /// request is unknown then.
     pub(crate) fn intercepted(operation: Operation, status: u16) -> Self {
         let detail = match status {
             407 => "a proxy between this machine and Microsoft wants a name and a password",
@@ -146,7 +147,7 @@ impl Error {
         self.0.meaning
     }
 
-    /// Returns what somebody can do about it.
+    /// Returns the hint, if there is one.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
@@ -160,12 +161,12 @@ impl Error {
         self.0.operation.endpoint()
     }
 
-    /// Returns the code that Microsoft gave, such as `BotDisabledByAdmin` or `AADSTS7000215`.
+    /// Returns Microsoft's code, such as `BotDisabledByAdmin` or `AADSTS7000215`.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// Returns what tells one cause from another: the same for every recipient, and without the id of the request.
+    /// Returns a text that identifies the cause: the same for every recipient, and without the id of the request.
     pub fn cause(&self) -> String {
         let report = &self.0;
         let code = report.code.as_deref().unwrap_or_default();
@@ -190,12 +191,12 @@ impl Error {
         self.0.hint.is_some()
     }
 
-    /// Tells whether an answer did not come in time.
+    /// Returns whether an answer timed out.
     pub(crate) fn is_timeout(&self) -> bool {
         self.0.waited_for == Some(Wait::Answer)
     }
 
-    /// Tells whether a connection or an answer did not come in time.
+    /// Returns whether a connection or an answer timed out.
     pub(crate) fn was_slow(&self) -> bool {
         self.0.waited_for.is_some()
     }
@@ -211,15 +212,15 @@ impl Error {
         }
     }
 
-    /// Says for whom or what it was tried, unless it was for everybody; the text must be fit for a log.
+    /// Sets the subject of the operation, unless the operation concerns all subjects. The text must be safe to log.
     pub(crate) fn about(mut self, subject: impl fmt::Display) -> Self {
-        if !self.0.operation.is_for_everybody() {
+        if !self.0.operation.concerns_all() {
             self.0.subject = Some(subject.to_string());
         }
         self
     }
 
-    /// Says in other words than the meaning's own what happened.
+    /// Replaces the phrase of the meaning with a more exact one.
     pub(crate) fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = Some(detail.into());
         self
@@ -251,7 +252,7 @@ impl Error {
         self
     }
 
-    /// Keeps the cause, without its URL: that may hold a mail address.
+    /// Keeps the cause, without its URL, which may hold an email address.
     pub(crate) fn with_source(mut self, source: reqwest::Error) -> Self {
         self.0.source = Some(Arc::new(source.without_url()));
         self
@@ -320,7 +321,7 @@ impl Meaning {
 }
 
 impl Operation {
-    /// Returns the service that is asked; preparations come before the first login.
+    /// Returns the service of the operation. Preparation counts as the login service.
     pub(crate) fn endpoint(self) -> Endpoint {
         match self {
             Self::Prepare | Self::GraphToken | Self::BotToken => Endpoint::Login,
@@ -335,7 +336,7 @@ impl Operation {
         }
     }
 
-    fn is_for_everybody(self) -> bool {
+    fn concerns_all(self) -> bool {
         matches!(self, Self::Prepare | Self::GraphToken | Self::BotToken | Self::FindApp)
     }
 
@@ -362,14 +363,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_of_unknown_fate_is_not_sent_again_in_place() {
+    fn a_message_that_may_have_arrived_is_not_repeated_in_place() {
         let error = Error::new(Operation::Post, Meaning::Unreachable, Retry::FateUnknown);
         let error = error.with_in_place_retry(InPlaceRetry::Yes);
         assert_eq!(error.in_place_retry(), InPlaceRetry::No);
     }
 
     #[test]
-    fn an_error_says_what_for_whom_and_what_came_back() {
+    fn an_error_shows_the_operation_the_subject_and_the_answer() {
         let error = Error::new(Operation::FindUser, Meaning::Denied, Retry::Later(None))
             .about("a…@example.com")
             .with_answer(403, Some("Authorization_RequestDenied".to_owned()));

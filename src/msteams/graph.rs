@@ -1,6 +1,6 @@
-//! Graph: who a user is, whether the app is installed, and which chat it has.
+//! Microsoft Graph: finds users, installations of the app, and its chats.
 //!
-//! Architecture Invariant: reads the directory and installs our own app for users; nothing else is ever changed.
+//! Architecture Invariant: reads the directory, and installs our own app for users; changes no_key else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +26,10 @@ use crate::msteams::paths::encode;
 use crate::msteams::send_log::Window;
 use crate::msteams::service::Service;
 
-/// Our app as the organization's catalog has it.
+/// Our app in the organisation's catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogApp {
-    /// The id in the catalog; not the one in the app's manifest.
+    /// The id in the catalog, which differs from the id in the app's manifest.
     pub id: String,
     pub name: String,
 }
@@ -47,7 +47,7 @@ struct Page {
     next: Option<String>,
 }
 
-/// What we read of any object: all have an id.
+/// The fields that we read of any object; all have an id.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
@@ -66,16 +66,16 @@ struct AppDefinition {
     version: Option<String>,
 }
 
-/// The chat that the app has with a user.
+/// The app's chat with a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chat {
     pub(crate) id: String,
     pub(crate) installation: String,
-    /// Where people open it; Graph may not say.
+    /// The web link of the chat; Graph may not return one.
     pub(crate) web_url: Option<String>,
 }
 
-/// A filtered list has one entry, rarely two; an empty page may still have a next one.
+/// A filtered list has one entry, rarely two. An empty page may still have a next one.
 const MOST_PAGES: usize = 8;
 
 /// The documented limits on reading and installing apps, with a little room: 30 calls a second for the app, and 4 of
@@ -86,7 +86,7 @@ pub(crate) fn pace() -> PaceLimits {
         overall: Window { sends: 30, within },
         gap: Duration::from_millis(4),
         in_flight: 16,
-        // Whoever is announced while recipients are looked up in advance finds room at once.
+        // Announcements find room immediately while recipients are looked up in advance.
         reserve: 16,
         per_key: vec![Window { sends: 4, within }],
         in_flight_per_key: 4,
@@ -110,7 +110,7 @@ impl Graph {
     pub(crate) async fn app(&self, external_id: &str, priority: &Priority) -> Result<CatalogApp, Error> {
         let query = filter("externalId", external_id);
         let url = self.service.url(&["v1.0", "appCatalogs", "teamsApps"], Some(&query));
-        let app = self.only(Operation::FindApp, url, &nothing(), priority).await?;
+        let app = self.only(Operation::FindApp, url, &no_key(), priority).await?;
         let app = app.ok_or_else(|| failure(Operation::FindApp, Meaning::AppNotInCatalog, Retry::Later(None)))?;
         Ok(CatalogApp {
             id: app.id,
@@ -118,12 +118,12 @@ impl Graph {
         })
     }
 
-    /// Returns the version of the app that the catalog shows, if it says so.
+    /// Returns the app's version in the catalog, if the catalog shows it.
     pub(crate) async fn published_version(&self, external_id: &str) -> Result<Option<String>, Error> {
         let query = format!("{}&$expand=appDefinitions", filter("externalId", external_id));
         let url = self.service.url(&["v1.0", "appCatalogs", "teamsApps"], Some(&query));
         let app = self
-            .only(Operation::FindApp, url, &nothing(), &Priority::command())
+            .only(Operation::FindApp, url, &no_key(), &Priority::command())
             .await?;
         Ok(app.and_then(|app| {
             app.app_definitions
@@ -132,11 +132,11 @@ impl Graph {
         }))
     }
 
-    /// Finds the id of the user with a mail address; where nobody has it, it may be a user principal name.
-    pub(crate) async fn user_by_mail(&self, mail: &str, priority: &Priority) -> Result<String, Error> {
+    /// Finds the id of the user with an email address. If no user has it, it may be a user principal name.
+    pub(crate) async fn user_by_email(&self, mail: &str, priority: &Priority) -> Result<String, Error> {
         let query = format!("{}&$select=id", filter("mail", mail));
         let url = self.service.url(&["v1.0", "users"], Some(&query));
-        match self.only(Operation::FindUser, url, &nothing(), priority).await? {
+        match self.only(Operation::FindUser, url, &no_key(), priority).await? {
             Some(user) => Ok(user.id),
             None => self.user(mail, priority).await,
         }
@@ -145,7 +145,7 @@ impl Graph {
     /// Finds the id of the user with an id or a user principal name.
     pub(crate) async fn user(&self, id_or_name: &str, priority: &Priority) -> Result<String, Error> {
         let select = Some("$select=id");
-        // A name that begins with a dollar sign would be taken for a keyword.
+        // In a path segment, a name that begins with a dollar sign would be parsed as a keyword.
         let url = if id_or_name.starts_with('$') {
             self.service
                 .url(&["v1.0", &format!("users({})", literal(id_or_name))], select)
@@ -153,12 +153,12 @@ impl Graph {
             self.service.url(&["v1.0", "users", id_or_name], select)
         };
         Ok(self
-            .get::<Entry>(Operation::FindUser, url, &nothing(), priority)
+            .get::<Entry>(Operation::FindUser, url, &no_key(), priority)
             .await?
             .id)
     }
 
-    /// Finds the chat that the app has with a user, and installs the app if it is missing.
+    /// Finds the app's chat with a user, and installs the app if it is missing.
     pub(crate) async fn chat(&self, user: &str, app: &CatalogApp, priority: &Priority) -> Result<Chat, Error> {
         let mut installation = self.installation(user, app, priority).await?;
         if installation.is_none() {
@@ -210,13 +210,11 @@ impl Graph {
     ) -> Result<Option<String>, Error> {
         let path = ["v1.0", "users", user, "teamwork", "installedApps"];
         let url = self.service.url(&path, Some(&installed(app)));
-        let found = self
-            .only(Operation::FindInstallation, url, &nothing(), priority)
-            .await?;
+        let found = self.only(Operation::FindInstallation, url, &no_key(), priority).await?;
         Ok(found.map(|installation| installation.id))
     }
 
-    /// Takes the app away from a user; tells whether it was there.
+    /// Uninstalls the app for a user, and returns whether it was installed.
     pub(crate) async fn uninstall(&self, user: &str, app: &CatalogApp) -> Result<bool, Error> {
         let priority = &Priority::command();
         let Some(installation) = self.installation(user, app, priority).await? else {
@@ -233,16 +231,16 @@ impl Graph {
         };
         let outcome = self
             .service
-            .call(&request, priority.caller(&nothing()), &CancellationToken::new())
+            .call(&request, priority.caller(&no_key()), &CancellationToken::new())
             .await;
         match outcome {
-            // Somebody else was quicker.
+            // Another client uninstalled it first.
             Err(error) if error.meaning() == Meaning::NotFound => Ok(false),
             outcome => outcome.map(|_| true),
         }
     }
 
-    /// Installs the app; that somebody else did at the same time is as good.
+    /// Installs the app. A simultaneous installation by another client counts as success.
     async fn install(&self, user: &str, app: &CatalogApp, priority: &Priority) -> Result<(), Error> {
         let reference = self.service.url(&["v1.0", "appCatalogs", "teamsApps", &app.id], None);
         let body = json!({ "teamsApp@odata.bind": reference.as_str() });
@@ -258,7 +256,7 @@ impl Graph {
         };
         match self
             .service
-            .call(&request, priority.caller(&nothing()), &CancellationToken::new())
+            .call(&request, priority.caller(&no_key()), &CancellationToken::new())
             .await
         {
             Err(error) if error.meaning() == Meaning::Conflict => Ok(()),
@@ -274,7 +272,7 @@ impl Graph {
     ) -> Result<Option<Chat>, Error> {
         let path = ["v1.0", "users", user, "teamwork", "installedApps", installation, "chat"];
         let url = self.service.url(&path, None);
-        match self.get::<Entry>(Operation::FindChat, url, &nothing(), priority).await {
+        match self.get::<Entry>(Operation::FindChat, url, &no_key(), priority).await {
             Ok(chat) => Ok(Some(Chat {
                 id: chat.id,
                 installation: installation.to_owned(),
@@ -285,7 +283,7 @@ impl Graph {
         }
     }
 
-    /// Returns the one entry of a filtered list.
+    /// Returns the only entry of a filtered list.
     async fn only(
         &self,
         operation: Operation,
@@ -326,8 +324,8 @@ impl Graph {
     }
 }
 
-/// Returns the key of calls that only the limit on everything concerns.
-fn nothing() -> Key {
+/// Returns the key of calls that have no limit per team.
+fn no_key() -> Key {
     Arc::from("")
 }
 
@@ -336,7 +334,7 @@ fn failure(operation: Operation, meaning: Meaning, retry: Retry) -> Error {
     Error::new(operation, meaning, retry).with_hint(hint)
 }
 
-/// Writes a text as `OData` wants it: in quotes, with its own quotes doubled.
+/// Writes an `OData` string: in quotes, with inner quotes doubled.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,7 +1,7 @@
-//! One exchange with Microsoft, and what it means if no answer comes.
+//! One HTTP exchange with Microsoft, and the error if there is no answer.
 //!
-//! Architecture Invariant: the only place that builds an HTTP client. Bodies are read up to a bound and never logged; URLs
-//! neither, for they may hold a mail address.
+//! Architecture Invariant: the only place that builds an HTTP client. Bodies are read up to a limit and never logged.
+//! URLs are not logged either, because they may hold an email address.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use url::Url;
 use crate::clock;
 use crate::config::{Limits, Proxies};
 use crate::msteams::answer::{Answer, Expects, is_page, read, request_id, retry_after};
-use crate::msteams::attempts::{Attempts, asked};
+use crate::msteams::attempts::{Attempts, requested_pause};
 use crate::msteams::call_event::{CallEvent, Endpoint, Observer};
 use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry, Wait};
 use crate::msteams::{cause, trust, verdict};
 
-/// Sends requests; cheap to clone, and all clones share their connections.
+/// Sends requests. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
 pub(crate) struct Http {
     client: Client,
@@ -32,7 +32,7 @@ pub(crate) struct Http {
     observer: Observer,
 }
 
-/// One request, which can be sent more than once.
+/// A request that can be sent more than once.
 pub(crate) struct Request {
     pub(crate) operation: Operation,
     pub(crate) method: Method,
@@ -43,7 +43,7 @@ pub(crate) struct Request {
     pub(crate) expects: Expects,
 }
 
-/// What sending a request twice does.
+/// The effect of sending a request twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// The same as sending it once.
@@ -52,13 +52,14 @@ pub(crate) enum Effect {
     CreatesMessage,
 }
 
-/// Most of a dead network shows while connecting; a short bound leaves time for the other addresses of a host.
+/// Timeout of a connection. A dead network usually shows while connecting, and a short timeout leaves time for the
+/// other addresses of a host.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
-/// A question needs no longer; a message has the whole time, since its fate is unknown afterwards.
-const LONGEST_QUESTION: Duration = Duration::from_secs(10);
+/// Timeout of a query. A message has the whole time, because after a timeout it is unknown whether it arrived.
+const LONGEST_QUERY: Duration = Duration::from_secs(10);
 
-/// A call that pauses longer between two attempts is reported before its last attempt.
+/// A call with a longer pause between two attempts is reported before its last attempt.
 const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
@@ -66,7 +67,7 @@ pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Http {
     pub(crate) fn new(limits: &Limits, proxies: &Proxies, observer: Observer) -> Result<Self, Error> {
-        // An error says that a provider is installed already, which serves as well.
+        // An error means that a provider is already installed, which works as well.
         rustls::crypto::ring::default_provider().install_default().ok();
         let unprepared = || {
             Error::new(Operation::Prepare, Meaning::Unreachable, Retry::Never)
@@ -84,7 +85,7 @@ impl Http {
             .timeout(limits.microsoft_timeout)
             .connect_timeout(LONGEST_CONNECT.min(limits.microsoft_timeout / 2))
             .pool_idle_timeout(Duration::from_secs(90))
-            // Finds out that a shared connection is dead before every request on it has run into its timeout.
+            // Detects that a shared connection is dead before every request on it has timed out.
             .http2_keep_alive_interval(Duration::from_secs(15))
             .http2_keep_alive_timeout(Duration::from_secs(10))
             .build()
@@ -100,7 +101,7 @@ impl Http {
         })
     }
 
-    /// Returns the attempts that one request has.
+    /// Returns the attempts of one request.
     pub(crate) fn attempts(&self) -> Attempts {
         Attempts::new(self.attempts, self.first_pause, self.longest_pause)
     }
@@ -109,17 +110,17 @@ impl Http {
         &self.observer
     }
 
-    /// Counts that the request is sent once more.
+    /// Counts a repeated request.
     pub(crate) fn count_retry(&self, request: &Request) {
-        self.observer.hear(CallEvent::Retried(request.operation.endpoint()));
+        self.observer.notify(CallEvent::Retried(request.operation.endpoint()));
     }
 
-    /// Reports a failure of an attempt that took long, or that is followed by a long pause: with all its attempts a call
-    /// may be silent for minutes, and the operator should not have to wait for that. Throttling has its own line.
-    pub(crate) fn first_sign(&self, error: &Error, attempts: &Attempts) {
-        let long_pause = error.meaning() != Meaning::Throttled && asked(error) > Some(LONGEST_SILENCE);
+    /// Reports a failed attempt that took long, or that is followed by a long pause. With all its attempts a call may
+    /// be silent for minutes, which is too long for the operator. Throttling has its own log line.
+    pub(crate) fn report_early(&self, error: &Error, attempts: &Attempts) {
+        let long_pause = error.meaning() != Meaning::Throttled && requested_pause(error) > Some(LONGEST_SILENCE);
         if (error.was_slow() || long_pause) && attempts.has_more(error) {
-            self.observer.hear(CallEvent::Retrying(error.endpoint(), error));
+            self.observer.notify(CallEvent::Retrying(error.endpoint(), error));
         }
     }
 
@@ -133,7 +134,7 @@ impl Http {
             builder = builder.header(CONTENT_TYPE, *content_type).body(body.clone());
         }
         if request.operation.endpoint() != Endpoint::Bot {
-            builder = builder.timeout(self.timeout.min(LONGEST_QUESTION));
+            builder = builder.timeout(self.timeout.min(LONGEST_QUERY));
         }
         let response = builder.send().await.map_err(|error| self.unanswered(request, error))?;
         let status = response.status();
@@ -142,22 +143,22 @@ impl Http {
         let request_id = request_id(response.headers());
         let is_page = is_page(response.headers());
         if status == StatusCode::TOO_MANY_REQUESTS {
-            self.observer.hear(CallEvent::Throttled(endpoint, retry_after));
+            self.observer.notify(CallEvent::Throttled(endpoint, retry_after));
         }
         let (operation, body) = (request.operation, read(response).await);
         let outcome = if status.is_success() {
             Answer::check(operation, request.expects, status.as_u16(), is_page, body)
         } else {
-            // A refusal whose text is lost is not known to be Microsoft's.
+            // An error whose body is lost may not come from Microsoft.
             let body = body.unwrap_or_default();
             Err(verdict::judge(operation, status.as_u16(), retry_after, &body))
         };
         outcome.map_err(|error| self.explained(request, error).with_request_id(request_id))
     }
 
-    /// Judges an exchange that brought no answer.
+    /// Classifies an exchange without an answer.
     fn unanswered(&self, request: &Request, error: reqwest::Error) -> Error {
-        // A request that found no connection, or could not be written, was not sent. Any other may have arrived.
+        // A request without a connection, or one that could not be written, was not sent. Any other may have arrived.
         let unsent = error.is_connect() || error.is_builder();
         let unknown = request.effect == Effect::CreatesMessage && !unsent;
         let retry = if unknown {
@@ -185,7 +186,7 @@ impl Http {
         }
     }
 
-    /// Says where to look when something on the path answered.
+    /// Adds a hint about the path when something on it answered instead of the service.
     fn explained(&self, request: &Request, error: Error) -> Error {
         if error.meaning() != Meaning::Protocol || error.has_hint() {
             return error;
@@ -222,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// Posts a message to a server that does so with the connection, and says what that means.
+    /// Posts a message to a server that handles the connection with `serve`, and returns the error.
     async fn post_to(serve: impl AsyncFnOnce(TcpListener)) -> Error {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/?mail=alice", listener.local_addr().unwrap());
@@ -237,41 +238,45 @@ mod tests {
             microsoft_timeout: Duration::from_millis(200),
             ..Limits::default()
         };
-        let http = Http::new(&limits, &Proxies::default(), Observer::nobody()).unwrap();
+        let http = Http::new(&limits, &Proxies::default(), Observer::ignore()).unwrap();
         let (outcome, ()) = tokio::join!(http.exchange(&request, None), serve(listener));
         outcome.err().unwrap()
     }
 
     #[tokio::test]
     async fn a_post_without_an_answer_may_have_arrived_unless_there_was_no_connection() {
-        let fate = |error: &Error| (error.retry(), error.in_place_retry());
+        let retries = |error: &Error| (error.retry(), error.in_place_retry());
         let refused = post_to(async |listener| drop(listener)).await;
-        assert_eq!(fate(&refused), (Retry::Later(None), InPlaceRetry::Yes), "{refused:?}");
+        assert_eq!(
+            retries(&refused),
+            (Retry::Later(None), InPlaceRetry::Yes),
+            "{refused:?}"
+        );
         let broken = post_to(async |listener| {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.read_exact(&mut [0; 16]).await.unwrap();
         });
         let broken = broken.await;
-        assert_eq!(fate(&broken), (Retry::FateUnknown, InPlaceRetry::No), "{broken:?}");
-        let hanging = post_to(async |listener| {
+        assert_eq!(retries(&broken), (Retry::FateUnknown, InPlaceRetry::No), "{broken:?}");
+        let silent = post_to(async |listener| {
             let (stream, _) = listener.accept().await.unwrap();
             tokio::time::sleep(Duration::from_millis(400)).await;
             drop(stream);
         });
-        let hanging = hanging.await;
-        assert_eq!(fate(&hanging), (Retry::FateUnknown, InPlaceRetry::No), "{hanging:?}");
+        let silent = silent.await;
+        assert_eq!(retries(&silent), (Retry::FateUnknown, InPlaceRetry::No), "{silent:?}");
         let expected = "could not post the card: no answer from 127.0.0.1 in time";
-        assert_eq!(hanging.to_string(), expected);
-        assert!(hanging.hint().unwrap().contains("127.0.0.1"));
-        assert!(!format!("{hanging:?}").contains("alice"));
+        assert_eq!(silent.to_string(), expected);
+        assert!(silent.hint().unwrap().contains("127.0.0.1"));
+        assert!(!format!("{silent:?}").contains("alice"));
     }
 
     #[tokio::test]
-    async fn a_host_that_cannot_be_reached_is_named_with_the_reason() {
+    async fn an_unreachable_host_is_named_with_the_cause() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let closed = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
-        let http = Http::new(&Limits::default(), &Proxies::default(), Observer::nobody()).unwrap();
+        let http = Http::new(&Limits::default(), &Proxies::default(), Observer::ignore()).unwrap();
         for (url, expected) in [
             (closed.as_str(), "127.0.0.1 refused the connection"),
             (
@@ -286,12 +291,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_sent_has_not_arrived() {
+    async fn a_request_that_could_not_be_written_has_not_arrived() {
         let request = Request {
             effect: Effect::CreatesMessage,
             ..Request::get(Operation::Post, "http://127.0.0.1:1/".parse().unwrap())
         };
-        let http = Http::new(&Limits::default(), &Proxies::default(), Observer::nobody()).unwrap();
+        let http = Http::new(&Limits::default(), &Proxies::default(), Observer::ignore()).unwrap();
         let error = http.exchange(&request, Some("two\r\nlines")).await.err().unwrap();
         assert_eq!(error.retry(), Retry::Later(None));
     }

@@ -1,6 +1,6 @@
-//! Who waits for one conversation, and from when the next of them may go.
+//! The calls that wait for one conversation, and the time at which the next may go.
 //!
-//! Architecture Invariant: pure; the time is a parameter. A line knows one conversation only.
+//! Architecture Invariant: pure; the time is a parameter. A line covers only one conversation.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use crate::msteams::send_log::{SendLog, Window};
 
-/// How much a send matters; those that matter more go first.
+/// The urgency of a send. More urgent sends go first.
 ///
-/// A card that shows a decided request as open misleads now; a new card that comes a moment later does not.
+/// A card that shows a resolved request as open misleads now; a new card that arrives a moment later does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
     Resolution,
@@ -22,21 +22,21 @@ pub enum Urgency {
     Background,
 }
 
-/// Shares its text with the table; the empty key stands for sends that no limit of a key concerns.
+/// The key of a line, a text shared with the table of lines. The empty key means that only the overall limits apply.
 pub(crate) type Key = Arc<str>;
 
-/// Which call goes first: what is more urgent, and among calls of one urgency requests take turns.
+/// The order of calls: more urgent ones first, and requests of the same urgency take turns.
 #[derive(Clone, Debug)]
 pub struct Priority {
     urgency: Urgency,
-    /// The request that a call is made for.
+    /// The request that the call belongs to.
     queue: Option<Key>,
 }
 
-/// Who wants to send, and in whose name they wait.
+/// A call that waits to be sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller<'a> {
-    /// What the service's limits are counted by, beside the limit on everything.
+    /// The key of the limits that apply in addition to the overall limits.
     pub(crate) key: &'a Key,
     pub(crate) urgency: Urgency,
     /// Callers of different queues take turns, so that a long queue does not delay a short one.
@@ -44,7 +44,7 @@ pub(crate) struct Caller<'a> {
 }
 
 impl Priority {
-    /// Returns the priority of a call for a request, whose id is the queue.
+    /// Returns the priority of a call for a request, whose id identifies the queue.
     pub fn new(urgency: Urgency, queue: &str) -> Self {
         Self {
             urgency,
@@ -52,7 +52,7 @@ impl Priority {
         }
     }
 
-    /// Returns the priority of a call that a command makes, for which an operator waits.
+    /// Returns the priority of a call by a command, for which an operator waits.
     pub fn command() -> Self {
         Self {
             urgency: Urgency::Announcement,
@@ -68,8 +68,9 @@ impl Priority {
         }
     }
 
-    /// Returns the priority of the further calls of a look-up that was begun: they do not stand at the end of its queue again.
-    pub(crate) fn going_on(&self) -> Self {
+    /// Returns the priority of further calls of the same lookup, which do not queue again behind other calls of their
+    /// request.
+    pub(crate) fn continued(&self) -> Self {
         Self {
             urgency: self.urgency,
             queue: None,
@@ -100,7 +101,7 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// A place in a line: its urgency, the round of its queue, then the order of arrival.
+/// A place in a line: ordered by urgency, then by the round of its queue, then by arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket {
     pub(crate) urgency: Urgency,
@@ -108,7 +109,7 @@ pub(crate) struct Ticket {
     number: u64,
 }
 
-/// The line before one conversation.
+/// The line of one conversation.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     pub(crate) waiting: BTreeSet<Ticket>,
@@ -118,18 +119,18 @@ pub(crate) struct Line {
     pub(crate) spot: Spot,
 }
 
-/// A time in which nothing is sent, but for one call now and then that finds out whether it is over already.
+/// A time in which nothing is sent, except for an occasional probe that tests whether the pause is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pause {
     pub(crate) until: Instant,
     pub(crate) probe_at: Instant,
 }
 
-/// Usual pauses are shorter, and obeyed to their end.
+/// Interval between probes. Usual pauses are shorter, and obeyed to their end.
 const PROBE_EVERY: Duration = Duration::from_mins(1);
 
 impl Pause {
-    /// Begins a pause, or makes one longer.
+    /// Starts a pause, or extends it.
     pub(crate) fn longer(pause: Option<Self>, now: Instant, until: Instant) -> Self {
         Self {
             until: pause.map_or(until, |pause| pause.until.max(until)),
@@ -137,7 +138,7 @@ impl Pause {
         }
     }
 
-    /// Tells whether a call may go in spite of the pause, which lets no other for a while then.
+    /// Returns whether a probe may be sent now, and schedules the next one if so.
     pub(crate) fn probe(pause: &mut Option<Self>, now: Instant) -> bool {
         let Some(pause) = pause.as_mut().filter(|pause| pause.until > now) else {
             return true;
@@ -150,7 +151,7 @@ impl Pause {
     }
 }
 
-/// The rounds in which the queues of one urgency take turns: each queue has one call in each round.
+/// The rounds in which the queues of one urgency take turns: each queue has one call per round.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     current: u64,
@@ -159,7 +160,7 @@ pub(crate) struct Rounds {
 }
 
 impl Rounds {
-    /// Returns the round of a call; without a queue it is the one that is served now.
+    /// Returns the round of a call. A call without a queue gets the current round.
     pub(crate) fn join(&mut self, queue: Option<&Key>) -> u64 {
         let Some(queue) = queue else { return self.current };
         let next = self.next.entry(queue.clone()).or_default();
@@ -168,25 +169,25 @@ impl Rounds {
         round
     }
 
-    /// Takes that a call of this round has gone.
+    /// Records that a call of this round was sent.
     pub(crate) fn depart(&mut self, round: u64) {
         self.current = self.current.max(round);
     }
 
-    /// Forgets the queues that have nothing ahead.
+    /// Removes queues that are not ahead.
     pub(crate) fn sweep(&mut self) {
         self.next.retain(|_, next| *next > self.current);
     }
 }
 
-/// Where a line is entered.
+/// The index of `Pace` that lists the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Spot {
     #[default]
     Nowhere,
-    /// The first may go as far as the conversation is concerned.
+    /// The first call may be sent, as far as the conversation is concerned.
     Ready(Ticket),
-    /// Nobody may go before then.
+    /// No call may be sent before this time.
     Resting(Instant),
 }
 
@@ -197,7 +198,7 @@ impl Ticket {
 }
 
 impl Line {
-    /// Returns where the line belongs while it may have one more in flight.
+    /// Returns where to list the line, if it may have one more call in flight.
     pub(crate) fn next_spot(&self, now: Instant, windows: &[Window]) -> Spot {
         let Some(first) = self.waiting.first() else {
             return Spot::Nowhere;
@@ -209,7 +210,7 @@ impl Line {
         }
     }
 
-    /// Tells whether nothing would be lost with the line; what no window holds must be forgotten before.
+    /// Returns whether the line can be dropped without losing state. Expired entries of the log must be removed first.
     pub(crate) fn is_quiet(&self, now: Instant) -> bool {
         let paused = self.pause.is_some_and(|pause| pause.until > now);
         !paused && self.in_flight == 0 && self.waiting.is_empty() && self.log.last().is_none()

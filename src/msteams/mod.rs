@@ -1,12 +1,12 @@
-//! The Microsoft side: from addresses and cards to messages in Teams.
+//! Microsoft Teams: from addresses and cards to messages.
 //!
-//! [`Teams`] is the one handle. Below it, `service` sends requests of one service (Graph, the Bot connector) with a
-//! token, in their turn, and again where that is safe; `graph` and `bot` know the paths and the JSON; `resolver` turns
-//! an address into a conversation.
+//! [`Teams`] is the only handle. Below it, `service` sends the requests of one service (Graph, the Bot connector) with
+//! a token, within its limits, and repeats them where that is safe; `graph` and `bot` know the paths and the JSON;
+//! `resolver` finds the conversation of an address.
 //!
-//! Architecture Invariant: the only folder that names `reqwest` or Microsoft's JSON. Knows nothing of Teleport or of
-//! requests, only addresses and cards. Logs nothing above debug: what goes wrong is returned, with its meaning,
-//! its hint, and whether trying again makes sense.
+//! Architecture Invariant: the only directory that names `reqwest` or Microsoft's JSON. Knows addresses and cards, but
+//! nothing of Teleport or of Access Requests. Logs nothing above debug: errors are returned, with their meaning, their
+//! hint, and whether a retry makes sense.
 
 mod aadsts;
 mod activity;

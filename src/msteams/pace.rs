@@ -1,7 +1,7 @@
-//! Whose turn it is to send: Microsoft's limits, as values.
+//! Microsoft's limits on sends, and which call may be sent next.
 //!
-//! Sends of one conversation (a *key*) wait in a line of their own; at most one line of each key is looked at, so a
-//! conversation at its limit holds nobody else, and every step costs little however many wait.
+//! Sends of one conversation (a *key*) wait in their own line. At most one call of each line is considered, so a
+//! conversation at its limit delays no other, and every step is cheap, however many calls wait.
 //!
 //! Architecture Invariant: pure. The time is a parameter, and nothing here waits; `pacing` does.
 
@@ -13,43 +13,43 @@ use tokio::time::Instant;
 use crate::msteams::line::{Caller, Key, Line, Pause, Rounds, Spot, Ticket, Urgency};
 use crate::msteams::send_log::{SendLog, Window};
 
-/// What a service allows.
+/// The limits of a service.
 #[derive(Clone, Debug)]
 pub(crate) struct PaceLimits {
-    /// At most so many sends in any such time.
+    /// The limit on all sends together.
     pub(crate) overall: Window,
-    /// The smallest time between two sends.
+    /// The shortest time between two sends.
     pub(crate) gap: Duration,
     pub(crate) in_flight: usize,
-    /// So many of the sends, and a quarter of those in flight, are kept from what nobody waits for.
+    /// This many of the sends, and a quarter of those in flight, are not available to background calls.
     pub(crate) reserve: usize,
-    /// All of them hold for each key.
+    /// The limits for each key; all of them apply.
     pub(crate) per_key: Vec<Window>,
     pub(crate) in_flight_per_key: usize,
 }
 
-/// Who may go on.
+/// The next step of the scheduler.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Go(Ticket, Key),
-    /// Nobody before then.
+    /// No call may be sent before this time.
     At(Instant),
-    /// Nobody until something else happens.
+    /// No call may be sent until something changes.
     Idle,
 }
 
-/// The lines, and the log of what was sent.
+/// The lines, and the log of sends.
 #[derive(Debug)]
 pub(crate) struct Pace {
     limits: PaceLimits,
     lines: HashMap<Key, Line>,
-    /// The first of each line that may send as far as its key is concerned.
+    /// The first call of each line that may send, as far as its key is concerned.
     ready: BTreeMap<Ticket, Key>,
-    /// The keys with a line that may not send before a time.
+    /// The keys of lines that may not send before a time.
     resting: BTreeSet<(Instant, Key)>,
     log: SendLog,
     in_flight: usize,
-    /// Calls that were silent for so long that they no longer count as in flight.
+    /// Number of calls without an answer for so long that they no longer count as in flight.
     silent: usize,
     pause: Option<Pause>,
     rounds: HashMap<Urgency, Rounds>,
@@ -57,10 +57,10 @@ pub(crate) struct Pace {
     swept: Option<Instant>,
 }
 
-/// Bounds what calls that hang take of the memory. Beyond it they count as in flight again.
+/// Limits the memory for calls without an answer. Further ones count as in flight.
 const MOST_SILENT: usize = 448;
 
-/// Forgetting quiet conversations looks at all of them, so it is done rarely.
+/// Removing idle conversations scans all of them, so it is done rarely.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 impl Pace {
@@ -80,7 +80,7 @@ impl Pace {
         }
     }
 
-    /// Takes a place in the line of a key.
+    /// Adds a call to the line of its key.
     pub(crate) fn join(&mut self, now: Instant, caller: Caller<'_>) -> Ticket {
         let Caller { key, urgency, queue } = caller;
         self.arrivals += 1;
@@ -91,14 +91,14 @@ impl Pace {
         ticket
     }
 
-    /// Gives up a place; returns whether it was still held.
+    /// Removes a call from its line; returns whether it was still waiting.
     pub(crate) fn leave(&mut self, now: Instant, key: &Key, ticket: Ticket) -> bool {
         let held = self.lines.get_mut(key).is_some_and(|line| line.waiting.remove(&ticket));
         self.place(now, key);
         held
     }
 
-    /// Lets the next one go, if anybody may.
+    /// Sends the next call, if one may be sent.
     pub(crate) fn next(&mut self, now: Instant) -> Next {
         self.sweep(now);
         while let Some((_, key)) = self.resting.first().filter(|(at, _)| *at <= now).cloned() {
@@ -108,7 +108,7 @@ impl Pace {
         let Some((&ticket, key)) = self.ready.first_key_value() else {
             return resting.map_or(Next::Idle, Next::At);
         };
-        // What is first is the most urgent: if nobody waits for it, nobody waits for anything.
+        // The first call is the most urgent: if it is a background call, all of them are.
         let (mut window, mut in_flight) = (self.limits.overall, self.limits.in_flight);
         if ticket.urgency == Urgency::Background {
             window.sends -= self.limits.reserve;
@@ -126,8 +126,9 @@ impl Pace {
         Next::Go(ticket, key)
     }
 
-    /// Takes that a send was silent for a while; returns whether it stops to count as in flight. Its key it keeps.
-    pub(crate) fn fall_silent(&mut self) -> bool {
+    /// Records that a send had no answer for a while. Returns whether it stops counting as in flight; it still counts
+    /// for its key.
+    pub(crate) fn mark_silent(&mut self) -> bool {
         let counts = self.silent < MOST_SILENT;
         if counts {
             self.silent += 1;
@@ -136,7 +137,7 @@ impl Pace {
         counts
     }
 
-    /// Takes that a send has ended, however it did.
+    /// Records the end of a send, whatever its result.
     pub(crate) fn done(&mut self, now: Instant, key: &Key, was_silent: bool) {
         let counted = if was_silent {
             &mut self.silent
@@ -150,7 +151,7 @@ impl Pace {
         self.place(now, key);
     }
 
-    /// Keeps a key, or with the empty one everything, from sending before a time; returns who waits in its line.
+    /// Pauses a key, or everything with the empty key, and returns the calls that wait in its line.
     pub(crate) fn pause(&mut self, now: Instant, key: &Key, until: Instant) -> Vec<Ticket> {
         if key.is_empty() {
             self.pause = Some(Pause::longer(self.pause, now, until));
@@ -167,13 +168,13 @@ impl Pace {
         waiting
     }
 
-    /// Returns until when a key may not send because it was asked to pause.
+    /// Returns the end of the pause of a key.
     pub(crate) fn paused_until(&self, key: &Key) -> Option<Instant> {
         let line = self.lines.get(key).and_then(|line| line.pause);
         line.map(|pause| pause.until).max(self.pause.map(|pause| pause.until))
     }
 
-    /// Lets one call go in spite of a pause if it is time to find out whether the pause is over.
+    /// Returns whether a probe may be sent in spite of the pause.
     pub(crate) fn probe(&mut self, now: Instant, key: &Key) -> bool {
         let line = self.lines.entry(key.clone()).or_default();
         if !(Pause::probe(&mut self.pause, now) && Pause::probe(&mut line.pause, now)) {
@@ -183,7 +184,7 @@ impl Pace {
         true
     }
 
-    /// Ends the pauses of a key and of everything.
+    /// Ends the pause of a key and the overall pause.
     pub(crate) fn resume(&mut self, now: Instant, key: &Key) {
         self.pause = None;
         if let Some(line) = self.lines.get_mut(key) {
@@ -207,23 +208,23 @@ impl Pace {
             line.in_flight += 1;
             if !key.is_empty() {
                 line.log.forget(now, longest);
-                line.log.note(now);
+                line.log.record(now);
             }
         }
         self.log.forget(now, self.limits.overall.within);
-        self.log.note(now);
+        self.log.record(now);
         self.in_flight += 1;
         self.place(now, key);
     }
 
-    /// Returns when the limits on everything allow the next send.
+    /// Returns when the overall limits allow the next send.
     fn free_at(&self, window: Window) -> Option<Instant> {
         let gap = self.log.last().map(|last| last + self.limits.gap);
         let pause = self.pause.map(|pause| pause.until);
         gap.max(self.log.free_at(window)).max(pause)
     }
 
-    /// Enters the line of a key where it now belongs.
+    /// Lists the line of a key where it now belongs.
     fn place(&mut self, now: Instant, key: &Key) {
         let Some(line) = self.lines.get_mut(key) else { return };
         match line.spot {
@@ -252,7 +253,7 @@ impl Pace {
         }
     }
 
-    /// Forgets the conversations in which nothing happens any more.
+    /// Removes the conversations without calls or recent sends.
     fn sweep(&mut self, now: Instant) {
         if self.swept.is_some_and(|swept| now < swept + SWEEP_EVERY) {
             return;
@@ -266,7 +267,7 @@ impl Pace {
         });
     }
 
-    /// Returns for how long a send of a key counts.
+    /// Returns for how long a send counts for its key.
     fn longest_window(&self) -> Duration {
         let windows = self.limits.per_key.iter().map(|window| window.within);
         windows.max().unwrap_or_default()

@@ -9,7 +9,7 @@ use crate::msteams::{bot, graph};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// Lets go whoever may until nobody waits; every send takes `latency`. Returns who went when.
+/// Sends until no call waits; every send takes `latency`. Returns the calls with their times.
 fn drain(pace: &mut Pace, start: Instant, latency: Duration) -> Vec<(Instant, Ticket, Key)> {
     let mut now = start;
     let mut gone: Vec<(Instant, Ticket, Key)> = Vec::new();
@@ -79,7 +79,7 @@ proptest! {
 }
 
 #[test]
-fn three_hundred_conversations_get_nearly_all_that_is_allowed() {
+fn three_hundred_conversations_use_nearly_the_whole_limit() {
     let start = Instant::now();
     let mut pace = Pace::new(bot::pace());
     for number in 0..3_000 {
@@ -91,7 +91,7 @@ fn three_hundred_conversations_get_nearly_all_that_is_allowed() {
 }
 
 #[test]
-fn the_urgent_go_first_and_a_full_conversation_holds_nobody() {
+fn urgent_calls_go_first_and_a_full_conversation_delays_no_other() {
     let start = Instant::now();
     let mut pace = Pace::new(bot::pace());
     let busy: Vec<_> = (0..30)
@@ -109,7 +109,7 @@ fn the_urgent_go_first_and_a_full_conversation_holds_nobody() {
 }
 
 #[test]
-fn one_hanging_conversation_has_two_in_flight_and_no_more() {
+fn a_conversation_that_does_not_answer_has_at_most_two_in_flight() {
     let start = Instant::now();
     let mut pace = Pace::new(bot::pace());
     for _ in 0..5 {
@@ -127,7 +127,7 @@ fn one_hanging_conversation_has_two_in_flight_and_no_more() {
 }
 
 #[test]
-fn a_paused_conversation_waits_and_a_place_given_up_is_free() {
+fn a_paused_conversation_waits_and_a_cancelled_place_is_free() {
     let start = Instant::now();
     let mut pace = Pace::new(bot::pace());
     let until = start + Duration::from_secs(9);
@@ -148,7 +148,7 @@ fn a_paused_conversation_waits_and_a_place_given_up_is_free() {
 }
 
 #[test]
-fn queues_take_turns_and_what_nobody_waits_for_leaves_room() {
+fn queues_take_turns_and_background_calls_leave_room() {
     let start = Instant::now();
     let mut pace = Pace::new(graph::pace());
     let everything: Key = Arc::from("");
@@ -175,7 +175,7 @@ fn queues_take_turns_and_what_nobody_waits_for_leaves_room() {
 }
 
 #[test]
-fn calls_that_are_silent_leave_their_places_to_others_up_to_a_bound() {
+fn calls_without_an_answer_stop_counting_up_to_a_limit() {
     let mut now = Instant::now();
     let mut pace = Pace::new(bot::pace());
     let mut silent = 0;
@@ -184,14 +184,14 @@ fn calls_that_are_silent_leave_their_places_to_others_up_to_a_bound() {
     }
     for _ in 0..3_000 {
         match pace.next(now) {
-            Next::Go(..) => silent += usize::from(pace.fall_silent()),
+            Next::Go(..) => silent += usize::from(pace.mark_silent()),
             Next::At(at) => now = at,
             Next::Idle => break,
         }
     }
     assert_eq!((silent, pace.silent, pace.in_flight), (MOST_SILENT, MOST_SILENT, 64));
     pace.done(now, &key(0), true);
-    assert!(pace.fall_silent());
+    assert!(pace.mark_silent());
 }
 
 #[test]

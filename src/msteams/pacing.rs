@@ -1,10 +1,10 @@
-//! Lets senders wait for their turn.
+//! Lets calls wait until they may be sent.
 //!
-//! Whoever waits at the head of the crowd keeps the clock for all (the *driver*): it sleeps until `pace` lets the next one
-//! go and tells that one. A driver that got its turn, or was dropped, is followed by the next waiter. So nothing needs
-//! to be spawned, and nobody is woken for nothing.
+//! One waiting call (the *driver*) runs the timer for all: it sleeps until `pace` allows the next call, and sends that
+//! call its permit. When the driver gets its own permit, or is dropped, another waiting call takes over. So nothing has
+//! to be spawned, and no call is woken early.
 //!
-//! Architecture Invariant: decides nothing; the limits and the order are `pace`'s.
+//! Architecture Invariant: decides nothing; `pace` owns the limits and the order.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,34 +17,34 @@ use tokio::time::{Instant, sleep_until};
 use crate::msteams::line::{Caller, Key, Ticket};
 use crate::msteams::pace::{Next, Pace, PaceLimits};
 
-/// The door through which every request of a service goes; cheap to clone.
+/// Limits the requests of a service. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Pacer(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Something happened that may let somebody go before the driver's alarm.
+    /// Notified when a call may be sendable before the driver wakes up.
     changed: Notify,
     driver: tokio::sync::Mutex<()>,
-    /// Who would have to wait longer because of a pause is told so instead.
+    /// The longest pause that a call waits out; for a longer one it fails.
     patience: Duration,
 }
 
 struct State {
     pace: Pace,
-    bells: HashMap<Ticket, oneshot::Sender<Permit>>,
+    waiters: HashMap<Ticket, oneshot::Sender<Permit>>,
 }
 
-/// The right to have one request in flight; dropping it ends that.
+/// The right to have one request in flight, until it is dropped.
 pub(crate) struct Permit {
     shared: Arc<Shared>,
     key: Key,
     is_silent: bool,
-    /// It was given in spite of a pause, to find out whether that is over.
+    /// Granted in spite of a pause, to test whether the pause is over.
     is_probe: bool,
 }
 
-/// A place in a line that is given up when it is dropped.
+/// A place in a line, which is released when it is dropped.
 struct QueuePlace<'a> {
     shared: &'a Shared,
     key: &'a Key,
@@ -56,7 +56,7 @@ impl Pacer {
         Self(Arc::new(Shared {
             state: Mutex::new(State {
                 pace: Pace::new(limits),
-                bells: HashMap::new(),
+                waiters: HashMap::new(),
             }),
             changed: Notify::new(),
             driver: tokio::sync::Mutex::new(()),
@@ -64,12 +64,12 @@ impl Pacer {
         }))
     }
 
-    /// Waits for a turn; the error tells for how long Microsoft wants nothing from us there.
+    /// Waits for a permit. The error is the pause that Microsoft requested.
     pub(crate) async fn enter(&self, caller: Caller<'_>) -> Result<Permit, Duration> {
         let key = caller.key;
         loop {
             let now = Instant::now();
-            let (place, mut bell) = {
+            let (place, mut waiter) = {
                 let mut state = self.0.lock();
                 let pause = state
                     .pace
@@ -86,7 +86,7 @@ impl Pacer {
                 }
                 self.0.join(&mut state, now, caller)
             };
-            let turn = self.wait(&mut bell).await;
+            let turn = self.wait(&mut waiter).await;
             drop(place);
             if let Some(permit) = turn {
                 return Ok(permit);
@@ -94,49 +94,49 @@ impl Pacer {
         }
     }
 
-    /// Tells how many wait for their turn.
+    /// Returns the number of waiting calls.
     pub(crate) fn waiting(&self) -> usize {
-        self.0.lock().bells.len()
+        self.0.lock().waiters.len()
     }
 
-    /// Keeps a key (the empty one: everything) from sending for a time.
+    /// Pauses a key (the empty one: everything) for a time.
     pub(crate) fn pause(&self, key: &Key, pause: Duration) {
         let now = Instant::now();
         let mut state = self.0.lock();
         let waiting = state.pace.pause(now, key, now + pause);
         if pause > self.0.patience {
-            // Without their bells they look again, and learn of the pause.
+            // Without their senders they try to enter again, and see the pause.
             for ticket in waiting {
-                state.bells.remove(&ticket);
+                state.waiters.remove(&ticket);
             }
         }
     }
 
-    /// Waits for the bell, keeping the clock for all when nobody else does. None: the place was taken away.
-    async fn wait(&self, bell: &mut oneshot::Receiver<Permit>) -> Option<Permit> {
-        self.0.let_go();
-        match bell.try_recv() {
+    /// Waits for the permit, and runs the timer for all if no other call does. Returns `None` if the place was removed.
+    async fn wait(&self, waiter: &mut oneshot::Receiver<Permit>) -> Option<Permit> {
+        self.0.grant_permits();
+        match waiter.try_recv() {
             Err(TryRecvError::Empty) => {}
             turn => return turn.ok(),
         }
-        // The driver may sleep longer than this one has to.
+        // The driver may be sleeping for longer than this call has to wait.
         self.0.changed.notify_one();
         let _driver = tokio::select! {
             biased;
-            permit = &mut *bell => return permit.ok(),
+            permit = &mut *waiter => return permit.ok(),
             driver = self.0.driver.lock() => driver,
         };
         loop {
-            let alarm = self.0.let_go();
-            match bell.try_recv() {
+            let wake_at = self.0.grant_permits();
+            match waiter.try_recv() {
                 Err(TryRecvError::Empty) => {}
                 turn => return turn.ok(),
             }
             tokio::select! {
                 biased;
-                permit = &mut *bell => return permit.ok(),
+                permit = &mut *waiter => return permit.ok(),
                 () = self.0.changed.notified() => {}
-                () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => {}
+                () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
             }
         }
     }
@@ -154,39 +154,39 @@ impl Shared {
         caller: Caller<'a>,
     ) -> (QueuePlace<'a>, oneshot::Receiver<Permit>) {
         let ticket = state.pace.join(now, caller);
-        let (sender, bell) = oneshot::channel();
-        state.bells.insert(ticket, sender);
+        let (sender, waiter) = oneshot::channel();
+        state.waiters.insert(ticket, sender);
         let place = QueuePlace {
             shared: self,
             key: caller.key,
             ticket,
         };
-        (place, bell)
+        (place, waiter)
     }
 
-    /// Lets everybody go who may; returns when to look again.
-    fn let_go(self: &Arc<Self>) -> Option<Instant> {
-        let mut turns = Vec::new();
-        let alarm = {
+    /// Grants permits to all calls that may be sent; returns when to check next.
+    fn grant_permits(self: &Arc<Self>) -> Option<Instant> {
+        let mut granted = Vec::new();
+        let wake_at = {
             let mut state = self.lock();
             loop {
                 match state.pace.next(Instant::now()) {
                     Next::Go(ticket, key) => {
                         let permit = Permit::new(self, key, false);
-                        turns.push((state.bells.remove(&ticket), permit));
+                        granted.push((state.waiters.remove(&ticket), permit));
                     }
                     Next::At(at) => break Some(at),
                     Next::Idle => break None,
                 }
             }
         };
-        // Outside the lock: a permit whose owner has gone is dropped here, and wants the lock.
-        for (bell, permit) in turns {
-            if let Some(bell) = bell {
-                bell.send(permit).ok();
+        // Outside the lock: a permit whose receiver is gone is dropped here, and takes the lock.
+        for (waiter, permit) in granted {
+            if let Some(waiter) = waiter {
+                waiter.send(permit).ok();
             }
         }
-        alarm
+        wake_at
     }
 }
 
@@ -200,15 +200,15 @@ impl Permit {
         }
     }
 
-    /// Takes that there was no answer for a while: others need not wait for this one.
-    pub(crate) fn fall_silent(&mut self) {
+    /// Records that there was no answer for a while, so that other calls need not wait for this one.
+    pub(crate) fn mark_silent(&mut self) {
         if !self.is_silent {
-            self.is_silent = self.shared.lock().pace.fall_silent();
+            self.is_silent = self.shared.lock().pace.mark_silent();
             self.shared.changed.notify_one();
         }
     }
 
-    /// Takes that the service serves again: if the permit was a probe, the pause is over.
+    /// Records that the service answers: if the permit was a probe, the pause is over.
     pub(crate) fn answered(&self) {
         if self.is_probe {
             self.shared.lock().pace.resume(Instant::now(), &self.key);
@@ -230,9 +230,9 @@ impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         let held = state.pace.leave(Instant::now(), self.key, self.ticket);
-        let bell = state.bells.remove(&self.ticket);
+        let waiter = state.waiters.remove(&self.ticket);
         drop(state);
-        drop(bell);
+        drop(waiter);
         if held {
             self.shared.changed.notify_one();
         }
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_senders_all_get_their_turn_at_nearly_the_allowed_rate() {
+    async fn many_senders_all_send_at_nearly_the_allowed_rate() {
         let pacer = Pacer::new(bot::pace(), PATIENCE);
         let start = Instant::now();
         let send = async |number: usize| {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_gives_up_while_waiting_leaves_no_trace() {
+    async fn a_cancelled_call_leaves_no_trace() {
         let pacer = Pacer::new(bot::pace(), PATIENCE);
         let first = pacer.enter(Caller::new(&key(0), Urgency::Review)).await.unwrap();
         let second = pacer.enter(Caller::new(&key(0), Urgency::Review)).await.unwrap();
@@ -284,7 +284,7 @@ mod tests {
                     .is_err()
             );
         }
-        assert!(pacer.0.lock().bells.is_empty());
+        assert!(pacer.0.lock().waiters.is_empty());
         drop((first, second));
         assert!(
             timeout(brief, pacer.enter(Caller::new(&key(0), Urgency::Review)))
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_next_waiter_keeps_the_clock_when_the_first_gives_up() {
+    async fn the_next_call_runs_the_timer_when_the_first_is_cancelled() {
         let pacer = Pacer::new(bot::pace(), PATIENCE);
         pacer.pause(&key(0), Duration::from_secs(5));
         let (name, other) = (key(0), key(0));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_beyond_patience_is_told_to_those_who_wait_and_those_who_come() {
+    async fn a_pause_beyond_patience_fails_waiting_and_new_calls() {
         let pacer = Pacer::new(bot::pace(), PATIENCE);
         let name = key(0);
         let permits = [
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_call_a_minute_finds_out_whether_a_long_pause_is_over() {
+    async fn one_call_a_minute_probes_whether_a_long_pause_is_over() {
         let pacer = Pacer::new(graph::pace(), PATIENCE);
         let (everything, pause) = (Key::from(""), Duration::from_mins(5));
         let enter = || pacer.enter(Caller::new(&everything, Urgency::Announcement));

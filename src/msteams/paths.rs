@@ -1,25 +1,25 @@
-//! Paths below a service's base.
+//! URLs below the base of a service.
 //!
-//! Architecture Invariant: whatever a segment holds, it stays one segment.
+//! Architecture Invariant: a segment stays one segment, whatever it contains.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-/// All but what RFC 3986 calls unreserved.
+/// Everything except the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Puts segments behind a base, whose own path is kept; `query` has to be encoded already.
+/// Appends segments to a base and keeps the path of the base. `query` must already be encoded.
 pub(crate) fn join(base: &Url, segments: &[&str], query: Option<&str>) -> Url {
     let mut url = base.clone();
     let mut path = base.path().trim_end_matches('/').to_owned();
     for segment in segments {
         path.push('/');
         match *segment {
-            // Even encoded once, dots would be taken for steps within the path. No id looks like this; what comes of
-            // one is that it does not exist.
+            // Dot segments would change the path even if they were encoded once. No valid id looks like this, so the
+            // service answers that it does not exist.
             "." => path.push_str("%252E"),
             ".." => path.push_str("%252E%252E"),
-            // Nothing would be no segment.
+            // An empty segment would disappear.
             "" => path.push_str("%20"),
             segment => path.extend(utf8_percent_encode(segment, RESERVED)),
         }

@@ -1,17 +1,17 @@
-//! The application permissions of Microsoft Graph that the program needs, and what each is for.
+//! The application permissions of Microsoft Graph that the program needs, and their purposes.
 //!
-//! Architecture Invariant: the only table of permissions; hints, `validate` and the documentation follow it.
+//! Architecture Invariant: the only table of permissions; hints, `validate` and the documentation use it.
 
 use crate::msteams::error::Operation;
 
-/// What a permission is for, the least that serves, and what serves too.
+/// A purpose, the least permission that allows it, and broader ones.
 #[derive(Debug)]
 pub struct Permission {
     /// Completes "it is needed to …".
     pub purpose: &'static str,
     pub least: &'static str,
     pub broader: &'static [&'static str],
-    /// Needed only where channels are recipients.
+    /// Only needed if channels are recipients.
     pub for_channels: bool,
     operations: &'static [Operation],
 }
@@ -62,13 +62,13 @@ pub const PERMISSIONS: [Permission; 4] = [
 ];
 
 impl Permission {
-    /// Returns the permission that allows an operation; sending cards needs none.
+    /// Returns the permission for an operation; sending cards needs none.
     pub(crate) fn of(operation: Operation) -> Option<&'static Self> {
         let mut all = PERMISSIONS.iter();
         all.find(|permission| permission.operations.contains(&operation))
     }
 
-    /// Tells whether a permission of this name allows it.
+    /// Returns whether a permission of this name allows it.
     pub fn serves(&self, name: &str) -> bool {
         name == self.least || self.broader.contains(&name)
     }

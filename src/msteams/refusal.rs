@@ -1,11 +1,11 @@
-//! What the documented codes of Graph and the connector mean.
+//! The meaning of the documented error codes of Graph and the connector.
 //!
 //! Architecture Invariant: pure. A code that is not in these tables is never final.
 
 use crate::msteams::envelope::{Envelope, Says};
 use crate::msteams::error::{Meaning, Operation, Retry};
 
-/// Graph's codes for something that is not there.
+/// Graph's codes for an object that does not exist.
 const NOT_FOUND: [&str; 4] = [
     "Request_ResourceNotFound",
     "ResourceNotFound",
@@ -13,11 +13,11 @@ const NOT_FOUND: [&str; 4] = [
     "ItemNotFound",
 ];
 
-/// Graph's codes for a request that it cannot read, such as one for an id that is none.
+/// Graph's codes for an invalid request, such as one with a malformed id.
 const BAD_REQUEST: [&str; 2] = ["Request_BadRequest", "BadRequest"];
 
-/// Judges a refusal of the connector. What concerns everyone may be fixed by an administrator, so it is worth a later
-/// try; what concerns one conversation is final. A code that is not documented is never final.
+/// Classifies an error of the connector. An administrator may fix a cause that affects all conversations, so it is
+/// retried later; a cause in one conversation is final. An undocumented code is never final.
 pub(crate) fn by_connector(operation: Operation, status: u16, envelope: &Envelope) -> (Meaning, Retry) {
     let later = Retry::Later(None);
     let blocked = ["ConversationBlockedByUser", "MessageWritesBlocked"];
@@ -30,13 +30,13 @@ pub(crate) fn by_connector(operation: Operation, status: u16, envelope: &Envelop
             (Meaning::BotNotInstalled, Retry::Never)
         }
         403 if envelope.is("NotEnoughPermissions") => (Meaning::Denied, Retry::Never),
-        // What was seen for some deleted messages, in place of the documented 404.
+        // Observed for some deleted messages, instead of the documented 404.
         403 if operation == Operation::Update && envelope.is("ServiceError") => (Meaning::Gone, Retry::Never),
         403 => (Meaning::Denied, later),
         404 if operation == Operation::Update && envelope.is("ActivityNotFoundInConversation") => {
             (Meaning::Gone, Retry::Never)
         }
-        // Graph has named this conversation: one of the two is behind.
+        // Graph returned this conversation, so one of the two services is behind.
         404 if envelope.is("ConversationNotFound") => (Meaning::NotFound, later),
         409 => (Meaning::Conflict, later),
         400 | 413 if envelope.is_one_of(&["MessageSizeTooBig", "RequestEntityTooLarge"]) => {
@@ -47,7 +47,7 @@ pub(crate) fn by_connector(operation: Operation, status: u16, envelope: &Envelop
     }
 }
 
-/// Judges a refusal of Graph.
+/// Classifies an error of Graph.
 pub(crate) fn by_graph(operation: Operation, status: u16, envelope: &Envelope) -> (Meaning, Retry) {
     let later = Retry::Later(None);
     match status {
@@ -65,23 +65,23 @@ pub(crate) fn by_graph(operation: Operation, status: u16, envelope: &Envelope) -
         409 => (Meaning::Conflict, later),
         400 if envelope.is_one_of(&BAD_REQUEST) => match operation {
             Operation::FindUser | Operation::FindInTeam => (Meaning::Rejected, Retry::Never),
-            // Graph is known to refuse an installation as wrong, and to accept the same one later.
+            // Graph sometimes rejects an installation as invalid, and accepts the same one later.
             _ => (Meaning::Rejected, later),
         },
         _ => (Meaning::Rejected, later),
     }
 }
 
-/// Says in plain words what the code and the fixed words of a message mean together.
+/// Describes what the code and the fixed phrase of a message mean together.
 pub(crate) fn detail(operation: Operation, meaning: Meaning, envelope: &Envelope) -> Option<&'static str> {
     let graph = !matches!(operation, Operation::Post | Operation::Update);
     match (operation, meaning, envelope.says) {
-        (_, Meaning::Denied, Some(Says::AppPolicy)) => Some("an app permission policy blocks the app for this person"),
-        (_, Meaning::Denied, Some(Says::NoLicence)) => Some("this person has no license for Microsoft Teams"),
+        (_, Meaning::Denied, Some(Says::AppPolicy)) => Some("an app permission policy blocks the app for this user"),
+        (_, Meaning::Denied, Some(Says::NoLicence)) => Some("this user has no license for Microsoft Teams"),
         (_, Meaning::Denied, Some(Says::NotOurApp)) => Some("the app registration may not manage this Teams app"),
         (_, Meaning::Denied, _) if graph && envelope.is("UnknownError") => Some("access is denied without a reason"),
         (Operation::Install | Operation::FindInstallation, Meaning::NotFound, _) => {
-            Some("Microsoft finds no account in Teams for this person, or no such app")
+            Some("Microsoft finds no account in Teams for this user, or no such app")
         }
         (Operation::Post | Operation::Update, Meaning::NotFound, _) => {
             Some("the connector does not know the conversation that Graph names")

@@ -1,8 +1,9 @@
-//! Addresses that the directory does not know, for a short while.
+//! Remembers unknown addresses for a short while.
 //!
-//! Whoever makes twenty requests with the same made-up reviewers asks once.
+//! Twenty requests with the same invalid reviewers cause one lookup.
 //!
-//! Architecture Invariant: bounded in number and time; remembers only what Microsoft itself refused for good.
+//! Architecture Invariant: limited in number and time; remembers only addresses that Microsoft itself reported as
+//! unknown.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,8 @@ pub(crate) struct Refusals {
     hold: Duration,
 }
 
-/// A request names a few hundred people at most; what does not fit is asked again.
+/// Largest number of addresses. A request names a few hundred reviewers at most; addresses beyond the limit are looked
+/// up again.
 const MOST: usize = 10_000;
 
 impl Refusals {
@@ -29,7 +31,7 @@ impl Refusals {
         }
     }
 
-    /// Returns why the address was refused a moment ago.
+    /// Returns why the address was recently refused.
     pub(crate) fn of(&self, address: &Address) -> Option<Error> {
         let known = self.lock();
         let (until, error) = known.get(address)?;
@@ -70,7 +72,7 @@ mod tests {
     use crate::msteams::error::Meaning;
 
     #[tokio::test(start_paused = true)]
-    async fn only_who_does_not_exist_is_remembered_and_not_for_long() {
+    async fn only_unknown_users_are_remembered_and_not_for_long() {
         let refusals = Refusals::new(Duration::from_mins(2));
         let address = Address::parse("nobody@example.com").unwrap();
         for (operation, retry) in [

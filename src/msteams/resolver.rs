@@ -1,7 +1,7 @@
-//! From an address to the conversation in which it is told.
+//! Finds the conversation of an address.
 //!
-//! Architecture Invariant: what is remembered is right until a send proves otherwise, and then it is forgotten. That
-//! something is missing is remembered for a moment only.
+//! Architecture Invariant: a conversation is remembered until a send proves it wrong, and then forgotten. Failures are
+//! remembered for a moment only.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,32 +16,32 @@ use crate::msteams::line::Priority;
 use crate::msteams::refusals::Refusals;
 use crate::msteams::single_flight::SingleFlight;
 
-/// Where to post.
+/// A conversation to post to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Conversation {
     pub id: String,
     pub kind: ConversationKind,
 }
 
-/// Everything there is to know of where an address is told.
+/// An installation of the app at an address, with its conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledAt {
-    /// The id of the app's installation there.
+    /// The id of the app's installation.
     pub installation: String,
     pub conversation: Conversation,
-    /// Where people open it, if Microsoft says so.
+    /// The web link, if Microsoft returned one.
     pub web_url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConversationKind {
-    /// The chat that the app has with one user.
+    /// The app's chat with one user.
     User,
     Channel,
 }
 
 impl ConversationKind {
-    /// Returns the word that logs use.
+    /// Returns the name for logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -54,17 +54,17 @@ pub(crate) struct Resolver {
     graph: Graph,
     teams_app_id: String,
     app: SingleFlight<CatalogApp>,
-    /// When the catalog was found to have the app that we know, although something spoke against it.
+    /// When the catalog last confirmed the app that we know after a failure that suggested a new copy.
     app_confirmed: Mutex<Option<Instant>>,
     refusals: Refusals,
     known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
 }
 
-/// A person for whom the app cannot be installed is no reason to ask the catalog with every try.
+/// An address for which the app cannot be installed must not query the catalog with every attempt.
 const APP_CONFIRMED_FOR: Duration = Duration::from_secs(30);
 
 impl Resolver {
-    /// `refusal_holds` is how long an unknown address is not asked for again.
+    /// `refusal_holds` is how long an unknown address is remembered.
     pub(crate) fn new(graph: Graph, teams_app_id: &str, refusal_holds: Duration) -> Self {
         Self {
             graph,
@@ -94,11 +94,11 @@ impl Resolver {
         }
         let outcome = match self.refusals.of(address) {
             Some(error) => Err(error),
-            // Whoever is in a hurry must not wait for the one who is not.
+            // An urgent lookup must not wait for a background one.
             None if priority.is_background() => Box::pin(self.look_up(address, priority))
                 .await
                 .inspect(|conversation| entry.offer(conversation.clone())),
-            // In a box, so that a caller who waits, or who finds the answer there, stays small.
+            // Boxed, so that the futures of waiting callers stay small.
             None => entry.get(|_| true, Box::pin(self.look_up(address, priority))).await,
         };
         if let Err(error) = &outcome {
@@ -108,12 +108,13 @@ impl Resolver {
         outcome.map_err(|error| error.about(address))
     }
 
-    /// Forgets which addresses were unknown: somebody says that things have changed.
+    /// Forgets unknown addresses, because an operator reported a change.
     pub(crate) fn forget_refusals(&self) {
         self.refusals.forget_all();
     }
 
-    /// Forgets a conversation, and our app with it: a conversation that lost the app may be a sign of a new copy of it.
+    /// Forgets a conversation, and our app with it: a conversation that lost the app may mean that the app was uploaded
+    /// again.
     pub(crate) fn forget(&self, address: &Address) {
         self.app.forget_if(|_| true);
         self.refusals.forget(address);
@@ -123,9 +124,9 @@ impl Resolver {
     async fn look_up(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
         let app = self.app(priority).await?;
         let user = self.user(address, priority).await?;
-        let priority = &priority.going_on();
+        let priority = &priority.continued();
         let place = match self.place(address, user.as_deref(), &app, priority).await {
-            Err(error) if may_be_of_an_old_app(&error) => match self.newer_app(&app, priority).await? {
+            Err(error) if may_mean_an_old_app(&error) => match self.replaced_app(&app, priority).await? {
                 Some(app) => self.place(address, user.as_deref(), &app, priority).await,
                 None => Err(error),
             },
@@ -134,9 +135,9 @@ impl Resolver {
         Ok(place?.conversation)
     }
 
-    /// Finds the app anew if the catalog has another copy than the one we know: its id changes when it is deleted and
-    /// uploaded again.
-    async fn newer_app(&self, known: &CatalogApp, priority: &Priority) -> Result<Option<CatalogApp>, Error> {
+    /// Looks the app up again, and returns it if the catalog has another copy than the known one. The id changes when
+    /// the app is deleted and uploaded again.
+    async fn replaced_app(&self, known: &CatalogApp, priority: &Priority) -> Result<Option<CatalogApp>, Error> {
         let confirmed = *self.app_confirmed.lock().unwrap_or_else(PoisonError::into_inner);
         if confirmed.is_some_and(|at| at.elapsed() < APP_CONFIRMED_FOR) {
             return Ok(None);
@@ -150,18 +151,18 @@ impl Resolver {
         Ok(Some(app))
     }
 
-    /// Finds the id of the user at an address; a channel has none.
+    /// Finds the id of the user at an address; `None` for a channel.
     pub(crate) async fn user(&self, address: &Address, priority: &Priority) -> Result<Option<String>, Error> {
         if address.channel().is_some() {
             Ok(None)
         } else if address.is_email() {
-            self.graph.user_by_mail(address.as_str(), priority).await.map(Some)
+            self.graph.user_by_email(address.as_str(), priority).await.map(Some)
         } else {
             self.graph.user(address.as_str(), priority).await.map(Some)
         }
     }
 
-    /// Finds where an address is told; installs the app for a user who does not have it.
+    /// Finds the installation and the conversation of an address; installs the app for a user who does not have it.
     pub(crate) async fn place(
         &self,
         address: &Address,
@@ -200,8 +201,8 @@ impl Resolver {
         entry.or_insert_with(|| Arc::new(SingleFlight::new())).clone()
     }
 
-    /// Keeps addresses that lead nowhere from filling the table: the last of those who wait for an entry removes it if it
-    /// holds nothing.
+    /// Keeps addresses without a conversation from filling the table: the last caller that waits for an entry removes
+    /// it if it is empty.
     fn drop_unused(&self, address: &Address, entry: Arc<SingleFlight<Conversation>>) {
         let mut known = self.lock();
         drop(entry);
@@ -216,8 +217,8 @@ impl Resolver {
     }
 }
 
-/// Tells whether a failure is what an app brings that the catalog no longer has under the id that we know.
-fn may_be_of_an_old_app(error: &Error) -> bool {
+/// Returns whether a failure may mean that the catalog no longer has the app under the known id.
+fn may_mean_an_old_app(error: &Error) -> bool {
     match error.operation() {
         Operation::Install | Operation::FindInstallation => {
             matches!(error.meaning(), Meaning::NotFound | Meaning::Rejected)

@@ -1,4 +1,4 @@
-//! When something was sent, and when the next may be.
+//! The times of sends, and when the next may follow.
 //!
 //! Architecture Invariant: pure; the time is a parameter.
 
@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// At most so many sends in any such time.
+/// A limit on the sends in a period.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub(crate) sends: usize,
     pub(crate) within: Duration,
 }
 
-/// The times of the latest sends, the oldest first.
+/// The times of the latest sends, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct SendLog(VecDeque<Instant>);
 
 impl SendLog {
-    pub(crate) fn note(&mut self, now: Instant) {
+    pub(crate) fn record(&mut self, now: Instant) {
         self.0.push_back(now);
     }
 
@@ -27,13 +27,13 @@ impl SendLog {
         self.0.back().copied()
     }
 
-    /// Returns when one more send fits into the window; at once if none.
+    /// Returns when one more send fits into the window; `None` means now.
     pub(crate) fn free_at(&self, window: Window) -> Option<Instant> {
         let first = self.0.len().checked_sub(window.sends)?;
         self.0.get(first).map(|at| *at + window.within)
     }
 
-    /// Drops what no window of that length holds any more.
+    /// Removes sends that are older than any window.
     pub(crate) fn forget(&mut self, now: Instant, within: Duration) {
         while self.0.front().is_some_and(|at| *at + within <= now) {
             self.0.pop_front();
@@ -53,11 +53,11 @@ mod tests {
             within: 10 * second,
         };
         let mut log = SendLog::default();
-        log.note(start);
+        log.record(start);
         assert_eq!(log.free_at(window), None);
-        log.note(start + second);
+        log.record(start + second);
         assert_eq!(log.free_at(window), Some(start + 10 * second));
-        log.note(start + 10 * second);
+        log.record(start + 10 * second);
         assert_eq!(log.free_at(window), Some(start + 11 * second));
         log.forget(start + 11 * second, 10 * second);
         assert_eq!(log.last(), Some(start + 10 * second));

@@ -1,6 +1,6 @@
-//! Calls of one service: with a token, in their turn, and again where that is safe.
+//! Calls of one service: with a token, within its limits, and repeated where that is safe.
 //!
-//! Architecture Invariant: a token goes to the service it is for and nowhere else; every attempt waits for its own turn.
+//! Architecture Invariant: a token goes only to the service it is for; every attempt waits for its own permit.
 
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
@@ -28,17 +28,17 @@ pub(crate) struct Service {
     base: Url,
     token: Token,
     pacer: Pacer,
-    /// How long a conversation is left alone whose messages are not answered. Longer than anybody waits in place, so that
-    /// those who wait for their turn there are told at once.
+    /// How long sends to a conversation pause after a timeout. Longer than any call waits in place, so that waiting
+    /// calls fail immediately.
     unresponsive_pause: Duration,
-    /// When even a new token was refused.
+    /// When a new token was last refused too.
     token_refused_at: Mutex<Option<Instant>>,
 }
 
-/// While even new tokens are refused, asking for more of them with every send would only be a burden.
+/// While new tokens are refused, requesting one with every send would only add load.
 const NO_NEW_TOKEN_FOR: Duration = Duration::from_secs(30);
 
-/// Most answers take a few hundred milliseconds. What takes longer does not hold up others.
+/// Most answers take a few hundred milliseconds. Slower calls do not delay others.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 
 impl Service {
@@ -57,7 +57,7 @@ impl Service {
         &self.token
     }
 
-    /// Tells how many requests wait for their turn.
+    /// Returns the number of requests that wait for their permit.
     pub(crate) fn waiting(&self) -> usize {
         self.pacer.waiting()
     }
@@ -67,14 +67,14 @@ impl Service {
         join(&self.base, segments, query)
     }
 
-    /// Returns the URL of a link that the service gave, if it leads to the service.
+    /// Returns the URL of a link from the service, if it points to the service.
     pub(crate) fn own_url(&self, link: &str) -> Option<Url> {
         Url::parse(link).ok().filter(|url| url.origin() == self.base.origin())
     }
 
-    /// Sends a request until it succeeds, is refused, or the attempts are used up.
+    /// Sends a request until it succeeds, is rejected, or the attempts are used up.
     ///
-    /// Once `stop` is cancelled nothing more is begun; an exchange that has begun is finished.
+    /// After `stop` is cancelled no further exchange begins; an exchange that has begun is completed.
     pub(crate) async fn call(
         &self,
         request: &Request,
@@ -82,12 +82,12 @@ impl Service {
         stop: &CancellationToken,
     ) -> Result<Answer, Error> {
         let outcome = self.tries(request, caller, stop).await;
-        let outcome = outcome.map_err(|error| self.not_the_permission(error));
+        let outcome = outcome.map_err(|error| self.correct_hint(error));
         self.http.observer().outcome(request.operation.endpoint(), outcome)
     }
 
-    /// Corrects the hint for a refusal without a known reason: a permission that the token has need not be granted.
-    fn not_the_permission(&self, error: Error) -> Error {
+    /// Corrects the hint for an unexplained rejection: a permission in the token does not need to be granted.
+    fn correct_hint(&self, error: Error) -> Error {
         if error.meaning() != Meaning::Denied || error.has_detail() {
             return error;
         }
@@ -115,14 +115,14 @@ impl Service {
             }
             let throttled = error.meaning() == Meaning::Throttled;
             if key.is_empty() {
-                self.http.first_sign(&error, &attempts);
+                self.http.report_early(&error, &attempts);
             } else if error.is_timeout() {
-                // Nobody else should wait as long for a conversation that does not answer.
+                // Other calls should not wait as long for a conversation that does not answer.
                 self.pacer.pause(key, self.unresponsive_pause);
             }
             let pause = attempts.after(error);
             if throttled && let Some(pause) = asked_pause(&pause) {
-                // The others who want to send there need not find out for themselves.
+                // Other calls to the same key pause too, instead of being throttled themselves.
                 self.pacer.pause(key, pause);
             }
             tokio::select! {
@@ -133,7 +133,7 @@ impl Service {
         }
     }
 
-    /// Sends a request once, and a second time if the token turns out to be refused.
+    /// Sends a request once, and a second time if the token is refused.
     async fn attempt(
         &self,
         request: &Request,
@@ -143,7 +143,8 @@ impl Service {
     ) -> Result<Answer, Error> {
         loop {
             let turn = async {
-                // A turn must not be held while the login service is asked; after the turn there is a token at hand.
+                // A permit must not be held during a token request. After the wait for the permit the token is already
+                // available.
                 self.token.get().await?;
                 let turn = self.pacer.enter(caller).await;
                 turn.map_err(|pause| paused(request, pause))
@@ -153,12 +154,12 @@ impl Service {
                 permit = turn => permit?,
             };
             let token = self.token.get().await?;
-            // In a box, so that the many who wait for their turn stay small.
+            // Boxed, so that the futures of the many waiting calls stay small.
             let mut exchange = pin!(Box::pin(self.http.exchange(request, Some(token.expose()))));
             let outcome = if let Ok(outcome) = timeout(SILENT_AFTER, &mut exchange).await {
                 outcome
             } else {
-                permit.fall_silent();
+                permit.mark_silent();
                 exchange.await
             };
             let meaning = outcome.as_ref().err().map(Error::meaning);
@@ -179,7 +180,7 @@ impl Service {
         }
     }
 
-    /// Tells whether a refused token is worth a new one; `second_refusal` says that this was a new one.
+    /// Returns whether to request a new token after a refusal; `second_refusal` means that this one was new.
     fn renews(&self, second_refusal: bool) -> bool {
         let now = Instant::now();
         let mut refused_at = self.token_refused_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,7 +191,7 @@ impl Service {
     }
 }
 
-/// Returns how long Microsoft wants nothing, whether or not there is another attempt.
+/// Returns the pause that Microsoft requested, whether or not another attempt follows.
 fn asked_pause(pause: &Result<Duration, Error>) -> Option<Duration> {
     match pause.as_ref().map_err(Error::retry) {
         Ok(pause) => Some(*pause),

@@ -1,7 +1,7 @@
-//! A value that many want and one fetches.
+//! A value that many callers share and one of them fetches.
 //!
-//! Architecture Invariant: knows nothing of what is fetched. Whoever asks while a fetch runs shares its outcome, good or
-//! bad; nobody fetches behind a failure that came while they waited.
+//! Architecture Invariant: independent of what is fetched. Callers that arrive during a fetch share its outcome, a
+//! value or a failure; no caller fetches again after a failure that happened while it waited.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,9 +13,9 @@ use crate::msteams::error::{Error, Meaning};
 
 pub(crate) struct SingleFlight<T> {
     held: Mutex<Option<T>>,
-    /// Held by whoever fetches, with the last failure.
+    /// Locked by the caller that fetches; holds the last failure.
     turn: tokio::sync::Mutex<Option<Failure>>,
-    /// Grows when earlier failures say nothing any more.
+    /// Grows when earlier failures become obsolete.
     age: AtomicU64,
 }
 
@@ -26,7 +26,7 @@ struct Failure {
     error: Error,
 }
 
-/// Refused credentials are not accepted a moment later either. A burst of sends must not become a burst of logins.
+/// Refused credentials remain refused for a while. A burst of sends must not become a burst of logins.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(30);
 
 impl<T: Clone> SingleFlight<T> {
@@ -42,22 +42,23 @@ impl<T: Clone> SingleFlight<T> {
         self.lock().clone()
     }
 
-    /// Keeps a value that was fetched elsewhere, unless there is one.
+    /// Keeps a value that was fetched elsewhere, unless there already is one.
     pub(crate) fn offer(&self, value: T) {
         self.lock().get_or_insert(value);
     }
 
-    /// Drops the value if it is one that `unwanted` describes.
+    /// Drops the value if `unwanted` returns true for it.
     pub(crate) fn forget_if(&self, unwanted: impl FnOnce(&T) -> bool) {
         self.lock().take_if(|value| unwanted(value));
     }
 
-    /// What a fetch depends on has changed: failures of fetches that began before are nobody's answer any more.
+    /// Declares failures of running and earlier fetches obsolete, because something that a fetch depends on has
+    /// changed.
     pub(crate) fn forget_failures(&self) {
         self.age.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns a usable value, fetching it if there is none; `fetch` is run at most once.
+    /// Returns a usable value, and fetches it if there is none; `fetch` runs at most once.
     pub(crate) async fn get(
         &self,
         usable: impl Fn(&T) -> bool,
@@ -99,7 +100,7 @@ impl<T: Clone> SingleFlight<T> {
 }
 
 impl Failure {
-    /// Tells whether somebody who asked then may be given this failure.
+    /// Returns whether a caller that asked at that time may get this failure.
     fn answers(&self, asked: Instant) -> bool {
         let refusal = self.error.meaning() == Meaning::Credentials;
         self.at > asked || (refusal && asked < self.at + REFUSAL_HOLDS)
@@ -117,7 +118,7 @@ mod tests {
     use crate::msteams::error::{Operation, Retry};
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_ask_together_share_one_fetch() {
+    async fn simultaneous_callers_share_one_fetch() {
         let flight = SingleFlight::new();
         let fetches = AtomicUsize::new(0);
         let fetch = || async {
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_no_answer_once_its_reason_may_be_gone() {
+    async fn a_failure_is_obsolete_once_its_cause_may_be_fixed() {
         let flight = SingleFlight::new();
         let refused = || async {
             sleep(Duration::from_secs(1)).await;

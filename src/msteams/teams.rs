@@ -1,6 +1,6 @@
-//! The handle on Microsoft Teams.
+//! The handle for Microsoft Teams.
 //!
-//! Architecture Invariant: adds nothing to what it is made of but the wiring.
+//! Architecture Invariant: only connects the parts.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::msteams::service::Service;
 use crate::msteams::token::Token;
 use crate::secret::Secret;
 
-/// Finds people and channels, and posts and updates cards there; cheap to clone.
+/// Finds users and channels, and posts and updates cards there. Cheap to clone.
 #[derive(Clone)]
 pub struct Teams(Arc<Parts>);
 
@@ -33,16 +33,16 @@ struct Parts {
     bot: Bot,
 }
 
-/// An address that the directory does not know is not asked for again for so many of the longest pauses: two minutes.
+/// How long an unknown address is remembered, as a multiple of the longest pause: two minutes by default.
 const REFUSAL_HOLDS: u32 = 4;
 
 impl Teams {
-    /// Sets up everything; nothing is sent yet.
+    /// Creates the handle without sending anything.
     pub fn new(settings: &MicrosoftSettings, limits: &Limits) -> Result<Self, Error> {
-        Self::observed(settings, limits, Observer::nobody())
+        Self::observed(settings, limits, Observer::ignore())
     }
 
-    /// Does the same, and tells an observer of everything that happens.
+    /// Does the same, and reports every call event to an observer.
     pub fn observed(settings: &MicrosoftSettings, limits: &Limits, observer: Observer) -> Result<Self, Error> {
         let http = Http::new(limits, &settings.proxies, observer)?;
         let endpoints = &settings.endpoints;
@@ -72,26 +72,26 @@ impl Teams {
         self.0.resolver.resolve(address, priority).await
     }
 
-    /// Forgets which addresses the directory did not know, so that they are asked for again.
+    /// Forgets unknown addresses, so that they are looked up again.
     pub fn forget_refusals(&self) {
         self.0.resolver.forget_refusals();
     }
 
-    /// Finds the id of the user at an address; a channel has none.
+    /// Finds the id of the user at an address; `None` for a channel.
     pub async fn find_user(&self, address: &Address) -> Result<Option<String>, Error> {
         let user = self.0.resolver.user(address, &Priority::command()).await;
         user.map_err(|error| error.about(address))
     }
 
-    /// Finds where an address is told, step by step and without remembering; installs the app for a user who does not have
-    /// it. `user` is what [`find_user`](Self::find_user) returned.
+    /// Finds the installation and the conversation of an address, without remembering them; installs the app for a user
+    /// who does not have it. `user` is the result of [`find_user`](Self::find_user).
     pub async fn find_place(&self, address: &Address, user: Option<&str>) -> Result<InstalledAt, Error> {
         let app = self.find_app().await?;
         let place = self.0.resolver.place(address, user, &app, &Priority::command()).await;
         place.map_err(|error| error.about(address))
     }
 
-    /// Tells whether an address could be told at once, and changes nothing: whether a user has the app, or a team.
+    /// Returns whether the user or the team at an address has the app; changes nothing.
     pub async fn has_app(&self, address: &Address, user: Option<&str>) -> Result<bool, Error> {
         let app = self.find_app().await?;
         let (graph, priority) = (self.0.resolver.graph(), &Priority::command());
@@ -109,66 +109,66 @@ impl Teams {
         found.map(|found| found.is_some()).map_err(|error| error.about(address))
     }
 
-    /// Takes the app away from a user; tells whether they had it.
+    /// Uninstalls the app for a user, and returns whether it was installed.
     pub async fn uninstall(&self, address: &Address, user: &str) -> Result<bool, Error> {
         let app = self.find_app().await?;
         let removed = self.0.resolver.graph().uninstall(user, &app).await;
         removed.map_err(|error| error.about(address))
     }
 
-    /// Returns the version of the app that the catalog shows, if it says so.
+    /// Returns the app's version in the catalog, if the catalog shows it.
     pub async fn published_version(&self) -> Result<Option<String>, Error> {
         let resolver = &self.0.resolver;
         resolver.graph().published_version(resolver.teams_app_id()).await
     }
 
-    /// Returns the application permissions that the token for Graph carries; `None` if the token does not say.
+    /// Returns the application permissions in the token for Graph; `None` if they cannot be read.
     ///
-    /// Microsoft calls its tokens opaque: this is for telling people what may be wrong, not for deciding anything.
+    /// Microsoft declares its tokens opaque: use this for hints only, not for decisions.
     pub async fn granted_permissions(&self) -> Result<Option<Vec<String>>, Error> {
         self.0.resolver.graph().service().token().roles().await
     }
 
-    /// Tells whether there are tokens for both services that are good for now.
+    /// Returns whether valid tokens for both services are available.
     pub fn holds_tokens(&self) -> bool {
         let graph = self.0.resolver.graph().service().token();
         graph.is_held() && self.0.bot.service().token().is_held()
     }
 
-    /// Tells how many requests to a service wait for their turn under Microsoft's limits.
+    /// Returns the number of requests to a service that wait because of Microsoft's limits.
     pub fn waiting(&self, endpoint: Endpoint) -> usize {
         match endpoint {
-            // Logins are few, and have no line.
+            // Logins are few, and have no limit.
             Endpoint::Login => 0,
             Endpoint::Graph => self.0.resolver.graph().service().waiting(),
             Endpoint::Bot => self.0.bot.service().waiting(),
         }
     }
 
-    /// Puts another secret of the app in force, and proves it by asking for tokens with it. Tokens that are at hand serve on.
+    /// Replaces the client secret, and verifies it by requesting tokens. Current tokens stay in use.
     pub async fn replace_secret(&self, secret: Secret) -> Result<(), Error> {
         self.0.credential.replace(secret);
         let graph = self.0.resolver.graph().service().token();
-        tokio::try_join!(graph.prove(), self.0.bot.service().token().prove())?;
+        tokio::try_join!(graph.verify(), self.0.bot.service().token().verify())?;
         Ok(())
     }
 
-    /// Gets a token for the Bot connector, if none is at hand.
+    /// Requests a token for the Bot connector, unless a valid one is available.
     pub async fn check_bot_token(&self) -> Result<(), Error> {
         self.0.bot.service().token().get().await.map(|_| ())
     }
 
-    /// Forgets the conversation of an address, because it turned out to be wrong.
+    /// Forgets the conversation of an address, because a send proved it wrong.
     pub fn forget(&self, address: &Address) {
         self.0.resolver.forget(address);
     }
 
-    /// Posts a card and returns the id under which it can be updated.
+    /// Posts a card and returns its id for updates.
     ///
-    /// With [`Meaning::Delivered`](crate::msteams::Meaning::Delivered) the card is there, but its id is not known.
+    /// With [`Meaning::Delivered`](crate::msteams::Meaning::Delivered) the card was posted, but its id is unknown.
     ///
-    /// Once `stop` is cancelled nothing more is begun, and what has begun is finished; dropping the call instead would leave
-    /// open whether the card is there.
+    /// After `stop` is cancelled no further exchange begins, and one that has begun is completed. Dropping the call
+    /// instead would leave unknown whether the card was posted.
     pub async fn post(
         &self,
         conversation: &str,
@@ -194,7 +194,7 @@ impl Teams {
             .await
     }
 
-    /// Keeps fresh tokens at hand, for ever.
+    /// Renews the tokens before they expire, until shutdown.
     pub async fn renew_tokens(&self, for_graph: &Heartbeat, for_bot: &Heartbeat) -> Infallible {
         let graph = self.0.resolver.graph().service().token().keep(for_graph);
         let bot = self.0.bot.service().token().keep(for_bot);

@@ -14,7 +14,7 @@ use super::*;
 use crate::config::{AppSecret, Endpoints, Proxies};
 use crate::msteams::{Meaning, Retry, Urgency};
 
-/// Answers to calls of the services in turn, and what was called: method, path with query, token.
+/// The answers of the services in order, and the calls: method, path with query, token.
 #[derive(Clone, Default)]
 struct Script {
     answers: Arc<Mutex<Vec<(u16, &'static str)>>>,
@@ -41,7 +41,7 @@ async fn answer(State(script): State<Script>, request: Request) -> (StatusCode, 
     (StatusCode::from_u16(status).unwrap(), body.to_owned())
 }
 
-/// Runs a test against a server that answers so, and returns the calls it got.
+/// Runs a test against a server with these answers, and returns the calls.
 async fn with_server(answers: &[(u16, &'static str)], test: impl AsyncFnOnce(Teams)) -> Vec<String> {
     let script = Script::default();
     *script.answers.lock().unwrap() = answers.to_vec();
@@ -94,7 +94,7 @@ fn activity() -> Activity {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_replaced_once_and_a_busy_connector_asked_again() {
+async fn a_refused_token_is_replaced_once_and_a_busy_connector_is_retried() {
     let answers = [
         (401, UNAUTHORIZED),
         (503, ""),
@@ -161,7 +161,7 @@ async fn a_user_without_the_app_gets_it_and_is_looked_up_once() {
 }
 
 #[tokio::test]
-async fn refusals_are_not_repeated_and_a_shut_door_brings_no_burst_of_logins() {
+async fn refusals_are_not_repeated_and_cause_no_burst_of_logins() {
     let answers = [
         (403, r#"{"error":{"code":"Authorization_RequestDenied"}}"#),
         (500, ""),

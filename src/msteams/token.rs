@@ -1,7 +1,7 @@
-//! The tokens that open Microsoft's services.
+//! The tokens for Microsoft's services.
 //!
-//! A token serves until shortly before its end. It is renewed long before, beside the sends, so that no send waits for the
-//! login service while that is slow or down.
+//! A token is used until shortly before it expires. It is renewed long before that, in the background, so that no send
+//! waits for the login service while that is slow or down.
 //!
 //! Architecture Invariant: neither a token nor the secret is ever part of an error.
 
@@ -31,19 +31,19 @@ use crate::secret::Secret;
 pub(crate) struct Token {
     http: Http,
     operation: Operation,
-    /// The service that it opens.
+    /// The service that accepts it.
     service: Endpoint,
     credential: Arc<Credential>,
     scope: String,
     issued: SingleFlight<Issued>,
 }
 
-/// A token, and when it is no longer fit for use.
+/// A token, and when to stop using it.
 #[derive(Clone)]
 pub(crate) struct Issued {
-    /// Shared: it is asked for with every send, and every second by those who watch whether there is one.
+    /// Shared: every send requests it, and the health check every second.
     value: Arc<Secret>,
-    /// What it was asked for with.
+    /// The secret that requested it.
     secret: Arc<Secret>,
     renew_at: Instant,
     ends_at: Instant,
@@ -56,25 +56,25 @@ struct Grant {
     expires_in: u64,
 }
 
-/// A token is not used in its last moments: it could end on the way, and the clocks differ.
+/// A token is not used in its last minute: it could expire on the way, and clocks differ.
 const SAFETY: Duration = Duration::from_mins(1);
 
-/// So early is a token renewed; what goes wrong then has time to come right.
+/// Tokens are renewed this long before they expire, so that failures have time to be fixed.
 const EARLY: Duration = Duration::from_mins(5);
 
-/// Longer lives than a day are not given out, and not believed.
+/// Longer lifetimes are capped; Microsoft issues none.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
-/// A token that says it is over already serves for this long all the same, or until a service refuses it: whatever the
-/// login service says, it is not asked more often.
+/// Shortest time that a token is used, even if the login service says that it has already expired, unless a service
+/// refuses it. It limits the rate of token requests.
 const SHORTEST_LIFE: Duration = Duration::from_secs(10);
 
-/// After a refusal a new secret helps, which is tried at once, or a change of the app's registration, which takes minutes to
-/// be known everywhere.
+/// Pause after a refusal. The cause is fixed by a new secret, which is tried immediately, or by a change of the app
+/// registration, which takes minutes to propagate.
 const AFTER_REFUSAL: Duration = Duration::from_mins(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
-/// Whoever waits for a card waits for this, too.
+/// Longest pause between attempts. Cards wait for it.
 const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 
 impl Token {
@@ -93,27 +93,28 @@ impl Token {
         }
     }
 
-    /// Returns a token that is good for the next minute.
+    /// Returns a token that is valid for at least a minute.
     pub(crate) async fn get(&self) -> Result<Arc<Secret>, Error> {
         let usable = |issued: &Issued| Instant::now() < issued.ends_at;
         if let Some(issued) = self.issued.held().filter(usable) {
             return Ok(issued.value);
         }
-        // In a box, so that the many who wait for the one who fetches stay small.
+        // Boxed, so that the futures of the many waiting callers stay small.
         Ok(self.issued.get(usable, Box::pin(self.fetch())).await?.value)
     }
 
-    /// Tells whether there is a token that is good for the next minute.
+    /// Returns whether there is a token that is valid for at least a minute.
     pub(crate) fn is_held(&self) -> bool {
         self.issued.held().is_some_and(|issued| Instant::now() < issued.ends_at)
     }
 
-    /// Returns what the token says was granted to the app; `None` if it cannot be read.
+    /// Returns the permissions in the token; `None` if they cannot be read.
     pub(crate) async fn roles(&self) -> Result<Option<Vec<String>>, Error> {
         Ok(roles(self.get().await?.expose()))
     }
 
-    /// Tells whether the token at hand says that this permission was granted; it does not know of one granted since.
+    /// Returns whether the current token has this permission. The token does not show permissions that were granted
+    /// later.
     pub(crate) fn has(&self, permission: &Permission) -> bool {
         let held = self.issued.held().and_then(|issued| roles(issued.value.expose()));
         held.is_some_and(|roles| roles.iter().any(|role| permission.serves(role)))
@@ -124,19 +125,19 @@ impl Token {
         self.issued.forget_if(|issued| *issued.value == *value);
     }
 
-    /// Gets a token with the secret that is in force now, whatever failed before. The one at hand serves until then.
-    pub(crate) async fn prove(&self) -> Result<(), Error> {
+    /// Requests a token with the current secret, whatever failed before. The current token stays in use until then.
+    pub(crate) async fn verify(&self) -> Result<(), Error> {
         self.issued.forget_failures();
         self.fresh().await.map(|_| ())
     }
 
-    /// Returns a token that was asked for with the secret in force, and has some of its life before it.
+    /// Returns a token that was requested with the current secret and is not due for renewal.
     async fn fresh(&self) -> Result<Issued, Error> {
         let fresh = |issued: &Issued| Instant::now() < issued.renew_at && self.credential.is_current(&issued.secret);
         self.issued.get(fresh, Box::pin(self.fetch())).await
     }
 
-    /// Keeps a fresh token at hand, for ever.
+    /// Renews the token before it expires, until shutdown.
     pub(crate) async fn keep(&self, heartbeat: &Heartbeat) -> Infallible {
         let mut secrets = self.credential.replacements();
         let mut failures = Backoff::new(AFTER_FAILURE, LONGEST_PAUSE);
@@ -167,7 +168,7 @@ impl Token {
         let outcome = self.tries().await;
         let given = outcome.is_ok();
         let observer = self.http.observer();
-        observer.hear(CallEvent::TokenAsked {
+        observer.notify(CallEvent::TokenAsked {
             service: self.service,
             given,
         });
@@ -184,7 +185,7 @@ impl Token {
             match outcome.and_then(|answer| self.grant(&answer)) {
                 Ok(grant) => return Ok(Issued::new(&grant, secret, asked)),
                 Err(error) => {
-                    self.http.first_sign(&error, &attempts);
+                    self.http.report_early(&error, &attempts);
                     sleep(attempts.after(error)?).await;
                 }
             }
@@ -192,7 +193,7 @@ impl Token {
         }
     }
 
-    /// Reads the token, which must be fit for a header.
+    /// Parses the token, which must be valid in a header.
     fn grant(&self, answer: &Answer) -> Result<Grant, Error> {
         let host = self.credential.login_host();
         let hint = hint_with!("Check what answers at {host}: a proxy or a gateway on the path may change answers");
@@ -210,7 +211,7 @@ impl Token {
 }
 
 impl Issued {
-    /// Counts from when the token was asked for, since nobody knows when it was made.
+    /// Counts the lifetime from the request, because the time of issue is unknown.
     fn new(grant: &Grant, secret: Secret, asked: Instant) -> Self {
         let life = Duration::from_secs(grant.expires_in).min(LONGEST_LIFE);
         Self {
@@ -222,8 +223,8 @@ impl Issued {
     }
 }
 
-/// Reads the `roles` of a JSON web token, without checking it: it comes from the login service itself. A token without the
-/// claim grants nothing.
+/// Reads the `roles` of a JSON web token without verifying it, because it comes directly from the login service. A
+/// token without the claim has no permissions.
 fn roles(token: &str) -> Option<Vec<String>> {
     #[derive(Deserialize)]
     struct Claims {
@@ -235,7 +236,7 @@ fn roles(token: &str) -> Option<Vec<String>> {
     Some(claims.roles)
 }
 
-/// Returns what to assume of a token that does not tell, in seconds: the shortest that Microsoft gives out.
+/// Returns the assumed lifetime of a token without one, in seconds: the shortest that Microsoft issues.
 fn unknown_lifetime() -> u64 {
     5 * 60
 }

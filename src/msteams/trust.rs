@@ -1,6 +1,6 @@
-//! Which certificates Microsoft's hosts may show: those that this machine's authorities vouch for.
+//! Verifies the certificates of Microsoft's hosts with the authorities of this machine.
 //!
-//! Architecture Invariant: refuses exactly what the verifier below it refuses; it only adds whose certificate it was.
+//! Architecture Invariant: rejects exactly what the verifier below it rejects; it only adds the issuer to the error.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// A certificate of an authority that this machine does not know.
+/// A certificate from an authority that this machine does not know.
 #[derive(Debug)]
 pub(crate) struct Untrusted {
     issuer: Option<String>,
 }
 
-/// Names are short; more is for nobody to read.
+/// Longest issuer to show; names are short.
 const LONGEST_ISSUER: usize = 120;
 
-/// Makes the settings of TLS from the authorities of the system, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name;
-/// `None` if there are none.
+/// Builds the TLS settings from the authorities of the system, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`; `None`
+/// if there are none.
 pub(crate) fn config() -> Option<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    // Systems carry authorities that cannot be read; the others do.
+    // Some systems have authorities that cannot be parsed; the others suffice.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(ring::default_provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
@@ -44,7 +44,7 @@ fn with(provider: Arc<CryptoProvider>, verifier: Naming) -> Option<ClientConfig>
     Some(config.with_no_client_auth())
 }
 
-/// Adds the issuer to the refusal of an unknown authority.
+/// Adds the issuer to the error for an unknown authority.
 #[derive(Debug)]
 struct Naming(Arc<WebPkiServerVerifier>);
 
@@ -93,7 +93,7 @@ impl ServerCertVerifier for Naming {
     }
 }
 
-/// Reads who issued a certificate, as text that a log may show.
+/// Reads the issuer of a certificate, as text that is safe to log.
 fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let text = certificate.issuer().to_string();

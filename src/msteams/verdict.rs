@@ -1,9 +1,9 @@
-//! What an answer other than success means, and whether to try again.
+//! Classifies error answers, and decides whether to retry.
 //!
-//! A refusal counts only in the words of the service: its JSON, and for what is final a code that is documented. Proxies,
-//! filters and gateways answer with the same statuses, and nothing was done then.
+//! A rejection counts only in the form of the service: its JSON, and for a final one a documented code. Proxies,
+//! filters and gateways use the same statuses, and then the service did nothing.
 //!
-//! Architecture Invariant: pure. The tables of the documentation are here and nowhere else.
+//! Architecture Invariant: pure. The documented statuses are here and nowhere else.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::msteams::envelope::{Envelope, Shape};
 use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry};
 use crate::msteams::{hint, refusal};
 
-/// Judges an answer whose status is not a success.
+/// Classifies an answer with an error status.
 pub(crate) fn judge(operation: Operation, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
     let envelope = Envelope::read(body);
     let is_login = matches!(operation, Operation::GraphToken | Operation::BotToken);
@@ -22,7 +22,7 @@ pub(crate) fn judge(operation: Operation, status: u16, retry_after: Option<Durat
         (None, false) => judge_service(operation, status, &envelope),
     };
     if error.meaning() == Meaning::Protocol {
-        // A code that is not Microsoft's would only mislead.
+        // A code that is not Microsoft's would be misleading.
         return error.with_answer(status, None);
     }
     let number = envelope.number.filter(|_| is_login);
@@ -39,13 +39,13 @@ fn judge_login(operation: Operation, status: u16, retry_after: Option<Duration>,
             Error::intercepted(operation, status)
         };
     }
-    let passing = envelope.number.is_some_and(aadsts::is_temporary)
+    let temporary = envelope.number.is_some_and(aadsts::is_temporary)
         || envelope.is_one_of(&["temporarily_unavailable", "server_error"]);
-    if passing || status >= 500 {
+    if temporary || status >= 500 {
         return Error::new(operation, Meaning::Unreachable, Retry::Later(retry_after))
             .with_in_place_retry(InPlaceRetry::Yes);
     }
-    // A wrong secret stays wrong, but a new one needs a minute to be known everywhere: later, not never.
+    // A wrong secret stays wrong, but a new one takes a minute to propagate: retry later, not never.
     let error = Error::new(operation, Meaning::Credentials, Retry::Later(None));
     match envelope.number.and_then(aadsts::refusal) {
         Some(refusal) => error.detail(refusal.meaning).with_hint(Some(refusal.hint)),
@@ -79,7 +79,7 @@ fn judge_service(operation: Operation, status: u16, envelope: &Envelope) -> Erro
         Some(detail) => error.detail(detail),
         None => error,
     };
-    // An edit twice is harmless, and a card that was given up in error is lost.
+    // A repeated update is harmless, and a card that was given up by mistake is lost.
     if meaning == Meaning::Gone {
         error.with_in_place_retry(InPlaceRetry::Once)
     } else {
@@ -87,11 +87,11 @@ fn judge_service(operation: Operation, status: u16, envelope: &Envelope) -> Erro
     }
 }
 
-/// Judges the statuses that are documented as worth another try.
+/// Classifies the statuses for which the documentation recommends a retry.
 ///
-/// 429, 412 and 503 say that nothing was done, whoever answers: for 503 that is HTTP's own meaning of it, and Microsoft
-/// documents that it be tried again. After 408, 502 and 504 the request may have arrived behind the one who answers, so
-/// a message must not be sent again blindly.
+/// 429, 412 and 503 mean that nothing was done, even from a gateway: HTTP defines 503 this way, and Microsoft documents a
+/// retry for it. After 408, 502 and 504 the request may have arrived behind the gateway that answered, so a message
+/// must not be repeated blindly.
 fn busy(operation: Operation, status: u16, retry_after: Option<Duration>) -> Option<Error> {
     let meaning = match status {
         429 => Meaning::Throttled,
@@ -110,8 +110,8 @@ fn busy(operation: Operation, status: u16, retry_after: Option<Duration>) -> Opt
     })
 }
 
-/// Judges a server error that is not documented as passing. A message is not sent again in place; if the connector itself
-/// says that it failed, it is tried later, and if something else says so, the message may have arrived.
+/// Classifies a server error that is not documented as temporary. A message is not repeated in place. It is retried
+/// later if the connector itself reports the failure; otherwise it may have arrived.
 fn broken(operation: Operation, envelope: &Envelope) -> Error {
     let (retry, in_place_retry) = match operation {
         Operation::Post if envelope.shape == Shape::Unknown => (Retry::FateUnknown, InPlaceRetry::No),
@@ -161,7 +161,7 @@ mod tests {
         check(bot, 301, "", Meaning::Protocol, LATER, "");
     }
 
-    /// Everything that a call can be refused with.
+    /// All error statuses with which a call can be rejected.
     const REFUSALS: [u16; 11] = [400, 401, 403, 404, 405, 407, 409, 410, 413, 421, 451];
 
     const ALL: [Operation; 11] = [
@@ -179,7 +179,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_not_in_the_words_of_the_service_is_not_its_answer() {
+    fn an_answer_in_another_form_is_not_from_the_service() {
         for body in [
             "",
             "<html><body>Access Denied</body></html>",
@@ -196,7 +196,7 @@ mod tests {
                 }
             }
         }
-        // Each service has words of its own.
+        // Each service has its own form.
         let login = r#"{"error":"invalid_client","error_codes":[7000215]}"#;
         check(Operation::FindUser, 404, login, Meaning::Protocol, LATER, "");
         check(
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_403_of_graph_that_is_no_missing_permission_says_what_it_is() {
+    fn a_403_of_graph_for_another_reason_names_it() {
         let (install, look_up) = (Operation::Install, Operation::FindInstallation);
         for (operation, body, retry, hint, text) in [
             (
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn connector_refusals_are_told_apart() {
+    fn connector_refusals_are_distinguished() {
         let (post, update) = (Operation::Post, Operation::Update);
         let uninstalled = says("BadArgument", "Bot is not installed in user's personal scope");
         for (operation, status, body, meaning, retry, hint) in [
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_of_a_message_that_is_gone_is_repeated_before_the_card_is_given_up() {
+    fn an_update_of_a_missing_message_is_repeated_before_the_card_is_given_up() {
         let gone = judge(
             Operation::Update,
             404,
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn only_documented_statuses_are_repeated_and_a_post_never_where_it_may_have_arrived() {
+    fn only_documented_statuses_are_repeated_and_a_post_only_if_it_did_not_arrive() {
         for status in [412, 429, 503] {
             assert_eq!(
                 judge(Operation::Post, status, None, b"").in_place_retry(),

@@ -58,7 +58,7 @@ async fn an_app_permission_policy_is_not_reported_as_a_missing_permission() {
     let body = r#"{"error":{"code":"Forbidden","message":"The app x is blocked by app permission policy for user y.",
         "innerError":{"code":"AccessDenied","message":"The app x is blocked by app permission policy for user y."}}}"#;
     let parts = [
-        "an app permission policy blocks the app for this person",
+        "an app permission policy blocks the app for this user",
         "Permission policies",
     ];
     explains("POST", 403, body, &parts).await;
@@ -68,7 +68,7 @@ async fn an_app_permission_policy_is_not_reported_as_a_missing_permission() {
 async fn a_missing_licence_is_not_reported_as_a_missing_permission() {
     let body = r#"{"error":{"code":"Forbidden","message":"No license information could be had for the user."}}"#;
     let parts = [
-        "this person has no license for Microsoft Teams",
+        "this user has no license for Microsoft Teams",
         "Assign the user a license",
     ];
     explains("GET", 403, body, &parts).await;
@@ -85,7 +85,7 @@ async fn a_teams_app_without_our_registration_is_not_reported_as_a_missing_permi
 async fn a_user_without_a_teams_account_is_reported_with_a_hint() {
     let body = r#"{"error":{"code":"NotFound","message":"Not Found"}}"#;
     let parts = [
-        "Microsoft finds no account in Teams for this person",
+        "Microsoft finds no account in Teams for this user",
         "signed in to Teams",
     ];
     explains("POST", 404, body, &parts).await;

@@ -8,23 +8,23 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::msteams::package::manifest::{APP_VERSION, manifest};
 
-/// What Teams shows in lists, 192 by 192 pixels.
+/// The icon that Teams shows in lists, 192 by 192 pixels.
 const COLOR: &[u8] = include_bytes!("color.png");
 
-/// What Teams shows in its own bars, white on nothing, 32 by 32 pixels.
+/// The icon that Teams shows in its own bars, white on transparent, 32 by 32 pixels.
 const OUTLINE: &[u8] = include_bytes!("outline.png");
 
-/// The app, ready to be uploaded.
+/// The app package, ready to be uploaded.
 #[derive(Clone, Debug)]
 pub struct Package {
     manifest: String,
 }
 
 impl Package {
-    /// The version that the catalog shows once the package is uploaded.
+    /// The version in the catalog after the package is uploaded.
     pub const VERSION: &str = APP_VERSION;
 
-    /// Makes the package of a bot (`app_id`) as an app of the catalog (`teams_app_id`).
+    /// Creates the package of a bot (`app_id`) as an app of the catalog (`teams_app_id`).
     pub fn new(app_id: Uuid, teams_app_id: Uuid) -> Self {
         Self {
             manifest: format!("{:#}\n", manifest(app_id, teams_app_id)),
@@ -40,12 +40,12 @@ impl Package {
         ]
     }
 
-    /// Packs the files; the same ids give the same bytes, whenever and wherever it is done.
+    /// Creates the archive. The same ids always give the same bytes.
     ///
     /// # Panics
     /// Never: three small files fit into memory and into an archive.
     pub fn archive(&self) -> Vec<u8> {
-        // Pictures do not shrink, and nothing here depends on the version of a compressor.
+        // Images do not compress well, and this way nothing depends on the version of a compressor.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(DateTime::default())
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_keeps_microsofts_bounds() {
+    fn the_manifest_respects_microsofts_limits() {
         let manifest = manifest(APP, TEAMS_APP);
         insta::assert_snapshot!("manifest", Package::new(APP, TEAMS_APP).manifest);
         let length = |pointer: &str| {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_archive_holds_the_manifest_and_icons_of_the_right_kind_at_its_root() {
+    fn the_archive_has_the_manifest_and_valid_icons_at_its_root() {
         let package = Package::new(APP, TEAMS_APP);
         let mut archive = zip::ZipArchive::new(Cursor::new(package.archive())).unwrap();
         let mut names: Vec<_> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
@@ -130,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn every_dot_of_the_outline_is_white_or_transparent() {
-        // The picture is stored, not compressed: a head of 2 bytes, one of 5 for the only block, then a byte before each line.
+    fn every_pixel_of_the_outline_is_white_or_transparent() {
+        // The image is stored, not compressed: a header of 2 bytes, one of 5 for the only block, then a filter byte per row.
         let at = OUTLINE.windows(4).position(|name| name == b"IDAT").unwrap();
         let (head, rest) = OUTLINE[at + 4..].split_at(7);
         assert_eq!(head[..3], [0x78, 0x01, 0x01], "one stored block");

@@ -1,6 +1,6 @@
-//! The package of the Teams app, as an administrator uploads it.
+//! The package of the Teams app, which an administrator uploads.
 //!
-//! Architecture Invariant: made of two ids and nothing else, so that the same ids give the same bytes.
+//! Architecture Invariant: made from two ids and nothing else, so that the same ids give the same bytes.
 
 mod archive;
 mod manifest;

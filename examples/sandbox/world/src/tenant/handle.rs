@@ -51,7 +51,7 @@ impl Default for TenantOptions {
             teams_app_id: "6f1b0c5e-2a4d-4e8a-8d7c-1b2f3a4c5d6e".to_owned(),
             catalog_id: "292e2881-38ab-7777-8aa7-cefed1404a63".to_owned(),
             in_catalog: true,
-            version: "1.1.2".to_owned(),
+            version: "1.1.3".to_owned(),
             roles: vec![
                 "AppCatalog.Read.All",
                 "User.ReadBasic.All",
