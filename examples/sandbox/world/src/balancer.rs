@@ -1,4 +1,4 @@
-//! A pretend load balancer: ends TLS with a certificate for the public web, and passes on what is inside.
+//! A pretend load balancer: ends TLS with a certificate for the public web, and forwards the bytes inside.
 
 use std::io;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use crate::port::{listen, serve};
 use crate::proxy::Proxy;
 use crate::web::WebAuthority;
 
-/// What load balancers know of protocols.
+/// How a load balancer negotiates protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alpn {
-    /// Nothing: they choose none.
+    /// Ignores ALPN and selects no protocol.
     Ignored,
-    /// They refuse who does not offer `http/1.1`.
+    /// Rejects clients that do not offer `http/1.1`.
     Http11,
-    /// They also speak HTTP/2.
+    /// Speaks HTTP/2 too.
     Both,
 }
 
-/// A load balancer before a Proxy.
+/// A load balancer in front of a Proxy.
 pub struct Balancer {
     address: String,
 }
 
 impl Balancer {
-    /// Starts a balancer that cuts connections on which nothing moves for `patience`.
+    /// Starts a balancer that closes connections after `patience` without traffic.
     pub async fn start(proxy: &Proxy, authority: &WebAuthority, alpn: Alpn, patience: Duration) -> Self {
         let (listener, address) = listen().await;
         let protocols: &[&str] = match alpn {

@@ -1,4 +1,4 @@
-//! Pretend proxies of a company: HTTP CONNECT, the same inside TLS, and SOCKS5.
+//! Pretend corporate proxies: HTTP CONNECT, HTTP CONNECT over TLS, and SOCKS5.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::port::{listen, serve};
 use crate::web::WebAuthority;
 
-/// What a proxy speaks.
+/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaks {
     Connect,
@@ -21,19 +21,19 @@ pub enum Speaks {
     Socks5,
 }
 
-/// A proxy that knows names which nobody else does.
+/// A proxy that resolves names which only it knows.
 #[derive(Clone)]
 pub struct Corporate(Arc<Inner>);
 
 struct Inner {
     address: String,
-    /// `user:password`, if the proxy wants them.
+    /// `user:password`, if the proxy requires a login.
     login: Option<String>,
     names: Names,
     asked: Mutex<Vec<String>>,
 }
 
-/// Where each `name:port` leads; may change at any time.
+/// The address behind each `name:port`; may change at any time.
 #[derive(Clone, Default)]
 pub struct Names(Arc<Mutex<BTreeMap<String, String>>>);
 
@@ -57,7 +57,7 @@ impl Names {
 }
 
 impl Corporate {
-    /// Starts a proxy that leads each `name:port` to another address.
+    /// Starts a proxy that connects each `name:port` to another address.
     pub async fn start(speaks: Speaks, authority: &WebAuthority, login: Option<&str>, names: &[(&str, &str)]) -> Self {
         Self::start_with(speaks, authority, login, Names::new(names)).await
     }
@@ -89,12 +89,12 @@ impl Corporate {
         &self.0.address
     }
 
-    /// Returns what the proxy was asked for, with the login if there was one.
+    /// Returns the requests to the proxy, with the login if there was one.
     pub fn asked(&self) -> Vec<String> {
         self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, text: String) {
+    fn record(&self, text: String) {
         self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 
@@ -114,7 +114,7 @@ impl Corporate {
             })
             .and_then(|encoded| STANDARD.decode(encoded).ok())
             .and_then(|login| String::from_utf8(login).ok());
-        self.note(format!("{first} {}", login.as_deref().unwrap_or("-")));
+        self.record(format!("{first} {}", login.as_deref().unwrap_or("-")));
         let target = first
             .strip_prefix("CONNECT ")
             .and_then(|rest| rest.strip_suffix(" HTTP/1.1"));
@@ -159,7 +159,7 @@ impl Corporate {
         }
         let mut request = [0; 4];
         stream.read_exact(&mut request).await?;
-        // Only names are of interest: they are looked up by the proxy.
+        // Only names matter: the proxy resolves them.
         let host = if request[3] == 3 {
             text(&mut stream).await?
         } else {
@@ -167,7 +167,7 @@ impl Corporate {
         };
         let port = stream.read_u16().await?;
         let target = format!("{host}:{port}");
-        self.note(format!("SOCKS5 {target} {login}"));
+        self.record(format!("SOCKS5 {target} {login}"));
         let Some(to) = self.0.names.find(&target) else {
             return stream.write_all(&[5, 4, 0, 1, 0, 0, 0, 0, 0, 0]).await;
         };
@@ -179,7 +179,7 @@ impl Corporate {
     }
 }
 
-/// Reads a text behind its length.
+/// Reads a text with a length prefix.
 async fn text(stream: &mut TcpStream) -> io::Result<String> {
     let mut text = vec![0; usize::from(stream.read_u8().await?)];
     stream.read_exact(&mut text).await?;

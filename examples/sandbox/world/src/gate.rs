@@ -1,4 +1,4 @@
-//! A place where calls wait until somebody lets them go on: what is on its way stays there for as long as a test needs.
+//! A gate that holds calls until a test opens it, so that calls stay in flight for as long as the test needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long a test waits for something that must happen.
+/// How long a test waits for an expected event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A gate, shut at first; clones are the same one. Who goes away while waiting has never come through.
+/// A gate, closed at first. Clones share it. A caller that leaves while it waits never passes.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Inner>);
 
@@ -37,27 +37,31 @@ impl PartialEq for Gate {
 impl Eq for Gate {}
 
 impl Gate {
-    /// Lets everybody go on, those who wait and those who come later.
+    /// Lets every call pass, now and later.
     pub fn open(&self) {
         self.0.open.send_replace(true);
     }
 
-    /// Returns how many have come so far.
+    /// Returns the number of calls that have arrived.
     pub fn arrived(&self) -> usize {
         *self.0.arrived.borrow()
     }
 
-    /// Waits until so many have come.
+    /// Waits until this many calls have arrived.
     ///
     /// # Panics
-    /// If they do not come in time.
+    /// If they do not arrive in time.
     pub async fn reached(&self, calls: usize) {
         let mut arrived = self.0.arrived.subscribe();
         let waited = timeout(PATIENCE, arrived.wait_for(|arrived| *arrived >= calls)).await;
-        assert!(waited.is_ok(), "{} of {calls} calls came to the gate", self.arrived());
+        assert!(
+            waited.is_ok(),
+            "{} of {calls} calls arrived at the gate",
+            self.arrived()
+        );
     }
 
-    /// Comes to the gate, and goes on when it is open.
+    /// Arrives at the gate, and waits until it is open.
     pub(super) async fn pass(&self) {
         self.0.arrived.send_modify(|arrived| *arrived += 1);
         let mut open = self.0.open.subscribe();

@@ -1,4 +1,4 @@
-//! Certificates as Teleport makes them.
+//! Certificates like those of Teleport.
 
 use std::sync::Arc;
 
@@ -20,27 +20,27 @@ use rustls::server::WebPkiClientVerifier;
 use time::Duration;
 use time::OffsetDateTime;
 
-/// The attribute that names the cluster.
+/// The attribute with the name of the cluster.
 const CLUSTER: [u64; 5] = [1, 3, 9999, 1, 7];
 
 /// The two authorities of a cluster: one for its services, one for its users.
 pub struct Authority {
     pub cluster: String,
     hosts: Signer,
-    /// Takes the place of the first in a rotation; its name is the same.
+    /// The authority that replaces the first in a rotation; it has the same name.
     next_hosts: Signer,
     users: Signer,
 }
 
-/// What an Auth Service shows.
+/// The certificate of an Auth Service.
 #[derive(Clone, Debug)]
 pub struct HostCertificate {
-    /// The cluster that it names, if not its own.
+    /// The cluster in it, if not its own.
     pub cluster: Option<String>,
-    /// The name that clients look for.
+    /// The name that clients verify.
     pub name: &'static str,
     pub validity: Validity,
-    /// It may only be used by clients.
+    /// It is only valid for clients.
     pub for_clients: bool,
 }
 
@@ -66,7 +66,7 @@ pub struct Credentials {
     pub certificate: String,
 }
 
-/// When a certificate is valid, in seconds from now.
+/// The validity of a certificate, in seconds from now.
 #[derive(Clone, Copy, Debug)]
 pub struct Validity {
     pub from: i64,
@@ -104,7 +104,7 @@ impl Authority {
         self.users.sign(&params)
     }
 
-    /// Writes an identity file: key, certificate, a line for SSH, and the authority of the services.
+    /// Returns an identity file: key, certificate, a line for SSH, and the authority of the services.
     pub fn identity_file(&self, user: &Credentials) -> String {
         let Credentials { key, certificate } = user;
         let cluster = &self.cluster;
@@ -112,7 +112,7 @@ impl Authority {
         format!("{key}{certificate}@cert-authority {cluster},*.{cluster} ssh-ed25519 AAAA type=host\n{authority}")
     }
 
-    /// Writes an identity file that trusts both authorities of a rotation.
+    /// Returns an identity file that trusts both authorities of a rotation.
     pub fn identity_file_in_rotation(&self, user: &Credentials) -> String {
         format!("{}{}", self.identity_file(user), self.next_hosts.pem)
     }
@@ -122,10 +122,10 @@ impl Authority {
         &self.hosts.pem
     }
 
-    /// Returns what an Auth Service with this certificate uses on its port, before or after a rotation.
+    /// Returns the TLS configuration of an Auth Service with this certificate, before or after a rotation.
     ///
     /// # Panics
-    /// Never: everything is made here and fits together.
+    /// Never: all parts are created here and belong together.
     pub fn server_config(&self, shown: &HostCertificate, rotated: bool) -> Arc<ServerConfig> {
         let named = shown.cluster.as_ref().unwrap_or(&self.cluster);
         let mut params = params(shown.validity);
@@ -148,10 +148,10 @@ impl Authority {
     }
 }
 
-/// Returns what an Auth Service uses on its port, from PEM: its own certificate, and the authority of its users.
+/// Returns the TLS configuration of an Auth Service from PEM: its own certificate, and the authority of its users.
 ///
 /// # Panics
-/// If the parts are not PEM, or do not fit together.
+/// If the parts are not PEM, or do not belong together.
 pub fn server_config(shown: &Credentials, users: &str) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate in PEM");

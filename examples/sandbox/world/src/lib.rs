@@ -1,7 +1,7 @@
 //! A pretend world: a Teleport cluster and a Microsoft tenant that speak the real protocols on loopback sockets, with
-//! switches for trouble.
+//! switchable faults.
 //!
-//! People watch it on the sandbox's page; the tests let the daemon live in it. It knows nothing of the daemon.
+//! The sandbox shows it on a page; the tests run the daemon in it. It knows nothing of the daemon.
 
 use std::future::Future;
 
@@ -16,7 +16,7 @@ pub mod ssh_port;
 pub mod tenant;
 pub mod web;
 
-/// A part of every secret that this world gives out, but for keys: whoever finds it in a log has found a secret.
+/// A part of every secret of this world except keys, so that a log with this text contains a secret.
 pub const PLANTED: &str = "plantedsecret";
 
 /// Teleport's messages of `proto/types.proto`.
@@ -53,13 +53,13 @@ pub mod teleport {
     }
 }
 
-/// Returns the time of day.
+/// Returns the current time.
 pub fn now() -> std::time::SystemTime {
     #[expect(clippy::disallowed_methods, reason = "the pretend world is not the daemon")]
     std::time::SystemTime::now()
 }
 
-/// Runs something beside everything else until it ends by itself.
+/// Runs a future in the background until it completes.
 pub fn spawn<F>(future: F)
 where
     F: Future + Send + 'static,

@@ -1,4 +1,4 @@
-//! A pretend Proxy: looks at the first bytes of a connection, and passes everything on to the cluster that they name.
+//! A pretend Proxy: reads the first bytes of a connection, and forwards everything to the cluster that they name.
 
 use std::io;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::cluster::Cluster;
 use crate::port::{listen, serve};
 use crate::web::WebAuthority;
 
-/// Pings of a Proxy with `alpn-ping`; the real one waits 30 s.
+/// Interval of a Proxy's pings with `alpn-ping`; the real one is 30 s.
 const PING_EVERY: Duration = Duration::from_millis(100);
 
-/// How long a test waits for something that must happen.
+/// How long a test waits for an expected event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The web port of a Proxy with TLS routing; the cluster's traffic never sees a certificate of its own.
+/// The web port of a Proxy with TLS routing, which forwards the cluster's traffic without decrypting it.
 #[derive(Clone)]
 pub struct Proxy(Arc<Inner>);
 
@@ -38,16 +38,16 @@ struct Inner {
     seen: watch::Sender<Seen>,
 }
 
-/// What the Proxy saw.
+/// What the Proxy has seen, and its faults.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// The protocols of each TLS greeting.
+    /// The protocols of each `ClientHello`.
     pub protocols: Vec<Vec<String>>,
-    /// The head of each request for an upgrade, in lines.
+    /// The head of each upgrade request, as lines.
     pub upgrades: Vec<Vec<String>>,
-    /// Answers to our pings that repeat what the ping said.
+    /// Number of pongs that repeat the payload of our ping.
     pub pongs: usize,
-    /// Answers every request for an upgrade with this status.
+    /// Answers every upgrade request with this status.
     pub refuse_upgrades: Option<u16>,
 }
 
@@ -55,16 +55,16 @@ impl Proxy {
     /// Starts a Proxy of this cluster.
     ///
     /// # Panics
-    /// If no port can be had.
+    /// If no port is free.
     pub async fn start(cluster: &Cluster) -> Self {
         let name = cluster.authority().cluster.clone();
         Self::start_for(cluster, &name).await
     }
 
-    /// Starts a Proxy that knows one cluster, and by this name.
+    /// Starts a Proxy that knows one cluster, under this name.
     ///
     /// # Panics
-    /// If no port can be had.
+    /// If no port is free.
     pub async fn start_for(cluster: &Cluster, knows: &str) -> Self {
         let (front, address) = listen().await;
         let (back, behind) = listen().await;
@@ -93,7 +93,7 @@ impl Proxy {
         &self.0.address
     }
 
-    /// Returns where a load balancer finds the web handler.
+    /// Returns the address of the web handler for a load balancer.
     pub fn behind(&self) -> &str {
         &self.0.behind
     }
@@ -109,20 +109,20 @@ impl Proxy {
         result.expect("the change was just made")
     }
 
-    /// Waits until the Proxy has seen what is wanted.
+    /// Waits until the condition holds.
     ///
     /// # Panics
-    /// If that does not happen in time.
+    /// If that takes too long.
     pub async fn until(&self, condition: impl Fn(&Seen) -> bool) {
         let mut seen = self.0.seen.subscribe();
         let waited = timeout(PATIENCE, seen.wait_for(condition)).await;
-        assert!(waited.is_ok(), "the Proxy never saw it: {:?}", self.seen());
+        assert!(waited.is_ok(), "the Proxy never reached this state: {:?}", self.seen());
     }
 
     async fn route(&self, stream: TcpStream) -> io::Result<()> {
         let mut hello = vec![0; 16_384];
         let protocols = loop {
-            // The bytes stay where they are, for the cluster.
+            // The bytes are only peeked, so that the cluster gets them too.
             let length = stream.peek(&mut hello).await?;
             if length == 0 || hello[0] != 0x16 {
                 return Ok(());
@@ -150,7 +150,7 @@ impl Proxy {
         }
     }
 
-    /// Connects to the cluster, if it is the one we know.
+    /// Connects to the cluster, if it is the one that this Proxy knows.
     async fn pass_on(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, protocol: &str) -> io::Result<()> {
         if !self.is_ours(protocol) {
             return Ok(());
@@ -168,7 +168,7 @@ impl Proxy {
         hex.and_then(decode).as_deref() == Some(self.0.knows.as_bytes())
     }
 
-    /// Answers `GET /webapi/connectionupgrade`, and routes what comes inside.
+    /// Answers `GET /webapi/connectionupgrade`, and routes the stream inside.
     #[expect(clippy::result_large_err, reason = "the library's own signature")]
     async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<()> {
         let check = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
@@ -253,7 +253,7 @@ fn decode(hex: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Reads the protocols that a `ClientHello` offers; `None` while the hello is not complete.
+/// Reads the protocols that a `ClientHello` offers; `None` while it is incomplete.
 fn protocols(bytes: &[u8]) -> Option<Vec<String>> {
     let mut acceptor = rustls::server::Acceptor::default();
     acceptor.read_tls(&mut io::Cursor::new(bytes)).ok()?;

@@ -1,10 +1,11 @@
-//! A pretend SSH port of a Proxy, as far as somebody comes who does not speak SSH.
+//! A pretend SSH port of a Proxy, as far as the greeting.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::port::{listen, serve};
 
-/// Opens the port and returns its address. It waits for a greeting, answers one of SSH, and closes on any other.
+/// Opens the port and returns its address. It reads a greeting, answers one of SSH, and closes the connection on any
+/// other.
 pub async fn start() -> String {
     let (listener, address) = listen().await;
     serve(listener, |mut stream| async move {

@@ -1,4 +1,4 @@
-//! Certificates of the public web, for what stands on the way to the cluster.
+//! Certificates of the public web, for load balancers and proxies in front of the cluster.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -24,10 +24,11 @@ impl WebAuthority {
         self.0.pem()
     }
 
-    /// Returns what a server on the loopback address, or called `teleport.test`, uses, with these protocols.
+    /// Returns the TLS configuration of a server on the loopback address or with the name `teleport.test`, with these
+    /// protocols.
     ///
     /// # Panics
-    /// Never: everything is made here and fits together.
+    /// Never: all parts are created here and belong together.
     pub fn server_config(&self, protocols: &[&str]) -> Arc<ServerConfig> {
         let mut params = params(Validity::ONE_DAY);
         params.distinguished_name.push(DnType::CommonName, "teleport.test");

@@ -1,7 +1,8 @@
-//! What goes over the wire, and texts that break it.
+//! The codec, with texts that break the encoding.
 //!
-//! Go's servers send whatever bytes a text holds; ours could not, since a `String` is UTF-8. So three letters of the
-//! private use area stand for what cannot be written, and become that on the wire, in any text of any message.
+//! Go's servers send any bytes in a text; this server could not, because a `String` is UTF-8. So three characters of
+//! the private use area stand for bytes that a `String` cannot hold. The encoder replaces them in every text of every
+//! message.
 
 use std::marker::PhantomData;
 
@@ -11,14 +12,14 @@ use tonic::Status;
 use tonic::codec::{self, BufferSettings, EncodeBuf, Encoder};
 use tonic_prost::ProstDecoder;
 
-/// Becomes bytes that are not UTF-8, wherever it stands.
+/// Becomes bytes that are not UTF-8.
 pub const NOT_UTF8: &str = "\u{E000}";
-/// As the whole text of a field below 16, makes its type a wrong one.
+/// As the whole text of a field below 16, gives the field a wrong type.
 pub const WRONG_TYPE: &str = "\u{E001}";
-/// As the whole text of a field, makes it longer than the message that it stands in.
+/// As the whole text of a field, makes the field longer than its message.
 pub const CUT_SHORT: &str = "\u{E002}";
 
-/// Encodes what the cluster sends, and decodes what it receives as usual.
+/// Breaks what the cluster sends, and decodes what it receives as usual.
 pub struct Codec<T, U>(PhantomData<(T, U)>);
 
 pub struct Breaking<T>(PhantomData<T>);
@@ -60,7 +61,7 @@ impl<T: Message> Encoder for Breaking<T> {
     }
 }
 
-/// Puts as many bytes in the place of each letter, so that everything around stays as it is.
+/// Replaces each character with the same number of bytes, so that everything around stays unchanged.
 fn break_texts(bytes: &mut [u8]) {
     let mut from = 0;
     while let Some(found) = bytes[from..].iter().position(|byte| *byte == 0xEE) {
@@ -68,7 +69,7 @@ fn break_texts(bytes: &mut [u8]) {
         from = at + 1;
         match bytes[at..] {
             [0xEE, 0x80, 0x80, ..] => bytes[at..at + 3].copy_from_slice(&[0xFF, 0xFE, 0xC0]),
-            // Tag and length stand before it; four bytes after the tag are what a fixed number takes.
+            // The tag and the length precede it; four bytes after the tag form a fixed-size number.
             [0xEE, 0x80, 0x81, ..] if at > 1 => bytes[at - 2] = bytes[at - 2] & !7 | 5,
             [0xEE, 0x80, 0x82, ..] if at > 1 => bytes[at - 1] = 0x7F,
             _ => {}

@@ -1,15 +1,15 @@
-//! Watches HTTP/2 go by, for the pings in it.
+//! Counts the pings in a stream of HTTP/2.
 
-/// What every client says first.
+/// The preface that every client sends first.
 const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 
 const HEAD: usize = 9;
 const PING: u8 = 6;
 const ACK: u8 = 1;
 
-/// Counts the pings in what a client sends, however it is cut into pieces.
+/// Counts the pings in what a client sends, however the bytes are split.
 pub(super) struct Pings {
-    /// Bytes to pass over.
+    /// Number of bytes to skip.
     skip: usize,
     head: Vec<u8>,
 }
@@ -22,7 +22,7 @@ impl Pings {
         }
     }
 
-    /// Takes the next bytes, and returns how many pings began in them.
+    /// Reads the next bytes, and returns how many pings begin in them.
     pub(super) fn count(&mut self, mut bytes: &[u8]) -> usize {
         let mut pings = 0;
         while !bytes.is_empty() {

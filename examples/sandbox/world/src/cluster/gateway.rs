@@ -1,4 +1,4 @@
-//! A gateway in front of the cluster that may not know gRPC.
+//! A gateway in front of the cluster that does not know gRPC.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 
 use crate::cluster::Cluster;
 
-/// Answers in place of the cluster while that is switched on.
+/// Answers instead of the cluster while its fault is on.
 #[derive(Clone)]
 pub(super) struct Gateway(pub(super) Cluster);
 

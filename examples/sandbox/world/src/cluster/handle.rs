@@ -1,4 +1,4 @@
-//! What people and tests do to the pretend cluster.
+//! The handle with which tests and the sandbox control the pretend cluster.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -21,10 +21,10 @@ use crate::gate::Gate;
 use crate::identity::{Authority, HostCertificate};
 use crate::{proto, types};
 
-/// How long a test waits for something that must happen.
+/// How long a test waits for an expected event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A pretend cluster; clones are the same one.
+/// A pretend cluster. Clones share it.
 #[derive(Clone)]
 pub struct Cluster(pub(super) Arc<Inner>);
 
@@ -33,16 +33,16 @@ pub(super) struct Inner {
     pub(super) authority: Authority,
     pub(super) port: Reserved,
     pub(super) state: Mutex<ClusterState>,
-    /// How many approvals each request takes.
+    /// The number of approvals that each request needs.
     approvals: Mutex<HashMap<String, usize>>,
     version: watch::Sender<u64>,
-    /// Made once for each authority, so that sessions could be resumed.
+    /// Created once for each authority, so that sessions could be resumed.
     pub(super) tls: Mutex<Option<Arc<ServerConfig>>>,
-    /// Cancelled to close every connection; there is none while the cluster is down.
+    /// Cancelled to close every connection; `None` while the cluster is down.
     running: Mutex<Option<CancellationToken>>,
 }
 
-/// What a cluster says of itself.
+/// The properties of a cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
     pub name: String,
@@ -68,13 +68,13 @@ impl Cluster {
     /// Starts a cluster on a free port.
     ///
     /// # Panics
-    /// If no port can be had.
+    /// If no port is free.
     #[expect(
         clippy::unused_async,
         reason = "it needs a runtime, and starting the tenant waits too"
     )]
     pub async fn start(options: ClusterOptions) -> Self {
-        let port = Reserved::new().expect("a loopback port can be had");
+        let port = Reserved::new().expect("a loopback port is free");
         let listener = port.listen().expect("a reserved port can be opened");
         let cluster = Self(Arc::new(Inner {
             authority: Authority::new(&options.name),
@@ -98,14 +98,14 @@ impl Cluster {
         &self.0.authority
     }
 
-    /// Closes the port and every connection; what is known stays known.
+    /// Closes the port and every connection, and keeps the state.
     pub async fn stop(&self) {
         let running = self.running().take();
         if let Some(running) = running {
             running.cancel();
         }
         self.change(|state| state.watchers.clear());
-        // The port refuses connections once the task that accepts them has ended.
+        // The port refuses connections after the task that accepts them has ended.
         while tokio::net::TcpStream::connect(self.address()).await.is_ok() {
             tokio::task::yield_now().await;
         }
@@ -136,13 +136,13 @@ impl Cluster {
         self.running().is_some()
     }
 
-    /// Shows certificates of the next authority from now on.
+    /// Serves with certificates of the next authority from now on.
     pub fn rotate(&self) {
         self.change(|state| state.rotated = true);
         *self.0.tls.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Uses this on the port from now on, in place of what the options say.
+    /// Serves with this configuration from now on, instead of that of the options.
     pub fn show(&self, config: Arc<ServerConfig>) {
         *self.0.tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(config);
     }
@@ -154,13 +154,13 @@ impl Cluster {
         Arc::clone(tls.get_or_insert_with(new))
     }
 
-    /// What the cluster takes for the time of day.
+    /// Returns the time of the cluster's clock.
     fn now(&self) -> SystemTime {
         let faults = &self.state().faults;
         crate::now() + faults.clock_ahead - faults.clock_behind
     }
 
-    /// Lets calls of this method wait, once so many were let through.
+    /// Holds calls of this method at the returned gate, after letting `skip` of them through.
     pub fn hold(&self, call: &'static str, moment: Moment, skip: usize) -> Gate {
         let gate = Gate::default();
         let held = Held {
@@ -173,7 +173,7 @@ impl Cluster {
         gate
     }
 
-    /// Sends the events that were held back, in the order into which `sort` puts them.
+    /// Sends the events that were held back, in the order of `sort`.
     pub fn release_events(&self, sort: impl FnOnce(&mut Vec<proto::Event>)) {
         self.change(|state| {
             state.faults.hold_events = false;
@@ -185,17 +185,17 @@ impl Cluster {
         });
     }
 
-    /// Returns how often a switch of the faults had an effect.
+    /// Returns how often a fault had an effect.
     pub fn met(&self, switch: &str) -> usize {
         self.state().met.get(switch).copied().unwrap_or_default()
     }
 
-    /// Ends every watch, as a server does whose event system starts anew.
+    /// Ends every watch, like a server whose event system restarts.
     pub fn cut_streams(&self) {
         self.change(|state| state.watchers.clear());
     }
 
-    /// Makes a request, and tells the watchers.
+    /// Creates a request, and notifies the watchers.
     pub fn create(&self, draft: Draft) -> String {
         let id = draft.id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
         let approvals = usize::try_from(draft.approvals).unwrap_or(usize::MAX);
@@ -206,12 +206,12 @@ impl Cluster {
         id
     }
 
-    /// Makes a request that is not there yet, for those who want to change it first.
+    /// Creates a request without storing it, so that the caller can change it first.
     pub fn create_quietly(&self, draft: Draft) -> types::AccessRequestV3 {
         draft.into_request(Uuid::now_v7().to_string(), &self.0.options.name, self.now())
     }
 
-    /// Takes a request as it is, and tells the watchers.
+    /// Stores a request unchanged, and notifies the watchers.
     pub fn put_request(&self, request: types::AccessRequestV3) {
         let id = request.metadata.clone().unwrap_or_default().name;
         self.change(|state| state.requests.insert(id.clone(), request));
@@ -222,7 +222,7 @@ impl Cluster {
         self.0.approvals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reviews a request; one denial decides it, and as many approvals as it takes.
+    /// Reviews a request. One denial resolves it, and so does the required number of approvals.
     pub fn review(&self, id: &str, author: &str, verdict: Verdict, reason: &str) {
         let needed = self.approvals().get(id).copied().unwrap_or(1);
         let now = self.now();
@@ -231,7 +231,7 @@ impl Cluster {
         });
     }
 
-    /// Decides a request without a review, as an administrator may.
+    /// Resolves a request without a review, as an administrator may.
     pub fn set_state(&self, id: &str, state: State, reason: &str) {
         self.edit(id, |spec| access_requests::resolve(spec, state, reason));
     }
@@ -240,7 +240,7 @@ impl Cluster {
         self.edit(id, |spec| access_requests::promote(spec, author, title));
     }
 
-    /// Changes a request in any way, and tells the watchers.
+    /// Changes a request, and notifies the watchers.
     pub fn edit(&self, id: &str, edit: impl FnOnce(&mut types::AccessRequestSpecV3)) {
         self.change(|state| {
             if let Some(spec) = state.requests.get_mut(id).and_then(|request| request.spec.as_mut()) {
@@ -250,7 +250,7 @@ impl Cluster {
         self.repeat(id);
     }
 
-    /// Ends a request, which says nothing but its name.
+    /// Deletes a request; the event contains only its name.
     pub fn delete(&self, id: &str) {
         let header = types::ResourceHeader {
             kind: "access_request".to_owned(),
@@ -268,7 +268,7 @@ impl Cluster {
         };
         self.change(|state| {
             if state.requests.remove(id).is_some() {
-                state.tell(&event);
+                state.publish(&event);
             }
         });
     }
@@ -277,17 +277,17 @@ impl Cluster {
     pub fn repeat(&self, id: &str) {
         self.change(|state| {
             if let Some(request) = state.requests.get(id).cloned() {
-                state.tell(&put(request));
+                state.publish(&put(request));
             }
         });
     }
 
     /// Sends any event.
     pub fn send_raw(&self, event: &proto::Event) {
-        self.change(|state| state.tell(event));
+        self.change(|state| state.publish(event));
     }
 
-    /// Sends the event of a request that the cluster does not hold.
+    /// Sends the event of a request that the cluster does not store.
     pub fn send_request(&self, request: types::AccessRequestV3) {
         self.send_raw(&put(request));
     }
@@ -300,12 +300,12 @@ impl Cluster {
         self.state().requests.values().cloned().collect()
     }
 
-    /// Returns what the daemon noted of a request.
+    /// Returns the daemon's plugin data of a request.
     pub fn plugin_data(&self, id: &str) -> PluginData {
         self.state().data(id)
     }
 
-    /// Leaves data as another program would have.
+    /// Stores data of the daemon's plugin, as if another program had written them.
     pub fn set_plugin_data(&self, id: &str, data: PluginData) {
         self.change(|state| {
             state
@@ -316,7 +316,7 @@ impl Cluster {
         });
     }
 
-    /// Forgets the data, as happens an hour after the access ended.
+    /// Deletes the data, as Teleport does an hour after the access ends.
     pub fn forget_plugin_data(&self, id: &str) {
         self.change(|state| state.plugin_data.remove(id));
     }
@@ -346,18 +346,18 @@ impl Cluster {
         result
     }
 
-    /// Counts changes, for those who show the state.
+    /// Returns a counter of changes, for observers of the state.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.version.subscribe()
     }
 
-    /// Waits until the state is as wanted.
+    /// Waits until the condition holds.
     ///
     /// # Panics
-    /// If that does not happen in time; `what` says what was waited for.
+    /// If that takes too long; the message contains `what`.
     pub async fn until(&self, what: &str, condition: impl Fn(&ClusterState) -> bool) {
         let mut changes = self.changes();
-        let waiting = async {
+        let condition_met = async {
             while !condition(&self.state()) {
                 changes
                     .changed()
@@ -365,10 +365,10 @@ impl Cluster {
                     .expect("the cluster lives as long as its handles");
             }
         };
-        if timeout(PATIENCE, waiting).await.is_err() {
+        if timeout(PATIENCE, condition_met).await.is_err() {
             let state = self.state();
             panic!(
-                "the cluster never got to: {what}\nrequests {:?}\ndata {:#?}\ncalls {:?}",
+                "the cluster never reached: {what}\nrequests {:?}\ndata {:#?}\ncalls {:?}",
                 state.requests.keys(),
                 state.plugin_data,
                 state.calls

@@ -1,4 +1,4 @@
-//! The port: TLS as the Auth Service does it, and connections that can be closed at once.
+//! The port: TLS like that of the Auth Service, and connections that can be closed immediately.
 
 use std::future::Future;
 use std::io;
@@ -34,29 +34,29 @@ use crate::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_
 use crate::teleport::userloginstate::v1::user_login_state_service_server::UserLoginStateServiceServer;
 use crate::teleport::users::v1::users_service_server::UsersServiceServer;
 
-/// Connections whose handshake is done and which nobody serves yet.
+/// Number of connections that may wait to be served after their handshake.
 const WAITING: usize = 16;
 
-/// What a client said when it connected.
+/// The TLS properties of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     pub server_name: Option<String>,
     pub protocols: Vec<String>,
-    /// Certificates that the client sent; zero if the handshake failed.
+    /// Number of certificates that the client sent; zero if the handshake failed.
     pub certificates: usize,
     /// The certificate itself.
     pub certificate: Option<Vec<u8>>,
-    /// The client came back with a ticket and showed no certificate.
+    /// The client resumed a session with a ticket and sent no certificate.
     pub resumed: bool,
 }
 
-/// Tells a call who is on the other side.
+/// The peer of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer {
     pub(super) certificates: usize,
 }
 
-/// A port that stays reserved while the cluster is down, so that no other connection of the machine gets it.
+/// A port that stays reserved while the cluster is down, so that no other connection on the machine uses it.
 ///
 /// The socket is bound and never listens: connections are refused unless another socket listens on the port.
 pub(super) struct Reserved(TcpSocket);
@@ -78,7 +78,7 @@ impl Reserved {
 
 fn bind(port: u16) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    // Two sockets may be bound to a port if both say so and neither listens yet.
+    // Two sockets can bind the same port if both allow it and neither listens yet.
     socket.set_reuseaddr(true)?;
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     Ok(socket)
@@ -97,7 +97,7 @@ pub(super) fn serve(cluster: Cluster, listener: TcpListener, running: Cancellati
             .add_service(UserLoginStateServiceServer::new(service.clone()))
             .add_service(UsersServiceServer::new(service.clone()))
             .add_service(AuthServiceServer::new(service));
-        // It ends with an error when its connections are closed under it, which is what a stop is for.
+        // It ends with an error when a stop closes its connections, which is expected.
         let _ = server.serve_with_incoming_shutdown(incoming, stopped).await;
     });
     crate::spawn(async move {
@@ -115,7 +115,7 @@ pub(super) fn serve(cluster: Cluster, listener: TcpListener, running: Cancellati
                     () = running.cancelled() => {}
                     connection = handshake(cluster, stream, running.clone()) => {
                         if let Ok(connection) = connection {
-                            // Nobody serves any more once the server has stopped.
+                            // The server may have stopped and dropped the receiver.
                             let _ = sender.send(Ok::<_, io::Error>(connection)).await;
                         }
                     }
@@ -130,7 +130,7 @@ async fn handshake(cluster: Cluster, stream: TcpStream, running: CancellationTok
     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
     let hello = start.client_hello();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let mut said = Hello {
+    let mut hello = Hello {
         server_name: hello.server_name().map(str::to_owned),
         protocols: hello.alpn().into_iter().flatten().map(text).collect(),
         certificates: 0,
@@ -140,23 +140,23 @@ async fn handshake(cluster: Cluster, stream: TcpStream, running: CancellationTok
     let accepted = start.into_stream(cluster.tls()).await;
     if let Ok(stream) = &accepted {
         let session = stream.get_ref().1;
-        said.certificates = session.peer_certificates().map_or(0, <[_]>::len);
-        said.certificate = session
+        hello.certificates = session.peer_certificates().map_or(0, <[_]>::len);
+        hello.certificate = session
             .peer_certificates()
             .and_then(|chain| chain.first())
             .map(|first| first.to_vec());
-        said.resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+        hello.resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
     }
-    let certificates = said.certificates;
+    let certificates = hello.certificates;
     let (cut_at_expiry, cut_after) = {
         let faults = &cluster.state().faults;
         (faults.cut_at_expiry, faults.cut_after)
     };
-    let life = match &said.certificate {
+    let life = match &hello.certificate {
         Some(certificate) if cut_at_expiry => life(certificate),
         _ => cut_after.unwrap_or(Duration::MAX),
     };
-    cluster.change(|state| state.hellos.push(said));
+    cluster.change(|state| state.hellos.push(hello));
     let watched = cluster.clone();
     Ok(Connection {
         stream: accepted?,
@@ -173,7 +173,7 @@ async fn handshake(cluster: Cluster, stream: TcpStream, running: CancellationTok
     })
 }
 
-/// How long a certificate is still valid.
+/// Returns how long a certificate is still valid.
 fn life(certificate: &[u8]) -> Duration {
     let parsed = x509_parser::parse_x509_certificate(certificate).ok();
     let end = parsed.map_or(0, |(_, certificate)| certificate.validity().not_after.timestamp());
@@ -188,13 +188,13 @@ pub(super) struct Connection {
     certificates: usize,
     cluster: Cluster,
     pings: Pings,
-    /// When the last ping came, and how many came too soon.
+    /// When the last ping arrived, and how many arrived too early.
     last: Option<Instant>,
     strikes: u32,
 }
 
 impl Connection {
-    /// Hangs up on who pings too often, as Go's servers do: after the third time.
+    /// Closes the connection of a client that pings too often, as Go's servers do, after the third time.
     fn check_pings(&mut self, bytes: &[u8]) -> io::Result<()> {
         let pings = self.pings.count(bytes);
         if pings == 0 {

@@ -1,4 +1,4 @@
-//! A pretend Teleport Auth Service: real gRPC over mutual TLS, with one state behind it.
+//! A pretend Teleport Auth Service: real gRPC over mutual TLS, with one shared state.
 
 mod access_requests;
 mod codec;

@@ -1,4 +1,4 @@
-//! Access Monitoring Rules, and what they may ask: traits of users and labels of resources.
+//! Access Monitoring Rules, and the data for their conditions: traits of users and labels of resources.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use crate::teleport::userloginstate::v1::user_login_state_service_server::UserLo
 use crate::teleport::users::v1::users_service_server::UsersService;
 use crate::{proto, types};
 
-/// Traits or labels of several values.
+/// Traits or labels with several values.
 pub type Lists = BTreeMap<String, Vec<String>>;
 
-/// A rule for the daemon, with everything else as it usually is.
+/// Returns a rule for the daemon, with usual values for the other fields.
 pub fn rule(name: &str, condition: &str, recipients: &[&str]) -> types::AccessMonitoringRule {
     types::AccessMonitoringRule {
         metadata: Some(types::HeaderMetadata { name: name.to_owned() }),
@@ -36,7 +36,7 @@ pub fn rule(name: &str, condition: &str, recipients: &[&str]) -> types::AccessMo
 }
 
 impl Cluster {
-    /// Makes or changes a rule, and tells the watchers.
+    /// Creates or changes a rule, and notifies the watchers.
     pub fn put_rule(&self, rule: types::AccessMonitoringRule) {
         let name = rule.metadata.clone().unwrap_or_default().name;
         let event = proto::Event {
@@ -45,11 +45,11 @@ impl Cluster {
         };
         self.change(|state| {
             state.rules.insert(name, rule);
-            state.tell(&event);
+            state.publish(&event);
         });
     }
 
-    /// Deletes a rule, which says nothing but its name.
+    /// Deletes a rule; the event contains only its name.
     pub fn delete_rule(&self, name: &str) {
         let header = types::ResourceHeader {
             kind: "access_monitoring_rule".to_owned(),
@@ -66,11 +66,11 @@ impl Cluster {
         };
         self.change(|state| {
             state.rules.remove(name);
-            state.tell(&event);
+            state.publish(&event);
         });
     }
 
-    /// Gives a user traits, as of the last login or only in the user's record.
+    /// Sets the traits of a user, in the state of the last login or only in the user's record.
     pub fn set_traits(&self, user: &str, logged_in: bool, traits: &[(&str, &[&str])]) {
         let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
         let traits: Lists = traits
@@ -87,7 +87,7 @@ impl Cluster {
         });
     }
 
-    /// Adds a resource with its labels; `kind` is the one under which it is listed, such as `node` or `db_server`.
+    /// Adds a resource with its labels; `kind` is the kind under which it is listed, such as `node` or `db_server`.
     pub fn add_resource(&self, kind: &str, name: &str, labels: &[(&str, &str)]) {
         let labels = labels
             .iter()
@@ -139,7 +139,7 @@ impl AuthService {
         let mut state = self.cluster().state();
         if state.faults.fail_rules > 0 {
             state.faults.fail_rules -= 1;
-            return Err(Status::unavailable("pretended trouble"));
+            return Err(Status::unavailable("pretended outage"));
         }
         if state.faults.deny_rules {
             state.meet("deny_rules");
@@ -159,7 +159,7 @@ impl AuthService {
         Ok(Response::new(types::ListRulesResponse { rules, next_page_token }))
     }
 
-    /// Lists the resources that an expression of names asks for.
+    /// Lists the resources that an expression of names selects.
     pub(super) fn resources(
         &self,
         query: &proto::ListResourcesRequest,
@@ -188,7 +188,7 @@ impl AuthService {
     }
 }
 
-/// Wraps labels as the kind of resource does: those of a server are not those of what it serves.
+/// Wraps labels in the form of the resource kind: the labels of a server are not those of what it serves.
 fn resource(kind: &str, name: &str, labels: &BTreeMap<String, String>) -> proto::PaginatedResource {
     use proto::paginated_resource::Resource;
 

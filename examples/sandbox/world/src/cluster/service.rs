@@ -1,4 +1,4 @@
-//! The calls.
+//! The gRPC services of the pretend cluster.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -19,10 +19,10 @@ use crate::cluster::listener::Peer;
 use crate::proto::auth_service_server;
 use crate::{proto, types};
 
-/// Requests in one page, if nobody wants another number.
+/// Default number of requests per page.
 const PAGE: usize = 100;
 
-/// The pause before each request of a stream without an end.
+/// The pause before each request of an endless stream.
 const ITEM_EVERY: Duration = Duration::from_millis(10);
 
 /// The kinds that this cluster can watch.
@@ -42,7 +42,7 @@ impl AuthService {
         &self.cluster
     }
 
-    /// Does what every call does first: counts, waits, checks who calls, and fails if that is switched on.
+    /// Runs the common start of every call: counts it, adds latency, authenticates the caller, and applies faults.
     pub(super) async fn begin<T>(&self, call: &str, request: Request<T>) -> Result<T, Status> {
         let (latency, failing, gate) = self.cluster.change(|state| {
             *state.calls.entry(call.to_owned()).or_default() += 1;
@@ -58,7 +58,7 @@ impl AuthService {
             gate.pass().await;
         }
         if failing {
-            return Err(Status::unavailable("pretended trouble"));
+            return Err(Status::unavailable("pretended outage"));
         }
         let (deleted, locked) = {
             let faults = &self.cluster.state().faults;
@@ -74,7 +74,7 @@ impl AuthService {
                 "[10] access denied\n\tlock targeting User is in force",
             ));
         }
-        // Teleport turns clients away whose version it does not like; ours must not name one.
+        // Teleport rejects clients with an unsupported version; the daemon must not send one.
         if request.metadata().contains_key("version") {
             return Err(Status::permission_denied("client version is unsupported"));
         }
@@ -85,7 +85,7 @@ impl AuthService {
         }
     }
 
-    /// Tells whether a list has no end, and counts that.
+    /// Returns whether lists are endless, and records the effect.
     pub(super) fn endless(&self, list: &'static str) -> bool {
         let mut state = self.cluster.state();
         if state.faults.endless_lists {
@@ -94,7 +94,7 @@ impl AuthService {
         state.faults.endless_lists
     }
 
-    /// Returns the first requests that fit, by name, from this one on.
+    /// Returns the first matching requests, by name, starting at `from`.
     fn matching(&self, filter: &types::AccessRequestFilter, from: &str, most: usize) -> Vec<types::AccessRequestV3> {
         let mut state = self.cluster.state();
         if state.faults.hide_requests {
@@ -332,7 +332,7 @@ fn init(kinds: Vec<types::WatchKind>) -> proto::Event {
     }
 }
 
-/// The events of one watcher; the cluster notices when nobody reads them any more.
+/// The events of one watcher. The cluster notices when the watcher goes away.
 pub(super) struct Events {
     receiver: mpsc::Receiver<Result<proto::Event, Status>>,
     cluster: Cluster,

@@ -1,4 +1,4 @@
-//! What the pretend cluster knows, and how it goes wrong.
+//! The state of the pretend cluster, and its faults.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::types::{AccessMonitoringRule, AccessRequestV3, PluginDataUpdateParams
 /// The data of one plugin for one request.
 pub type PluginData = BTreeMap<String, String>;
 
-/// The entry of the daemon.
+/// The daemon's plugin name.
 pub(super) const PLUGIN: &str = "msteams";
 
-/// How many events may wait for a slow reader before it is cut off.
+/// Number of events that a slow watcher may have pending before its stream is cut.
 const BUFFER: usize = 1_024;
 
 /// Largest object of plugin data, in bytes.
 const LARGEST_DATA: usize = 1_000_000;
 
-/// Everything the cluster knows.
+/// The whole state of the cluster.
 #[derive(Default)]
 pub struct ClusterState {
     pub requests: BTreeMap<String, AccessRequestV3>,
@@ -42,20 +42,20 @@ pub struct ClusterState {
     pub resources: BTreeMap<(String, String), BTreeMap<String, String>>,
     pub hellos: Vec<Hello>,
     pub faults: ClusterFaults,
-    /// How often a switch of `faults` had an effect, by its name.
+    /// How often each fault had an effect, by its name.
     pub met: BTreeMap<&'static str, usize>,
     /// Pings of clients.
     pub pings: usize,
-    /// Connections that were cut because a certificate ended.
+    /// Connections that were cut because a certificate expired.
     pub cut: usize,
-    /// The authority of the services has given way to the next one.
+    /// The authority of the services was replaced by the next one.
     pub rotated: bool,
     /// Events that are held back.
     pub(super) held: Vec<Event>,
     pub(super) watchers: Vec<mpsc::Sender<Result<Event, Status>>>,
 }
 
-/// One write of plugin data.
+/// A write of plugin data.
 #[derive(Clone, Debug)]
 pub struct Write {
     pub id: String,
@@ -63,95 +63,95 @@ pub struct Write {
     pub expect: PluginData,
 }
 
-/// Calls that wait at a gate.
+/// Calls that are held at a gate.
 #[derive(Clone, Debug)]
 pub struct Held {
     /// The name of the method.
     pub call: &'static str,
     pub moment: Moment,
-    /// So many of these calls are let through first.
+    /// Number of calls to let through first.
     pub skip: usize,
     pub gate: Gate,
 }
 
-/// When a call waits.
+/// When a call is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Nothing is done yet.
+    /// Before anything is done.
     Before,
-    /// Everything is done but the answer; only writes of plugin data can wait here.
+    /// After everything but the answer; only writes of plugin data can be held here.
     After,
 }
 
-/// How the cluster misbehaves; everything is off at first.
+/// The faults of the cluster; all are off by default.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Clone, Debug, Default)]
 pub struct ClusterFaults {
     /// Added to every call.
     pub latency: Duration,
-    /// So many writes are lost to somebody else.
+    /// Number of writes to reject, as if another writer had been first.
     pub lose_swaps: u32,
-    /// So many writes are done, and their answers lost.
+    /// Number of writes to apply without an answer.
     pub lose_answers: u32,
-    /// So many calls are answered with UNAVAILABLE.
+    /// Number of calls to answer with UNAVAILABLE.
     pub fail_calls: u32,
-    /// Kinds that our role may not watch.
+    /// Kinds that the role may not watch.
     pub deny_kinds: Vec<&'static str>,
     /// Lists are empty, as without permission.
     pub hide_requests: bool,
     pub deny_plugin_data: bool,
-    /// Bytes of plugin data that one request may have.
+    /// Limit on the plugin data of one request, in bytes.
     pub plugin_data_limit: Option<usize>,
-    /// So many lists of rules are answered with UNAVAILABLE, and so many of requests.
+    /// Number of lists of rules, and of requests, to answer with UNAVAILABLE.
     pub fail_rules: u32,
     pub fail_lists: u32,
-    /// These requests are not listed, though events show them.
+    /// Requests that are missing from lists, although events show them.
     pub hide_ids: Vec<String>,
-    /// The records of all requests together cannot be had, with this code.
+    /// Reading the records of all requests together fails with this code.
     pub fail_records: Option<Code>,
-    /// They come, and are larger than 64 MiB.
+    /// Reading them succeeds, with more than 64 MiB.
     pub huge_records: bool,
     pub deny_rules: bool,
     pub deny_traits: bool,
     pub deny_resources: bool,
-    /// Older servers do not know rules at all, or cannot list some of them.
+    /// Older servers do not know rules at all, or cannot filter them.
     pub no_rules: bool,
     pub no_rule_filter: bool,
-    /// Older servers cannot watch rules, and refuse the whole watch for them.
+    /// Older servers cannot watch rules, and reject the whole watch because of them.
     pub old_watch: bool,
     /// Older servers grant all kinds of a watch or none.
     pub no_partial_success: bool,
-    /// Our user was deleted: nothing can be found any more, not even ourselves.
+    /// The daemon's user was deleted: every call answers NOT_FOUND.
     pub user_deleted: bool,
-    /// Our user is locked: nothing is allowed any more.
+    /// The daemon's user is locked: every call is denied.
     pub user_locked: bool,
-    /// A gateway stands in front that does not know gRPC, and answers with this status.
+    /// A gateway in front that does not know gRPC answers with this status.
     pub gateway: Option<u16>,
-    /// The first event of a watch never comes.
+    /// The first event of a watch never arrives.
     pub hold_init: bool,
     /// Older servers do not know `ListAccessRequests`.
     pub no_list_call: bool,
-    /// Connections are cut so long after the handshake.
+    /// Connections are cut this long after the handshake.
     pub cut_after: Option<Duration>,
-    /// Connections are cut when the certificate of the client ends.
+    /// Connections are cut when the client's certificate expires.
     pub cut_at_expiry: bool,
-    /// Connections are cut whose pings come faster than this.
+    /// Connections are cut if their pings arrive at shorter intervals.
     pub ping_minimum: Duration,
-    /// Requests in one page.
+    /// Number of requests per page.
     pub page: Option<usize>,
-    /// Bytes of requests in one page, beyond which it is refused.
+    /// Limit on the size of a page of requests, in bytes; a larger page is an error.
     pub page_bytes: Option<usize>,
     /// Every page of every list names itself as the next one, and a stream of requests repeats them slowly.
     pub endless_lists: bool,
     /// Every event is sent twice.
     pub events_twice: bool,
-    /// Events wait until they are released.
+    /// Events are held until they are released.
     pub hold_events: bool,
-    /// How many events may wait for a slow reader, if not as many as usual.
+    /// Number of events that a slow watcher may have pending, instead of the default.
     pub buffer: Option<usize>,
-    /// Calls that wait, first the one that was held first.
+    /// Held calls, in the order of their gates.
     pub gates: Vec<Held>,
-    /// How far the clock is ahead of everybody else's, or behind.
+    /// How far the cluster's clock is ahead of the real time, or behind it.
     pub clock_ahead: Duration,
     pub clock_behind: Duration,
 }
@@ -161,8 +161,8 @@ impl ClusterState {
         self.watchers.iter().filter(|watcher| !watcher.is_closed()).count()
     }
 
-    /// Sends an event to every watcher, or holds it back if that is switched on.
-    pub(super) fn tell(&mut self, event: &Event) {
+    /// Sends an event to every watcher, or holds it back if that fault is on.
+    pub(super) fn publish(&mut self, event: &Event) {
         if self.faults.hold_events {
             self.meet("hold_events");
             self.held.push(event.clone());
@@ -175,7 +175,7 @@ impl ClusterState {
         }
     }
 
-    /// Sends an event to every watcher; one that reads too slowly is cut off.
+    /// Sends an event to every watcher, and cuts the stream of a watcher that reads too slowly.
     pub(super) fn send(&mut self, event: &Event) {
         let before = self.watchers.len();
         self.watchers
@@ -185,17 +185,17 @@ impl ClusterState {
         }
     }
 
-    /// Notes that a switch had an effect.
+    /// Records that a fault had an effect.
     pub(super) fn meet(&mut self, switch: &'static str) {
         *self.met.entry(switch).or_default() += 1;
     }
 
-    /// Returns how many events may wait for a slow reader.
+    /// Returns the number of events that a slow watcher may have pending.
     pub(super) fn buffer(&self) -> usize {
         self.faults.buffer.unwrap_or(BUFFER)
     }
 
-    /// Takes the gate at which a call has to wait now.
+    /// Returns the gate that holds a call now, if any.
     pub(super) fn gate(&mut self, call: &str, moment: Moment) -> Option<Gate> {
         let fits = |held: &&mut Held| held.call == call && held.moment == moment;
         let held = self.faults.gates.iter_mut().find(fits)?;
@@ -214,7 +214,8 @@ impl ClusterState {
             .unwrap_or_default()
     }
 
-    /// Compares and swaps as Teleport does: `expect` with an empty value wants the key absent, `set` with one deletes it.
+    /// Compares and swaps as Teleport does: an empty value in `expect` requires that the key is absent, one in `set`
+    /// deletes it.
     pub(super) fn swap(&mut self, params: PluginDataUpdateParams) -> Result<(), Status> {
         let PluginDataUpdateParams {
             resource: id,

@@ -9,7 +9,7 @@ use crate::tenant::state::{Card, World};
 
 const SCOPE: &str = "https://api.botframework.com/.default";
 
-/// Largest body in bytes of UTF-16.
+/// Largest body, in bytes of UTF-16.
 const LARGEST: usize = 100_000;
 
 pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
@@ -52,7 +52,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     }
 }
 
-/// Reads an activity, and refuses what Teams refuses.
+/// Parses an activity, and rejects what Teams rejects.
 fn check(asked: &Asked) -> Result<Value, Reply> {
     let Some(activity) = asked.json() else {
         return Err(Reply::error(400, "BadSyntax", "The body is not JSON"));
@@ -75,7 +75,7 @@ fn check(asked: &Asked) -> Result<Value, Reply> {
     Ok(activity)
 }
 
-/// Finds the conversation, and whether the app may write there.
+/// Checks that the conversation exists and that the app may write there.
 fn open(world: &World, conversation: &str) -> Result<(), Reply> {
     if let Some(team) = world
         .teams

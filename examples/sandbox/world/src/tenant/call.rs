@@ -1,11 +1,11 @@
-//! One HTTP request, read, and the answer to it.
+//! One HTTP request, and the answer to it.
 
 use axum::http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use serde_json::json;
 
-/// A request that was answered, for those who count.
+/// A request that was answered, for assertions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub method: String,
@@ -13,10 +13,10 @@ pub struct Call {
     pub status: u16,
 }
 
-/// A request that is to be answered.
+/// A request to be answered.
 pub(super) struct Asked {
     pub(super) method: String,
-    /// As it came, without the query.
+    /// The path as received, without the query.
     pub(super) path: String,
     pub(super) segments: Vec<String>,
     pub(super) query: Vec<(String, String)>,
@@ -88,7 +88,7 @@ impl Reply {
     }
 }
 
-/// Reads a filter `field eq 'value'`, in which a quote is written twice; `None` if it is anything else.
+/// Parses a filter `field eq 'value'`, in which quotes are doubled; `None` if it is anything else.
 pub(super) fn filter(text: &str, field: &str) -> Option<String> {
     let literal = text.strip_prefix(field)?.strip_prefix(" eq '")?.strip_suffix('\'')?;
     let plain = literal.replace("''", "\u{0}");

@@ -1,4 +1,4 @@
-//! How Microsoft misbehaves.
+//! The faults of the pretend Microsoft services.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use fastrand::Rng;
 
 use crate::gate::Gate;
 
-/// Everything is off at first.
+/// The faults of the tenant; all are off by default.
 #[derive(Clone, Debug, Default)]
 pub struct TenantFaults {
     /// Added to every call.
     pub latency: Duration,
-    /// Refuse what is over the documented limits.
+    /// Throttle calls above the documented limits.
     pub enforce_limits: bool,
-    /// The first rule that fits a call decides it.
+    /// The first rule that matches a call applies.
     pub rules: Vec<Rule>,
-    /// Decides the messages that no rule fits.
+    /// Applies to messages that no rule matches.
     pub chance: Option<Chance>,
-    /// Asking for the chat of a fresh installation fails so many times.
+    /// Number of failed requests for the chat of a new installation.
     pub chat_appears_after: u32,
-    /// How long new tokens live, in seconds, if not as long as usual.
+    /// Lifetime of new tokens in seconds, instead of the default.
     pub token_lives: Option<u64>,
-    /// What new tokens say of how long they live, in seconds, whatever is true.
+    /// Lifetime that new tokens claim, in seconds, whatever the real one is.
     pub token_says: Option<u64>,
     /// The connector numbers messages within each conversation, so that ids repeat between conversations.
     pub same_activity_ids: bool,
 }
 
-/// Spoils a share of all messages and edits, the same ones for the same seed and order of calls.
+/// Applies faults to a share of all messages and updates: the same ones for the same seed and order of calls.
 #[derive(Clone, Debug)]
 pub struct Chance {
     share: f64,
@@ -35,14 +35,14 @@ pub struct Chance {
     rng: Rng,
 }
 
-/// What happens to some calls.
+/// A fault for some calls.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Any method if there is none.
+    /// The method; `None` matches any.
     pub method: Option<&'static str>,
-    /// A part of the path; the empty one fits every path but that of tokens.
+    /// A part of the path; an empty one matches every path except that of tokens.
     pub path: String,
-    /// How many calls; all of them if there is no number.
+    /// Number of calls; `None` means all of them.
     pub times: Option<u32>,
     pub fault: Fault,
 }
@@ -51,41 +51,41 @@ pub struct Rule {
 pub enum Fault {
     /// Only this status and, in seconds, `Retry-After`.
     Status(u16, Option<u64>),
-    /// Only this status, and in `Retry-After` the date so many seconds from now.
+    /// Only this status, and in `Retry-After` the date this many seconds from now.
     StatusUntil(u16, u64),
-    /// A page of a proxy instead of an answer.
+    /// A proxy's HTML page instead of an answer.
     Html,
-    /// This status, type of content and body instead of an answer: what proxies, filters and gateways say, or a refusal
-    /// word by word.
+    /// This status, content type and body instead of an answer, like those of proxies, filters and gateways, or a
+    /// literal rejection.
     Page(u16, &'static str, &'static str),
-    /// Done, and answered by something else with this status and a page.
+    /// The call is done, but something else answers with this status and a page.
     PageBehind(u16),
-    /// Done, and answered with nothing.
+    /// The call is done, and the answer is empty.
     Empty,
-    /// Done, and only half of the answer arrives.
+    /// The call is done, and only half of the answer arrives.
     HalfBody,
     /// No answer, ever.
     Hang,
-    /// The connection breaks before anything is done.
+    /// The connection breaks before the call is done.
     ResetBefore,
-    /// The connection breaks after everything is done.
+    /// The connection breaks after the call is done.
     ResetAfter,
-    /// Done, but later.
+    /// The call is done later.
     Slow(Duration),
-    /// Nothing is done before the gate opens.
+    /// The call is done when the gate opens.
     Held(Gate),
-    /// Done, and answered when the gate opens.
+    /// The call is done, and answered when the gate opens.
     HeldAnswer(Gate),
-    /// Done, and answered as this type of content.
+    /// The call is done, and answered with this content type.
     Typed(&'static str),
-    /// A refusal of the login service, by its AADSTS number.
+    /// An error of the login service, by its AADSTS number.
     TokenError(u32),
     /// The status with an error code of the connector or Graph.
     Error(u16, &'static str),
 }
 
 impl Rule {
-    /// Spoils every call, but for those of tokens.
+    /// Affects every call except those for tokens.
     pub fn always(fault: Fault) -> Self {
         Self {
             method: None,
@@ -95,7 +95,7 @@ impl Rule {
         }
     }
 
-    /// Spoils some calls with this method and this part of the path.
+    /// Affects some calls with this method and this part of the path.
     pub fn some(times: u32, method: &'static str, path: &str, fault: Fault) -> Self {
         Self {
             method: Some(method),
@@ -105,7 +105,7 @@ impl Rule {
         }
     }
 
-    /// Spoils every call with this method and this part of the path.
+    /// Affects every call with this method and this part of the path.
     pub fn every(method: &'static str, path: &str, fault: Fault) -> Self {
         Self {
             times: None,
@@ -113,24 +113,24 @@ impl Rule {
         }
     }
 
-    /// Spoils every call that has one of these parts in its path, such as those to a crowd of recipients.
+    /// Affects every call with one of these parts in its path, such as those to many recipients.
     pub fn crowd(method: &'static str, paths: &[String], fault: &Fault) -> Vec<Self> {
         let each = |path: &String| Self::every(method, path, fault.clone());
         paths.iter().map(each).collect()
     }
 
-    fn fits(&self, method: &str, path: &str) -> bool {
-        let path_fits = if self.path.is_empty() {
+    fn matches(&self, method: &str, path: &str) -> bool {
+        let path_matches = if self.path.is_empty() {
             !path.ends_with("/oauth2/v2.0/token")
         } else {
             path.contains(&self.path)
         };
-        path_fits && self.method.is_none_or(|wanted| wanted == method) && self.times != Some(0)
+        path_matches && self.method.is_none_or(|wanted| wanted == method) && self.times != Some(0)
     }
 }
 
 impl Chance {
-    /// Each of the faults is as likely as the others.
+    /// All faults are equally likely.
     pub fn new(share: f64, faults: Vec<Fault>, seed: u64) -> Self {
         Self {
             share,
@@ -146,9 +146,9 @@ impl Chance {
 }
 
 impl TenantFaults {
-    /// Takes the fault of a call, and counts it.
+    /// Returns the fault of a call, and counts it.
     pub(super) fn take(&mut self, method: &str, path: &str) -> Option<Fault> {
-        let Some(rule) = self.rules.iter_mut().find(|rule| rule.fits(method, path)) else {
+        let Some(rule) = self.rules.iter_mut().find(|rule| rule.matches(method, path)) else {
             let chance = self.chance.as_mut().filter(|_| path.contains("/activities"));
             return chance.and_then(Chance::take);
         };

@@ -1,4 +1,4 @@
-//! Graph: the catalog, people, teams, and who has the app.
+//! Graph: the catalog, users, teams, and installations of the app.
 
 use serde_json::Value;
 use serde_json::json;
@@ -28,10 +28,10 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     let method = asked.method.as_str();
     match (method, &segments[..]) {
         ("GET", ["graph", "v1.0", "appCatalogs", "teamsApps"]) => catalog(world, asked),
-        ("GET", ["graph", "v1.0", "users"]) => by_mail(world, asked),
+        ("GET", ["graph", "v1.0", "users"]) => by_email(world, asked),
         ("GET", ["graph", "v1.0", "users", key]) => match world.account(key) {
             Some(account) => Reply::ok(200, person(&account.user)),
-            None => nobody(key),
+            None => unknown_user(key),
         },
         (_, ["graph", "v1.0", "users", key, teamwork, "installedApps", rest @ ..])
             if teamwork.eq_ignore_ascii_case("teamwork") =>
@@ -55,8 +55,8 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
 
 /// Returns the application permissions of which a call needs one.
 ///
-/// Source: Microsoft Graph's reference of each call. The daemon's own table is not used here: a fake that reads it could
-/// not reveal a mistake in it.
+/// Source: Microsoft Graph's reference of each call. The daemon's own table is not used here: a fake that reads it
+/// could not reveal a mistake in it.
 fn needed(segments: &[&str]) -> Option<&'static [&'static str]> {
     match segments {
         [_, _, "appCatalogs", ..] => Some(&["AppCatalog.Read.All", "AppCatalog.ReadWrite.All"]),
@@ -98,7 +98,7 @@ fn catalog(world: &World, asked: &Asked) -> Reply {
     list(if found { vec![app] } else { Vec::new() })
 }
 
-fn by_mail(world: &World, asked: &Asked) -> Reply {
+fn by_email(world: &World, asked: &Asked) -> Reply {
     let Some(mail) = asked.query("$filter").and_then(|text| filter(text, "mail")) else {
         return Reply::error(400, "Request_BadRequest", "Invalid filter clause");
     };
@@ -114,13 +114,13 @@ fn by_mail(world: &World, asked: &Asked) -> Reply {
     )
 }
 
-/// Whether a user has the app, how they get it, and where they talk to it.
+/// Answers calls about the installation of the app for a user: list, install, uninstall, and chat.
 fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Reply {
     let hides = world.faults.chat_appears_after;
     let catalog_id = world.options.catalog_id.clone();
     let tenant_id = world.options.tenant_id.clone();
     let Some(account) = world.account(key) else {
-        return nobody(key);
+        return unknown_user(key);
     };
     match (asked.method.as_str(), rest) {
         ("GET", []) => {
@@ -167,7 +167,7 @@ fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Repl
     }
 }
 
-/// Answers with the installation if the question names our app in the documented way.
+/// Answers with the installation if the query names our app in the documented way.
 fn app_filtered(world: &World, asked: &Asked, value: Vec<Value>) -> Reply {
     let wanted = asked.query("$filter").and_then(|text| filter(text, "teamsApp/id"));
     match (asked.query("$expand"), wanted) {
@@ -181,7 +181,7 @@ fn person(user: &User) -> Value {
     json!({"id": user.id, "displayName": user.name, "mail": user.mail, "userPrincipalName": user.upn})
 }
 
-fn nobody(key: &str) -> Reply {
+fn unknown_user(key: &str) -> Reply {
     Reply::error(
         404,
         "Request_ResourceNotFound",

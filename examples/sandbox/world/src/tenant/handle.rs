@@ -1,4 +1,4 @@
-//! What people and tests do to the pretend tenant.
+//! The handle with which tests and the sandbox control the pretend tenant.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use crate::gate::Gate;
 use crate::tenant::state::{Account, Team, World};
 use crate::tenant::{Call, Card, Fault, Rule, TenantFaults, User, server};
 
-/// A pretend tenant; clones are the same one.
+/// A pretend tenant. Clones share it.
 #[derive(Clone)]
 pub struct Tenant(Arc<Inner>);
 
@@ -26,7 +26,7 @@ struct Inner {
     version: watch::Sender<u64>,
 }
 
-/// Who the tenant is, and which app it knows.
+/// The ids of the tenant, and the app it knows.
 #[derive(Clone, Debug)]
 pub struct TenantOptions {
     pub tenant_id: String,
@@ -63,14 +63,12 @@ impl Default for TenantOptions {
 }
 
 impl Tenant {
-    /// Starts a tenant in which nobody is yet.
+    /// Starts a tenant without users.
     ///
     /// # Panics
-    /// If no port can be had.
+    /// If no port is free.
     pub async fn start(options: TenantOptions) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a loopback port can be had");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
         let tenant = Self(Arc::new(Inner {
             world: Mutex::new(World::new(options.clone())),
@@ -86,7 +84,7 @@ impl Tenant {
         &self.0.options
     }
 
-    /// Where tokens are asked for; like the others, a base with a path of its own.
+    /// Returns the base URL of the login service; like the other bases, it has a path.
     pub fn login(&self) -> String {
         format!("{}/login", self.0.base)
     }
@@ -99,7 +97,7 @@ impl Tenant {
         format!("{}/bot/teams", self.0.base)
     }
 
-    /// Adds somebody who has the app.
+    /// Adds a user who has the app.
     pub fn add_user(&self, name: &str, mail: Option<&str>, upn: &str) -> User {
         let user = User {
             id: Uuid::new_v4().to_string(),
@@ -123,7 +121,7 @@ impl Tenant {
         self.change(|world| world.accounts.retain(|account| account.user.id != user.id));
     }
 
-    /// Adds a channel to a team, which is made if there is none, and returns its link.
+    /// Adds a channel to a team, which is created if it does not exist, and returns its link.
     pub fn add_channel(&self, team: &str, name: &str) -> String {
         let thread = format!("19:{}@thread.tacv2", Uuid::new_v4().simple());
         let id = self.change(|world| {
@@ -153,7 +151,7 @@ impl Tenant {
         )
     }
 
-    /// Takes the app out of a team, or puts it back.
+    /// Removes the app from a team, or adds it again.
     pub fn set_team_installed(&self, team: &str, installed: bool) {
         self.change(|world| {
             for known in world.teams.iter_mut().filter(|known| known.name == team) {
@@ -166,7 +164,7 @@ impl Tenant {
         self.edit(user, |account| account.installation = None);
     }
 
-    /// Gives the app to a user, as an administrator may.
+    /// Installs the app for a user, as an administrator may.
     pub fn install(&self, user: &User) {
         self.edit(user, |account| {
             account.installation = Some(Uuid::new_v4().simple().to_string());
@@ -181,7 +179,7 @@ impl Tenant {
         self.edit(user, |account| account.blocked = false);
     }
 
-    /// Deletes the app from the catalog and uploads it again: it has another id, and nobody has it installed.
+    /// Deletes the app from the catalog and uploads it again: it has another id and no installations.
     pub fn replace_app(&self) {
         self.change(|world| {
             world.options.catalog_id = Uuid::new_v4().to_string();
@@ -191,7 +189,7 @@ impl Tenant {
         });
     }
 
-    /// Gives the chat with a user another id; nothing can be posted or edited under the old one any more.
+    /// Gives the chat with a user another id; the old one no longer accepts messages or updates.
     pub fn move_chat(&self, user: &User) {
         self.edit(user, |account| account.moves += 1);
     }
@@ -202,7 +200,7 @@ impl Tenant {
         });
     }
 
-    /// Says how a user stands to the app: `ok`, `blocked` or `missing`.
+    /// Returns the state of the app for a user: `ok`, `blocked` or `missing`.
     pub fn standing(&self, user: &User) -> &'static str {
         self.change_quietly(|world| match world.account(&user.id) {
             Some(account) if account.blocked => "blocked",
@@ -220,7 +218,7 @@ impl Tenant {
         });
     }
 
-    /// Returns the messages to a user, by mail address or principal name, in order.
+    /// Returns the messages to a user, by email address or principal name, in order.
     pub fn chat_of(&self, user: &str) -> Vec<Card> {
         self.change_quietly(|world| {
             let id = world.account(user).map(|account| account.user.id.clone());
@@ -263,7 +261,7 @@ impl Tenant {
         })
     }
 
-    /// Returns how many messages there are.
+    /// Returns the number of messages.
     pub fn messages(&self) -> usize {
         self.change_quietly(|world| world.chats.values().map(Vec::len).sum())
     }
@@ -272,7 +270,7 @@ impl Tenant {
         self.change(|world| change(&mut world.faults));
     }
 
-    /// Holds every call with this method and this part of the path before anything is done.
+    /// Holds every call with this method and this part of the path before it is done.
     pub fn hold(&self, method: &'static str, path: &str) -> Gate {
         self.gate(method, path, Fault::Held)
     }
@@ -289,17 +287,17 @@ impl Tenant {
         gate
     }
 
-    /// Returns how many calls have met this fault.
+    /// Returns how many calls this fault affected.
     pub fn met(&self, fault: &Fault) -> usize {
         self.change_quietly(|world| world.met.iter().filter(|met| *met == fault).count())
     }
 
-    /// Every token that was given out is worthless from now on.
+    /// Makes every issued token invalid from now on.
     pub fn revoke_tokens(&self) {
         self.change(|world| world.tokens.clear());
     }
 
-    /// The secret is another one from now on; tokens that were given out stay good.
+    /// Changes the secret; issued tokens stay valid.
     pub fn set_secret(&self, secret: &str) {
         self.change(|world| secret.clone_into(&mut world.options.app_secret));
     }
@@ -313,12 +311,12 @@ impl Tenant {
         self.change_quietly(|world| world.throttled)
     }
 
-    /// Counts changes, for those who show the state.
+    /// Returns a counter of changes, for observers of the state.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.version.subscribe()
     }
 
-    pub(super) fn note(&self, call: Call) {
+    pub(super) fn record(&self, call: Call) {
         self.change(|world| {
             world.throttled += usize::from(call.status == 429);
             world.calls.push(call);

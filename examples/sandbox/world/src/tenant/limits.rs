@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Messages of the app in any such time.
+/// Messages of the app per window.
 const OF_THE_APP: [(usize, u64); 1] = [(50, 1)];
 
-/// Messages to one conversation in any such time.
+/// Messages to one conversation per window.
 const OF_A_CONVERSATION: [(usize, u64); 4] = [(7, 1), (8, 2), (60, 30), (1_800, 3_600)];
 
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub(super) struct Limits {
 struct Log(VecDeque<Instant>);
 
 impl Limits {
-    /// Counts a message, unless it is one too many.
+    /// Counts a message, unless it exceeds a limit.
     pub(super) fn take(&mut self, conversation: &str) -> bool {
         let now = Instant::now();
         let log = self.conversations.entry(conversation.to_owned()).or_default();

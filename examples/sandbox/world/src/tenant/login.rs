@@ -12,7 +12,7 @@ use crate::PLANTED;
 use crate::tenant::call::{Asked, Reply};
 use crate::tenant::state::{Token, World};
 
-/// How long a token lives, in seconds.
+/// Lifetime of a token, in seconds.
 const LIFE: u64 = 3_599;
 
 pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
@@ -45,7 +45,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         return refusal(70_011);
     }
     let life = world.faults.token_lives.unwrap_or(LIFE);
-    // Anybody can read a token; nobody but the services can use it.
+    // Clients can read a token, but only the services accept it.
     let claims = json!({"aud": field("scope"), "tid": tenant, "roles": options.roles, "uti": Uuid::new_v4()});
     let token = format!("e30.{}.{PLANTED}", URL_SAFE_NO_PAD.encode(claims.to_string()));
     world.tokens.insert(
@@ -62,7 +62,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     )
 }
 
-/// Refuses as the login service does.
+/// Returns an error in the form of the login service.
 pub(super) fn refusal(code: u32) -> Reply {
     let (status, error, text) = match code {
         7_000_215 => (401, "invalid_client", "Invalid client secret provided."),

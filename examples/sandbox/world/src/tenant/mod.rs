@@ -1,4 +1,4 @@
-//! A pretend Microsoft tenant: tokens, Graph and the Bot connector over plain HTTP, with one state behind them.
+//! A pretend Microsoft tenant: tokens, Graph and the Bot connector over plain HTTP, with one shared state.
 
 mod bot;
 mod call;

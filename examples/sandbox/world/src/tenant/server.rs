@@ -1,4 +1,4 @@
-//! The port: plain HTTP, and connections that break when they are told to.
+//! The port: plain HTTP, and connections that break on request.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
@@ -21,16 +21,16 @@ use tokio_util::sync::CancellationToken;
 use crate::tenant::call::{Asked, Reply};
 use crate::tenant::{Call, Fault, Tenant, bot, graph, login};
 
-/// Largest request that is read, in bytes.
+/// Largest request body to read, in bytes.
 const LARGEST: usize = 8 << 20;
 
-/// How long a piece of an answer may take to leave.
+/// How long a part of an answer may take to be sent.
 const ON_ITS_WAY: Duration = Duration::from_millis(20);
 
 pub(super) fn serve(tenant: Tenant, listener: TcpListener) {
     crate::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // Small answers must not wait for each other.
+            // Disables Nagle's algorithm: small answers must not wait for each other.
             let _ = stream.set_nodelay(true);
             let tenant = tenant.clone();
             crate::spawn(async move {
@@ -43,7 +43,7 @@ pub(super) fn serve(tenant: Tenant, listener: TcpListener) {
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 tokio::select! {
                     () = broken.cancelled() => {}
-                    // A client that goes away is none of our business.
+                    // A client that disconnects is not an error.
                     _ = connection => {}
                 }
             });
@@ -73,7 +73,7 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
         Some(Fault::Held(gate)) => gate.pass().await,
         _ => {}
     }
-    let spoiled = match &fault {
+    let faulty = match &fault {
         Some(Fault::Status(status, retry_after)) => Some(Reply {
             retry_after: retry_after.map(|seconds| seconds.to_string()),
             ..Reply::empty(*status)
@@ -87,12 +87,12 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
         Some(Fault::Html) => Some(Reply::empty(200)),
         Some(Fault::Page(status, ..)) => Some(Reply::empty(*status)),
         Some(Fault::ResetBefore) => {
-            tenant.note(call(&asked, 0));
+            tenant.record(call(&asked, 0));
             broken.cancel();
             return std::future::pending().await;
         }
         Some(Fault::Hang) => {
-            tenant.note(call(&asked, 0));
+            tenant.record(call(&asked, 0));
             return std::future::pending().await;
         }
         Some(
@@ -107,7 +107,7 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
         )
         | None => None,
     };
-    let reply = spoiled.unwrap_or_else(|| {
+    let reply = faulty.unwrap_or_else(|| {
         tenant.change(|world| match asked.segments.first().map(String::as_str) {
             Some("login") => login::answer(world, &asked),
             Some("graph") => graph::answer(world, &asked),
@@ -120,13 +120,13 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
     {
         let id = body["id"].as_str().unwrap_or_default();
         let conversation = asked.segments.iter().rev().nth(1).map(String::as_str);
-        tenant.change(|world| world.keep_to_yourself(conversation.unwrap_or_default(), id));
+        tenant.change(|world| world.hide_id(conversation.unwrap_or_default(), id));
     }
     let status = match &fault {
         Some(Fault::PageBehind(status)) => *status,
         _ => reply.status,
     };
-    tenant.note(call(&asked, status));
+    tenant.record(call(&asked, status));
     match fault {
         Some(Fault::ResetAfter) => {
             broken.cancel();
@@ -139,15 +139,15 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
         Some(Fault::HalfBody) => half(&reply),
         Some(Fault::HeldAnswer(gate)) => {
             gate.pass().await;
-            whole(&reply)
+            complete(&reply)
         }
         Some(Fault::Typed(content_type)) => {
-            let mut response = whole(&reply);
+            let mut response = complete(&reply);
             let value = HeaderValue::from_static(content_type);
             response.headers_mut().insert("content-type", value);
             response
         }
-        _ => whole(&reply),
+        _ => complete(&reply),
     }
 }
 
@@ -170,12 +170,12 @@ fn response(reply: &Reply, body: Body) -> Response<Body> {
     response.body(body).expect("the parts are all valid")
 }
 
-fn whole(reply: &Reply) -> Response<Body> {
+fn complete(reply: &Reply) -> Response<Body> {
     let body = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
     response(reply, Body::from(body))
 }
 
-/// Writes a moment as HTTP does.
+/// Formats a time as an HTTP date.
 fn date(at: SystemTime) -> String {
     let at = Timestamp::try_from(at).expect("a moment of these years");
     let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&at);
@@ -192,17 +192,17 @@ fn page(status: u16, content_type: &'static str, body: &'static str) -> Response
     response.body(Body::from(body)).expect("the parts are all valid")
 }
 
-/// Promises a whole body, and breaks off in its middle.
+/// Announces a complete body, and breaks off in its middle.
 fn half(reply: &Reply) -> Response<Body> {
-    let whole = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
-    let part = Bytes::copy_from_slice(&whole.as_bytes()[..whole.len() / 2]);
+    let complete = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
+    let part = Bytes::copy_from_slice(&complete.as_bytes()[..complete.len() / 2]);
     let begun = stream::once(std::future::ready(Ok(part)));
     let broken = stream::once(async {
-        // What was begun has to be on its way before the rest breaks.
+        // The first half must be sent before the rest breaks.
         sleep(ON_ITS_WAY).await;
         Err(std::io::Error::other("pretended"))
     });
     let mut response = response(reply, Body::from_stream(begun.chain(broken)));
-    response.headers_mut().insert("content-length", whole.len().into());
+    response.headers_mut().insert("content-length", complete.len().into());
     response
 }

@@ -1,4 +1,4 @@
-//! What the pretend tenant knows.
+//! The state of the pretend tenant.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::tenant::limits::Limits;
 use crate::tenant::{Call, Fault, TenantFaults, TenantOptions};
 
-/// A person; the handle stays the same whatever happens to them.
+/// A user. The handle stays valid whatever happens to the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     pub id: String,
@@ -22,14 +22,14 @@ pub struct User {
 /// A message with a card.
 #[derive(Clone, Debug)]
 pub struct Card {
-    /// Ids are those of their conversation.
+    /// Ids are unique within their conversation.
     pub conversation: String,
     pub id: String,
-    /// Every body, from the first post to the newest edit.
+    /// Every body, from the first post to the newest update.
     pub history: Vec<Value>,
     pub times: Vec<SystemTime>,
     pub deleted: bool,
-    /// Whoever posted it was told its id.
+    /// Whether the client received its id.
     pub confirmed: bool,
 }
 
@@ -37,9 +37,9 @@ pub(super) struct Account {
     pub(super) user: User,
     pub(super) installation: Option<String>,
     pub(super) blocked: bool,
-    /// Asking for the chat fails so many times still.
+    /// Number of further requests for the chat that fail.
     pub(super) chat_hides: u32,
-    /// How often the chat has moved; each time it gets another id.
+    /// How often the chat has moved; each move gives it another id.
     pub(super) moves: u32,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct World {
     pub(super) tokens: HashMap<String, Token>,
     pub(super) faults: TenantFaults,
     pub(super) calls: Vec<Call>,
-    /// Every fault that a call has met.
+    /// Every fault that affected a call.
     pub(super) met: Vec<Fault>,
     pub(super) throttled: usize,
     pub(super) limits: Limits,
@@ -89,7 +89,7 @@ impl World {
         }
     }
 
-    /// Finds somebody by id, mail address or principal name.
+    /// Finds an account by id, email address or principal name.
     pub(super) fn account(&mut self, key: &str) -> Option<&mut Account> {
         let key = key.to_lowercase();
         let is = |text: &str| text.to_lowercase() == key;
@@ -99,8 +99,8 @@ impl World {
         })
     }
 
-    /// Notes that nobody is told the id of a card that was posted just now.
-    pub(super) fn keep_to_yourself(&mut self, conversation: &str, id: &str) {
+    /// Records that the client did not receive the id of a card that was just posted.
+    pub(super) fn hide_id(&mut self, conversation: &str, id: &str) {
         for card in self.chats.get_mut(conversation).into_iter().flatten() {
             if card.id == id && card.history.len() == 1 {
                 card.confirmed = false;
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// The chat of the app with a user.
+    /// Returns the id of the app's chat with a user.
     pub(super) fn conversation_of(&self, account: &Account) -> String {
         let domain = match account.moves {
             0 => "unq.gbl.spaces".to_owned(),
@@ -117,13 +117,13 @@ impl World {
         format!("19:{}_{}@{domain}", account.user.id, self.options.app_id)
     }
 
-    /// Finds whose chat this is, unless it has moved away.
+    /// Finds the owner of a chat, unless the chat has moved.
     pub(super) fn owner_of(&self, conversation: &str) -> Option<&Account> {
         let mut accounts = self.accounts.iter();
         accounts.find(|account| self.conversation_of(account) == conversation)
     }
 
-    /// Checks a bearer token: it must be known, for this scope, and not over.
+    /// Checks a bearer token: it must be known, for this scope, and not expired.
     pub(super) fn accepts(&self, authorization: &str, scope: &str) -> bool {
         let token = authorization
             .strip_prefix("Bearer ")
