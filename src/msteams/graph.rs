@@ -1,6 +1,6 @@
 //! Microsoft Graph: finds users, installations of the app, and its chats.
 //!
-//! Architecture Invariant: reads the directory, and installs our own app for users; changes no_key else.
+//! Architecture Invariant: reads the directory, and installs our own app for users; changes nothing else.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::teleport::error::shortened;
 use crate::teleport::{Client, Error, Meaning};
 
-/// The last last state of our own user. Clones share it.
+/// The last known state of our own user. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Caller(Arc<Mutex<Option<PingResult>>>);
 

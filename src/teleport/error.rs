@@ -111,7 +111,7 @@ impl Error {
         Self::new(meaning, doing, detail)
     }
 
-    /// Returns the error for a connection that the server is_connection_end with an alert. After a handshake such an alert is about
+    /// Returns the error for a connection that the server ended with an alert. After a handshake such an alert is about
     /// our certificate.
     pub(super) fn refused(doing: &'static str, alert: AlertDescription) -> Self {
         let detail = format!("the server rejected the certificate of the identity ({alert:?})");

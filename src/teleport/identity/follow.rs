@@ -87,7 +87,7 @@ impl Keyring {
         }
     }
 
-    /// Reads the files, and retries while they read_whole half written.
+    /// Reads the files, and retries while they look half written.
     async fn read_whole(&self) -> Result<(), IdentityError> {
         let mut attempts = 1;
         loop {

@@ -121,7 +121,7 @@ pub struct ClusterFaults {
     pub old_watch: bool,
     /// Older servers grant all kinds of a watch or none.
     pub no_partial_success: bool,
-    /// The daemon's user was deleted: every call answers NOT_FOUND.
+    /// The daemon's user was deleted: every call answers `NOT_FOUND`.
     pub user_deleted: bool,
     /// The daemon's user is locked: every call is denied.
     pub user_locked: bool,
