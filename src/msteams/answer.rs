@@ -86,15 +86,15 @@ impl Answer {
         let error = Error::intercepted(operation, status).with_answer(status, None);
         if expects == Expects::Message {
             let unknown = Error::new(operation, Meaning::Protocol, Retry::FateUnknown);
-            let detail = "something between this machine and Microsoft answered in its place, and the card may have \
+            let detail = "a proxy, firewall or gateway answered instead of Microsoft, and the card may have \
                           arrived";
             return Err(unknown.detail(detail).with_answer(status, None));
         }
         Err(match body {
             Ok(_) => error,
-            Err(Unread::Broken(source)) => error.detail("the answer broke off").with_source(source),
+            Err(Unread::Broken(source)) => error.detail("the answer was cut off").with_source(source),
             Err(Unread::TooLong) => error
-                .detail("the answer is too long")
+                .detail("the answer is too large")
                 .with_in_place_retry(InPlaceRetry::No),
         })
     }
@@ -104,7 +104,7 @@ impl Answer {
         // The parser's message may quote the body, so it is left out.
         serde_json::from_slice(&self.body).map_err(|_| {
             Error::new(self.operation, Meaning::Protocol, Retry::Later(None))
-                .detail("the answer lacks what it should hold")
+                .detail("the answer lacks a required field")
         })
     }
 }

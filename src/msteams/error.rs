@@ -135,8 +135,8 @@ impl Error {
     /// request is unknown then.
     pub(crate) fn intercepted(operation: Operation, status: u16) -> Self {
         let detail = match status {
-            407 => "a proxy between this machine and Microsoft wants a name and a password",
-            _ => "something between this machine and Microsoft answered in its place",
+            407 => "a proxy between this machine and Microsoft requires a user name and a password",
+            _ => "a proxy, firewall or gateway answered instead of Microsoft",
         };
         Self::new(operation, Meaning::Protocol, Retry::Later(None))
             .detail(detail)
@@ -304,18 +304,18 @@ impl Meaning {
             Self::AppNotInCatalog => "the app is not in the organization's catalog",
             Self::AppNotInTeam => "the app is not installed in the team",
             Self::Denied => "access is denied",
-            Self::Credentials => "the credentials are refused",
-            Self::Throttled => "Microsoft asks to slow down",
-            Self::Conflict => "another operation is in the way",
-            Self::Rejected => "the request is refused as wrong",
-            Self::TooBig => "the card is too big",
-            Self::Unreachable => "the service is out of reach",
-            Self::Protocol => "the answer makes no sense",
+            Self::Credentials => "Microsoft rejected the credentials",
+            Self::Throttled => "Microsoft throttles requests",
+            Self::Conflict => "another operation is in progress",
+            Self::Rejected => "Microsoft rejected the request as invalid",
+            Self::TooBig => "the card is too large",
+            Self::Unreachable => "the service is unreachable",
+            Self::Protocol => "the answer is invalid",
             Self::Gone => "the message was deleted",
             Self::BotNotInstalled => "the app is not installed there",
             Self::Blocked => "the user has blocked the app",
-            Self::Delivered => "it was accepted, but without an id",
-            Self::Stopped => "it is not wanted any more",
+            Self::Delivered => "the card was accepted, but without an ID",
+            Self::Stopped => "the operation was cancelled",
         }
     }
 }
@@ -380,7 +380,7 @@ mod tests {
         let error = Error::new(Operation::Post, Meaning::Unreachable, Retry::FateUnknown).detail("no answer in time");
         assert_eq!(error.to_string(), "could not post the card: no answer in time");
         let error = Error::new(Operation::BotToken, Meaning::Credentials, Retry::Later(None)).about("19:a");
-        let expected = "could not get a token for the Bot connector: the credentials are refused";
+        let expected = "could not get a token for the Bot connector: Microsoft rejected the credentials";
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -306,7 +306,7 @@ impl Graph {
             let next = self.service.own_url(&next);
             url = next.ok_or_else(|| odd("the next page is on another host"))?;
         }
-        Err(odd("the list has no end"))
+        Err(odd("the list does not end"))
     }
 
     async fn get<T: for<'a> Deserialize<'a>>(

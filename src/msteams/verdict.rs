@@ -101,7 +101,7 @@ fn busy(operation: Operation, status: u16, retry_after: Option<Duration>) -> Opt
     };
     if operation == Operation::Post && matches!(status, 408 | 502 | 504) {
         let error = Error::new(operation, meaning, Retry::FateUnknown);
-        return Some(error.detail("the service gave no answer in time, and the card may have arrived"));
+        return Some(error.detail("the service did not answer in time, and the card may have arrived"));
     }
     let error = Error::new(operation, meaning, Retry::Later(retry_after)).with_in_place_retry(InPlaceRetry::Yes);
     Some(match meaning {
@@ -119,7 +119,7 @@ fn broken(operation: Operation, envelope: &Envelope) -> Error {
         _ => (Retry::Later(None), InPlaceRetry::Once),
     };
     Error::new(operation, Meaning::Unreachable, retry)
-        .detail("the service has a problem of its own")
+        .detail("the service reports an internal error")
         .with_in_place_retry(in_place_retry)
 }
 

@@ -177,7 +177,9 @@ async fn a_new_cause_is_reported_during_an_outage() {
     town.daemon()
         .until("a second line of the outage", |log| {
             let mut lines = log.lines().filter(|line| line.contains(" WARN "));
-            lines.any(|line| line.contains("service=\"Bot connector\"") && line.contains("answered in its place"))
+            lines.any(|line| {
+                line.contains("service=\"Bot connector\"") && line.contains("answered instead of Microsoft")
+            })
         })
         .await;
     town.tenant.faults(|faults| faults.rules.clear());
@@ -265,7 +267,7 @@ async fn a_page_in_place_of_the_login_service_is_reported_at_the_start() {
     let page = Fault::Page(403, "text/html", "<html>Blocked</html>");
     let rule = Rule::every("POST", "/oauth2/v2.0/token", page);
     town.tenant.faults(|faults| faults.rules = vec![rule]);
-    let parts = ["could not get a token for Graph: something between this machine and Microsoft answered in its place"];
+    let parts = ["could not get a token for Graph: a proxy, firewall or gateway answered instead of Microsoft"];
     let hint = "on the path to 127.0.0.1";
     fails(&town, town.settings(&town.config()), &parts, hint).await;
 }

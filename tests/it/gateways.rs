@@ -97,7 +97,7 @@ async fn a_page_in_place_of_a_token_does_not_count_as_a_rejected_secret() {
     town.sees(ALICE, &["PENDING"]).await;
     assert!(town.tenant.met(&fault) > 0);
     let log = town.daemon().log();
-    assert!(!log.contains("the credentials are refused"), "{log}");
+    assert!(!log.contains("Microsoft rejected the credentials"), "{log}");
     town.finish().await;
 }
 
@@ -154,7 +154,7 @@ async fn continuing_pages_are_reported_as_pages() {
     let rule = Rule::every("POST", "/activities", page(403));
     town.tenant.faults(|faults| faults.rules = vec![rule]);
     let id = town.cluster.create(for_alice());
-    let said = "something between this machine and Microsoft answered in its place (403)";
+    let said = "a proxy, firewall or gateway answered instead of Microsoft (403)";
     town.daemon().says(said).await;
     town.daemon()
         .says("Find the proxy, firewall or gateway on the path to 127.0.0.1")
