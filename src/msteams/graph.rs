@@ -26,7 +26,7 @@ use crate::msteams::paths::encode;
 use crate::msteams::send_log::Window;
 use crate::msteams::service::Service;
 
-/// Our app in the organisation's catalog.
+/// Our app as the organization's catalog has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogApp {
     /// The id in the catalog, which differs from the id in the app's manifest.
