@@ -263,7 +263,7 @@ impl<'a> Driver<'a> {
         let recipient = &step.recipient();
         self.in_flight.end(recipient);
         let landed = match done {
-            Done::Noted(outcomes) => {
+            Done::Recorded(outcomes) => {
                 self.memory.tries.remove(recipient);
                 self.report.delivered(&outcomes, self.memory.waiting);
                 Landed::Done(outcomes)

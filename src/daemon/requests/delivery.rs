@@ -22,7 +22,7 @@ use crate::msteams::{Activity, Error, Meaning, Priority, Teams, Urgency};
 #[derive(Debug)]
 pub(super) enum Done {
     /// Outcomes to record, in this order.
-    Noted(Vec<Outcome>),
+    Recorded(Vec<Outcome>),
     /// Microsoft rejected it, or did not confirm it.
     Refused(Vec<Outcome>, Refused),
     /// The recipient has a card under another address.
@@ -202,7 +202,7 @@ impl<'a> Round<'a> {
         }
         let posted = courier.post(&target.address, conversation, activity).await;
         let done = self.posted(&target.recipient(), posted, false);
-        if !matches!(done, Done::Noted(_)) {
+        if !matches!(done, Done::Recorded(_)) {
             self.taken.lock().remove(&place);
         }
         done
@@ -225,7 +225,7 @@ impl<'a> Round<'a> {
         };
         let updated = courier.update(address.as_ref().ok(), placed, activity).await;
         match updated {
-            Ok(Placed { conversation, .. }) => Done::Noted(vec![Outcome::Updated {
+            Ok(Placed { conversation, .. }) => Done::Recorded(vec![Outcome::Updated {
                 recipient: card.recipient.clone(),
                 activity: card.activity.clone(),
                 conversation,
@@ -264,7 +264,7 @@ impl<'a> Round<'a> {
                 request.id = %id, request.stage = %stage, recipient, activity.id = card.activity, %error,
                 "Card was deleted; its last update was not delivered"
             );
-            return Done::Noted(vec![vanished]);
+            return Done::Recorded(vec![vanished]);
         }
         if card.replacement {
             // The record keeps it, so that it is not posted a third time.
@@ -278,7 +278,7 @@ impl<'a> Round<'a> {
         );
         let posted = courier.post_in(conversation.clone(), activity).await;
         match self.posted(&card.recipient, posted, true) {
-            Done::Noted(outcomes) => Done::Noted([vec![vanished], outcomes].concat()),
+            Done::Recorded(outcomes) => Done::Recorded([vec![vanished], outcomes].concat()),
             Done::Refused(outcomes, refused) => {
                 self.taken.lock().remove(&(card.recipient.audience, conversation));
                 Done::Refused([vec![vanished], outcomes].concat(), refused)
@@ -302,7 +302,7 @@ impl<'a> Round<'a> {
             }
             Err(undelivered) => return self.failed(recipient, undelivered),
         };
-        Done::Noted(vec![Outcome::Posted {
+        Done::Recorded(vec![Outcome::Posted {
             recipient: recipient.clone(),
             activity: placed.activity,
             conversation: placed.conversation,

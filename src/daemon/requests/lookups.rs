@@ -25,7 +25,7 @@ const TRAITS_LIFE: Duration = Duration::from_mins(1);
 const MOST_USERS: usize = 1_000;
 
 /// The number of concurrent look-ups, so that a flood of requests does not flood Teleport.
-const AT_ONCE: usize = 16;
+const CONCURRENCY: usize = 16;
 
 /// After this number of runs without an answer from Teleport, a request is routed without the look-up.
 const PATIENCE: u32 = 3;
@@ -63,7 +63,7 @@ impl Lookups {
         Self {
             client,
             traits: Mutex::default(),
-            slots: Semaphore::new(AT_ONCE),
+            slots: Semaphore::new(CONCURRENCY),
             traits_warned: AtomicBool::new(false),
             labels_warned: AtomicBool::new(false),
         }

@@ -47,7 +47,7 @@ fn matching<'a>(
     request: &AccessRequest,
     rules: &'a RuleSet,
     subject: &Subject,
-    tell: bool,
+    log_errors: bool,
 ) -> Vec<&'a CompiledRule> {
     let mut matching = Vec::new();
     for rule in rules.iter() {
@@ -74,7 +74,7 @@ fn matching<'a>(
                 context.metrics.rule_failed(failure.kind);
                 // Invalid rules were logged when they were read, and missing labels when they were looked up.
                 let news = rule.broken().is_none() && !(subject.labels.is_err() && rule.uses_labels());
-                if news && tell {
+                if news && log_errors {
                     let (name, error) = (&rule.rule().name, &failure.message);
                     let what = match failure.kind {
                         FailureKind::Schedule => "schedule",

@@ -43,7 +43,7 @@ pub(super) struct QueuePlace {
     queue: Queue,
     permit: Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>,
     /// The turn, if it was free when the place was taken.
-    at_once: Option<OwnedSemaphorePermit>,
+    granted: Option<OwnedSemaphorePermit>,
     aside: Arc<Semaphore>,
 }
 
@@ -73,11 +73,11 @@ impl Turns {
         // The semaphores are never closed.
         let mut permit = Box::pin(permit.map(Result::ok));
         // The first poll enters the queue.
-        let at_once = permit.as_mut().now_or_never().flatten();
+        let granted = permit.as_mut().now_or_never().flatten();
         QueuePlace {
             queue,
             permit,
-            at_once,
+            granted,
             aside: Arc::clone(&self.aside),
         }
     }
@@ -98,7 +98,7 @@ impl QueuePlace {
 
     /// Waits for the turn. The wait can be cancelled and repeated without losing the place.
     pub(super) async fn turn(&mut self) -> Turn {
-        let permit = match self.at_once.take() {
+        let permit = match self.granted.take() {
             Some(permit) => Some(permit),
             None => self.permit.as_mut().await,
         };
