@@ -88,7 +88,10 @@ const JUSTIFIED: &[(&str, &str)] = &[
     // Values that dashboards and Teleport use.
     ("labels.rs", "in_force"),
     ("health.rs", "in_force"),
+    ("metrics.snap", "in_force"),
     ("steps.py", "lock in force"),
+    ("validate.rs", "lock targeting User is in force"),
+    ("service.rs", "lock targeting User is in force"),
 ];
 
 /// A word in lower case, with its place in the text.
