@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::msteams::activity::Activity;
 use crate::msteams::answer::Expects;
+use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::http::{Effect, JSON, Request};
-use crate::msteams::line::Priority;
 use crate::msteams::pace::PaceLimits;
 use crate::msteams::send_log::Window;
 use crate::msteams::service::Service;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::msteams::line::{Caller, Key, Line, Pause, Rounds, Spot, Ticket, Urgency};
+use crate::msteams::call_queue::{CallQueue, Caller, Key, Pause, Rounds, Spot, Ticket, Urgency};
 use crate::msteams::send_log::{SendLog, Window};
 
 /// The limits of a service.
@@ -42,7 +42,7 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Pace {
     limits: PaceLimits,
-    lines: HashMap<Key, Line>,
+    lines: HashMap<Key, CallQueue>,
     /// The first call of each line that may send, as far as its key is concerned.
     ready: BTreeMap<Ticket, Key>,
     /// The keys of lines that may not send before a time.

@@ -14,7 +14,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::msteams::line::{Caller, Key, Ticket};
+use crate::msteams::call_queue::{Caller, Key, Ticket};
 use crate::msteams::pace::{Next, Pace, PaceLimits};
 
 /// Limits the requests of a service. Cheap to clone.
@@ -245,7 +245,7 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
-    use crate::msteams::line::Urgency;
+    use crate::msteams::call_queue::Urgency;
     use crate::msteams::{bot, graph};
 
     const PATIENCE: Duration = Duration::from_secs(30);

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::domain::recipients::Address;
+use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning, Operation};
 use crate::msteams::graph::{CatalogApp, Graph};
-use crate::msteams::line::Priority;
 use crate::msteams::refusals::Refusals;
 use crate::msteams::single_flight::SingleFlight;
 

@@ -1,6 +1,6 @@
 //! The calls that wait for one conversation, and the time at which the next may go.
 //!
-//! Architecture Invariant: pure; the time is a parameter. A line covers only one conversation.
+//! Architecture Invariant: pure; the time is a parameter. A queue covers only one conversation.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// A place in a line: ordered by urgency, then by the round of its queue, then by arrival.
+/// A place in a queue: ordered by urgency, then by the round of its caller, then by arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket {
     pub(crate) urgency: Urgency,
@@ -109,9 +109,9 @@ pub(crate) struct Ticket {
     number: u64,
 }
 
-/// The line of one conversation.
+/// The queue of one conversation.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct CallQueue {
     pub(crate) waiting: BTreeSet<Ticket>,
     pub(crate) log: SendLog,
     pub(crate) in_flight: usize,
@@ -197,7 +197,7 @@ impl Ticket {
     }
 }
 
-impl Line {
+impl CallQueue {
     /// Returns where to list the line, if it may have one more call in flight.
     pub(crate) fn next_spot(&self, now: Instant, windows: &[Window]) -> Spot {
         let Some(first) = self.waiting.first() else {
