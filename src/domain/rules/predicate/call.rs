@@ -12,10 +12,10 @@ use crate::domain::rules::predicate::value::{Dict, Set, Type, Value};
 use crate::domain::rules::predicate::version::Version;
 use crate::domain::rules::predicate::{email, letters};
 
-/// A pattern that was compiled when the condition was read, or why it could not be.
+/// A pattern that was compiled with the condition, or its error.
 type Compiled<'a> = Option<&'a Result<Pattern, String>>;
 
-/// Calls a function with arguments that were evaluated.
+/// Calls a function with evaluated arguments.
 pub(super) fn call<'a>(
     span: Span,
     signature: &Signature,
@@ -54,7 +54,7 @@ pub(super) fn call<'a>(
             let (all, some) = (given.set()?, given.set()?);
             Ok(Value::Bool(some.iter().any(|text| all.contains(text))))
         }
-        // Teleport's rule: nothing is not contained in anything.
+        // As in Teleport: the empty set is contained in no set.
         Builtin::ContainsAll => {
             let (all, some) = (given.set()?, given.set()?);
             Ok(Value::Bool(!some.is_empty() && some.is_subset(&all)))
@@ -116,7 +116,7 @@ fn choose(given: Arguments<'_>, span: Span) -> Result<Value<'_>, Error> {
     Err(failed(span, "no option has a true condition"))
 }
 
-/// Changes a text, or every text of a set.
+/// Transforms a text, or every text of a set.
 fn each_text((value, span): (Value<'_>, Span), change: impl Fn(&[u8]) -> Vec<u8>) -> Result<Value<'_>, Error> {
     match value {
         Value::String(text) => Ok(Value::String(Cow::Owned(change(&text)))),

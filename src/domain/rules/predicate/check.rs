@@ -7,7 +7,7 @@ use crate::domain::rules::predicate::syntax::{Expr, Node};
 use crate::domain::rules::predicate::value::Type;
 use crate::nearest::nearest;
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variable {
     Roles,
@@ -66,18 +66,18 @@ pub(super) enum Code {
     Int(i64),
     Float,
     Variable(Variable),
-    /// The set of a key of a dict; an empty one if there is no such key.
+    /// The set at a key of a dict; empty if there is no such key.
     Key(Variable, Box<Part>),
     Not(Box<Part>),
     And(Vec<Part>),
     Or(Vec<Part>),
-    /// Both of the type; equal unless the flag says different.
+    /// Both operands have the type. The flag negates the comparison.
     Equal(Box<Part>, Box<Part>, Type, bool),
     /// A literal pattern is compiled once; its error is reported when it is used.
     Call(&'static Signature, Vec<Part>, Option<Result<Pattern, String>>),
 }
 
-/// Resolves every name in Teleport's order, so that it reports the same first mistake.
+/// Resolves names in Teleport's order, so that the same mistake is reported first.
 pub(super) fn check(expr: &Expr) -> Result<Part, Error> {
     let span = expr.span;
     let part = |of_type, code| Ok(Part { span, of_type, code });
@@ -182,7 +182,7 @@ fn booleans(operands: &[Expr], mark: &str) -> Result<Vec<Part>, Error> {
     let is_boolean = |part: &Part| fits(part, Param::Is(Type::Bool), || format!("beside `{mark}`"));
     for operand in operands {
         parts.push(check(operand)?);
-        // The first two are looked at together, as the tree of pairs would be.
+        // The first two are checked together, as in a tree of pairs.
         match parts.as_slice() {
             [first, second] => {
                 is_boolean(first)?;
@@ -272,7 +272,7 @@ fn call(span: Span, callee: &Expr, arguments: &[Expr]) -> Result<Part, Error> {
     })
 }
 
-/// Reads a pattern that stands in the condition itself.
+/// Compiles a literal pattern.
 fn pattern(builtin: Builtin, argument: Option<&Part>) -> Option<Result<Pattern, String>> {
     match (builtin, &argument?.code) {
         (Builtin::RegexMatch, Code::String(text)) => Some(Pattern::of_glob(text)),
@@ -281,7 +281,7 @@ fn pattern(builtin: Builtin, argument: Option<&Part>) -> Option<Result<Pattern, 
     }
 }
 
-/// Finds what is called, and on what.
+/// Resolves the function or method of a call, and its receiver.
 fn callee_of(callee: &Expr) -> Result<(&'static Signature, Option<Part>), Error> {
     let function = |name: &str| FUNCTIONS.iter().find(|function| function.name == name);
     match &callee.node {
@@ -334,7 +334,7 @@ fn unknown_method(name: &str, span: Span) -> Error {
 }
 
 impl Part {
-    /// Shows this part, and every part of it.
+    /// Calls the visitor with this part and every part inside it.
     pub(super) fn each_part(&self, each: &mut impl FnMut(&Self)) {
         each(self);
         match &self.code {

@@ -1,11 +1,11 @@
 //! The local part of an email address, parsed as Go's `net/mail` reads one address.
 //!
-//! Source: RFC 5322, sections 3.2 to 3.4, with the liberties of `net/mail`: characters beyond ASCII, dots in names, and
-//! white space of blanks and tabs alone.
+//! Source: RFC 5322, sections 3.2 to 3.4, with the extensions of `net/mail`: characters beyond ASCII, dots in names,
+//! and only blanks and tabs as white space.
 
 use core::net::IpAddr;
 
-/// Returns what stands before the first `@` of the one address in the text; nothing if it is not one address.
+/// Returns the local part of the single address in the text; `None` if the text is not one address.
 pub(super) fn local_part(text: &str) -> Option<String> {
     let mut rest = Rest(text);
     let address = address(&mut rest, true)?;
@@ -16,7 +16,7 @@ pub(super) fn local_part(text: &str) -> Option<String> {
     })
 }
 
-/// Reads `a@b` or `name <a@b>`, and where it may be one, a group that holds one of these.
+/// Reads `a@b`, `name <a@b>`, or, if allowed, a group with one of these.
 fn address(rest: &mut Rest<'_>, may_be_group: bool) -> Option<String> {
     rest.blanks();
     let begin = rest.0;
@@ -41,7 +41,7 @@ fn angle(rest: &mut Rest<'_>) -> Option<String> {
     Some(address)
 }
 
-/// Reads what follows the name of a group: exactly one address, and a semicolon.
+/// Reads the rest of a group after its name: exactly one address, and a semicolon.
 fn group(rest: &mut Rest<'_>) -> Option<String> {
     rest.comments()?;
     let address = address(rest, false)?;
@@ -54,7 +54,7 @@ fn group(rest: &mut Rest<'_>) -> Option<String> {
 fn phrase(rest: &mut Rest<'_>) -> Option<()> {
     let mut words = 0;
     loop {
-        // A comment may follow a word, and not begin the name.
+        // A comment may follow a word, but not start the name.
         if words == 0 {
             rest.blanks();
         } else {
@@ -135,7 +135,7 @@ impl<'a> Rest<'a> {
         Some(next)
     }
 
-    /// Reads a word with dots in it; unless `loosely`, they stand between letters.
+    /// Reads a word with dots; unless `loosely`, dots are only allowed between letters.
     fn atom(&mut self, loosely: bool) -> Option<&'a str> {
         let inside = |letter: char| is_visible(letter) && !r#"()[];@\,:<>""#.contains(letter);
         let length = self.0.find(|letter| !inside(letter)).unwrap_or(self.0.len());
@@ -145,7 +145,7 @@ impl<'a> Rest<'a> {
         (!atom.is_empty() && (loosely || well_dotted)).then_some(atom)
     }
 
-    /// Skips blanks and comments, which may stand in comments.
+    /// Skips blanks and comments, which can be nested.
     fn comments(&mut self) -> Option<()> {
         loop {
             self.blanks();

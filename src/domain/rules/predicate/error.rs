@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A part of a condition: byte offsets of its first character and behind its last.
+/// A part of a condition: the byte offsets of its start and its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     pub start: usize,

@@ -1,8 +1,8 @@
-//! The functions and methods of conditions, and what they take.
+//! The functions and methods of conditions, and their parameters.
 
 use crate::domain::rules::predicate::value::Type;
 
-/// What a function does.
+/// The functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Builtin {
     Set,
@@ -38,7 +38,7 @@ pub(super) enum Builtin {
     OlderThan,
 }
 
-/// What an argument may be.
+/// The accepted types of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Param {
     Is(Type),
@@ -47,13 +47,13 @@ pub(super) enum Param {
     Removable,
 }
 
-/// A function by its name, or a method by the name behind the dot; the receiver of a method is its first argument.
+/// A function or a method, by name. The receiver of a method is its first argument.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Signature {
     pub(super) name: &'static str,
     pub(super) builtin: Builtin,
     pub(super) params: &'static [Param],
-    /// What any number of further arguments may be.
+    /// The type of any number of further arguments.
     pub(super) rest: Option<Param>,
     pub(super) result: Type,
 }
@@ -138,7 +138,7 @@ pub(super) const METHODS: &[Signature] = &[
 ];
 
 impl Signature {
-    /// Returns what the argument at a place may be, if there may be one.
+    /// Returns the accepted type of the argument at a position, if there may be one.
     pub(super) fn param(&self, index: usize) -> Option<Param> {
         self.params.get(index).copied().or(self.rest)
     }

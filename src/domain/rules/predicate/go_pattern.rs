@@ -5,10 +5,10 @@
 
 use std::fmt::Write as _;
 
-/// The largest count that a repetition may have, alone and multiplied with those inside it.
+/// The largest count of a repetition, alone and multiplied with the repetitions inside it.
 const MOST_REPEATS: u32 = 1000;
 
-/// How deep groups may stand in groups.
+/// Maximum nesting of groups.
 const DEEPEST: usize = 100;
 
 /// Flags of a group: case, lines, dot, and which repetitions are greedy.
@@ -23,8 +23,7 @@ pub(super) struct Translated {
 
 /// Reads a pattern by Go's rules.
 ///
-/// # Errors
-/// What Go would refuse.
+/// # Errors The pattern is invalid in Go.
 pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
     let mut reader = Reader {
         rest: pattern,
@@ -66,10 +65,10 @@ impl Reader<'_> {
         after.is_some()
     }
 
-    /// Reads up to the end or a closing parenthesis; returns the largest product of repetitions inside.
+    /// Reads to the end or to a closing parenthesis. Returns the largest product of repetitions inside.
     fn alternatives(&mut self) -> Read<u32> {
         let mut most = 1;
-        // Whether something stands before, and whether that is a repetition already.
+        // Whether there is a previous item, and whether it is a repetition.
         let (mut something, mut repeated) = (false, false);
         let mut last = 1;
         loop {
@@ -129,7 +128,7 @@ impl Reader<'_> {
         Ok(Some(count))
     }
 
-    /// Reads one thing that can be repeated; `something` becomes false if it cannot.
+    /// Reads one item. `something` becomes false if the item cannot be repeated.
     fn atom(&mut self, something: &mut bool) -> Read<u32> {
         match self.next() {
             Some('(') => return self.group(something),
@@ -179,7 +178,7 @@ impl Reader<'_> {
             if !known(on) || !known(off.unwrap_or_default()) || off == Some("") {
                 return Err(format!("(?{flags} is not known"));
             }
-            // Go lets a flag stand twice, and the last word on it counts.
+            // In Go a flag can occur twice, and the last one counts.
             let off: String = FLAGS
                 .chars()
                 .filter(|flag| off.is_some_and(|off| off.contains(*flag)))
@@ -297,7 +296,7 @@ impl Reader<'_> {
                 let is_octal = |letter: &char| letter.is_digit(8);
                 let more: String = self.rest.chars().take(2).take_while(is_octal).collect();
                 if letter != '0' && more.is_empty() {
-                    // A reference to a group, which linear time rules out.
+                    // A back-reference, which linear time excludes.
                     return Err(unknown());
                 }
                 self.rest = &self.rest[more.len()..];
@@ -376,7 +375,7 @@ const POSIX: [&str; 14] = [
     "xdigit",
 ];
 
-/// Returns what Go means by `\d` and its like: ASCII, and no vertical tab in white space.
+/// Returns Go's meaning of `\d` and similar classes: ASCII only, and no vertical tab in white space.
 fn perl_class(letter: char) -> Option<&'static str> {
     match letter {
         'd' => Some("0-9"),
@@ -391,7 +390,7 @@ fn perl_class(letter: char) -> Option<&'static str> {
 
 type Counts<'a> = (&'a str, Read<u32>, Option<Read<u32>>);
 
-/// Reads `{n}`, `{n,}` or `{n,m}`; anything else after a brace stands for itself.
+/// Reads `{n}`, `{n,}` or `{n,m}`; any other text after a brace is literal.
 fn counts(rest: &str) -> Option<Counts<'_>> {
     let end = rest.find('}')?;
     let inside = &rest[1..end];

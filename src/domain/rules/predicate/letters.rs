@@ -34,7 +34,7 @@ fn map(text: &[u8], each: impl Fn(char) -> char) -> Vec<u8> {
     characters(text).map(each).collect::<String>().into_bytes()
 }
 
-/// Reads text as Go does: every byte that is no part of a character is U+FFFD.
+/// Reads text as Go does: every byte that is not part of a character becomes U+FFFD.
 pub(super) fn characters(text: &[u8]) -> impl Iterator<Item = char> {
     text.utf8_chunks().flat_map(|chunk| {
         let broken = chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER);

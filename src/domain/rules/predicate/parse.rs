@@ -1,7 +1,7 @@
 //! Parses tokens into the tree.
 //!
-//! Source: the Go language specification, "Operators" and "Primary expressions"; conditions accept a subset, but what
-//! they refuse binds as it does in Go.
+//! Source: the Go language specification, "Operators" and "Primary expressions"; conditions accept a subset, but
+//! rejected operators have Go's precedence.
 
 use crate::domain::rules::predicate::error::{Error, Span};
 use crate::domain::rules::predicate::syntax::{Expr, Node};
@@ -54,7 +54,7 @@ struct Parser<'a> {
     depth: usize,
 }
 
-/// How tightly Go binds an operator, and whether conditions know it.
+/// Go's precedence of an operator, and whether conditions support it.
 fn binding(mark: &str) -> Option<u8> {
     match mark {
         "||" => Some(1),
@@ -104,7 +104,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Goes one level deeper, as long as that is allowed.
+    /// Enters one level, up to the maximum nesting.
     fn deeper<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         if self.depth == DEEPEST {
             let message = format!("the condition is nested deeper than {DEEPEST} levels");
@@ -159,7 +159,7 @@ impl Parser<'_> {
         let span = start.to(operand.span);
         let node = match mark {
             "!" => Node::Not(Box::new(operand)),
-            // Looked at before its operand, so that is left out.
+            // Rejected before its operand, which is therefore omitted.
             "-" => Node::Refused("a sign before a number", Vec::new()),
             _ => Node::Refused("this operator", Vec::new()),
         };
@@ -207,7 +207,7 @@ impl Parser<'_> {
                 return Ok((arguments, end));
             }
             arguments.push(self.deeper(|parser| parser.binary(1))?);
-            // Upstream takes a spread mark behind the last argument, and does nothing with it.
+            // Teleport accepts a spread mark after the last argument and ignores it.
             let spread = self.eat("...").is_some();
             let more = self.eat(",").is_some();
             if let Some(end) = self.eat(")") {

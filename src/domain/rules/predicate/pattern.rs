@@ -1,14 +1,14 @@
-//! Regular expressions as Go writes them, on an engine that takes linear time as Go's does.
+//! Go's regular expressions, on an engine with linear time like Go's.
 
 use regex::{Captures, Regex, RegexBuilder};
 
 use crate::domain::rules::predicate::go_pattern::Translated;
 use crate::domain::rules::predicate::{go_pattern, letters};
 
-/// Memory that one compiled pattern may take, in bytes.
+/// Maximum memory of one compiled pattern, in bytes.
 const LARGEST: usize = 4 << 20;
 
-/// A pattern that was understood.
+/// A compiled pattern.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     regex: Regex,
@@ -17,10 +17,9 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Compiles a pattern.
     ///
-    /// # Errors
-    /// What Go would refuse, or what takes too much memory.
+    /// # Errors The pattern is invalid in Go, or takes too much memory.
     pub(super) fn new(pattern: &[u8]) -> Result<Self, String> {
         let pattern = str::from_utf8(pattern).map_err(|_| "the pattern is not UTF-8".to_owned())?;
         let Translated { pattern, names } = go_pattern::translate(pattern)?;
@@ -33,7 +32,7 @@ impl Pattern {
     }
 
     /// Reads the second argument of `regexp.match`: a pattern if it begins with `^` and ends with `$`, and otherwise a
-    /// glob over the whole text, in which `*` stands for any run of characters.
+    /// glob over the whole text, in which `*` matches any run of characters.
     pub(super) fn of_glob(text: &[u8]) -> Result<Self, String> {
         if text.starts_with(b"^") && text.ends_with(b"$") {
             return Self::new(text);
@@ -57,7 +56,7 @@ impl Pattern {
         }
     }
 
-    /// Replaces every match; returns nothing if there is none.
+    /// Replaces every match. Returns `None` if there is none.
     pub(super) fn replace(&self, text: &[u8], template: &[u8]) -> Option<Vec<u8>> {
         let text: String = letters::characters(text).collect();
         let mut out = Vec::new();
@@ -74,7 +73,7 @@ impl Pattern {
         found.then_some(out)
     }
 
-    /// Writes a replacement: `$1`, `${1}`, `$name`, `${name}` and `$$`; everything else stands for itself.
+    /// Writes a replacement: `$1`, `${1}`, `$name`, `${name}` and `$$`; all other text is literal.
     fn expand(&self, captures: &Captures<'_>, template: &[u8], out: &mut Vec<u8>) {
         let mut rest = template;
         while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
@@ -106,7 +105,7 @@ impl Pattern {
     }
 }
 
-/// Reads a group's name behind a `$`, and says how long it is with its braces.
+/// Reads a group name after `$`. Returns it with its length including braces.
 fn reference(rest: &[u8]) -> Option<(String, usize)> {
     let braced = rest.starts_with(b"{");
     let inner = &rest[usize::from(braced)..];
@@ -133,12 +132,12 @@ mod tests {
     #[test]
     fn patterns_mean_what_they_mean_to_go() {
         for (pattern, text, expected) in [
-            // ASCII alone, and what folds to it.
+            // ASCII only, and characters that fold to it.
             (r"^\w$", "ä", Some(false)),
             (r"(?i)^\w$", "\u{212a}", Some(true)),
             (r"^\s$", "\u{b}", Some(false)),
             (r"\bx\b", "äx", Some(true)),
-            // Plain characters to Go, and something else to the engine.
+            // Plain characters in Go, but not in the engine.
             (r"^[a&&b]+$", "a&b", Some(true)),
             (r"^[[a]$", "[", Some(true)),
             (r"^a{,2}$", "a{,2}", Some(true)),
@@ -147,14 +146,14 @@ mod tests {
             (r"^[]a]+$", "]a", Some(true)),
             (r"^[a\-c]+$", "-c", Some(true)),
             (r"^a\ \_$", "a _", Some(true)),
-            // Known to Go alone.
+            // Known only to Go.
             (r"^\Qa.b\E$", "a.b", Some(true)),
             (r"^\101\x42\x{43}$", "ABC", Some(true)),
             (r"^\pL\p{Greek}\P{Greek}\p{^Greek}$", "xαyz", Some(true)),
             (r"(?P<1a>x)(?<b>y)", "xy", Some(true)),
             (r"(?)(?ii)A", "a", Some(true)),
             (r"(?i-i:A)", "a", Some(false)),
-            // Refused by Go.
+            // Rejected by Go.
             (r"a**", "", None),
             (r"a{2}{3}", "", None),
             (r"*a", "", None),

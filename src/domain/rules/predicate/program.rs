@@ -21,7 +21,7 @@ pub struct Condition {
 pub enum Answer {
     Yes,
     No,
-    /// Something that is neither true nor false, which counts as no.
+    /// A value that is not a boolean, which counts as false.
     NotBoolean,
 }
 
@@ -59,7 +59,7 @@ impl Condition {
         found.iter().map(|span| span.of(&self.text)).collect()
     }
 
-    /// Returns what fails whenever it is evaluated: patterns that are no patterns.
+    /// Returns the errors of parts that always fail: invalid patterns.
     pub fn certain_failures(&self) -> Vec<Error> {
         let mut found = Vec::new();
         self.code.each_part(&mut |part| {
@@ -72,7 +72,7 @@ impl Condition {
         found
     }
 
-    /// Returns what the condition gives, if that is neither true nor false for any request.
+    /// Returns the type of the condition, if it is never a boolean.
     pub fn never_boolean(&self) -> Option<&'static str> {
         match self.code.of_type {
             Type::Bool | Type::Untyped => None,

@@ -1,17 +1,17 @@
-//! The tree of a condition, before any name in it means something.
+//! The syntax tree of a condition, before names are resolved.
 
 use std::fmt;
 
 use crate::domain::rules::predicate::error::Span;
 
-/// A part of a condition. Two are equal if they say the same, wherever they stand.
+/// A part of a condition. Equality ignores places.
 #[derive(Clone, Debug)]
 pub struct Expr {
     pub span: Span,
     pub node: Node,
 }
 
-/// What a part is made of.
+/// The kinds of parts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
     Name(String),
@@ -32,9 +32,9 @@ pub enum Node {
     And(Vec<Expr>),
     /// `a || b || …`, two at least.
     Or(Vec<Expr>),
-    /// `(inner)`; a name in it is no longer the beginning of a path.
+    /// `(inner)`; a name in it does not start a path.
     Paren(Box<Expr>),
-    /// Something of Go's that conditions do not know, with the operands that are looked at before it is refused.
+    /// A Go expression that conditions do not support, with the operands that are checked before it is rejected.
     Refused(&'static str, Vec<Expr>),
 }
 

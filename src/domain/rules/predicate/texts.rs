@@ -4,7 +4,7 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
 
-/// Replaces a text wherever it stands; the empty text stands before each character and at the end.
+/// Replaces every occurrence of a text; the empty text occurs before each character and at the end.
 pub(super) fn replace_all(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     if from.is_empty() {
         let mut out = to.to_vec();
@@ -17,7 +17,7 @@ pub(super) fn replace_all(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     split(text, from).join(to)
 }
 
-/// Splits a text; by the empty separator into its characters, and bytes that are none stay single.
+/// Splits a text; by the empty separator into its characters, and invalid bytes stay single.
 pub(super) fn split(text: &[u8], separator: &[u8]) -> Vec<Vec<u8>> {
     let mut pieces = Vec::new();
     if separator.is_empty() {

@@ -8,7 +8,7 @@ use regex::Regex;
 
 use crate::domain::rules::predicate::error::{Error, Span};
 
-/// Words that cannot be names, not even behind a dot.
+/// Reserved words, which cannot be names, not even after a dot.
 const KEYWORDS: [&str; 25] = [
     "break",
     "case",
@@ -59,10 +59,10 @@ pub(super) enum Token {
     String(Vec<u8>),
     Int(i64),
     Float,
-    /// A literal that Go knows and conditions do not; says what it is.
+    /// A Go literal that conditions do not support, with its description.
     Refused(&'static str),
     Mark(&'static str),
-    /// A newline behind something that can end an expression.
+    /// A newline after a token that can end an expression.
     Newline,
     End,
 }
@@ -192,7 +192,7 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    /// Reads what stands in single quotes, to say that it is refused.
+    /// Reads text in single quotes, to reject it with its place.
     fn character(&mut self) -> Result<(), Error> {
         let line = self.rest().split('\n').next().unwrap_or_default();
         match line[1..].find('\'') {
@@ -238,7 +238,7 @@ impl Lexer<'_> {
     }
 }
 
-/// Reads what follows a backslash: the bytes it stands for, and how many characters it has.
+/// Reads an escape after a backslash: its bytes and its number of characters.
 fn escape(rest: &str) -> Option<(Vec<u8>, usize)> {
     let first = rest.chars().next()?;
     let simple = |byte: u8| Some((vec![byte], 1));

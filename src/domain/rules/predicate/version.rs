@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-/// Three numbers and the words behind them; what follows a `+` means nothing.
+/// Three numbers and the words behind them; the part after `+` is ignored.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Version<'a> {
     numbers: [i64; 3],
@@ -43,7 +43,7 @@ impl Ord for Version<'_> {
         let numbers = self.numbers.cmp(&other.numbers);
         numbers.then_with(|| match (self.words, other.words) {
             ("", "") => Ordering::Equal,
-            // What has words comes before its release.
+            // A version with words precedes its release.
             ("", _) => Ordering::Greater,
             (_, "") => Ordering::Less,
             (ours, theirs) => {
