@@ -65,7 +65,8 @@ impl<'a> Courier<'a> {
     /// Posts a message to the conversation of an address. If the app or the conversation no longer exists, finds it
     /// again and retries once.
     ///
-    /// # Errors Every variant except [`Gone`](Undelivered::Gone).
+    /// # Errors
+    /// Every variant except [`Gone`](Undelivered::Gone).
     pub async fn post(
         self,
         address: &Address,
@@ -83,7 +84,8 @@ impl<'a> Courier<'a> {
 
     /// Posts a message to a known conversation.
     ///
-    /// # Errors Every variant except [`Gone`](Undelivered::Gone).
+    /// # Errors
+    /// Every variant except [`Gone`](Undelivered::Gone).
     pub async fn post_in(self, conversation: String, activity: &Activity) -> Result<Placed, Undelivered> {
         Ok(self.send(conversation, activity).await?)
     }
@@ -91,7 +93,8 @@ impl<'a> Courier<'a> {
     /// Updates a message. If its conversation no longer exists, finds the conversation of the address and retries
     /// once. Returns the place of the message.
     ///
-    /// # Errors Every variant except [`Nameless`](Undelivered::Nameless).
+    /// # Errors
+    /// Every variant except [`Nameless`](Undelivered::Nameless).
     pub async fn update(
         self,
         address: Option<&Address>,

@@ -15,7 +15,8 @@ use crate::teleport::Error;
 /// Returns the route of a request: by the rules, or by the table if no rule names a recipient. `failures` is the
 /// number of earlier runs that failed.
 ///
-/// # Errors Teleport did not answer a look-up of a rule; a retry may help.
+/// # Errors
+/// Teleport did not answer a look-up of a rule; a retry may help.
 pub(super) async fn route(
     context: &Context,
     table: &RoutingTable,

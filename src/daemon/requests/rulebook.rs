@@ -99,7 +99,8 @@ impl RuleBook {
 
     /// Lists the rules, and replaces the known ones.
     ///
-    /// # Errors Teleport did not answer or rejects this user; the known rules stay active. A missing permission is no
+    /// # Errors
+    /// Teleport did not answer or rejects this user; the known rules stay active. A missing permission is no
     /// error: `role_to_recipients` applies.
     pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
         if !self.watched.load(Ordering::Relaxed) {

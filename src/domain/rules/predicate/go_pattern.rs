@@ -23,7 +23,8 @@ pub(super) struct Translated {
 
 /// Reads a pattern by Go's rules.
 ///
-/// # Errors The pattern is invalid in Go.
+/// # Errors
+/// The pattern is invalid in Go.
 pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
     let mut reader = Reader {
         rest: pattern,

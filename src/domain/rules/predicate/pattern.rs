@@ -19,7 +19,8 @@ pub(super) struct Pattern {
 impl Pattern {
     /// Compiles a pattern.
     ///
-    /// # Errors The pattern is invalid in Go, or takes too much memory.
+    /// # Errors
+    /// The pattern is invalid in Go, or takes too much memory.
     pub(super) fn new(pattern: &[u8]) -> Result<Self, String> {
         let pattern = str::from_utf8(pattern).map_err(|_| "the pattern is not UTF-8".to_owned())?;
         let Translated { pattern, names } = go_pattern::translate(pattern)?;
