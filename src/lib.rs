@@ -3,6 +3,8 @@
 
 #[macro_use]
 mod hint;
+#[macro_use]
+mod level;
 
 pub mod backoff;
 pub mod blocking;

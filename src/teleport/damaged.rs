@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prost::bytes::Bytes;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::domain::request::AccessRequest;
 use crate::teleport::error::shortened;
@@ -70,11 +70,7 @@ impl Damaged {
         };
         let is_new = self.is_new(kind, request.as_deref().or(name.as_deref()), bytes);
         let request = request.map(tracing::field::display);
-        if is_new {
-            warn!(request.id = request, name, error, "{what}");
-        } else {
-            debug!(request.id = request, name, error, "{what}");
-        }
+        warn_if!(is_new, request.id = request, name, error, "{what}");
         item
     }
 

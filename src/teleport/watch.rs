@@ -232,11 +232,11 @@ impl Watch {
                     let retry_in = readable(pause);
                     tries = tries.saturating_add(1);
                     // Warns at growing intervals, because the old credentials still work.
-                    if tries.is_power_of_two() {
-                        tracing::warn!(%error, hint, tries, retry_in, "Could not connect with the new identity, retrying");
-                    } else {
-                        tracing::debug!(%error, hint, tries, retry_in, "Could not connect with the new identity, retrying");
-                    }
+                    warn_if!(
+                        tries.is_power_of_two(),
+                        %error, hint, tries, retry_in,
+                        "Could not connect with the new identity, retrying"
+                    );
                     sleep(pause).await;
                 }
             }

@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("nearest", &[]),
     ("heartbeat", &[]),
     ("hint", &[]),
+    ("level", &[]),
     ("visible", &[]),
     ("domain::request", &[]),
     ("domain::recipients", &["domain::request"]),

@@ -130,11 +130,11 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
 }
 
 fn read_one_by_one(past: &mut Past, error: &Error) {
-    if std::mem::replace(&mut past.one_by_one, true) {
-        debug!(%error, "Could not list plugin data, reading records one by one; deleted requests keep their cards");
-    } else {
-        warn!(%error, "Could not list plugin data, reading records one by one; deleted requests keep their cards");
-    }
+    warn_if!(
+        !std::mem::replace(&mut past.one_by_one, true),
+        %error,
+        "Could not list plugin data, reading records one by one; deleted requests keep their cards"
+    );
 }
 
 /// Requests that have a record but were not listed.

@@ -115,11 +115,11 @@ impl Lookups {
             }
             return Ok(Arc::default());
         }
-        if warned {
-            debug!(request.id = %request.id, %error, hint, "Could not read the traits of the requester; no Access Monitoring Rule is evaluated");
-        } else {
-            warn!(request.id = %request.id, %error, hint, "Could not read the traits of the requester; no Access Monitoring Rule is evaluated");
-        }
+        warn_if!(
+            !warned,
+            request.id = %request.id, %error, hint,
+            "Could not read the traits of the requester; no Access Monitoring Rule is evaluated"
+        );
         Err(Unanswered::Unknown(error.to_string()))
     }
 
@@ -147,14 +147,11 @@ impl Lookups {
             return Err(Unanswered::Deferred(error));
         }
         let hint = error.hint();
-        if self.labels_warned.swap(true, Ordering::Relaxed) {
-            debug!(request.id = %request.id, %error, hint, "Could not read the labels of the requested resources; rules that use labels do not match");
-        } else {
-            warn!(
-                request.id = %request.id, %error, hint,
-                "Could not read the labels of the requested resources; rules that use labels do not match"
-            );
-        }
+        warn_if!(
+            !self.labels_warned.swap(true, Ordering::Relaxed),
+            request.id = %request.id, %error, hint,
+            "Could not read the labels of the requested resources; rules that use labels do not match"
+        );
         Err(Unanswered::Unknown(error.to_string()))
     }
 }

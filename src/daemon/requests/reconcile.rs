@@ -208,11 +208,11 @@ async fn recipients(
 fn deferred_run(context: &Context, id: &RequestId, memory: &mut LaneState, error: &Error) -> RunEnd {
     let hint = error.hint();
     context.outages.teleport_failed(error);
-    if memory.failures == 0 && context.outages.teleport_example(error) {
-        warn!(request.id = %id, %error, hint, "Access Request deferred");
-    } else {
-        debug!(request.id = %id, %error, hint, "Access Request deferred");
-    }
+    warn_if!(
+        memory.failures == 0 && context.outages.teleport_example(error),
+        request.id = %id, %error, hint,
+        "Access Request deferred"
+    );
     // The failed call may have had an effect.
     memory.stored.doubt();
     memory.failures = memory.failures.saturating_add(1);

@@ -90,11 +90,7 @@ impl<'a> Report<'a> {
         };
         let is_warning = news || refused.unconfirmed || retry_in.is_none();
         let retry_in = retry_in.map(readable);
-        if is_warning {
-            warn!(request.id = %self.id, recipient, source, error, hint, retry_in, "{what}");
-        } else {
-            debug!(request.id = %self.id, recipient, source, error, hint, retry_in, "{what}");
-        }
+        warn_if!(is_warning, request.id = %self.id, recipient, source, error, hint, retry_in, "{what}");
     }
 
     /// Logs a delivery that is retried after `retry_in`. `first` marks the first failure in a row.
@@ -108,11 +104,11 @@ impl<'a> Report<'a> {
             return;
         };
         let hint = error.hint();
-        if first && self.context.outages.microsoft_example(error) {
-            warn!(request.id = %self.id, recipient, source, %error, hint, retry_in, "Delivery failed, will retry");
-        } else {
-            debug!(request.id = %self.id, recipient, source, %error, hint, retry_in, "Delivery failed, will retry");
-        }
+        warn_if!(
+            first && self.context.outages.microsoft_example(error),
+            request.id = %self.id, recipient, source, %error, hint, retry_in,
+            "Delivery failed, will retry"
+        );
     }
 
     /// Logs that the record could not be written. The write is retried until Teleport answers, because a delivered card must not
@@ -120,11 +116,11 @@ impl<'a> Report<'a> {
     pub(super) fn not_recorded(&mut self, error: &Error) {
         self.context.outages.teleport_failed(error);
         let hint = error.hint();
-        if !self.warned && self.context.outages.teleport_example(error) {
-            warn!(request.id = %self.id, %error, hint, "Could not record delivered cards, retrying");
-        } else {
-            debug!(request.id = %self.id, %error, hint, "Could not record delivered cards, retrying");
-        }
+        warn_if!(
+            !self.warned && self.context.outages.teleport_example(error),
+            request.id = %self.id, %error, hint,
+            "Could not record delivered cards, retrying"
+        );
         self.warned = true;
     }
 

@@ -199,11 +199,12 @@ impl RuleBook {
     fn unreadable(&self, error: &str) {
         let hint =
             hint!("Grant the role list and read on access_monitoring_rule; until then, role_to_recipients applies");
-        if self.warned.swap(true, Ordering::Relaxed) {
-            debug!(error, hint, "Cannot read Access Monitoring Rules");
-        } else {
-            warn!(error, hint, "Cannot read Access Monitoring Rules");
-        }
+        warn_if!(
+            !self.warned.swap(true, Ordering::Relaxed),
+            error,
+            hint,
+            "Cannot read Access Monitoring Rules"
+        );
         self.change(true, |rules| *rules = RuleSet::default());
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::join;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::clock::readable;
@@ -63,11 +63,11 @@ fn log(event: IdentityEvent, broken: &mut Outage) {
         }
         IdentityEvent::Broken { error, current } => {
             let (hint, expires) = (error.hint(), current.not_after);
-            if broken.fails(Instant::now(), &error.to_string()).is_some() {
-                warn!(%error, hint, %expires, "Could not renew the Teleport identity, keeping the current one");
-            } else {
-                debug!(%error, hint, %expires, "Could not renew the Teleport identity, keeping the current one");
-            }
+            warn_if!(
+                broken.fails(Instant::now(), &error.to_string()).is_some(),
+                %error, hint, %expires,
+                "Could not renew the Teleport identity, keeping the current one"
+            );
         }
         IdentityEvent::NearEnd(identity) => {
             let expires_in = readable(identity.left(clock::now()));

@@ -2,9 +2,7 @@
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use tracing::debug;
 use tracing::info;
-use tracing::warn;
 
 use crate::daemon::context::Context;
 use crate::domain::recipients::Address;
@@ -30,11 +28,11 @@ pub(in crate::daemon) async fn preload(context: &Context, addresses: Vec<Address
             Err(error) => {
                 let hint = error.hint();
                 let source = context.live.current().routing.place_of(&address);
-                if context.outages.microsoft_example(&error) {
-                    warn!(recipient = %address, source, %error, hint, "Cannot notify recipient");
-                } else {
-                    debug!(recipient = %address, source, %error, hint, "Cannot notify recipient");
-                }
+                warn_if!(
+                    context.outages.microsoft_example(&error),
+                    recipient = %address, source, %error, hint,
+                    "Cannot notify recipient"
+                );
                 false
             }
         }
