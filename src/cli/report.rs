@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
 
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::cli::output::complain;
 use crate::config::{LogFormat, LogOutput, LogSettings, Problems};
@@ -118,13 +118,8 @@ pub(super) fn log(error: anyhow::Error, log: &LogSettings) -> anyhow::Error {
 
 /// Logs what is wrong with a configuration to where it sends the log, if that much of it is right.
 pub(super) fn log_refusal(error: anyhow::Error) -> anyhow::Error {
-    let Some(Problems {
-        file,
-        list,
-        unknown,
-        log: Some(settings),
-    }) = error.downcast_ref()
-    else {
+    let problems: Option<&Problems> = error.downcast_ref();
+    let Some((problems, settings)) = problems.and_then(|problems| Some((problems, problems.log.as_ref()?))) else {
         return error;
     };
     let on_stderr = (&settings.output, settings.format) == (&LogOutput::Stderr, LogFormat::Text);
@@ -132,18 +127,7 @@ pub(super) fn log_refusal(error: anyhow::Error) -> anyhow::Error {
     if on_stderr || telemetry::start(settings).is_err() {
         return error;
     }
-    let file = file.display().to_string();
-    for problem in list {
-        error!(
-            file,
-            problem = problem.what(),
-            hint = problem.hint(),
-            "Configuration problem"
-        );
-    }
-    for key in unknown {
-        warn!(file, problem = key.what(), hint = key.hint(), "Configuration warning");
-    }
+    telemetry::log_problems(problems);
     let settings = settings.clone();
     self::log(error, &settings)
 }

@@ -36,7 +36,7 @@ impl Options {
         let Loaded { settings, warnings } = self.load(debug).map_err(report::log_refusal)?;
         let log = telemetry::start(&settings.log)?;
         let logged = Arc::new(Mutex::new(settings.log.clone()));
-        let ended = self.run_logged(debug, settings, warnings, log, Arc::clone(&logged));
+        let ended = self.run_logged(debug, settings, &warnings, log, Arc::clone(&logged));
         let logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
         ended.map_err(|error| report::log(error, &logged))
     }
@@ -46,21 +46,14 @@ impl Options {
         self,
         debug: bool,
         settings: Settings,
-        warnings: Vec<Problem>,
+        warnings: &[Problem],
         log: Log,
         logged: Arc<Mutex<LogSettings>>,
     ) -> anyhow::Result<()> {
         let file = self.config.path.display().to_string();
         open_files::check()?;
         info!(file, version = version::facts(), "Configuration loaded");
-        for warning in warnings {
-            warn!(
-                file,
-                problem = warning.what(),
-                hint = warning.hint(),
-                "Configuration warning"
-            );
-        }
+        telemetry::log_warnings(Some(&self.config.path), warnings);
         #[cfg(debug_assertions)]
         if let Some(file) = environment::variable("TELEPORT_MSTEAMS_HANG") {
             crate::heartbeat::hang::follow_file(file.into());

@@ -17,6 +17,7 @@ use crate::daemon::context::Context;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::upkeep::preload::preload;
 use crate::domain::recipients::Address;
+use crate::telemetry;
 use crate::telemetry::{Health, systemd};
 
 /// Receives requests to reload the configuration, and reads it.
@@ -89,9 +90,7 @@ fn apply(loaded: Loaded, current: &mut Settings, context: &Arc<Context>, tasks: 
     let Changes { applied, after_restart } = current.apply(settings);
     context.teams.forget_refusals();
     context.live.replace(current);
-    for warning in warnings {
-        warn!(problem = warning.what(), hint = warning.hint(), "Configuration warning");
-    }
+    telemetry::log_warnings(None, &warnings);
     if applied.is_empty() && after_restart.is_empty() {
         info!("Configuration reloaded, no changes");
     } else {
@@ -118,31 +117,17 @@ fn apply(loaded: Loaded, current: &mut Settings, context: &Arc<Context>, tasks: 
 
 /// Logs that the configuration stays unchanged, and each problem of the file.
 fn refuse(error: &anyhow::Error) {
-    let Some(Problems {
-        file, list, unknown, ..
-    }) = error.downcast_ref()
-    else {
+    let Some(problems) = error.downcast_ref::<Problems>() else {
         error!(
             error = format!("{error:#}"),
             "Configuration not reloaded, keeping the previous one"
         );
         return;
     };
-    let file = file.display().to_string();
     error!(
-        file,
-        problems = list.len(),
+        file = problems.file.display().to_string(),
+        problems = problems.list.len(),
         "Configuration not reloaded, keeping the previous one"
     );
-    for problem in list {
-        error!(
-            file,
-            problem = problem.what(),
-            hint = problem.hint(),
-            "Configuration problem"
-        );
-    }
-    for key in unknown {
-        warn!(file, problem = key.what(), hint = key.hint(), "Configuration warning");
-    }
+    telemetry::log_problems(problems);
 }
