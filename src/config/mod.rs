@@ -26,6 +26,7 @@ pub use changes::Changes;
 pub use check::{Loaded, known_keys, load};
 pub use problem::{Problem, Problems};
 pub use proxy::Proxies;
+pub use recipients::VALID_RECIPIENTS;
 pub use settings::{
     AppSecret, Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings,
     Proxy, ProxyKind, Settings, TeleportSettings, Upgrade,

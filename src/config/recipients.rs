@@ -9,6 +9,9 @@ use crate::config::file::{Notes, Section};
 use crate::config::shown::{described, quoted};
 use crate::domain::recipients::{Address, RoutingTable};
 
+/// The hint for a text that is not a recipient.
+pub const VALID_RECIPIENTS: &str = hint!("Use an email address, a user ID or the link of a channel");
+
 /// The placeholder that `configure` writes, which set-up scripts for the Go plugin replace.
 const PLACEHOLDER: &str = "foo@example.com";
 
@@ -76,11 +79,10 @@ fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>
                 addresses.push(address);
             }
             Err(reason) => {
-                let hint = hint!("Use an email address, a user ID or the link of a channel");
                 notes.warning(
                     key,
                     format!("{} is not a valid recipient: {reason}", quoted(text)),
-                    hint,
+                    VALID_RECIPIENTS,
                 );
             }
         }

@@ -21,6 +21,8 @@ const REFRESH_EVERY: Duration = Duration::from_mins(1);
 /// The address of an Auth Service on this machine; the Go plugin's default.
 const DEFAULT_ADDRESS: &str = "localhost:3025";
 
+const SET_ADDRESS: &str = hint!("Set it to host:port of the Auth Service or the Proxy Service");
+
 /// OpenSSL's variable for a file of certificate authorities.
 const AUTHORITIES: &str = "SSL_CERT_FILE";
 
@@ -39,16 +41,14 @@ pub(super) fn teleport(
         (Some(text), _) => ("addr", text),
         (None, None) => {
             let message = format!("is not set, using {DEFAULT_ADDRESS}");
-            let hint = hint!("Set it to host:port of the Auth Service or the Proxy Service");
-            notes.warning(section.key("addr"), message, hint);
+            notes.warning(section.key("addr"), message, SET_ADDRESS);
             ("addr", DEFAULT_ADDRESS)
         }
     };
     let address = match host_and_port(text) {
         Ok(address) => Some(address),
         Err(reason) => {
-            let hint = hint!("Set it to host:port of the Auth Service or the Proxy Service");
-            notes.problem(section.key(key), format!("{}: {reason}", quoted(text)), hint);
+            notes.problem(section.key(key), format!("{}: {reason}", quoted(text)), SET_ADDRESS);
             None
         }
     };

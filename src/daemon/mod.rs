@@ -13,5 +13,6 @@ mod tasks;
 mod upkeep;
 
 pub use courier::{Courier, Placed, Undelivered};
+pub use requests::{FIX_RULE, GRANT_RULES};
 pub use start::run;
 pub use upkeep::Reloads;

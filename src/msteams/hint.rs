@@ -7,6 +7,11 @@ use crate::msteams::envelope::{Envelope, Says};
 use crate::msteams::error::{Meaning, Operation};
 use crate::msteams::permissions::Permission;
 
+/// The hint for a code of the login service that this program does not know.
+pub(crate) const LOGIN: &str = hint!(
+    "Check `[msapi] app_id`, `[msapi] app_secret` and `[msapi] tenant_id`; https://login.microsoftonline.com/error explains the code"
+);
+
 /// Returns the hint for a failed call.
 pub(crate) fn hint(operation: Operation, meaning: Meaning, envelope: &Envelope) -> Option<String> {
     let text = match (operation, meaning) {
@@ -57,7 +62,6 @@ pub(crate) fn hint(operation: Operation, meaning: Meaning, envelope: &Envelope) 
 fn denied(operation: Operation, envelope: &Envelope) -> Option<String> {
     let permission = Permission::of(operation)?;
     let least = permission.least;
-    let grant = hint_with!("Grant the application permission {least} and give admin consent");
     Some(match envelope.says {
         Some(Says::AppPolicy) => {
             hint!("Allow the app in the app permission policy of this user: Teams admin center, Teams apps, Permission policies")
@@ -72,6 +76,6 @@ fn denied(operation: Operation, envelope: &Envelope) -> Option<String> {
             "Check the account, license and app permission policy of the user in the Teams admin center; if every user is \
              affected, grant the application permission {least} and give admin consent"
         ),
-        _ => grant,
+        _ => hint_with!("Grant the application permission {least} and give admin consent"),
     })
 }

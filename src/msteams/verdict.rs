@@ -49,9 +49,7 @@ fn judge_login(operation: Operation, status: u16, retry_after: Option<Duration>,
     let error = Error::new(operation, Meaning::Credentials, Retry::Later(None));
     match envelope.number.and_then(aadsts::refusal) {
         Some(refusal) => error.detail(refusal.meaning).with_hint(Some(refusal.hint)),
-        None => error.with_hint(Some(
-            hint!("Check `[msapi] app_id`, `[msapi] app_secret` and `[msapi] tenant_id`; https://login.microsoftonline.com/error explains the code"),
-        )),
+        None => error.with_hint(Some(hint::LOGIN)),
     }
 }
 

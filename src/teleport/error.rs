@@ -10,7 +10,7 @@ use tonic::Code;
 use tonic::Status;
 
 use crate::teleport::call::NotGrpc;
-use crate::teleport::connect::ConnectError;
+use crate::teleport::connect::{ConnectError, REFUSED};
 use crate::visible;
 
 const CUT: &str = "Teleport closed the connection";
@@ -115,9 +115,7 @@ impl Error {
     /// our certificate.
     pub(super) fn refused(doing: &'static str, alert: AlertDescription) -> Self {
         let detail = format!("the server rejected the certificate of the identity ({alert:?})");
-        Self::new(Meaning::Credentials, doing, detail).with_hint(hint!(
-            "Issue a new identity of this cluster; its user CA may have been rotated"
-        ))
+        Self::new(Meaning::Credentials, doing, detail).with_hint(REFUSED)
     }
 
     fn of_connect(doing: &'static str, error: &ConnectError) -> Self {

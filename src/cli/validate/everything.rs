@@ -8,11 +8,11 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::cli::environment;
 use crate::cli::report::Failed;
-use crate::cli::validate::recipients::{Failure, RECIPIENTS, post};
+use crate::cli::validate::recipients::{Failure, post};
 use crate::cli::validate::results::{CheckResults, counted};
 use crate::cli::validate::rules::rules;
 use crate::config;
-use crate::config::{MicrosoftSettings, Settings};
+use crate::config::{MicrosoftSettings, Settings, VALID_RECIPIENTS};
 use crate::domain::card;
 use crate::domain::recipients::Address;
 use crate::msteams::{PERMISSIONS, Package, Permission, Teams};
@@ -214,7 +214,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], r
         match Address::parse(recipient) {
             Ok(address) => addresses.push(address),
             Err(reason) => {
-                results.recipient(recipient, Err((&reason, Some(RECIPIENTS))));
+                results.recipient(recipient, Err((&reason, Some(VALID_RECIPIENTS))));
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::cli::configured::find_app;
 use crate::cli::output::say;
 use crate::cli::version;
 use crate::clock;
-use crate::config::Settings;
+use crate::config::{Settings, VALID_RECIPIENTS};
 use crate::daemon::Courier;
 use crate::domain::card;
 use crate::domain::card::Message;
@@ -60,9 +60,6 @@ pub(super) async fn check(settings: &Settings, recipients: &[String]) -> anyhow:
     Ok(failed)
 }
 
-/// What can be a recipient.
-pub(super) const RECIPIENTS: &str = hint!("Use an email address, a user ID or the link of a channel");
-
 /// Lines that are printed immediately, or collected until the recipient's turn.
 struct Lines {
     live: bool,
@@ -97,7 +94,7 @@ impl From<msteams::Error> for Failure {
 async fn notify(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(), Failure> {
     let address = Address::parse(recipient).map_err(|what| Failure {
         what,
-        hint: Some(RECIPIENTS.to_owned()),
+        hint: Some(VALID_RECIPIENTS.to_owned()),
     })?;
     let user = teams.find_user(&address).await?;
     let kind = match &user {

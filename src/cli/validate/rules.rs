@@ -2,6 +2,8 @@
 
 use crate::cli::validate::results::{CheckResults, counted};
 use crate::clock;
+use crate::config::VALID_RECIPIENTS;
+use crate::daemon::{FIX_RULE, GRANT_RULES};
 use crate::domain::recipients::{Address, Recipients};
 use crate::domain::rules::{CompiledRule, PLUGIN};
 use crate::teleport::{Client, Meaning};
@@ -17,9 +19,7 @@ pub(super) async fn rules(client: &Client, granted: bool, results: &mut CheckRes
             return Vec::new();
         }
         Err(error) => {
-            let hint =
-                hint!("Grant the role list and read on access_monitoring_rule; until then, role_to_recipients applies");
-            results.warning(CHECK, error.to_string(), error.hint().or(Some(hint)));
+            results.warning(CHECK, error.to_string(), error.hint().or(Some(GRANT_RULES)));
             return Vec::new();
         }
     };
@@ -33,15 +33,13 @@ pub(super) async fn rules(client: &Client, granted: bool, results: &mut CheckRes
         let rule = CompiledRule::new(rule, &clock::zone);
         let name = &rule.rule().name;
         if let Some(error) = rule.broken() {
-            let hint = hint!("Run `teleport-msteams rules check` and fix the rule; until then, it notifies no one");
-            results.warning(CHECK, format!("{name} is invalid: {error}"), Some(hint));
+            results.warning(CHECK, format!("{name} is invalid: {error}"), Some(FIX_RULE));
         }
         for recipient in rule.unreachable() {
-            let hint = hint!("Use an email address, a user ID or the link of a channel");
             results.warning(
                 CHECK,
                 format!("{name} names {recipient:?}, which is not a valid recipient"),
-                Some(hint),
+                Some(VALID_RECIPIENTS),
             );
         }
         addresses.extend(Recipients::of(rule.rule().named()).addresses);

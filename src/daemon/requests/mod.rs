@@ -30,4 +30,5 @@ pub(super) use lanes::Lanes;
 pub(super) use lookups::Lookups;
 pub(super) use resync::Resync;
 pub(super) use rulebook::RuleBook;
+pub use rulebook::{FIX_RULE, GRANT_RULES};
 pub(super) use turns::Turns;

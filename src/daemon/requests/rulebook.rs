@@ -19,6 +19,13 @@ use crate::domain::rules::{CompiledRule, PLUGIN, Rule, RuleSet};
 use crate::telemetry::Metrics;
 use crate::teleport::{Client, Error, Meaning};
 
+/// The hint for a role that cannot read rules.
+pub const GRANT_RULES: &str =
+    hint!("Grant the role list and read on access_monitoring_rule; until then, role_to_recipients applies");
+
+/// The hint for an invalid rule.
+pub const FIX_RULE: &str = hint!("Run `teleport-msteams rules check` and fix the rule; until then, it notifies no one");
+
 /// The rules, from events and from a list after every connect.
 #[derive(Debug)]
 pub(in crate::daemon) struct RuleBook {
@@ -197,8 +204,7 @@ impl RuleBook {
 
     /// Continues without rules, and warns once.
     fn unreadable(&self, error: &str) {
-        let hint =
-            hint!("Grant the role list and read on access_monitoring_rule; until then, role_to_recipients applies");
+        let hint = GRANT_RULES;
         warn_if!(
             !self.warned.swap(true, Ordering::Relaxed),
             error,
@@ -240,7 +246,7 @@ fn renewed(rules: &RuleSet, rule: Rule) -> Option<Arc<CompiledRule>> {
     let rule = CompiledRule::new(rule, &clock::zone);
     let name = &rule.rule().name;
     if let Some(error) = rule.broken() {
-        let hint = hint!("Run `teleport-msteams rules check` and fix the rule; until then, it notifies no one");
+        let hint = FIX_RULE;
         warn!(rule = name, %error, hint, "Access Monitoring Rule is invalid and was skipped");
     }
     for recipient in rule.unreachable() {

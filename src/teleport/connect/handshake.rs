@@ -24,7 +24,8 @@ const OTHER_CLUSTER: &str = hint!("Issue an identity of the cluster that `[telep
 const ROTATED: &str = hint!(
     "Issue a new identity: the host CA of the cluster was most likely rotated; otherwise check that `[teleport] addr` is the right cluster"
 );
-const REFUSED: &str = hint!("Issue a new identity of this cluster; its user CA may have been rotated");
+pub(in crate::teleport) const REFUSED: &str =
+    hint!("Issue a new identity of this cluster; its user CA may have been rotated");
 
 /// Opens the session inside a stream to `address`.
 pub(super) async fn handshake(

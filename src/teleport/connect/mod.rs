@@ -16,6 +16,7 @@ mod web_tls;
 mod websocket;
 
 pub(super) use connector::Connector;
+pub(super) use handshake::REFUSED;
 pub(super) use route::ConnectError;
 pub use route::Route;
 pub(super) use routes::Routes;
