@@ -282,7 +282,7 @@ mod tests {
         wrong(
             "addr = \"teleport.example.com:443\"",
             "addr = \"ftp://x\"",
-            &["ftp:// is not supported"],
+            &["ftp:// is not supported\n    hint: Set it to host:port"],
         );
         wrong(
             "addr = \"teleport.example.com:443\"",
@@ -292,7 +292,7 @@ mod tests {
         wrong(
             "identity = ",
             "client_key = \"/k\"\nidentity = ",
-            &["teleport.identity"],
+            &["\n    hint: Keep one of them"],
         );
         wrong(
             "\"keep it quiet\"",
@@ -323,9 +323,9 @@ mod tests {
         let (problems, warnings) = check(&text.replacen("app_id =", "app_di = 1\napp_id =", 1));
         assert_eq!(problems, Vec::<String>::new());
         let parts = [
-            "msapi.app_di: unknown key, ignored",
-            "notify only suggested reviewers",
-            "preloda: unknown key, ignored",
+            "msapi.app_di: unknown key, ignored\n    hint: Did you mean app_id?",
+            "requests for roles without their own entry notify only suggested reviewers",
+            "preloda: unknown key, ignored\n    hint: Did you mean preload?",
         ];
         for part in parts {
             assert!(

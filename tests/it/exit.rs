@@ -94,11 +94,9 @@ async fn a_wrong_configuration_is_logged_where_it_sends_the_log() {
         (messages[2], &lines[2]["exit"]),
         ("Terminating with fatal error", &Value::from(78))
     );
+    let error = lines[2]["error"].as_str().unwrap();
     assert!(
-        lines[2]["error"]
-            .as_str()
-            .unwrap()
-            .starts_with("invalid configuration "),
+        error.starts_with("invalid configuration ") && error.ends_with("teleport-msteams.toml"),
         "{stderr}"
     );
     // A mistake about the log itself leaves stderr.

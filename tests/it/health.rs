@@ -124,8 +124,8 @@ async fn valid_and_invalid_rules_are_counted() {
         until(&address, "/metrics", |_, text| text.lines().any(|found| found == line)).await;
     }
     town.expects_warnings(&[
-        "Access Monitoring Rule is invalid and was skipped",
-        "Could not evaluate an Access Monitoring Rule",
+        "Access Monitoring Rule is invalid and was skipped rule=\"broken\"",
+        "rule=\"failing\" part=\"condition\"",
     ]);
     town.finish().await;
 }

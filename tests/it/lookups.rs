@@ -48,7 +48,7 @@ async fn explains(method: &'static str, status: u16, body: &'static str, parts: 
         town.daemon().says(part).await;
     }
     let log = town.daemon().log();
-    assert!(!log.contains("grant the app registration"), "{log}");
+    assert!(!log.contains("Grant the application permission"), "{log}");
     assert!(town.tenant.met(&fault) > 0);
     town.finish().await;
 }
@@ -219,7 +219,9 @@ async fn a_missing_permission_is_named_and_one_that_is_granted_is_not_asked_for(
     let rule = Rule::every("POST", &path, Fault::Error(403, "Forbidden"));
     town.tenant.faults(|faults| faults.rules = vec![rule]);
     town.cluster.create(suggesting(vec![CAROL.to_owned()]));
-    town.daemon().says("is granted").await;
+    town.daemon()
+        .says("policy of the user in the Teams admin center; TeamsAppInstallation.ReadWriteSelfForUser.All is granted")
+        .await;
     town.sees(ALICE, &["PENDING"]).await;
     town.finish().await;
 }

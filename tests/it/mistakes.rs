@@ -220,13 +220,17 @@ async fn implausible_values_are_reported_with_the_correct_form() {
         (
             "app_secret",
             "app_secret = \"./secret.txt\"",
-            "looks like a relative path",
+            "looks like a relative path\n    hint: Write the absolute path of the file",
         ),
-        ("app_secret", "app_secret = \"~/secret\"", "looks like a relative path"),
+        (
+            "app_secret",
+            "app_secret = \"~/secret\"",
+            "looks like a relative path\n    hint: Write the absolute path of the file",
+        ),
         (
             "app_secret",
             "app_secret = \"src/lib.rs\"",
-            "looks like a relative path",
+            "looks like a relative path\n    hint: Write the absolute path of the file",
         ),
         (
             "app_secret",
@@ -379,5 +383,7 @@ async fn a_world_readable_secret_causes_a_warning_at_the_start_and_in_validate()
         "{stdout}"
     );
     let running = Program::new(&["start", flag, file]).start();
-    running.says("identity, which holds the private key").await;
+    running
+        .says("identity, which holds the private key\" hint=\"Run `chmod 640")
+        .await;
 }

@@ -17,6 +17,14 @@ fn requests(town: &Town) {
     }
 }
 
+/// Expects one line about the end of a service's outage.
+fn recovered_once(town: &Town, service: &str) {
+    let infos = lines(town, "INFO");
+    let line = format!("Service answers again service={service:?}");
+    let recovered = infos.iter().filter(|info| info.contains(&line));
+    assert_eq!(recovered.count(), 1, "{infos:#?}");
+}
+
 /// Returns the lines of a level, from their message on.
 fn lines(town: &Town, level: &str) -> Vec<String> {
     let log = town.daemon().log();
@@ -48,11 +56,7 @@ async fn an_outage_of_microsoft_has_one_line_and_one_example_however_many_reques
     assert!(warnings[1].contains("Delivery failed, will retry"), "{warnings:#?}");
     town.tenant.faults(|faults| faults.rules.clear());
     town.sees(ALICE, &["PENDING"; REQUESTS]).await;
-    let infos = lines(&town, "INFO");
-    let recovered = infos
-        .iter()
-        .filter(|line| line.contains("Service answers again service=\"Bot connector\""));
-    assert_eq!(recovered.count(), 1, "{infos:#?}");
+    recovered_once(&town, "Bot connector");
     town.expects_warnings(&["Service fails, retrying service=\"Bot connector\""]);
     town.finish().await;
 }
@@ -73,11 +77,7 @@ async fn an_outage_of_teleport_has_one_line_and_one_example_however_many_request
     assert!(warnings[1].contains("Access Request deferred"), "{warnings:#?}");
     town.cluster.faults(|faults| faults.deny_plugin_data = false);
     town.sees(ALICE, &["PENDING"; REQUESTS]).await;
-    let infos = lines(&town, "INFO");
-    let recovered = infos
-        .iter()
-        .filter(|line| line.contains("Service answers again service=\"Teleport\""));
-    assert_eq!(recovered.count(), 1, "{infos:#?}");
+    recovered_once(&town, "Teleport");
     town.expects_warnings(&["Service fails, retrying service=\"Teleport\""]);
     town.finish().await;
 }

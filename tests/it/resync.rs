@@ -51,7 +51,7 @@ async fn without_a_list_of_rules_the_table_routes_after_a_while_and_rules_do_onc
     town.cluster.create(for_alice());
     town.sees(BOB, &["PENDING"]).await;
     town.expects_warnings(&[
-        "Could not list Teleport resources, retrying",
+        "Could not list Teleport resources, retrying resource=\"access_monitoring_rule\"",
         "Could not list Access Monitoring Rules, routing by role_to_recipients until they are listed",
     ]);
     town.finish().await;
@@ -187,7 +187,7 @@ async fn an_endless_stream_of_requests_is_abandoned_after_a_while() {
         .await;
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING", "PENDING"]).await;
-    town.expects_warnings(&["Could not list Teleport resources, retrying"]);
+    town.expects_warnings(&["Could not list Teleport resources, retrying resource=\"access_monitoring_rule\""]);
     town.finish().await;
 }
 
@@ -252,7 +252,9 @@ async fn listings_that_fail_do_not_multiply() {
     listed(&town, 0).await;
     town.cluster.create(for_alice());
     town.sees(ALICE, &["PENDING"]).await;
-    town.daemon().says("Could not list Teleport resources, retrying").await;
+    town.daemon()
+        .says("Could not list Teleport resources, retrying resource=\"access_request\"")
+        .await;
     // The first reload and, as one, those that came meanwhile; nothing else before the pause of an hour is over.
     assert!(town.cluster.calls()["ListAccessRequests"] <= before + 3);
     town.finish().await;
@@ -275,7 +277,7 @@ async fn one_failed_list_after_a_reconnect_costs_about_a_second() {
     town.sees(ALICE, &["PENDING"]).await;
     assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
     assert_eq!(town.cluster.state().faults.fail_lists, 0);
-    town.expects_warnings(&["Could not list Teleport resources, retrying"]);
+    town.expects_warnings(&["Could not list Teleport resources, retrying resource=\"access_request\""]);
     town.finish().await;
 }
 

@@ -64,7 +64,8 @@ async fn a_failed_removal_is_reported_and_the_other_users_are_processed() {
         stdout.contains(" - Could not uninstall for alice@example.com: could not uninstall the app"),
         "{stdout}"
     );
-    let hint = "TeamsAppInstallation.ReadWriteSelfForUser.All is granted";
+    let hint = "hint: Check the account, license and app permission policy of the user in the Teams admin center; \
+                TeamsAppInstallation.ReadWriteSelfForUser.All is granted";
     assert!(stdout.contains(hint), "{stdout}");
     assert!(!stdout.contains("Successfully"));
 }

@@ -135,7 +135,7 @@ async fn a_lock_on_the_user_is_named() {
     for part in ["lock targeting User is in force", "tctl get locks"] {
         assert!(stdout.contains(part), "{part}: {stdout}");
     }
-    assert!(!stdout.contains("the role needs"), "{stdout}");
+    assert!(!stdout.contains("Grant the role"), "{stdout}");
 }
 
 #[tokio::test]

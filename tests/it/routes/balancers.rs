@@ -11,6 +11,12 @@ use crate::world::balancer::{Alpn, Balancer};
 use crate::world::proxy::Proxy;
 use crate::world::web::WebAuthority;
 
+/// The error for a load balancer whose certificate authority the machine does not trust.
+const UNTRUSTED: [&str; 2] = [
+    "for the public web",
+    "not from a certificate authority that this machine trusts",
+];
+
 #[tokio::test]
 async fn up_1_and_2_load_balancers_of_each_kind_before_a_proxy() {
     for alpn in [Alpn::Ignored, Alpn::Http11, Alpn::Both] {
@@ -53,11 +59,7 @@ async fn up_4_the_variable_overrides_detection() {
     let mut settings = settings_for(&town, proxy.address(), &web);
     settings.teleport.upgrade = Upgrade::Always;
     // A Proxy can be asked for a WebSocket too, but its own certificate is no public one here.
-    let parts = [
-        "for the public web",
-        "not from a certificate authority that this machine trusts",
-    ];
-    fails(&town, settings, &parts, "SSL_CERT_FILE").await;
+    fails(&town, settings, &UNTRUSTED, "SSL_CERT_FILE").await;
     assert!(town.cluster.state().hellos.is_empty());
 
     let balancer = Balancer::start(&proxy, &web, Alpn::Ignored, PATIENT).await;
@@ -120,34 +122,16 @@ async fn up_8_the_clusters_authorities_do_not_vouch_for_a_load_balancer() {
     let proxy = Proxy::start(&town.cluster).await;
     let balancer = Balancer::start(&proxy, &WebAuthority::new(), Alpn::Http11, PATIENT).await;
     let mut settings = settings_for(&town, balancer.address(), &WebAuthority::new());
-    fails(
-        &town,
-        settings.clone(),
-        &[
-            "for the public web",
-            "not from a certificate authority that this machine trusts",
-        ],
-        "SSL_CERT_FILE",
-    )
-    .await;
+    fails(&town, settings.clone(), &UNTRUSTED, "SSL_CERT_FILE").await;
     let authorities = town.folder.path().join("auth.cas");
     fs::write(&authorities, town.cluster.authority().authorities()).unwrap();
     settings.teleport.web_authorities = Some(authorities);
-    fails(
-        &town,
-        settings.clone(),
-        &[
-            "for the public web",
-            "not from a certificate authority that this machine trusts",
-        ],
-        "SSL_CERT_FILE",
-    )
-    .await;
+    fails(&town, settings.clone(), &UNTRUSTED, "SSL_CERT_FILE").await;
     settings.teleport.web_authorities = Some(town.folder.path().join("nowhere.pem"));
     fails(
         &town,
         settings,
-        &["could not read the certificate authorities in"],
+        &["could not read the certificate authorities in", "nowhere.pem: "],
         "SSL_CERT_FILE",
     )
     .await;

@@ -247,7 +247,7 @@ async fn unusable_inputs_are_reported() {
     let file = here("examples/rules/rules.yaml");
     let request = here("examples/rules/request.json");
     for (content, part) in [
-        ("{", "could not parse"),
+        ("{", "request.json: EOF while parsing"),
         ("[{}, {}]", "contains 2 requests; keep one"),
         ("{}", "is not an Access Request: missing field `spec`"),
         (

@@ -45,10 +45,15 @@ async fn a_rule_that_matches_takes_the_place_of_the_table_and_of_suggested_revie
     town.sees(EVE, &["APPROVED"]).await;
     // The table routes a request that no rule matches.
     goes_to(&town, ALICE, 0).await;
-    town.daemon().says("Access Monitoring Rule matches").await;
+    town.daemon()
+        .until("the rule matches", |log| {
+            let mut lines = log.lines();
+            lines.any(|line| line.contains("Access Monitoring Rule matches") && line.contains("rule=\"dba-to-eve\""))
+        })
+        .await;
     let why = "Access Monitoring Rule does not match request.id";
     town.daemon().says(why).await;
-    let part = r#"why="access_request.spec.roles.contains(\"dba\") is false""#;
+    let part = r#"rule="dba-to-eve" why="access_request.spec.roles.contains(\"dba\") is false""#;
     town.daemon().says(part).await;
     town.finish().await;
 }
@@ -119,7 +124,7 @@ async fn an_invalid_rule_disables_only_itself_and_is_reported_once() {
     let log = town.daemon().log();
     let lines = town
         .daemon()
-        .warnings("Access Monitoring Rule is invalid and was skipped");
+        .warnings("Access Monitoring Rule is invalid and was skipped rule=\"broken\"");
     assert_eq!(lines, 1, "{log}");
     assert!(log.contains("did you mean access_request.spec.roles?"), "{log}");
     assert!(log.contains("Access Monitoring Rules loaded rules=2 broken=1"), "{log}");
@@ -154,6 +159,7 @@ async fn a_rule_that_fails_for_one_request_is_reported_and_the_others_apply() {
     let town = town_with(&[rule("failing", failing, &[BOB]), rule("good", "true", &[EVE])]).await;
     goes_to(&town, EVE, 0).await;
     town.daemon().says("Could not evaluate an Access Monitoring Rule").await;
+    town.daemon().says("rule=\"failing\" part=\"condition\"").await;
     town.daemon().says("is not a version such as 1.2.3").await;
     town.finish().await;
 }
@@ -193,7 +199,7 @@ async fn schedules_decide_by_the_time_at_which_the_request_was_made() {
     town.daemon()
         .says("schedule \\\"hours\\\": there is no time zone")
         .await;
-    town.expects_warnings(&["Could not evaluate an Access Monitoring Rule"]);
+    town.expects_warnings(&["rule=\"nowhere\" part=\"schedule\""]);
     town.finish().await;
 }
 
@@ -451,7 +457,7 @@ async fn a_rule_with_only_unknown_recipients_does_not_fall_back_to_the_table() {
     town.cluster.create(draft("dev"));
     town.daemon().says("No recipients to notify").await;
     town.daemon()
-        .says("Access Monitoring Rule names an invalid recipient")
+        .says("Access Monitoring Rule names an invalid recipient rule=\"r\" recipient=\"nobody at all\"")
         .await;
     town.cluster.create(draft("dba"));
     town.sees(ALICE, &["PENDING"]).await;
