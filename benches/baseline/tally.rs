@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
-use serde_json::Value;
-
 use crate::servers::Servers;
+use world::reading::{card_of, request_of, word_of};
 use world::tenant::Card;
 
 /// Recipients by the state of their cards.
@@ -50,7 +49,11 @@ impl Cards {
     pub(crate) fn read(servers: &Servers) -> Self {
         let mut cards: HashMap<String, BTreeMap<String, Vec<Card>>> = HashMap::new();
         for (conversation, card) in servers.tenant.cards() {
-            let about = card.history.first().and_then(request_of).unwrap_or_default();
+            let about = card
+                .history
+                .first()
+                .map(|activity| request_of(card_of(activity)))
+                .unwrap_or_default();
             let by_conversation = cards.entry(about).or_default();
             by_conversation.entry(conversation).or_default().push(card);
         }
@@ -64,7 +67,11 @@ impl Cards {
             let notified: Vec<_> = self.0.get(id).into_iter().flatten().collect();
             tally.lost += recipients.saturating_sub(notified.len());
             for (_, cards) in notified {
-                let is_true = |card: &Card| card.history.last().is_some_and(|shown| word(shown) == truth);
+                let is_true = |card: &Card| {
+                    card.history
+                        .last()
+                        .is_some_and(|shown| word_of(card_of(shown)) == truth)
+                };
                 match (cards.iter().any(is_true), cards.len()) {
                     (true, 1) => tally.right += 1,
                     (true, _) => tally.twice += 1,
@@ -84,20 +91,4 @@ impl Cards {
         times.sort_by(f64::total_cmp);
         times
     }
-}
-
-fn body(activity: &Value) -> &Value {
-    &activity["attachments"][0]["content"]["body"]
-}
-
-/// Reads the ID of the request, which is the last word of the first line.
-fn request_of(activity: &Value) -> Option<String> {
-    let line = body(activity)[0]["text"].as_str()?;
-    line.split(' ').next_back().map(str::to_owned)
-}
-
-/// Reads the state of the request.
-fn word(activity: &Value) -> &str {
-    let word = &body(activity)[1]["columns"][1]["items"][0]["text"];
-    word.as_str().unwrap_or("?")
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
 use teleport_msteams::domain::lifecycle::Record;
 
 use crate::company;
 use world::cluster::{Cluster, ClusterState};
+use world::reading::{card_of, word_of};
 use world::tenant::{Card, Tenant};
 
 /// The maximum number of posts with an unknown outcome, for one request and one recipient.
@@ -157,7 +157,7 @@ impl Ledger {
             verdict.lost.entry(number).or_default().push(what);
         }
         for card in &known {
-            let word = card.history.last().map(word).unwrap_or_default();
+            let word = card.history.last().map_or("?", |activity| word_of(card_of(activity)));
             if word != shows {
                 let what = format!("card {} of {recipient} shows {word}, not {shows}", card.id);
                 verdict.stale.entry(number).or_default().push(what);
@@ -200,11 +200,4 @@ fn posted(card: &Card) -> SystemTime {
 fn is_about(card: &Card, id: &str) -> bool {
     let first = card.history.first().map(ToString::to_string);
     first.is_some_and(|text| text.contains(id))
-}
-
-/// Reads the state of the request from a card.
-fn word(activity: &Value) -> String {
-    let body = &activity["attachments"][0]["content"]["body"];
-    let word = &body[1]["columns"][1]["items"][0]["text"];
-    word.as_str().unwrap_or("?").to_owned()
 }

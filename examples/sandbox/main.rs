@@ -16,7 +16,6 @@ mod guard;
 mod ledger;
 mod log_lines;
 mod narrator;
-mod reading;
 mod sandbox;
 mod server;
 mod story;

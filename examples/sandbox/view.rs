@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::company::Chat;
 use crate::ledger::{Entry, Ledger};
-use crate::reading;
+use world::reading;
 use world::tenant::Card;
 use world::types::RequestState;
 

@@ -3,14 +3,7 @@
 //! `tenant alice@example.com bob@example.com` prints one line of JSON: the values for the daemon's configuration, and the
 //! URL of the cards. It runs until its standard input is closed.
 
-#![expect(
-    unreachable_pub,
-    reason = "a program has no outside: `pub` means for the other files"
-)]
 #![expect(clippy::print_stdout, reason = "the calling script reads the first line")]
-
-#[path = "../sandbox/reading.rs"]
-mod reading;
 
 use anyhow::Context as _;
 use axum::Json;
@@ -20,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use world::port;
+use world::reading;
 use world::tenant::{Card, Tenant, TenantOptions};
 
 #[tokio::main]

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::support::daemon::Daemon;
 use crate::support::town::{ALICE, BOB, PATIENCE, Town};
+use crate::world::reading::{card_of, request_of, word_of};
 use crate::world::tenant::Card;
 
 /// How many versions of each card the test has checked, by conversation and message id.
@@ -139,7 +140,26 @@ pub(crate) fn newest(card: &Card) -> &Value {
 
 /// Returns the word that shows the request's state.
 pub(super) fn word(activity: &Value) -> String {
-    let body = &activity["attachments"][0]["content"]["body"];
-    let word = &body[1]["columns"][1]["items"][0]["text"];
-    word.as_str().unwrap_or("?").to_owned()
+    word_of(card_of(activity)).to_owned()
+}
+
+#[test]
+fn the_id_and_the_word_are_found_anywhere_in_a_card() {
+    let id = "018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11";
+    let card = json!({ "body": [
+        { "type": "RichTextBlock", "inlines": [{ "type": "TextRun", "text": format!("Access Request {id}") }] },
+        { "type": "ColumnSet", "columns": [{ "items": [{ "type": "TextBlock", "text": "❌ Denied" }] }] },
+        { "type": "TextBlock", "text": "APPROVED" },
+    ]});
+    assert_eq!(request_of(&card), id);
+    assert_eq!(word_of(&card), "DENIED");
+}
+
+#[test]
+fn a_card_without_them_has_none() {
+    assert_eq!(
+        word_of(&json!({ "body": [{ "type": "TextBlock", "text": "Denied by alice" }] })),
+        "?"
+    );
+    assert_eq!(request_of(&json!(null)), "");
 }

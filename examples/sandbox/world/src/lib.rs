@@ -12,6 +12,7 @@ pub mod gate;
 pub mod identity;
 pub mod port;
 pub mod proxy;
+pub mod reading;
 pub mod ssh_port;
 pub mod tenant;
 pub mod web;

@@ -1,0 +1,57 @@
+//! Reads the request and its state from a card, as a recipient sees them.
+
+use serde_json::Value;
+
+/// The states that a card may show.
+const WORDS: [&str; 5] = ["PENDING", "APPROVED", "DENIED", "PROMOTED", "EXPIRED"];
+
+/// Returns the card inside an activity.
+pub fn card_of(activity: &Value) -> &Value {
+    &activity["attachments"][0]["content"]
+}
+
+/// Returns the ID of the request that the card shows: its last word that has the form of a UUID.
+pub fn request_of(card: &Value) -> String {
+    let mut found = String::new();
+    each_text(card, &mut |text| {
+        let mut words = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
+        if let Some(id) = words.rfind(|word| is_uuid(word)) {
+            id.clone_into(&mut found);
+        }
+    });
+    found
+}
+
+/// Returns the state of the request that the card shows, such as `PENDING`, or `?`: the first text that is nothing else.
+pub fn word_of(card: &Value) -> &'static str {
+    let mut found = None;
+    each_text(card, &mut |text| {
+        let letters: String = text.chars().filter(char::is_ascii_alphabetic).collect();
+        let word = WORDS.into_iter().find(|word| letters.eq_ignore_ascii_case(word));
+        found = found.or(word);
+    });
+    found.unwrap_or("?")
+}
+
+fn is_uuid(word: &str) -> bool {
+    let groups = word.split('-').map(str::len);
+    groups.eq([8, 4, 4, 4, 12])
+}
+
+/// Visits every `text` of the body, from top to bottom.
+fn each_text(value: &Value, visit: &mut impl FnMut(&str)) {
+    match value {
+        Value::Object(object) => {
+            if let Some(Value::String(text)) = object.get("text") {
+                visit(text);
+            }
+            for inner in ["body", "columns", "items", "inlines"] {
+                if let Some(list) = object.get(inner) {
+                    each_text(list, visit);
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|item| each_text(item, visit)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
