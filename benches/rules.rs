@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use teleport_msteams::clock;
-use teleport_msteams::domain::request::{AccessRequest, RequestId, Stage};
+use teleport_msteams::domain::request::{AccessRequest, RequestId};
 use teleport_msteams::domain::rules::{CompiledRule, Labels, Rule, RuleAnswer, Schedule, Shift, Subject, dict_of};
 
 const RULES: usize = 1_000;
@@ -115,21 +115,13 @@ fn raw(conditions: &[fn(usize) -> String], with_schedule: bool) -> Vec<Rule> {
 
 fn request() -> AccessRequest {
     AccessRequest {
-        id: RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
-        user: "bob@example.com".to_owned(),
         roles: (0..5).map(|n| format!("role-{}", n * 5)).collect(),
-        stage: Stage::Pending,
         reason: "The index of orders is broken since the release of this morning, see INC-12345".to_owned(),
-        resolve_reason: String::new(),
-        reviews: Vec::new(),
-        suggested_reviewers: Vec::new(),
-        resources: Vec::new(),
-        system_annotations: BTreeMap::new(),
         // A Tuesday.
         created: Timestamp::from_second(1_769_479_920).ok(),
-        access_until: None,
-        access_from: None,
-        expires: None,
-        promoted_to: None,
+        ..AccessRequest::new(
+            RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
+            "bob@example.com",
+        )
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! `cards --fuzz N --seed S` adds N cards with random texts, rich in characters that begin markup.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use clap::Parser;
@@ -111,21 +110,19 @@ fn cluster(web: bool) -> CardCluster {
 fn request(stage: Stage) -> AccessRequest {
     let time = |seconds: i64| Timestamp::from_second(1_715_072_700 + seconds).ok();
     AccessRequest {
-        id: RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
-        user: "bob@example.com".to_owned(),
         roles: vec!["dba".to_owned(), "dev".to_owned()],
         stage,
         reason: "Need to fix the index".to_owned(),
         resolve_reason: "ok".to_owned(),
-        reviews: Vec::new(),
-        suggested_reviewers: Vec::new(),
         resources: vec![resource("web-01")],
-        system_annotations: BTreeMap::new(),
         created: time(0),
         access_until: time(28_800),
         access_from: time(3_600),
         expires: time(604_800),
-        promoted_to: None,
+        ..AccessRequest::new(
+            RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
+            "bob@example.com",
+        )
     }
 }
 
@@ -146,20 +143,14 @@ fn written_by(mut text: impl FnMut() -> String) -> AccessRequest {
 
 fn review(verdict: Verdict, reason: &str) -> Review {
     Review {
-        author: "alice@example.com".to_owned(),
-        verdict,
         reason: reason.to_owned(),
         created: Timestamp::from_second(1_715_072_760).ok(),
+        ..Review::new("alice@example.com", verdict)
     }
 }
 
 fn resource(name: &str) -> Resource {
-    Resource {
-        cluster: "teleport.example.com".to_owned(),
-        kind: "node".to_owned(),
-        name: name.to_owned(),
-        sub_resource: String::new(),
-    }
+    Resource::new("teleport.example.com", "node", name)
 }
 
 /// A small generator (xorshift64), so that the same seed gives the same cards.

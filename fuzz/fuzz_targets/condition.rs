@@ -8,26 +8,17 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use teleport_msteams::domain::request::{AccessRequest, RequestId, Stage};
+use teleport_msteams::domain::request::{AccessRequest, RequestId};
 use teleport_msteams::domain::rules::{Condition, Labels, Subject, dict_of, parse};
 
 static SUBJECT: LazyLock<Subject> = LazyLock::new(|| {
     let request = AccessRequest {
-        id: RequestId::new("r"),
-        user: "bob@example.com".to_owned(),
         roles: vec!["dba".to_owned(), "dev".to_owned()],
-        stage: Stage::Pending,
         reason: "The index is broken".to_owned(),
-        resolve_reason: String::new(),
-        reviews: Vec::new(),
         suggested_reviewers: vec!["alice@example.com".to_owned()],
-        resources: Vec::new(),
         system_annotations: BTreeMap::from([("svc".to_owned(), vec!["a".to_owned()])]),
         created: Some(Timestamp::UNIX_EPOCH),
-        access_until: None,
-        access_from: None,
-        expires: None,
-        promoted_to: None,
+        ..AccessRequest::new(RequestId::new("r"), "bob@example.com")
     };
     let traits = BTreeMap::from([("team".to_owned(), vec!["core".to_owned()])]);
     Subject::new(&request, dict_of(&traits), Ok(Labels::default()))

@@ -1,6 +1,6 @@
 //! The plan for a request in each state, whatever was seen and posted before.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,27 +17,16 @@ const NOW: &str = "2024-05-07T09:05:00Z";
 
 fn request(stage: Stage, reviews: usize) -> AccessRequest {
     let review = Review {
-        author: "alice".to_owned(),
-        verdict: Verdict::Approve,
         reason: "ok".to_owned(),
-        created: None,
+        ..Review::new("alice", Verdict::Approve)
     };
     AccessRequest {
-        id: RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
-        user: "bob".to_owned(),
         roles: vec!["dba".to_owned()],
         stage,
         reason: "fix".to_owned(),
         resolve_reason: "ok".to_owned(),
         reviews: vec![review; reviews],
-        suggested_reviewers: Vec::new(),
-        resources: Vec::new(),
-        system_annotations: BTreeMap::new(),
-        created: None,
-        access_until: None,
-        access_from: None,
-        expires: None,
-        promoted_to: None,
+        ..AccessRequest::new(RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"), "bob")
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::domain::request::{AccessRequest, RequestId, Resource, Stage};
+use crate::domain::request::{AccessRequest, RequestId, Resource};
 
 /// A request as `tctl get access_request` prints it, without the fields that rules do not use.
 #[derive(Deserialize)]
@@ -128,21 +128,14 @@ pub(super) fn request(path: &Path) -> anyhow::Result<AccessRequest> {
         None => time("metadata.expires", metadata.expires)?,
     };
     Ok(AccessRequest {
-        id: RequestId::new(metadata.name),
-        user: spec.user,
         roles: spec.roles.unwrap_or_default(),
-        stage: Stage::Pending,
         reason: spec.request_reason,
-        resolve_reason: String::new(),
-        reviews: Vec::new(),
         suggested_reviewers: spec.suggested_reviewers.unwrap_or_default(),
         resources,
         system_annotations: spec.system_annotations.unwrap_or_default(),
         created: time("spec.created", spec.created)?,
-        access_until: None,
-        access_from: None,
         expires,
-        promoted_to: None,
+        ..AccessRequest::new(RequestId::new(metadata.name), spec.user)
     })
 }
 

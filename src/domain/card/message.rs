@@ -78,8 +78,6 @@ fn utf16_bytes(card: &Card) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use jiff::Timestamp;
     use proptest::prelude::*;
 
@@ -105,8 +103,6 @@ mod tests {
             created: Some(time("2024-05-07T09:06:00Z")),
         });
         AccessRequest {
-            id: RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
-            user: "bob@example.com".to_owned(),
             roles: vec!["dba".to_owned(), "dev".to_owned()],
             stage,
             reason: "Need to fix the index".to_owned(),
@@ -116,14 +112,13 @@ mod tests {
                 String::new()
             },
             reviews: reviews.collect(),
-            suggested_reviewers: Vec::new(),
-            resources: Vec::new(),
-            system_annotations: BTreeMap::new(),
             created: Some(time("2024-05-07T09:05:00Z")),
             access_until: Some(time("2024-05-07T17:05:00Z")),
-            access_from: None,
             expires: Some(time("2024-05-14T09:05:00Z")),
-            promoted_to: None,
+            ..AccessRequest::new(
+                RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
+                "bob@example.com",
+            )
         }
     }
 

@@ -38,6 +38,27 @@ pub struct AccessRequest {
 }
 
 impl AccessRequest {
+    /// Creates a pending request without any content.
+    pub fn new(id: RequestId, user: impl Into<String>) -> Self {
+        Self {
+            id,
+            user: user.into(),
+            roles: Vec::new(),
+            stage: Stage::Pending,
+            reason: String::new(),
+            resolve_reason: String::new(),
+            reviews: Vec::new(),
+            suggested_reviewers: Vec::new(),
+            resources: Vec::new(),
+            system_annotations: BTreeMap::new(),
+            created: None,
+            access_until: None,
+            access_from: None,
+            expires: None,
+            promoted_to: None,
+        }
+    }
+
     /// Returns whether the request has expired: reviews are no longer possible, and Teleport will delete it.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|end| end <= now)
@@ -51,6 +72,18 @@ pub struct Review {
     pub verdict: Verdict,
     pub reason: String,
     pub created: Option<Timestamp>,
+}
+
+impl Review {
+    /// Creates a review without a reason or a time.
+    pub fn new(author: impl Into<String>, verdict: Verdict) -> Self {
+        Self {
+            author: author.into(),
+            verdict,
+            reason: String::new(),
+            created: None,
+        }
+    }
 }
 
 /// The proposal of a review.
@@ -78,6 +111,18 @@ pub struct Resource {
     pub name: String,
     /// For example a Kubernetes `namespace/pod`; empty for the whole resource.
     pub sub_resource: String,
+}
+
+impl Resource {
+    /// Creates a whole resource.
+    pub fn new(cluster: impl Into<String>, kind: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            cluster: cluster.into(),
+            kind: kind.into(),
+            name: name.into(),
+            sub_resource: String::new(),
+        }
+    }
 }
 
 /// The ID of an Access Request; a UUID in every known version of Teleport.

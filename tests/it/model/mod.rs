@@ -98,28 +98,15 @@ const FORGOTTEN: Story = Story {
 };
 
 fn version(stage: Stage, reviews: usize) -> AccessRequest {
-    let review = Review {
-        author: "dora@example.com".to_owned(),
-        verdict: Verdict::Approve,
-        reason: String::new(),
-        created: None,
-    };
+    let review = Review::new("dora@example.com", Verdict::Approve);
     AccessRequest {
-        id: RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
-        user: "bob@example.com".to_owned(),
         roles: vec!["dba".to_owned()],
         stage,
-        reason: String::new(),
-        resolve_reason: String::new(),
         reviews: vec![review; reviews],
-        suggested_reviewers: Vec::new(),
-        resources: Vec::new(),
-        system_annotations: std::collections::BTreeMap::new(),
-        created: None,
-        access_until: None,
-        access_from: None,
-        expires: None,
-        promoted_to: None,
+        ..AccessRequest::new(
+            RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
+            "bob@example.com",
+        )
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use teleport_msteams::domain::request::{AccessRequest, RequestId, Stage};
+use teleport_msteams::domain::request::{AccessRequest, RequestId};
 use teleport_msteams::domain::rules::{Condition, Dict, ErrorKind, Expr, Labels, Node, Span, Subject, parse};
 
 fn expr(node: Node) -> Expr {
@@ -56,21 +56,10 @@ fn number_safe(base: Expr) -> Expr {
 
 fn subject() -> Subject {
     let request = AccessRequest {
-        id: RequestId::new("r"),
-        user: "bob@example.com".to_owned(),
         roles: vec!["dba".to_owned()],
-        stage: Stage::Pending,
         reason: "because".to_owned(),
-        resolve_reason: String::new(),
-        reviews: Vec::new(),
-        suggested_reviewers: Vec::new(),
-        resources: Vec::new(),
-        system_annotations: std::collections::BTreeMap::new(),
         created: Some(Timestamp::UNIX_EPOCH),
-        access_until: None,
-        access_from: None,
-        expires: None,
-        promoted_to: None,
+        ..AccessRequest::new(RequestId::new("r"), "bob@example.com")
     };
     Subject::new(&request, Dict::new(), Ok(Labels::default()))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::Value;
 use teleport_msteams::domain::recipients::{Address, RoutingTable};
-use teleport_msteams::domain::request::{AccessRequest, RequestId, Stage};
+use teleport_msteams::domain::request::{AccessRequest, RequestId};
 use teleport_msteams::domain::rules::{
     Answer, CompiledRule, Condition, Dict, FailureKind, Labels, Route, Rule, RuleAnswer, Schedule, Shift, Subject,
     dict_of,
@@ -43,21 +43,13 @@ fn time(value: &Value) -> Option<Timestamp> {
 
 fn request(value: &Value) -> AccessRequest {
     AccessRequest {
-        id: RequestId::new("r"),
-        user: text(&value["user"]),
         roles: texts(&value["roles"]),
-        stage: Stage::Pending,
         reason: text(&value["request_reason"]),
-        resolve_reason: String::new(),
-        reviews: Vec::new(),
         suggested_reviewers: texts(&value["suggested_reviewers"]),
-        resources: Vec::new(),
         system_annotations: lists(&value["system_annotations"]),
         created: time(&value["creation_time"]),
-        access_until: None,
-        access_from: None,
         expires: time(&value["expiry"]),
-        promoted_to: None,
+        ..AccessRequest::new(RequestId::new("r"), text(&value["user"]))
     }
 }
 
