@@ -1,4 +1,4 @@
-"""Every card fits the official schema of Adaptive Cards 1.5, and what that does not check."""
+"""Every card fits the official schemas of Adaptive Cards 1.2 and 1.5, and what they do not check."""
 
 import importlib.resources
 import json
@@ -6,8 +6,22 @@ import sys
 
 import jsonschema
 
-schema = importlib.resources.files("adaptive_cards") / "schemas" / "schema-1.5.json"
-validator = jsonschema.Draft6Validator(json.loads(schema.read_text()))
+schemas = importlib.resources.files("adaptive_cards") / "schemas"
+validators = {
+    version: jsonschema.Draft6Validator(json.loads((schemas / f"schema-{version}.json").read_text()))
+    for version in ("1.2", "1.5")
+}
+
+
+def links(value):
+    """Returns the address of every Action.OpenUrl, wherever it is nested."""
+    if isinstance(value, list):
+        return [link for item in value for link in links(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["url"]] if value.get("type") == "Action.OpenUrl" else []
+    return own + links(list(value.values()))
+
 
 findings = 0
 count = 0
@@ -16,17 +30,21 @@ with open(sys.argv[1], encoding="utf-8") as lines:
         entry = json.loads(line)
         card = entry["card"]
         count += 1
-        # The schema is slow and the random cards are alike, so a part of them is enough.
-        faults = list(validator.iter_errors(card)) if count <= 120 else []
-        texts = [f"{list(fault.absolute_path)}: {fault.message[:200]}" for fault in faults]
+        size = len(json.dumps(card, ensure_ascii=False).encode("utf-16-le"))
+        # Only Teams knows it; cards.cjs checks it.
+        card.pop("msteams", None)
+        texts = []
+        # The schemas are slow and the random cards are alike, so a part of them is enough.
+        for version, validator in validators.items() if count <= 120 else ():
+            for fault in validator.iter_errors(card):
+                texts.append(f"{version}: {list(fault.absolute_path)}: {fault.message[:200]}")
         if card["version"] != "1.2":
             texts.append(f"version {card['version']}")
         if not card["fallbackText"] or not entry["summary"]:
             texts.append("no fallbackText or no summary")
-        for action in card.get("actions", []):
-            if not action["url"].startswith("https://teleport.example.com/web/requests/"):
-                texts.append(f"leads to {action['url']}")
-        size = len(json.dumps(card, ensure_ascii=False).encode("utf-16-le"))
+        for link in links(card):
+            if not link.startswith("https://teleport.example.com/web/requests/"):
+                texts.append(f"links to {link}")
         if size > 80_000:
             texts.append(f"{size} bytes of UTF-16")
         for text in texts:
@@ -34,5 +52,5 @@ with open(sys.argv[1], encoding="utf-8") as lines:
             if findings <= 10:
                 print(f"FAILED: {entry['name']}: {text}")
 if findings == 0:
-    print(f"ok: {count} cards have what they need, and the first {min(count, 120)} fit the official schema")
+    print(f"ok: {count} cards have what they need, and the first {min(count, 120)} fit the official schemas")
 sys.exit(1 if findings else 0)
