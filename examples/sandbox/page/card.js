@@ -10,24 +10,41 @@ const DRAWERS = {
   FactSet: factSet,
   ColumnSet: columnSet,
   Container: (element, context) => h("div", {}, ...elements(element.items, context)),
-  ActionSet: (element, context) => actions(element.actions, context),
+  ActionSet: (element, context) => actions(element.actions, context) ?? h("div"),
 };
 
-/** Draws a card. `context.open(url)` is called when its button is pressed. */
+// Numbers the elements with an id, because several cards on the page may use the same one.
+let drawn = 0;
+
+/** Draws a card. `context.open(url)` is called when a button with a link is pressed. */
 export function drawCard(card, context) {
   const wide = card.msteams?.width === "Full" ? " full" : "";
-  return h("div", { class: `ac${wide}`, lang: card.lang }, ...elements(card.body, context), actions(card.actions, context));
+  const own = { ...context, mentions: card.msteams?.entities ?? [], byId: new Map() };
+  return h("div", { class: `ac${wide}`, lang: card.lang }, ...elements(card.body, own), actions(card.actions, own));
 }
 
 function elements(list, context) {
   return (list ?? []).map((element) => {
     const draw = DRAWERS[element.type];
-    const drawn = draw ? draw(element, context) : h("p", { class: "ac-unknown" }, `unknown element ${element.type}`);
-    drawn.classList.add("ac-element");
-    if (element.separator) drawn.classList.add("ac-separator");
-    if (element.spacing) drawn.classList.add(`ac-spacing-${word(element.spacing)}`);
-    return drawn;
+    const node = draw ? draw(element, context) : h("p", { class: "ac-unknown" }, `unknown element ${element.type}`);
+    return dress(node, element, context);
   });
+}
+
+/** Gives a node what every element and column can have. */
+function dress(node, element, context) {
+  node.classList.add("ac-element");
+  if (element.separator) node.classList.add("ac-separator");
+  if (element.spacing) node.classList.add(`ac-spacing-${word(element.spacing)}`);
+  const style = ["Container", "Column", "ColumnSet"].includes(element.type) ? word(element.style ?? "") : "";
+  if (style && style !== "default") node.classList.add("ac-styled", `ac-style-${style}`);
+  node.hidden = element.isVisible === false;
+  if (element.id) {
+    drawn += 1;
+    node.id = `ac-${drawn}`;
+    context.byId.set(element.id, node);
+  }
+  return node;
 }
 
 /** Returns the CSS classes of a text. Sizes, weights and colours are case-insensitive. */
@@ -45,10 +62,15 @@ function word(value) {
   return String(value).toLowerCase().replace(/[^a-z]/g, "");
 }
 
-function textBlock(element) {
+function textBlock(element, context) {
   const heading = element.style === "heading" ? { role: "heading", "aria-level": "4" } : {};
-  const wrap = element.wrap ? "" : " ac-nowrap";
-  return h("div", { class: `${textClasses(element)}${wrap}`, ...heading }, markdown(element.text ?? ""));
+  const node = h("div", { class: textClasses(element), ...heading }, markdown(element.text ?? "", context.mentions));
+  if (!element.wrap) node.classList.add("ac-nowrap");
+  if (element.wrap && element.maxLines > 0) {
+    node.classList.add("ac-lines");
+    node.style.setProperty("-webkit-line-clamp", String(Math.trunc(element.maxLines)));
+  }
+  return node;
 }
 
 /** Shows runs of text verbatim: Teams does not interpret Markdown in them. */
@@ -58,27 +80,59 @@ function richTextBlock(element) {
   return h("div", { class: `ac-rich ${textClasses(element)}` }, ...runs);
 }
 
-function factSet(element) {
-  const facts = (element.facts ?? []).map((fact) =>
-    h("div", {}, h("dt", {}, markdown(fact.title ?? "")), h("dd", {}, markdown(fact.value ?? ""))));
+function factSet(element, context) {
+  const text = (value) => markdown(value ?? "", context.mentions);
+  const facts = (element.facts ?? []).map((fact) => h("div", {}, h("dt", {}, text(fact.title)), h("dd", {}, text(fact.value))));
   return h("dl", { class: "ac-facts" }, ...facts);
 }
 
 function columnSet(element, context) {
   const columns = (element.columns ?? []).map((column) => {
     const width = String(column.width ?? "stretch");
-    const drawn = h("div", { class: width === "auto" ? "ac-auto" : "ac-stretch" }, ...elements(column.items, context));
-    if (/^\d+(\.\d+)?$/.test(width)) drawn.style.flexGrow = width;
-    if (/^\d+px$/.test(width)) drawn.style.flex = `0 0 ${width}`;
-    return drawn;
+    const align = column.verticalContentAlignment ? ` ac-content-${word(column.verticalContentAlignment)}` : "";
+    const node = h("div", { class: `ac-column ${width === "auto" ? "ac-auto" : "ac-stretch"}${align}` }, ...elements(column.items, context));
+    if (/^\d+(\.\d+)?$/.test(width)) node.style.flex = `${width} 1 0`;
+    if (/^\d+px$/.test(width)) node.style.flex = `0 0 ${width}`;
+    return dress(node, { type: "Column", ...column }, context);
   });
   return h("div", { class: "ac-columns" }, ...columns);
 }
 
 function actions(list, context) {
   const buttons = (list ?? []).map((action) => {
-    if (action.type !== "Action.OpenUrl") return h("p", { class: "ac-unknown" }, `unknown action ${action.type}`);
-    return h("button", { type: "button", class: "ac-action", title: action.url, onclick: () => context.open(action.url) }, action.title ?? "");
+    const act = { "Action.OpenUrl": openUrl, "Action.ToggleVisibility": toggleVisibility }[action.type];
+    if (!act) return h("p", { class: "ac-unknown" }, `unknown action ${action.type}`);
+    const style = action.style ? ` ac-action-${word(action.style)}` : "";
+    const button = h("button", { type: "button", class: `ac-action${style}` }, action.title ?? "");
+    act(button, action, context);
+    return button;
   });
   return buttons.length ? h("div", { class: "ac-actions" }, ...buttons) : null;
+}
+
+function openUrl(button, action, context) {
+  button.title = action.url;
+  button.addEventListener("click", () => context.open(action.url));
+}
+
+/** Shows and hides elements of the card. A target that is only an id changes from one to the other. */
+function toggleVisibility(button, action, context) {
+  button.addEventListener("click", () => {
+    const shown = [];
+    for (const target of action.targetElements ?? []) {
+      const node = context.byId.get(target.elementId ?? target);
+      if (!node) continue;
+      const visible = target.isVisible ?? node.hidden;
+      if (visible && node.hidden) shown.push(node);
+      node.hidden = !visible;
+    }
+    // A button that has hidden itself passes the focus on, so that the keyboard does not start at the top of the page.
+    if (!button.checkVisibility() && shown.length > 0) focus(shown);
+  });
+}
+
+function focus(nodes) {
+  const inner = nodes.map((node) => node.querySelector("button, a")).find((found) => found?.checkVisibility());
+  if (!inner) nodes[0].tabIndex = -1;
+  (inner ?? nodes[0]).focus();
 }

@@ -138,7 +138,10 @@ function updateMessage(element, card, context) {
   const newest = card.versions.at(-1);
   const edits = card.versions.length - 1;
   element.card = card;
-  element.querySelector(".card-place").replaceChildren(drawCard(newest.card, context));
+  // What the reader has expanded stays so until the card itself changes.
+  const shown = JSON.stringify(newest.card);
+  if (element.shown !== shown) element.querySelector(".card-place").replaceChildren(drawCard(newest.card, context));
+  element.shown = shown;
   const edited = element.querySelector(".edited");
   setText(edited, edits > 0 ? "Edited" : "");
   edited.title = edits > 0 ? `last edited at ${clock(newest.at)}` : "";

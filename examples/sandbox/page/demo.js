@@ -3,23 +3,46 @@
 import { EXAMPLES } from "./examples.js";
 
 const START = Date.now() - 240_000;
-const LOOK = { PENDING: ["⏳", "Accent"], APPROVED: ["✅", "Good"], DENIED: ["❌", "Attention"], PROMOTED: ["⬆️", "Good"], EXPIRED: ["⌛", "Accent"] };
+const LOOK = {
+  PENDING: ["⏳ Pending", "Accent", "emphasis"], APPROVED: ["✅ Approved", "Good", "good"], DENIED: ["❌ Denied", "Attention", "attention"],
+  PROMOTED: ["⬆️ Promoted", "Good", "accent"], EXPIRED: ["⌛ Expired", "Warning", "warning"],
+};
+const ALICE = "<at>Alice Archer</at>";
 
+/** A card with every element that the page can draw. */
 function card(id, word, user, roles, reason, reviews = []) {
-  const text = (value) => ({ type: "TextBlock", text: value, wrap: true });
-  const rich = (...inlines) => ({ type: "RichTextBlock", inlines: inlines.map((run) => ({ type: "TextRun", ...run })) });
+  const [title, color, style] = LOOK[word];
+  const text = (value, more = {}) => ({ type: "TextBlock", text: value, wrap: true, ...more });
+  const quiet = { isSubtle: true, size: "Small" };
+  const column = (width, items, more = {}) => ({ type: "Column", width, items, ...more });
   return {
-    type: "AdaptiveCard", version: "1.5", fallbackText: "", body: [
-      { type: "TextBlock", text: `Access Request ${id}`, size: "small", isSubtle: true },
+    type: "AdaptiveCard", version: "1.2", fallbackText: "",
+    msteams: { width: "Full", entities: [{ type: "mention", text: ALICE, mentioned: { id: "29:alice", name: "Alice Archer" } }] },
+    body: [
       { type: "ColumnSet", columns: [
-        { type: "Column", width: "stretch", items: [{ type: "TextBlock", text: LOOK[word][0], size: "large" }] },
-        { type: "Column", width: "auto", items: [{ type: "TextBlock", text: word, size: "large", weight: "bolder", color: LOOK[word][1] }] }] },
-      { type: "FactSet", facts: [{ title: "Cluster", value: "sandbox.example.com" }, { title: "User", value: user }, { title: "Role(s)", value: roles }] },
-      rich({ text: "Reason\n", weight: "bolder" }, { text: reason }),
-      ...(reviews.length ? [{ type: "TextBlock", text: "Reviews", weight: "bolder", color: "accent", separator: true }, { type: "FactSet", facts: reviews.map((author) => ({ title: "✅ ", value: author })) }] : []),
-      text("**Bold**, _italic_, a [link](https://example.com) and \\[no link\\](https://example.com)\n- one\n- two"),
+        column("stretch", [text(title, { color, weight: "Bolder" })]),
+        column("auto", [text("expires in 6 days", { ...quiet, horizontalAlignment: "Right" })], { verticalContentAlignment: "Center" })] },
+      text(`${user} requests ${roles}`, { size: "Large", weight: "Bolder", spacing: "None" }),
+      { type: "Container", style: "emphasis", bleed: true, spacing: "Small", items: [text(reason, { maxLines: 3 })] },
+      { type: "FactSet", facts: [{ title: "Access", value: "8 hours, until 26 Nov 2026 14:01 UTC" }, { title: "Approvals", value: "1 of 2 (security team)" }] },
+      { type: "ColumnSet", spacing: "Small", columns: [
+        column(1, [text("Resources", { weight: "Bolder" })]),
+        column(3, [text("database orders"), text("/sandbox.example.com/db/orders", { fontType: "Monospace", spacing: "None" })], { verticalContentAlignment: "Bottom" })] },
+      text("3 others", { id: "fewer", isSubtle: true }),
+      { type: "Container", id: "all", isVisible: false, items: ["node pay-1", "node pay-2", "Kubernetes cluster eu-west-1"].map((name) => text(name, { spacing: "None" })) },
+      { type: "ActionSet", id: "show", spacing: "Small", actions: [{ type: "Action.ToggleVisibility", title: "Show all",
+        targetElements: ["fewer", { elementId: "all", isVisible: true }, { elementId: "show", isVisible: false }, { elementId: "hide", isVisible: true }] }] },
+      { type: "ActionSet", id: "hide", spacing: "Small", isVisible: false, actions: [{ type: "Action.ToggleVisibility", title: "Show fewer",
+        targetElements: ["fewer", "all", "show", "hide"] }] },
+      ...reviews.map((author) => ({ type: "Container", style, separator: true, spacing: "Medium", items: [
+        text(`${author}, 26 Nov 06:12 UTC`, { weight: "Bolder" }), text("**Bold**, _italic_, a [link](https://example.com) and \\[no link\\](https://example.com)\n- one\n- two", { spacing: "Small" })] })),
+      text(`Also notified: ${ALICE} and \\<at>everyone</at>`, { ...quiet, separator: true, spacing: "Large" }),
+      text(`sandbox.example.com · ${id}`, { ...quiet, wrap: false, spacing: "None" }),
     ],
-    actions: [{ type: "Action.OpenUrl", title: "Open", url: `https://teleport.sandbox.example.com/web/requests/${id}` }],
+    actions: [
+      { type: "Action.OpenUrl", title: "Review in Teleport", style: "positive", url: `https://teleport.sandbox.example.com/web/requests/${id}` },
+      { type: "Action.ToggleVisibility", title: "Details", targetElements: ["all"] },
+    ],
   };
 }
 

@@ -6,9 +6,10 @@ import { h } from "./dom.js";
 const PUNCTUATION = /[!-/:-@[-`{-~]/;
 const SAFE_LINK = /^(https?:|mailto:)/i;
 
-/** Draws a text of one or more lines. */
-export function markdown(text) {
+/** Draws a text of one or more lines. `mentions` are the entities of the card: only their `<at>` is a mention. */
+export function markdown(text, mentions = []) {
   const fragment = document.createDocumentFragment();
+  const inline = (line) => within(line, mentions);
   let list = null;
   let paragraph = null;
   for (const line of text.replace(/\r\n?/g, "\n").split("\n")) {
@@ -39,7 +40,7 @@ export function markdown(text) {
 }
 
 /** Draws what may stand within a line. */
-function inline(text) {
+function within(text, mentions) {
   const fragment = document.createDocumentFragment();
   let plain = "";
   let at = 0;
@@ -52,7 +53,7 @@ function inline(text) {
   while (at < text.length) {
     const rest = text.slice(at);
     const escaped = rest[0] === "\\" && PUNCTUATION.test(rest[1] ?? "");
-    const found = escaped ? null : codeAt(rest) ?? linkAt(rest) ?? emphasisAt(rest, text[at - 1] ?? " ");
+    const found = escaped ? null : mentionAt(rest, mentions) ?? codeAt(rest) ?? linkAt(rest, mentions) ?? emphasisAt(rest, text[at - 1] ?? " ", mentions);
     if (escaped) {
       plain += rest[1];
       at += 2;
@@ -67,17 +68,22 @@ function inline(text) {
   return fragment;
 }
 
+function mentionAt(rest, mentions) {
+  const mention = mentions.find(({ text }) => text && rest.startsWith(text));
+  return mention && { node: h("span", { class: "mention", title: mention.mentioned?.id }, mention.mentioned?.name ?? ""), length: mention.text.length };
+}
+
 function codeAt(rest) {
   const found = /^(`+)(?!`)(.*?[^`])\1(?!`)/.exec(rest);
   return found && { node: h("code", {}, found[2]), length: found[0].length };
 }
 
-function linkAt(rest) {
+function linkAt(rest, mentions) {
   const automatic = /^<((?:https?:|mailto:)[^\s<>]*)>/i.exec(rest);
   if (automatic) return { node: link(automatic[1], automatic[1]), length: automatic[0].length };
   const found = /^(!?)\[((?:\\.|[^\\[\]])*)\]\(\s*<?((?:\\.|[^\s()\\<>])*)>?(?:\s+"[^"]*")?\s*\)/.exec(rest);
   if (!found) return null;
-  const label = found[1] ? `🖼 ${found[2]}` : inline(found[2]);
+  const label = found[1] ? `🖼 ${found[2]}` : within(found[2], mentions);
   return { node: link(found[3].replace(/\\(.)/g, "$1"), label), length: found[0].length };
 }
 
@@ -87,7 +93,7 @@ function link(target, label) {
   return h("a", { class: "inline-link", title: target, href: safe ? target : undefined, target: "_blank", rel: "noopener noreferrer" }, label);
 }
 
-function emphasisAt(rest, before) {
+function emphasisAt(rest, before, mentions) {
   const mark = /^(\*\*|__|~~|\*|_)(?=\S)/.exec(rest)?.[1];
   if (!mark || (mark[0] === "_" && /\w/.test(before))) return null;
   for (let end = rest.indexOf(mark, mark.length + 1); end > 0; end = rest.indexOf(mark, end + 1)) {
@@ -96,7 +102,7 @@ function emphasisAt(rest, before) {
     const closes = /\S$/.test(inside) && !inside.endsWith("\\") && !(mark[0] === "_" && /\w/.test(after));
     if (!closes || (mark.length === 1 && after === mark)) continue;
     const tag = mark === "~~" ? "s" : mark.length === 2 ? "strong" : "em";
-    return { node: h(tag, {}, inline(inside)), length: end + mark.length };
+    return { node: h(tag, {}, within(inside, mentions)), length: end + mark.length };
   }
   return null;
 }
