@@ -20,7 +20,13 @@ use protox::prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, 
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(
-        ["auth.proto", "rules.proto", "userloginstate.proto", "users.proto"],
+        [
+            "accesslist.proto",
+            "auth.proto",
+            "rules.proto",
+            "userloginstate.proto",
+            "users.proto",
+        ],
         ["proto"],
     )?;
     // No client is generated: it would decode every answer as a whole.

@@ -1,9 +1,9 @@
 //! Cards with hostile and random texts, rich in characters that begin markup.
 
-use teleport_msteams::domain::card::{Message, of_request};
+use teleport_msteams::domain::card::Message;
 use teleport_msteams::domain::request::AccessRequest;
 
-use crate::kinds::{cluster, written_by};
+use crate::kinds::{drawn, written_by};
 
 /// Texts that become links, markup or templates where a client reads them as such.
 pub(crate) const HOSTILE: [&str; 10] = [
@@ -23,7 +23,7 @@ pub(crate) const HOSTILE: [&str; 10] = [
 pub(crate) fn hostile() -> impl Iterator<Item = (String, Message)> {
     HOSTILE.iter().enumerate().map(|(number, text)| {
         let request = written_by(|| (*text).to_owned());
-        (format!("hostile {number}"), of_request(&cluster(true), &request))
+        (format!("hostile {number}"), drawn(&request))
     })
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn hostile() -> impl Iterator<Item = (String, Message)> {
 pub(crate) fn random(count: u64, seed: u64) -> impl Iterator<Item = (String, Message)> {
     let mut random = Random(seed.max(1));
     (0..count).map(move |number| {
-        let message = of_request(&cluster(number % 2 == 0), &random.request());
+        let message = drawn(&random.request());
         (format!("fuzz {number}"), message)
     })
 }

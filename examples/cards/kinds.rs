@@ -1,12 +1,14 @@
 //! The kinds of cards that the gallery shows.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use teleport_msteams::domain::card::{CardCluster, Message, Remembered, of_record, of_request};
-use teleport_msteams::domain::request::{AccessList, AccessRequest, RequestId, Resource, Review, Stage, Verdict};
-
-use crate::fuzz::HOSTILE;
+use teleport_msteams::domain::card::{CardCluster, Content, Message, Reader, Remembered, View};
+use teleport_msteams::domain::recipients::{Person, Reason};
+use teleport_msteams::domain::request::{
+    AccessList, AccessRequest, Constraints, RequestId, RequestKind, Resource, ResourceName, ResourceNames, Review,
+    Stage, Threshold, Verdict,
+};
 
 /// A kind of card.
 pub(crate) struct Kind {
@@ -17,110 +19,297 @@ pub(crate) struct Kind {
     pub(crate) message: Message,
 }
 
+/// Seconds since 1970 of `2026-11-26T06:01:00Z`, when the requests are created.
+const CREATED: i64 = 1_795_672_860;
+
+const HOUR: i64 = 3_600;
+
+/// A text with everything that begins markup somewhere.
+const HOSTILE: &str = "[click](https://evil.example) <at>All</at> **now** `code` # heading ~~gone~~ {{DATE(2017-02-14T06:00:00Z)}} \
+                       www.evil.example \u{202E}drowssap";
+
 /// Returns every kind of card, in the gallery's order.
 pub(crate) fn kinds() -> Vec<Kind> {
-    let linked = |request: &AccessRequest| of_request(&cluster(true), request);
-    let reviewed = |stage| AccessRequest {
-        reviews: vec![review(Verdict::Approve, "fine"), review(Verdict::Deny, "not so fine")],
+    let mut kinds = pending();
+    kinds.extend(long());
+    kinds.extend(resolved());
+    kinds
+}
+
+fn pending() -> Vec<Kind> {
+    let kind = |name, title, message| Kind { name, title, message };
+    let resources = AccessRequest {
+        resources: vec![
+            limited(resource("node", NODE), Constraints::Logins(vec!["root".to_owned()])),
+            resource("db", "orders"),
+        ],
+        reviews: vec![Review {
+            submitted_by: "access-plugin-slack".to_owned(),
+            ..review(
+                "carol@example.com",
+                Verdict::Approve,
+                "Go ahead, and inform the on-call",
+            )
+        }],
+        ..request(Stage::Pending)
+    };
+    let constraints = AccessRequest {
+        resources: vec![
+            limited(
+                resource("app", "aws-console"),
+                Constraints::AwsRoles(vec!["arn:aws:iam::123456789012:role/ReadOnly".to_owned()]),
+            ),
+            limited(
+                resource("windows_desktop", "desk-7"),
+                Constraints::Logins(vec!["Administrator".to_owned()]),
+            ),
+            limited(resource("kube_cluster", "staging"), Constraints::Other),
+            Resource::new("leaf.example.com", "node", NODE),
+        ],
+        ..request(Stage::Pending)
+    };
+    let list = AccessRequest {
+        kind: RequestKind::LongTerm,
+        recommended_list: "0d7f".to_owned(),
+        resources: vec![resource("node", NODE)],
+        ..request(Stage::Pending)
+    };
+    let other = AccessRequest {
+        kind: RequestKind::Other,
+        reviews: vec![review("carol@example.com", Verdict::Other, "")],
+        ..request(Stage::Pending)
+    };
+    vec![
+        kind(
+            "pending",
+            "A request for a role, as a recipient of the role sees it.",
+            drawn(&request(Stage::Pending)),
+        ),
+        kind(
+            "resources",
+            "A request for resources, with one of two approvals that another plugin submitted.",
+            drawn(&resources),
+        ),
+        kind(
+            "channel",
+            "A request in a channel, which mentions the suggested reviewer.",
+            draw(&Content::Request(Arc::new(request(Stage::Pending))), true, &channel()),
+        ),
+        kind(
+            "constraints",
+            "A request that is limited to AWS roles, a Windows login and something unknown, and a node of a leaf cluster.",
+            drawn(&constraints),
+        ),
+        kind(
+            "long-term",
+            "A long-term request, with the Access List that Teleport recommends.",
+            drawn(&list),
+        ),
+        kind(
+            "without-link",
+            "A request on a cluster whose Web UI cannot show it: commands take the place of the button.",
+            draw(&Content::Request(Arc::new(request(Stage::Pending))), false, &reader()),
+        ),
+        kind(
+            "other",
+            "A request and a review of kinds that this version does not know.",
+            drawn(&other),
+        ),
+    ]
+}
+
+fn long() -> Vec<Kind> {
+    let kind = |name, title, request: &AccessRequest| Kind {
+        name,
+        title,
+        message: drawn(request),
+    };
+    let many = AccessRequest {
+        roles: (1..=12).map(|number| format!("team-{number}-production")).collect(),
+        resources: (1..=22)
+            .map(|number| resource("app", &format!("web-{number:02}")))
+            .collect(),
+        ..request(Stage::Pending)
+    };
+    let reason = AccessRequest {
+        reason: "The nightly job has failed twice and the index on orders has to be rebuilt before the shops open. "
+            .repeat(8),
+        ..request(Stage::Pending)
+    };
+    let mut texts = HOSTILE.split(' ').cycle();
+    let mut hostile = written_by(|| texts.next().unwrap_or_default().to_owned());
+    HOSTILE.clone_into(&mut hostile.reason);
+    vec![
+        kind(
+            "many",
+            "A request for 22 resources with 12 roles; a button shows all of them.",
+            &many,
+        ),
+        kind(
+            "long-reason",
+            "A request with a long reason; a button shows all of it.",
+            &reason,
+        ),
+        kind(
+            "hostile",
+            "A request whose texts try to be links, mentions, markup and templates; all of it stays text.",
+            &hostile,
+        ),
+    ]
+}
+
+fn resolved() -> Vec<Kind> {
+    let kind = |name, title, request: &AccessRequest| Kind {
+        name,
+        title,
+        message: drawn(request),
+    };
+    let reviewed = |stage, last, reason: &str| AccessRequest {
+        reviews: vec![
+            review(
+                "carol@example.com",
+                Verdict::Approve,
+                "Go ahead, and inform the on-call",
+            ),
+            review("dan@example.com", last, reason),
+        ],
+        resolve_reason: reason.to_owned(),
         ..request(stage)
+    };
+    let by_state = AccessRequest {
+        resolve_reason: "Closed during the incident".to_owned(),
+        ..request(Stage::Denied)
     };
     let promoted = AccessRequest {
         promoted_to: Some(AccessList {
             name: "0d7f".to_owned(),
             title: "Database people".to_owned(),
         }),
-        reviews: vec![review(Verdict::Promote, "")],
+        reviews: vec![review("carol@example.com", Verdict::Promote, "")],
         ..request(Stage::Promoted)
     };
-    let large = AccessRequest {
-        resources: vec![resource("web-01"); 200],
-        ..request(Stage::Pending)
-    };
-    let id = RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11");
     let remembered = Remembered {
-        id: &id,
-        user: "bob@example.com",
-        roles: "dba,dev",
-        reason: "Need to fix the index",
+        id: id(),
+        user: "bob@example.com".to_owned(),
+        roles: "dba,dev".to_owned(),
+        reason: request(Stage::Expired).reason,
         reviews: 3,
         stage: Stage::Expired,
-        resolve_reason: "",
+        resolve_reason: String::new(),
     };
-    let mut texts = HOSTILE.iter().cycle();
-    let hostile = written_by(|| texts.next().copied().unwrap_or_default().to_owned());
-    let kind = |name, title, message| Kind { name, title, message };
     vec![
         kind(
-            "pending",
-            "A pending request, with a button that opens it in Teleport.",
-            linked(&request(Stage::Pending)),
+            "approved",
+            "An approved request.",
+            &reviewed(Stage::Approved, Verdict::Approve, ""),
         ),
-        kind(
-            "pending-without-a-link",
-            "A pending request on a cluster without a Proxy: the commands take the place of the button.",
-            of_request(&cluster(false), &request(Stage::Pending)),
-        ),
-        kind(
-            "pending-with-reviews",
-            "A request that has two reviews and needs more.",
-            linked(&reviewed(Stage::Pending)),
-        ),
-        kind("approved", "An approved request.", linked(&reviewed(Stage::Approved))),
         kind(
             "denied",
-            "A denied request, on a cluster without a Proxy.",
-            of_request(&cluster(false), &reviewed(Stage::Denied)),
+            "A denied request.",
+            &reviewed(Stage::Denied, Verdict::Deny, "Not during the release"),
+        ),
+        kind(
+            "denied-by-state",
+            "A request that was denied without a review.",
+            &by_state,
         ),
         kind(
             "promoted",
             "A request that was promoted to membership in an Access List.",
-            linked(&promoted),
+            &promoted,
         ),
-        kind("expired", "An expired request.", linked(&reviewed(Stage::Expired))),
-        kind("many-resources", "A request for 200 resources.", linked(&large)),
-        kind(
-            "remembered",
-            "A request that Teleport has deleted, drawn from its record.",
-            of_record(&cluster(true), &remembered),
-        ),
-        kind(
-            "hostile",
-            "A request whose texts try to be links, markup and templates; all of it stays text.",
-            linked(&hostile),
-        ),
-        kind(
-            "long",
-            "A request with a reason of 64 KB.",
-            linked(&written_by(|| HOSTILE.concat().repeat(100))),
-        ),
+        kind("expired", "An expired request.", &request(Stage::Expired)),
+        Kind {
+            name: "remembered",
+            title: "An expired request that Teleport has deleted, drawn from its record.",
+            message: draw(&Content::Record(remembered), true, &reader()),
+        },
     ]
 }
 
-pub(crate) fn cluster(web: bool) -> CardCluster {
-    CardCluster {
-        name: "teleport.example.com".to_owned(),
-        web: web.then(|| "https://teleport.example.com".to_owned()),
+/// Draws a request for a recipient in a personal chat.
+pub(crate) fn drawn(request: &AccessRequest) -> Message {
+    draw(&Content::Request(Arc::new(request.clone())), true, &reader())
+}
+
+fn draw(content: &Content, web: bool, reader: &Reader) -> Message {
+    let cluster = CardCluster {
+        name: CLUSTER.to_owned(),
+        web: web.then(|| format!("https://{CLUSTER}")),
+    };
+    let name = |kind: &str, id: &str, name| ((kind.to_owned(), id.to_owned()), name);
+    let names = ResourceNames {
+        cluster: CLUSTER.to_owned(),
+        names: [
+            name("node", NODE, ResourceName::Name("db-01".to_owned())),
+            name(
+                "db",
+                "orders",
+                ResourceName::Description("PostgreSQL 17, production".to_owned()),
+            ),
+        ]
+        .into(),
+        lists: [("0d7f".to_owned(), "On-call engineers".to_owned())].into(),
+    };
+    content.draw(View {
+        cluster: &cluster,
+        names: &names,
+        reader,
+        now: time(120).unwrap_or_default(),
+    })
+}
+
+const CLUSTER: &str = "teleport.example.com";
+
+const NODE: &str = "8f6e2a54-5f0c-4b44-9b7c-6f1f8d7e2a11";
+
+fn reader() -> Reader {
+    Reader {
+        reason: Some(Reason::Role {
+            role: "dba".to_owned(),
+            position: 0,
+        }),
+        others: vec!["carol@example.com".to_owned(), "#Databases".to_owned()],
+        more_others: 0,
+        ..Reader::default()
     }
 }
 
+fn channel() -> Reader {
+    Reader {
+        is_channel: true,
+        reason: Some(Reason::Rule(Some("databases-at-night".to_owned()))),
+        others: (1..=7).map(|number| format!("reviewer-{number}@example.com")).collect(),
+        more_others: 0,
+        mentions: vec![Person {
+            id: "a36aec2e-f11c-4219-b79a-19ffff57de70".to_owned(),
+            name: "Carol Clark".to_owned(),
+        }],
+    }
+}
+
+fn id() -> RequestId {
+    RequestId::new("01a20c25-22d8-712e-bc2e-b9c563fbcc15")
+}
+
+fn time(seconds: i64) -> Option<Timestamp> {
+    Timestamp::from_second(CREATED + seconds).ok()
+}
+
 fn request(stage: Stage) -> AccessRequest {
-    let time = |seconds: i64| Timestamp::from_second(1_715_072_700 + seconds).ok();
     AccessRequest {
-        id: RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
-        user: "bob@example.com".to_owned(),
-        roles: vec!["dba".to_owned(), "dev".to_owned()],
+        roles: vec!["dba".to_owned()],
         stage,
-        reason: "Need to fix the index".to_owned(),
-        resolve_reason: "ok".to_owned(),
-        reviews: Vec::new(),
-        suggested_reviewers: Vec::new(),
-        resources: vec![resource("web-01")],
-        system_annotations: BTreeMap::new(),
+        reason: "Need to fix the index on orders; the nightly job has failed twice (ticket OPS-4711)".to_owned(),
         created: time(0),
-        access_until: time(28_800),
-        access_from: time(3_600),
-        expires: time(604_800),
-        promoted_to: None,
+        access_until: time(8 * HOUR),
+        expires: time(7 * 24 * HOUR),
+        thresholds: vec![Threshold {
+            name: "security team".to_owned(),
+            approve: 2,
+            deny: 1,
+        }],
+        ..AccessRequest::new(id(), "bob@example.com")
     }
 }
 
@@ -132,27 +321,38 @@ pub(crate) fn written_by(mut text: impl FnMut() -> String) -> AccessRequest {
         reason: text(),
         reviews: vec![Review {
             author: text(),
-            ..review(Verdict::Approve, &text())
+            submitted_by: text(),
+            ..review("", Verdict::Approve, &text())
         }],
-        resources: vec![resource(&text())],
+        resources: vec![
+            limited(resource(&text(), &text()), Constraints::Logins(vec![text()])),
+            Resource::new(text(), text(), text()),
+        ],
+        thresholds: vec![Threshold {
+            name: text(),
+            approve: 2,
+            deny: 2,
+        }],
         ..request(Stage::Pending)
     }
 }
 
-fn review(verdict: Verdict, reason: &str) -> Review {
+fn review(author: &str, verdict: Verdict, reason: &str) -> Review {
     Review {
-        author: "alice@example.com".to_owned(),
-        verdict,
         reason: reason.to_owned(),
-        created: Timestamp::from_second(1_715_072_760).ok(),
+        created: time(11 * 60),
+        thresholds: vec![0],
+        ..Review::new(author, verdict)
     }
 }
 
-fn resource(name: &str) -> Resource {
+fn resource(kind: &str, name: &str) -> Resource {
+    Resource::new(CLUSTER, kind, name)
+}
+
+fn limited(resource: Resource, constraints: Constraints) -> Resource {
     Resource {
-        cluster: "teleport.example.com".to_owned(),
-        kind: "node".to_owned(),
-        name: name.to_owned(),
-        sub_resource: String::new(),
+        constraints: Some(constraints),
+        ..resource
     }
 }

@@ -20,6 +20,7 @@ impl Settings {
             teleport,
             microsoft,
             routing,
+            notify,
             log,
             // These come from the environment and the program, not from the file.
             fail_fast: _,
@@ -31,6 +32,7 @@ impl Settings {
         changes.microsoft(&mut self.microsoft, microsoft);
         changes.live("preload", &mut self.preload, preload);
         changes.live("role_to_recipients", &mut self.routing, routing);
+        changes.live("notify", &mut self.notify, notify);
         changes.live("log", &mut self.log, log);
         changes
     }

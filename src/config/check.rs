@@ -13,7 +13,7 @@ use crate::config::shown::quoted;
 use crate::config::source::Source;
 use crate::config::teleport::teleport;
 use crate::config::unknown::explain;
-use crate::config::{HostPort, Limits, LogFormat, LogOutput, LogSettings, Problem, Problems, Settings};
+use crate::config::{HostPort, Limits, LogFormat, LogOutput, LogSettings, NotifySettings, Problem, Problems, Settings};
 
 /// Valid settings, and the warnings about their file.
 #[derive(Debug)]
@@ -93,6 +93,13 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
         foreign(routing, &microsoft.tenant_id, notes);
     }
 
+    let mut section = Section::take(&mut root, "notify", notes);
+    let notify = NotifySettings {
+        alert: section.boolean("alert", notes).unwrap_or(true),
+        mention: section.boolean("mention", notes).unwrap_or(true),
+    };
+    section.finish(notes);
+
     let mut section = Section::take(&mut root, "log", notes);
     let before = notes.problems.len();
     let log = log(&mut section, notes);
@@ -108,6 +115,7 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
         teleport: teleport?,
         microsoft: microsoft?,
         routing: routing?,
+        notify,
         log,
         fail_fast: false,
         limits: Limits::default(),

@@ -29,6 +29,6 @@ pub use proxy::Proxies;
 pub use recipients::VALID_RECIPIENTS;
 pub use settings::{
     AppSecret, Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings,
-    Proxy, ProxyKind, Settings, TeleportSettings, Upgrade,
+    NotifySettings, Proxy, ProxyKind, Settings, TeleportSettings, Upgrade,
 };
 pub use template::Template;

@@ -20,6 +20,7 @@ pub struct Settings {
     pub teleport: TeleportSettings,
     pub microsoft: MicrosoftSettings,
     pub routing: RoutingTable,
+    pub notify: NotifySettings,
     pub log: LogSettings,
     /// Exit instead of reconnecting when the event stream breaks.
     pub fail_fast: bool,
@@ -127,6 +128,15 @@ pub struct Endpoints {
     pub bot_scope: String,
 }
 
+/// How recipients notice a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotifySettings {
+    /// An announcement also appears in the recipient's activity feed.
+    pub alert: bool,
+    /// An announcement in a channel mentions the reviewers that a rule or the request names.
+    pub mention: bool,
+}
+
 /// The destination, severity and format of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -202,6 +212,8 @@ pub struct Limits {
     pub absent_for: Duration,
     /// How long after the start requests wait for the rules, if those cannot be listed.
     pub rules_wait: Duration,
+    /// How long a card waits for names and people that it would show. A card without them is better than a late card.
+    pub look_up_patience: Duration,
     /// How long deliveries in flight may take after the first signal to stop.
     pub drain: Duration,
 }
@@ -272,6 +284,7 @@ impl Default for Limits {
             resync_first_pause: Duration::from_secs(1),
             absent_for: Duration::from_mins(5),
             rules_wait: Duration::from_secs(30),
+            look_up_patience: Duration::from_secs(1),
             drain: Duration::from_secs(15),
         }
     }

@@ -12,6 +12,7 @@ use crate::config::Limits;
 use crate::daemon::outages::OutageLog;
 use crate::daemon::outages::Services;
 use crate::daemon::requests::Lookups;
+use crate::daemon::requests::Names;
 use crate::daemon::requests::RuleBook;
 use crate::daemon::requests::Turns;
 use crate::daemon::upkeep::Live;
@@ -30,6 +31,7 @@ pub(super) struct Context {
     pub(super) live: Live,
     pub(super) rules: RuleBook,
     pub(super) lookups: Lookups,
+    pub(super) names: Names,
     pub(super) cluster: CardCluster,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
@@ -64,12 +66,14 @@ impl Context {
     ) -> Self {
         let metrics = outages.metrics().clone();
         let lookups = Lookups::new(client.clone());
+        let names = Names::new(client.clone());
         Self {
             client,
             teams,
             live,
             rules: RuleBook::new(metrics.clone(), limits.rules_wait),
             lookups,
+            names,
             cluster,
             limits,
             metrics,

@@ -48,6 +48,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         teleport,
         microsoft,
         routing: _,
+        notify: _,
         log: _,
         fail_fast,
         limits,

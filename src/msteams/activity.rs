@@ -11,10 +11,23 @@ use serde::Serialize;
 pub struct Activity(Bytes);
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Message<'a, C> {
     r#type: &'static str,
     summary: &'a str,
     attachments: [Attachment<'a, C>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_data: Option<ChannelData>,
+}
+
+#[derive(Serialize)]
+struct ChannelData {
+    notification: Notification,
+}
+
+#[derive(Serialize)]
+struct Notification {
+    alert: bool,
 }
 
 #[derive(Serialize)]
@@ -27,11 +40,13 @@ struct Attachment<'a, C> {
 const CARD: &str = "application/vnd.microsoft.card.adaptive";
 
 impl Activity {
-    /// Wraps a card; `summary` is the text of the notification.
+    /// Wraps a card; `summary` is the text of the notification. With `alert`, the message also appears in the recipient's
+    /// activity feed (`channelData.notification`, `msteams-platform/bots/how-to/conversations/conversation-messages.md` in
+    /// MicrosoftDocs/msteams-docs).
     ///
     /// # Panics
     /// If the card does not serialize to JSON. Cards of texts and lists always do.
-    pub fn new(card: &impl Serialize, summary: &str) -> Self {
+    pub fn new(card: &impl Serialize, summary: &str, alert: bool) -> Self {
         let attachment = Attachment {
             content_type: CARD,
             content: card,
@@ -40,6 +55,9 @@ impl Activity {
             r#type: "message",
             summary,
             attachments: [attachment],
+            channel_data: alert.then_some(ChannelData {
+                notification: Notification { alert },
+            }),
         };
         let json = serde_json::to_vec(&message).expect("cards and texts always become JSON");
         Self(Bytes::from(json))
@@ -58,10 +76,13 @@ mod tests {
 
     #[test]
     fn a_message_holds_the_card_and_its_summary_only() {
-        let activity = Activity::new(&json!({"type": "AdaptiveCard"}), "New request");
+        let activity = Activity::new(&json!({"type": "AdaptiveCard"}), "New request", false);
         let message: serde_json::Value = serde_json::from_slice(&activity.body()).unwrap();
         let attachment = json!({"contentType": CARD, "content": {"type": "AdaptiveCard"}});
         let expected = json!({"type": "message", "summary": "New request", "attachments": [attachment]});
         assert_eq!(message, expected);
+        let activity = Activity::new(&json!({}), "New request", true);
+        let message: serde_json::Value = serde_json::from_slice(&activity.body()).unwrap();
+        assert_eq!(message["channelData"], json!({"notification": {"alert": true}}));
     }
 }

@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::backoff::Backoff;
 use crate::config::Limits;
+use crate::domain::recipients::Person;
 use crate::msteams::answer::Expects;
 use crate::msteams::call_queue::{Key, Priority};
 use crate::msteams::envelope::Envelope;
@@ -64,6 +65,18 @@ struct Entry {
 struct AppDefinition {
     #[serde(default)]
     version: Option<String>,
+}
+
+/// The fields of a user that we read; the permission `User.ReadBasic.All` includes them.
+const PERSON: &str = "$select=id,displayName";
+
+impl Entry {
+    fn into_person(self) -> Person {
+        Person {
+            id: self.id,
+            name: self.display_name.unwrap_or_default(),
+        }
+    }
 }
 
 /// The app's chat with a user.
@@ -132,19 +145,32 @@ impl Graph {
         }))
     }
 
-    /// Finds the id of the user with an email address. If no user has it, it may be a user principal name.
-    pub(crate) async fn user_by_email(&self, mail: &str, priority: &Priority) -> Result<String, Error> {
-        let query = format!("{}&$select=id", filter("mail", mail));
-        let url = self.service.url(&["v1.0", "users"], Some(&query));
-        match self.only(Operation::FindUser, url, &no_key(), priority).await? {
-            Some(user) => Ok(user.id),
+    /// Finds the user with an email address. If no user has it, it may be a user principal name.
+    pub(crate) async fn user_by_email(&self, mail: &str, priority: &Priority) -> Result<Person, Error> {
+        match self.filtered_user(&filter("mail", mail), priority).await? {
+            Some(person) => Ok(person),
             None => self.user(mail, priority).await,
         }
     }
 
-    /// Finds the id of the user with an id or a user principal name.
-    pub(crate) async fn user(&self, id_or_name: &str, priority: &Priority) -> Result<String, Error> {
-        let select = Some("$select=id");
+    /// Finds the user with another address of their mailbox, which needs the permission `User.Read.All`.
+    pub(crate) async fn user_by_alias(&self, mail: &str, priority: &Priority) -> Result<Option<Person>, Error> {
+        let alias = format!("proxyAddresses/any(p:p eq {})", literal(&format!("smtp:{mail}")));
+        self.filtered_user(&format!("$filter={}", encode(&alias)), priority)
+            .await
+    }
+
+    async fn filtered_user(&self, filter: &str, priority: &Priority) -> Result<Option<Person>, Error> {
+        let url = self
+            .service
+            .url(&["v1.0", "users"], Some(&format!("{filter}&{PERSON}")));
+        let found = self.only(Operation::FindUser, url, &no_key(), priority).await?;
+        Ok(found.map(Entry::into_person))
+    }
+
+    /// Finds the user with an id or a user principal name.
+    pub(crate) async fn user(&self, id_or_name: &str, priority: &Priority) -> Result<Person, Error> {
+        let select = Some(PERSON);
         // In a path segment, a name that begins with a dollar sign would be parsed as a keyword.
         let url = if id_or_name.starts_with('$') {
             self.service
@@ -152,10 +178,8 @@ impl Graph {
         } else {
             self.service.url(&["v1.0", "users", id_or_name], select)
         };
-        Ok(self
-            .get::<Entry>(Operation::FindUser, url, &no_key(), priority)
-            .await?
-            .id)
+        let user: Entry = self.get(Operation::FindUser, url, &no_key(), priority).await?;
+        Ok(user.into_person())
     }
 
     /// Finds the app's chat with a user, and installs the app if it is missing.

@@ -26,6 +26,7 @@ mod pace;
 mod pacing;
 mod package;
 mod paths;
+mod people;
 mod permissions;
 mod refusal;
 mod refusals;

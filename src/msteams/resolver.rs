@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::recipients::Address;
+use crate::domain::recipients::{Address, Person};
 use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning, Operation};
 use crate::msteams::graph::{CatalogApp, Graph};
+use crate::msteams::people::People;
 use crate::msteams::refusals::Refusals;
 use crate::msteams::single_flight::SingleFlight;
 
@@ -21,6 +22,8 @@ use crate::msteams::single_flight::SingleFlight;
 pub struct Conversation {
     pub id: String,
     pub kind: ConversationKind,
+    /// The user; `None` for a channel.
+    pub person: Option<Person>,
 }
 
 /// An installation of the app at an address, with its conversation.
@@ -57,6 +60,7 @@ pub(crate) struct Resolver {
     /// When the catalog last confirmed the app that we know after a failure that suggested a new copy.
     app_confirmed: Mutex<Option<Instant>>,
     refusals: Refusals,
+    people: People,
     known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
 }
 
@@ -72,6 +76,7 @@ impl Resolver {
             app: SingleFlight::new(),
             app_confirmed: Mutex::new(None),
             refusals: Refusals::new(refusal_holds),
+            people: People::default(),
             known: Mutex::new(HashMap::new()),
         }
     }
@@ -108,6 +113,20 @@ impl Resolver {
         outcome.map_err(|error| error.about(address))
     }
 
+    /// Returns the person of an address whose conversation is known.
+    pub(crate) fn known_person(&self, address: &Address) -> Option<Person> {
+        let entry = self.lock().get(address).map(Arc::clone)?;
+        entry.held()?.person
+    }
+
+    /// Finds the person at an address under any of their names, without a conversation.
+    pub(crate) async fn person(&self, address: &Address, priority: &Priority) -> Result<Option<Person>, Error> {
+        match self.known_person(address) {
+            Some(person) => Ok(Some(person)),
+            None => self.people.find(&self.graph, address, priority).await,
+        }
+    }
+
     /// Forgets unknown addresses, because an operator reported a change.
     pub(crate) fn forget_refusals(&self) {
         self.refusals.forget_all();
@@ -125,14 +144,18 @@ impl Resolver {
         let app = self.app(priority).await?;
         let user = self.user(address, priority).await?;
         let priority = &priority.continued();
-        let place = match self.place(address, user.as_deref(), &app, priority).await {
+        let user_id = user.as_ref().map(|user| user.id.as_str());
+        let place = match self.place(address, user_id, &app, priority).await {
             Err(error) if may_mean_an_old_app(&error) => match self.replaced_app(&app, priority).await? {
-                Some(app) => self.place(address, user.as_deref(), &app, priority).await,
+                Some(app) => self.place(address, user_id, &app, priority).await,
                 None => Err(error),
             },
             place => place,
         };
-        Ok(place?.conversation)
+        Ok(Conversation {
+            person: user,
+            ..place?.conversation
+        })
     }
 
     /// Looks the app up again, and returns it if the catalog has another copy than the known one. The id changes when
@@ -151,8 +174,8 @@ impl Resolver {
         Ok(Some(app))
     }
 
-    /// Finds the id of the user at an address; `None` for a channel.
-    pub(crate) async fn user(&self, address: &Address, priority: &Priority) -> Result<Option<String>, Error> {
+    /// Finds the user at an address; `None` for a channel.
+    pub(crate) async fn user(&self, address: &Address, priority: &Priority) -> Result<Option<Person>, Error> {
         if address.channel().is_some() {
             Ok(None)
         } else if address.is_email() {
@@ -176,6 +199,7 @@ impl Resolver {
                 conversation: Conversation {
                     id: channel.thread.clone(),
                     kind: ConversationKind::Channel,
+                    person: None,
                 },
                 web_url: Some(address.as_str().to_owned()),
             });
@@ -186,6 +210,7 @@ impl Resolver {
             conversation: Conversation {
                 id: chat.id,
                 kind: ConversationKind::User,
+                person: None,
             },
             web_url: chat.web_url,
         })

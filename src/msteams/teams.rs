@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Limits, MicrosoftSettings};
-use crate::domain::recipients::Address;
+use crate::domain::recipients::{Address, Person};
 use crate::heartbeat::Heartbeat;
 use crate::msteams::activity::Activity;
 use crate::msteams::bot::{self, Bot};
@@ -72,6 +72,19 @@ impl Teams {
         self.0.resolver.resolve(address, priority).await
     }
 
+    /// Finds the person at an address under any of their names, and remembers the answer for a while. Installs nothing.
+    ///
+    /// # Errors
+    /// Microsoft did not answer, or refused.
+    pub async fn person(&self, address: &Address, priority: &Priority) -> Result<Option<Person>, Error> {
+        self.0.resolver.person(address, priority).await
+    }
+
+    /// Returns the person of an address whose conversation is known.
+    pub fn known_person(&self, address: &Address) -> Option<Person> {
+        self.0.resolver.known_person(address)
+    }
+
     /// Forgets unknown addresses, so that they are looked up again.
     pub fn forget_refusals(&self) {
         self.0.resolver.forget_refusals();
@@ -80,7 +93,8 @@ impl Teams {
     /// Finds the id of the user at an address; `None` for a channel.
     pub async fn find_user(&self, address: &Address) -> Result<Option<String>, Error> {
         let user = self.0.resolver.user(address, &Priority::command()).await;
-        user.map_err(|error| error.about(address))
+        user.map(|user| user.map(|user| user.id))
+            .map_err(|error| error.about(address))
     }
 
     /// Finds the installation and the conversation of an address, without remembering them; installs the app for a user

@@ -90,7 +90,7 @@ fn update() -> Priority {
 const UNAUTHORIZED: &str = r#"{"message":"Authorization has been denied for this request."}"#;
 
 fn activity() -> Activity {
-    Activity::new(&json!({}), "summary")
+    Activity::new(&json!({}), "summary", false)
 }
 
 #[tokio::test]
@@ -156,8 +156,8 @@ async fn a_user_without_the_app_gets_it_and_is_looked_up_once() {
     });
     let calls = calls.await;
     assert_eq!(calls.len(), 1 + answers.len());
-    assert!(calls[2].contains("/users?$filter=mail%20eq%20%27o%27%27brien%40example.com%27&$select=id"));
-    assert!(calls[3].contains("/users/o%27brien%40example.com?$select=id"));
+    assert!(calls[2].contains("/users?$filter=mail%20eq%20%27o%27%27brien%40example.com%27&$select=id,displayName"));
+    assert!(calls[3].contains("/users/o%27brien%40example.com?$select=id,displayName"));
 }
 
 #[tokio::test]

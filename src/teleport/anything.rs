@@ -32,7 +32,7 @@ fn item(bytes: &Bytes) -> usize {
         convert::access_request(bytes).item.is_some(),
         convert::plugin_data(bytes, "msteams").item.is_some(),
         convert::rule(bytes).item.is_some(),
-        convert::labels(bytes).item.is_some(),
+        convert::details(bytes).item.is_some(),
         convert::deleted(bytes).item.is_some(),
         convert::user("bob", bytes.clone()).item.is_some(),
         convert::login_state("bob", bytes.clone()).item.is_some(),
@@ -215,11 +215,11 @@ mod tests {
             let resources = sent(&proto::ListResourcesResponse { resources: three(node, &how), next_key: Bytes::new() });
             for place in [0, 2] {
                 prop_assert!(convert::rule(&rules.rules[place]).item.is_some());
-                let (_, labels) = convert::labels(&resources.resources[place]).item.unwrap();
+                let labels = convert::details(&resources.resources[place]).item.unwrap().labels;
                 prop_assert_eq!(&labels["env"], "prod");
             }
             convert::rule(&rules.rules[1]);
-            convert::labels(&resources.resources[1]);
+            convert::details(&resources.resources[1]);
         }
 
         #[test]

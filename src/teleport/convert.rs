@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use prost::bytes::Bytes;
 
-use crate::domain::request::{AccessList, AccessRequest, RequestId, Resource, Review, Stage, Verdict};
+use crate::domain::request::{
+    AccessList, AccessRequest, Constraints, RequestId, RequestKind, Resource, Review, Stage, Threshold, Verdict,
+};
 use crate::domain::rules::{Rule, Schedule, Shift};
 use crate::teleport::damaged::Read;
 use crate::teleport::lossy::{Reading, id, text, texts};
@@ -31,6 +33,9 @@ pub(super) fn access_request(bytes: &Bytes) -> Read<AccessRequest> {
         let access_until = time(&mut reading, spec.max_duration.clone());
         let access_until = access_until.or_else(|| time(&mut reading, spec.expires.clone()));
         let expires = time(&mut reading, spec.resource_expiry.clone());
+        let kind = request_kind(spec.request_kind);
+        let grouping: types::LongTermResourceGrouping = reading.or_default(spec.long_term_grouping.clone());
+        let thresholds: Vec<types::AccessReviewThreshold> = reading.list(spec.thresholds.clone());
         AccessRequest {
             id: RequestId::new(id),
             user: text(&spec.user),
@@ -51,6 +56,10 @@ pub(super) fn access_request(bytes: &Bytes) -> Read<AccessRequest> {
             access_from: time(&mut reading, spec.assume_start_time),
             expires: expires.or_else(|| time(&mut reading, metadata.expires)),
             promoted_to: reading.optional(spec.access_list).as_ref().map(access_list),
+            kind,
+            recommended_list: text(&grouping.recommended_access_list),
+            thresholds: thresholds.iter().map(threshold).collect(),
+            threshold_sets: threshold_sets(&mut reading, spec.role_threshold_mapping),
         }
     });
     let flaw = reading.flaw().map(str::to_owned);
@@ -85,6 +94,18 @@ pub(super) fn login_state(user: &str, bytes: Bytes) -> Read<BTreeMap<String, Vec
     Read {
         item: Some(traits.collect()),
         id: Some(user.to_owned()),
+        flaw: reading.flaw().map(str::to_owned),
+    }
+}
+
+/// Decodes the title of an Access List.
+pub(super) fn list_title(name: &str, bytes: Bytes) -> Read<String> {
+    let mut reading = Reading::default();
+    let message: types::AccessList = reading.message(bytes);
+    let spec: types::AccessListSpec = reading.or_default(message.spec);
+    Read {
+        item: Some(text(&spec.title)),
+        id: Some(name.to_owned()),
         flaw: reading.flaw().map(str::to_owned),
     }
 }
@@ -130,18 +151,76 @@ pub(super) fn plugin_data(bytes: &Bytes, plugin: &str) -> Read<Option<BTreeMap<S
 /// Decodes the newer list of resources, or the older one if the newer is empty.
 fn resources(reading: &mut Reading, spec: &types::AccessRequestSpecV3) -> Vec<Resource> {
     let newer: Vec<types::ResourceAccessId> = reading.list(spec.requested_resource_access_ids.clone());
-    let ids: Vec<Bytes> = if newer.is_empty() {
-        spec.requested_resource_ids.clone()
-    } else {
-        newer.into_iter().filter_map(|access| access.id).collect()
+    if newer.is_empty() {
+        let ids: Vec<types::ResourceId> = reading.list(spec.requested_resource_ids.clone());
+        return ids.iter().map(|id| resource(id, None)).collect();
+    }
+    let resource = |access: types::ResourceAccessId| {
+        let id: types::ResourceId = reading.message(access.id?);
+        Some(resource(&id, constraints(reading, access.constraints)))
     };
-    let resource = |id: &types::ResourceId| Resource {
-        cluster: text(&id.cluster_name),
-        kind: text(&id.kind),
-        name: text(&id.name),
+    newer.into_iter().filter_map(resource).collect()
+}
+
+fn resource(id: &types::ResourceId, constraints: Option<Constraints>) -> Resource {
+    Resource {
         sub_resource: text(&id.sub_resource_name),
-    };
-    reading.list(ids).iter().map(resource).collect()
+        constraints,
+        ..Resource::new(text(&id.cluster_name), text(&id.kind), text(&id.name))
+    }
+}
+
+/// Decodes the constraints of a resource. Content that this version cannot decode still restricts the resource.
+fn constraints(reading: &mut Reading, bytes: Option<Bytes>) -> Option<Constraints> {
+    let bytes = bytes.filter(|bytes| !bytes.is_empty())?;
+    let message: types::ResourceConstraints = reading.message(bytes);
+    if let Some(logins) = message.ssh.or(message.windows_desktop) {
+        let logins: types::LoginConstraints = reading.message(logins);
+        return Some(Constraints::Logins(texts(&logins.logins)));
+    }
+    let roles: Option<types::AwsConsoleConstraints> = reading.optional(message.aws_console);
+    let roles = roles.map(|roles| Constraints::AwsRoles(texts(&roles.role_arns)));
+    Some(roles.unwrap_or(Constraints::Other))
+}
+
+fn request_kind(number: i32) -> RequestKind {
+    match types::AccessRequestKind::try_from(number) {
+        Ok(types::AccessRequestKind::Undefined | types::AccessRequestKind::ShortTerm) => RequestKind::ShortTerm,
+        Ok(types::AccessRequestKind::LongTerm) => RequestKind::LongTerm,
+        Err(_) => RequestKind::Other,
+    }
+}
+
+fn threshold(message: &types::AccessReviewThreshold) -> Threshold {
+    Threshold {
+        name: text(&message.name),
+        approve: message.approve,
+        deny: message.deny,
+    }
+}
+
+/// Decodes the groups of thresholds of all roles, each group once.
+fn threshold_sets(reading: &mut Reading, mapping: Vec<Bytes>) -> Vec<Vec<usize>> {
+    let roles: Vec<types::access_request_spec_v3::RoleThresholdMappingEntry> = reading.list(mapping);
+    let mut groups = Vec::new();
+    for role in roles {
+        let sets: types::ThresholdIndexSets = reading.or_default(role.value);
+        let sets: Vec<types::ThresholdIndexSet> = reading.list(sets.sets);
+        for group in sets.iter().map(|set| indexes(&set.indexes)) {
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
+    }
+    groups
+}
+
+/// Converts indexes; one that does not fit names no threshold.
+fn indexes(numbers: &[u32]) -> Vec<usize> {
+    numbers
+        .iter()
+        .filter_map(|number| usize::try_from(*number).ok())
+        .collect()
 }
 
 fn stage(state: types::RequestState) -> Stage {
@@ -166,6 +245,8 @@ fn review(reading: &mut Reading, message: types::AccessReview) -> Review {
         verdict,
         reason: text(&message.reason),
         created: time(reading, message.created),
+        thresholds: indexes(&message.threshold_indexes),
+        submitted_by: text(&message.submitted_by),
     }
 }
 
@@ -237,22 +318,30 @@ pub(super) fn granted(bytes: Bytes) -> Vec<String> {
     kinds.into_iter().map(|kind| kind.kind).collect()
 }
 
-/// A resource's name and all its labels.
-pub(super) type Labelled = (String, BTreeMap<String, String>);
+/// What requests do not contain of a resource.
+#[derive(Debug)]
+pub(super) struct Details {
+    pub(super) id: String,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) description: String,
+    /// Only nodes have one.
+    pub(super) host_name: String,
+}
 
-/// Decodes the name of a resource and all its labels. The result of a command replaces a static label with the same
-/// key.
-pub(super) fn labels(bytes: &Bytes) -> Read<Labelled> {
+/// Decodes the details of a resource. The result of a command replaces a static label with the same key.
+pub(super) fn details(bytes: &Bytes) -> Read<Details> {
     use proto::paginated_resource::Resource;
 
     let mut reading = Reading::default();
     let message: proto::PaginatedResource = reading.message(bytes.clone());
     let mut printed = Vec::new();
+    let mut host_name = String::new();
     let metadata = match message.resource {
         None => None,
         Some(Resource::Node(node)) => {
             let node: types::ServerV2 = reading.message(node);
             let spec: types::ServerSpecV2 = reading.or_default(node.spec);
+            host_name = text(&spec.hostname);
             let commands: Vec<types::server_spec_v2::CmdLabelsEntry> = reading.list(spec.cmd_labels);
             for entry in commands {
                 let command: types::CommandLabelV2 = reading.or_default(entry.value);
@@ -288,7 +377,12 @@ pub(super) fn labels(bytes: &Bytes) -> Read<Labelled> {
     let item = name.clone().zip(metadata).map(|(name, metadata)| {
         let labels: Vec<types::metadata::LabelsEntry> = reading.list(metadata.labels);
         let written = labels.iter().map(|label| (text(&label.key), text(&label.value)));
-        (name, written.chain(printed).collect())
+        Details {
+            id: name,
+            labels: written.chain(printed).collect(),
+            description: text(&metadata.description),
+            host_name,
+        }
     });
     Read {
         item,

@@ -26,6 +26,7 @@ pub(super) enum Kind {
     Record,
     Rule,
     User,
+    AccessList,
     Resource,
     Cluster,
     Reviewers,
@@ -59,8 +60,9 @@ impl Damaged {
             (Kind::Reviewers | Kind::Request, false) => "Could not decode an Access Request, skipping it",
             (Kind::Record, _) => "Could not decode the plugin data of an Access Request, not updating its cards",
             (Kind::Rule, _) => "Could not decode an Access Monitoring Rule, skipping it",
+            (Kind::AccessList, _) => "Could not decode parts of an Access List, ignoring them",
             (Kind::User, _) => "Could not decode parts of a user, ignoring them",
-            (Kind::Resource, _) => "Could not decode the labels of a resource, ignoring them",
+            (Kind::Resource, _) => "Could not decode the details of a resource, ignoring them",
             (Kind::Cluster, _) => "Could not decode parts of the cluster description, ignoring them",
         };
         let (id, error) = (id.map(|id| shortened(&id)), flaw);

@@ -25,5 +25,6 @@ pub use client::{Client, Cluster, Listed};
 pub use connect::Route;
 pub use error::{Error, Meaning};
 pub use identity::{Identity, IdentityEvent, Keyring};
+pub use lookups::{ListedResources, NamedResource};
 pub use plugin_data::{PluginData, PluginDataKey, PluginDataKind, Swap};
 pub use watch::{Watch, WatchEvent};

@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("visible", &[]),
     ("domain::request", &[]),
     ("domain::recipients", &["domain::request"]),
-    ("domain::card", &["domain::request"]),
+    ("domain::card", &["domain::request", "domain::recipients"]),
     ("domain::rules", &["domain::request", "domain::recipients", "nearest"]),
     (
         "domain::lifecycle",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use teleport_msteams::domain::lifecycle::{Claim, Posted, Recipient, Record, Refusal, RoutedBy, Shown};
+use teleport_msteams::domain::lifecycle::{Claim, NamedByRule, Posted, Recipient, Record, Refusal, RoutedBy, Shown};
 use teleport_msteams::domain::request::Stage;
 
 type Map = BTreeMap<String, String>;
@@ -19,7 +19,7 @@ fn time(text: &str) -> Timestamp {
 }
 
 fn shown(stage: Stage, reviews: usize) -> Shown {
-    Shown { stage, reviews }
+    Shown::new(stage, reviews)
 }
 
 #[test]
@@ -84,7 +84,11 @@ fn a_record_of_a_resolved_request_is_read() {
     assert_eq!(record.resolution, Some(Stage::Denied));
     assert_eq!((record.reviews, record.resolve_reason.as_str()), (1, "Not today"));
     assert_eq!(record.access_until, None);
-    let named = ["alice@example.com", "on-call"].map(str::to_owned);
+    // This version recorded no names of rules.
+    let named = ["alice@example.com", "on-call"].map(|recipient| NamedByRule {
+        recipient: recipient.to_owned(),
+        rule: None,
+    });
     assert_eq!(record.routed_by, RoutedBy::Rules(named.into()));
     let claim = record.claim.clone().unwrap();
     assert!(!claim.held);

@@ -223,6 +223,8 @@ async fn a_refusal_with_a_code_that_is_not_documented_is_not_final() {
         let town = Town::start().await;
         spoil(&town, 1, method, path, &fault);
         let id = town.cluster.create(Draft {
+            // Not an email address, so that the directory is asked for recipients only.
+            user: "robin".to_owned(),
             suggested_reviewers: vec!["carol@example.com".to_owned()],
             ..for_alice()
         });

@@ -47,7 +47,7 @@ async fn cards_of_the_go_plugin_are_updated_in_place() {
 async fn the_record_has_what_the_go_plugin_wants_at_every_step() {
     let town = Town::start().await;
     let id = town.cluster.create(Draft {
-        user: "bob@example.com".to_owned(),
+        user: "robin@example.com".to_owned(),
         roles: vec!["dba".to_owned(), "dev".to_owned()],
         reason: "Need to fix the index".to_owned(),
         approvals: 2,
@@ -81,7 +81,7 @@ async fn the_record_has_what_the_go_plugin_wants_at_every_step() {
     let until = jiff::Timestamp::from_second(until.seconds).unwrap().to_string();
     let messages = announced["messages"].clone();
     let base = [
-        ("user", "bob@example.com"),
+        ("user", "robin@example.com"),
         ("roles", "dba,dev"),
         ("request_reason", "Need to fix the index"),
         ("messages", messages.as_str()),
@@ -121,7 +121,7 @@ async fn a_claim_of_the_go_plugin_is_respected_until_it_expires() {
     let mut town = Town::build().await;
     let id = town.cluster.create(Draft::default());
     let claim = map(&[
-        ("user", "bob@example.com"),
+        ("user", "robin@example.com"),
         ("roles", "dba"),
         ("request_reason", "Need to fix the index"),
     ]);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use teleport_msteams::domain::card::CardCluster;
 use teleport_msteams::domain::lifecycle::{
     Aim, Facts, Observed, Outcome, Plan, Posted, Recipient, Record, RefusalPauses, Shown, Step, Target, Why, Work, plan,
 };
@@ -46,10 +45,6 @@ fn decide(observed: &Observed, record: Option<&Record>) -> Plan {
 /// Plans at a moment at which the configuration was just loaded.
 fn decide_at(observed: &Observed, record: Option<&Record>, now: Timestamp) -> Plan {
     plan(Facts {
-        cluster: &CardCluster {
-            name: "example.com".to_owned(),
-            web: None,
-        },
         id: &RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
         observed,
         record,

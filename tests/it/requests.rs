@@ -188,7 +188,7 @@ async fn unknown_fields_and_states_do_no_harm() {
             author: "alice".to_owned(),
             proposed_state: 99,
             reason: "from the future".to_owned(),
-            created: None,
+            ..types::AccessReview::default()
         });
     });
     town.reads(ALICE, "from the future").await;
@@ -231,7 +231,10 @@ async fn odd_requests_are_shown_safely() {
         .map(|card| crate::support::newest(card).to_string())
         .collect();
     let all = texts.concat();
-    assert!(all.contains("and 190 more"), "{all}");
+    assert!(
+        all.contains("Show all 200 resources") && all.contains("150 more in Teleport"),
+        "{all}"
+    );
     assert!(all.contains("line one line two line three"), "{all}");
     assert!(!all.contains("https://evil"), "{all}");
     assert!(!all.contains('\u{202E}'), "{all}");

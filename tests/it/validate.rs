@@ -78,7 +78,7 @@ async fn a_recipient_is_notified_in_the_words_of_the_guide() {
         "local-cluster",
         "bar",
         "Not good",
-        "PENDING",
+        "Pending",
     ] {
         assert!(request.contains(part), "{part}: {request}");
     }

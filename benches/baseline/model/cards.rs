@@ -1,11 +1,14 @@
 //! The work for one event.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
+use teleport_msteams::clock;
 use teleport_msteams::config::Settings;
 use teleport_msteams::domain::card;
-use teleport_msteams::domain::request::{AccessRequest, RequestId, Stage};
+use teleport_msteams::domain::recipients::SuggestedReviewers;
+use teleport_msteams::domain::request::{AccessRequest, RequestId, ResourceNames, Stage};
 use teleport_msteams::teleport::{Client, PluginDataKey, Swap, WatchEvent};
 use tokio::time::sleep;
 
@@ -54,9 +57,10 @@ impl Cards {
             .teleport
             .swap_plugin_data(&key, record::nothing(), record::claim(request));
         ensure!(claimed.await? == Swap::Written, "another replica has claimed it");
-        let card = card::of_request(&self.cluster, request).card;
+        let card = self.card(request);
         let mut messages = Vec::new();
-        for address in self.settings.routing.recipients(request).addresses {
+        let suggested = SuggestedReviewers::default();
+        for address in self.settings.routing.recipients(request, &suggested).addresses {
             let recipient = address.as_str().to_owned();
             // The plugin logs a failed recipient and does not retry.
             if let Ok(id) = self.microsoft.post(&recipient, &card).await {
@@ -84,12 +88,22 @@ impl Cards {
             Ok(Change::Write(data))
         };
         let data = self.change(&request.id, change).await?;
-        let card = card::of_request(&self.cluster, request).card;
+        let card = self.card(request);
         for Message { id, recipient } in record::messages(&data) {
             // A failed edit does not affect the others.
             self.microsoft.edit(&recipient, &id, &card).await.ok();
         }
         Ok(())
+    }
+
+    fn card(&self, request: &AccessRequest) -> card::Card {
+        let view = card::View {
+            cluster: &self.cluster,
+            names: &ResourceNames::default(),
+            reader: &card::Reader::default(),
+            now: clock::now(),
+        };
+        card::Content::Request(Arc::new(request.clone())).draw(view).card
     }
 
     /// Reads the data and writes the result of a step, until no other writer interferes.

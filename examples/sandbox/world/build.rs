@@ -12,7 +12,13 @@ const PROTO: &str = "../../../proto";
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo::rerun-if-changed={PROTO}");
     let descriptors = protox::compile(
-        ["auth.proto", "rules.proto", "userloginstate.proto", "users.proto"],
+        [
+            "accesslist.proto",
+            "auth.proto",
+            "rules.proto",
+            "userloginstate.proto",
+            "users.proto",
+        ],
         [PROTO],
     )?;
     tonic_prost_build::configure()

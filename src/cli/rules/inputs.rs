@@ -107,10 +107,8 @@ pub(super) fn request(path: &Path) -> anyhow::Result<AccessRequest> {
     let Written { metadata, spec } =
         serde_json::from_value(written).with_context(|| format!("{shown} is not an Access Request"))?;
     let resource = |id: Id| Resource {
-        cluster: id.cluster,
-        kind: id.kind,
-        name: id.name,
         sub_resource: id.sub_resource,
+        ..Resource::new(id.cluster, id.kind, id.name)
     };
     // The newer list takes precedence if it is not empty.
     let newer = spec.resource_access_ids.filter(|ids| !ids.is_empty());

@@ -14,7 +14,7 @@ use crate::cli::rules::inputs::Labelled;
 use crate::cli::rules::{document, inputs, yaml};
 use crate::clock;
 use crate::config;
-use crate::domain::recipients::{Address, RoutingTable};
+use crate::domain::recipients::{Address, RoutingTable, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 use crate::domain::rules::{CompiledRule, Labels, PLUGIN, Route, RuleAnswer, Source, Subject, dict_of};
 
@@ -85,7 +85,7 @@ impl Options {
             .iter()
             .filter(|tested| tested.matches())
             .map(|tested| tested.rule);
-        let route = Route::new(matching, &table, &request);
+        let route = Route::new(matching, &table, &request, &SuggestedReviewers::default());
         if self.json {
             say!("{:#}", as_json(&tested, &route));
         } else {
@@ -158,7 +158,7 @@ impl Tested<'_> {
 /// Returns the recipients, as written in the rules or the configuration.
 fn notified(route: &Route) -> Vec<&str> {
     match route.source {
-        Source::Rules => route.named(),
+        Source::Rules => route.named.iter().map(|(recipient, _)| recipient.as_str()).collect(),
         Source::Static | Source::None => route.recipients.addresses.iter().map(Address::as_str).collect(),
     }
 }

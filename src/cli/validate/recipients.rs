@@ -130,7 +130,7 @@ pub(super) async fn post(
     conversation: &str,
     message: &Message,
 ) -> Result<String, Failure> {
-    let activity = Activity::new(&message.card, &message.summary);
+    let activity = Activity::new(&message.card, &message.summary, false);
     let (priority, never) = (Priority::command(), CancellationToken::new());
     let courier = Courier::new(teams, &priority, &never);
     match courier.post_in(conversation.to_owned(), &activity).await {

@@ -8,7 +8,7 @@ use tracing::warn;
 use crate::config::Limits;
 use crate::daemon::context::Context;
 use crate::daemon::requests::lane_state::LaneState;
-use crate::domain::lifecycle::{Claim, Observed, OthersClaim, RoutedBy};
+use crate::domain::lifecycle::{Claim, NamedByRule, Observed, OthersClaim, RoutedBy};
 use crate::domain::request::RequestId;
 use crate::domain::rules::{Route, Source};
 use crate::teleport::{Error, PluginDataKey, Swap};
@@ -87,7 +87,14 @@ pub(super) async fn claim(
 
 fn routed_by(route: &Route) -> RoutedBy {
     match route.source {
-        Source::Rules => RoutedBy::Rules(route.named().into_iter().map(str::to_owned).collect()),
+        Source::Rules => {
+            let named = route.named.iter().cloned();
+            let named = named.map(|(recipient, rule)| NamedByRule {
+                recipient,
+                rule: Some(rule),
+            });
+            RoutedBy::Rules(named.collect())
+        }
         Source::Static | Source::None => RoutedBy::Table,
     }
 }

@@ -9,22 +9,23 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::requests::delivery::{Done, Round, Taken};
+use crate::daemon::requests::drawing::Sources;
 use crate::daemon::requests::in_flight::InFlight;
-use crate::daemon::requests::job::{Delivered, Job};
+use crate::daemon::requests::job::{Delivered, Job, Known};
 use crate::daemon::requests::lane_state::{LaneState, Retry};
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::planning::{
-    Planned, known_recipients, nothing, planned, refusal_pauses, source, targets, until,
+    Planned, known_recipients, nothing, planned, reason, refusal_pauses, targets, until,
 };
 use crate::daemon::requests::report::Report;
-use crate::daemon::requests::settling::{Settled, settle};
+use crate::daemon::requests::settling::{Settled, retry_later, settle};
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Landed, Observed, Outcome, Plan, Recipient, Run, Step, Why, Work};
@@ -33,9 +34,6 @@ use crate::domain::request::RequestId;
 /// How long a write waits for further deliveries to end. A daemon that is killed meanwhile loses these cards, so it is
 /// short. Under Microsoft's limit, the cards of one request follow each other within 20 ms.
 const COLLECTED_FOR: Duration = Duration::from_millis(100);
-
-/// The longest pause between two attempts to write while the daemon stops.
-const WHILE_STOPPING: Duration = Duration::from_millis(500);
 
 /// Delivers the plan, and newer plans that replace it, until nothing is due.
 pub(super) async fn deliver(
@@ -52,26 +50,31 @@ pub(super) async fn deliver(
         id,
         live,
         retry_at,
+        known,
     } = job;
     let taken = Arc::new(Taken::new(&run.account().record().cards));
-    let round = Arc::new(Round::new(
+    let sheet = Sources {
         context,
-        id,
-        &work.messages,
-        run.account().shown(),
-        &taken,
-        CancellationToken::new(),
-    ));
+        live: &live,
+        observed,
+        record: run.account().record(),
+        suggested: &memory.suggested,
+        known: &known,
+    }
+    .sheet(work.content, &work.targets);
+    let (shown, halt) = (run.account().shown(), CancellationToken::new());
+    let round = Round::new(context, id, sheet, known.requester.clone(), shown, &taken, halt);
     let driver = Driver {
         context,
         id,
         live,
+        known,
         run,
         memory,
         observed,
         taken,
         report: Report::new(context, id),
-        round,
+        round: Arc::new(round),
         retry_at,
         in_flight: InFlight::new(context.limits.slow_delivery),
         record_at: None,
@@ -85,6 +88,7 @@ struct Driver<'a> {
     id: &'a RequestId,
     /// The settings of the newest plan.
     live: Arc<InForce>,
+    known: Known,
     run: Run<Instant>,
     memory: &'a mut LaneState,
     observed: &'a mut Observed,
@@ -192,13 +196,14 @@ impl<'a> Driver<'a> {
         let (context, id) = (self.context, self.id);
         self.live = context.live.current();
         let record = self.run.record(clock::now());
-        let Some(recipients) = known_recipients(&self.live, self.observed, Some(&record)) else {
+        let Some(recipients) = known_recipients(&self.live, self.observed, Some(&record), &self.memory.suggested)
+        else {
             self.unknown_recipients = true;
             self.retry_at = None;
             self.run.rest(false, false);
             return;
         };
-        let targets = &targets(recipients);
+        let targets = &targets(recipients, self.observed);
         let Planned {
             plan,
             deferred,
@@ -230,7 +235,17 @@ impl<'a> Driver<'a> {
                     halt.cancel();
                     halt = CancellationToken::new();
                 }
-                self.round = Arc::new(Round::new(context, id, &work.messages, shown, &self.taken, halt));
+                let sheet = Sources {
+                    context,
+                    live: &self.live,
+                    observed: self.observed,
+                    record: &record,
+                    suggested: &self.memory.suggested,
+                    known: &self.known,
+                }
+                .sheet(work.content, &work.targets);
+                let requester = self.known.requester.clone();
+                self.round = Arc::new(Round::new(context, id, sheet, requester, shown, &self.taken, halt));
                 self.run.aim(work.aim, deferred);
             }
         }
@@ -316,7 +331,9 @@ impl<'a> Driver<'a> {
     }
 
     fn source(&self, recipient: &Recipient) -> Option<String> {
-        source(&self.live, self.observed, self.run.account().record(), recipient)
+        let record = self.run.account().record();
+        let reason = reason(&self.live, self.observed, record, &self.memory.suggested, recipient);
+        reason.map(|reason| reason.to_string())
     }
 
     /// Schedules the retry of a rejected delivery, and returns its pause, if there is a retry.
@@ -366,18 +383,7 @@ impl<'a> Driver<'a> {
             Settled::Failed(error) => {
                 self.report.not_recorded(&error);
                 let pause = pauses.pause();
-                return Some(Box::pin(async move {
-                    // While the daemon stops, delivered cards must be recorded within seconds.
-                    if context.stopping.is_cancelled() {
-                        sleep(pause.min(WHILE_STOPPING)).await;
-                    } else {
-                        tokio::select! {
-                            () = context.stopping.cancelled() => {}
-                            () = sleep(pause) => {}
-                        }
-                    }
-                    Settled::Retry
-                }));
+                return Some(Box::pin(retry_later(context, pause)));
             }
             Settled::Retry => {}
         }

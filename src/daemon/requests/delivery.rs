@@ -13,8 +13,10 @@ use tracing::warn;
 
 use crate::daemon::context::Context;
 use crate::daemon::courier::{Courier, Placed, Undelivered};
-use crate::domain::lifecycle::{Audience, Change, Messages, Outcome, Posted, Recipient, Shown, Step, Target};
-use crate::domain::recipients::Address;
+use crate::daemon::requests::drawing::Sheet;
+use crate::daemon::requests::people::mentioned;
+use crate::domain::lifecycle::{Audience, Change, Outcome, Posted, Recipient, Shown, Step, Target};
+use crate::domain::recipients::{Address, Person};
 use crate::domain::request::RequestId;
 use crate::msteams::{Activity, Error, Meaning, Priority, Teams, Urgency};
 
@@ -135,8 +137,9 @@ async fn look_up(teams: Teams, target: Target, priority: Priority) -> Option<Pla
 pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
     pub(super) id: &'a RequestId,
-    /// The card of each audience.
-    activities: Vec<(Audience, Activity)>,
+    sheet: Sheet,
+    /// The requester in Microsoft's directory, if known.
+    requester: Option<Person>,
     pub(super) shown: Shown,
     taken: Arc<Taken>,
     /// Cancelled to stop new deliveries of this plan.
@@ -147,7 +150,8 @@ impl<'a> Round<'a> {
     pub(super) fn new(
         context: &'a Context,
         id: &'a RequestId,
-        messages: &Messages,
+        sheet: Sheet,
+        requester: Option<Person>,
         shown: Shown,
         taken: &Arc<Taken>,
         halt: CancellationToken,
@@ -155,10 +159,8 @@ impl<'a> Round<'a> {
         Self {
             context,
             id,
-            activities: messages
-                .iter()
-                .map(|(audience, message)| (audience, Activity::new(&message.card, &message.summary)))
-                .collect(),
+            sheet,
+            requester,
             shown,
             taken: Arc::clone(taken),
             halt,
@@ -167,18 +169,39 @@ impl<'a> Round<'a> {
 
     /// Delivers a card. `missing` is true if the last update found no message.
     pub(super) async fn deliver(&self, step: Step, missing: bool) -> Done {
-        let drawn = self
-            .activities
-            .iter()
-            .find(|(audience, _)| *audience == step.audience());
-        let Some((_, activity)) = drawn else {
-            return Done::NotBegun;
-        };
         // Each request has a queue, so that one with many recipients does not delay another.
         let priority = Priority::new(urgency(step.change(self.shown)), self.id.as_str());
         match step {
-            Step::Post(target) => self.post(&target, activity, &priority).await,
-            Step::Update(card) => self.update(&card, activity, &priority, missing).await,
+            Step::Post(target) => self.post(&target, &priority).await,
+            Step::Update(card) => self.update(&card, &priority, missing).await,
+        }
+    }
+
+    /// Draws the card of a recipient. A card that is posted may alert and mention people; an update never does.
+    async fn announcement(&self, target: &Target) -> Activity {
+        let notify = self.sheet.notify();
+        let mentions = match self.sheet.request() {
+            Some(request) if notify.mention && target.address.channel().is_some() => {
+                let patience = self.context.limits.look_up_patience;
+                mentioned(self.context, request, &self.sheet.named_people(), patience).await
+            }
+            Some(_) | None => Vec::new(),
+        };
+        let message = self.sheet.draw(&target.recipient(), mentions);
+        Activity::new(&message.card, &message.summary, notify.alert)
+    }
+
+    fn updated_card(&self, recipient: &Recipient) -> Activity {
+        let message = self.sheet.draw(recipient, Vec::new());
+        Activity::new(&message.card, &message.summary, false)
+    }
+
+    /// Returns whether the address belongs to the requester, under whatever name.
+    fn is_requester(&self, target: &Target) -> bool {
+        let person = self.context.teams.known_person(&target.address);
+        match (&self.requester, person) {
+            (Some(requester), Some(person)) => requester.id.eq_ignore_ascii_case(&person.id),
+            _ => false,
         }
     }
 
@@ -186,12 +209,16 @@ impl<'a> Round<'a> {
         Courier::new(&self.context.teams, priority, &self.halt)
     }
 
-    async fn post(&self, target: &Target, activity: &Activity, priority: &Priority) -> Done {
+    async fn post(&self, target: &Target, priority: &Priority) -> Done {
         let courier = self.courier(priority);
         let conversation = match courier.find(&target.address).await {
             Ok(conversation) => conversation,
             Err(undelivered) => return self.failed(&target.recipient(), undelivered),
         };
+        if self.is_requester(target) {
+            debug!(request.id = %self.id, "Requester is a recipient and is not asked to review the own request");
+            return Done::Elsewhere(target.clone());
+        }
         tokio::select! {
             () = self.halt.cancelled() => return Done::NotBegun,
             () = self.taken.find(self.context, priority) => {}
@@ -200,7 +227,8 @@ impl<'a> Round<'a> {
         if !self.taken.lock().insert(place.clone()) {
             return Done::Elsewhere(target.clone());
         }
-        let posted = courier.post(&target.address, conversation, activity).await;
+        let activity = self.announcement(target).await;
+        let posted = courier.post(&target.address, conversation, &activity).await;
         let done = self.posted(&target.recipient(), posted, false);
         if !matches!(done, Done::Recorded(_)) {
             self.taken.lock().remove(&place);
@@ -208,7 +236,7 @@ impl<'a> Round<'a> {
         done
     }
 
-    async fn update(&self, card: &Posted, activity: &Activity, priority: &Priority, missing: bool) -> Done {
+    async fn update(&self, card: &Posted, priority: &Priority, missing: bool) -> Done {
         let address = Address::parse(&card.recipient.name);
         let courier = self.courier(priority);
         let conversation = match (&card.conversation, &address) {
@@ -223,7 +251,8 @@ impl<'a> Round<'a> {
             conversation,
             activity: card.activity.clone(),
         };
-        let updated = courier.update(address.as_ref().ok(), placed, activity).await;
+        let activity = self.updated_card(&card.recipient);
+        let updated = courier.update(address.as_ref().ok(), placed, &activity).await;
         match updated {
             Ok(Placed { conversation, .. }) => Done::Recorded(vec![Outcome::Updated {
                 recipient: card.recipient.clone(),
@@ -232,7 +261,7 @@ impl<'a> Round<'a> {
                 shown: self.shown,
             }]),
             Err(Undelivered::Gone(error, conversation)) if missing => {
-                self.replace(courier, card, conversation, activity, &error).await
+                self.replace(courier, card, conversation, &activity, &error).await
             }
             // Microsoft may be behind; a card is given up only if it is missing twice.
             Err(Undelivered::Gone(..)) => Done::Deferred(Deferral {

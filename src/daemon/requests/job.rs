@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use crate::daemon::context::Context;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::Snapshot;
-use crate::domain::request::RequestId;
+use crate::domain::recipients::Person;
+use crate::domain::request::{RequestId, ResourceNames};
 
 /// The input of a run.
 pub(super) struct Job<'a> {
@@ -17,6 +18,15 @@ pub(super) struct Job<'a> {
     pub(super) live: Arc<InForce>,
     /// When a delivery that the plan omits is due.
     pub(super) retry_at: Option<Instant>,
+    pub(super) known: Known,
+}
+
+/// What a run knows besides the request and its record.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) names: Arc<ResourceNames>,
+    /// The requester in Microsoft's directory.
+    pub(super) requester: Option<Person>,
 }
 
 /// How a run ended.

@@ -13,6 +13,7 @@ use crate::daemon::outages::Services;
 use crate::daemon::requests::delivery::Deferral;
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::{OthersClaim, Recipient, Record, RecordState, Shown, Step, Target, Why};
+use crate::domain::recipients::SuggestedReviewers;
 
 /// The state of one lane. It ends with the lane and with the process. Only speed depends on it, and the last update of
 /// a card whose record expired before its request.
@@ -21,8 +22,11 @@ pub(super) struct LaneState {
     pub(super) stored: RecordState,
     /// The record was read once, or its creation was attempted.
     pub(super) looked: bool,
-    /// Targets whose conversation has a card under another address.
+    /// Targets whose conversation has a card under another address, or belongs to the requester.
     pub(super) aliases: HashSet<Target>,
+    /// The addresses of suggested reviewers that are Teleport user names, and since when they are known.
+    pub(super) suggested: SuggestedReviewers,
+    suggested_since: Instant,
     /// Failed deliveries that are retried, by recipient.
     pub(super) tries: HashMap<Recipient, Try>,
     pub(super) backoff: Backoff,
@@ -63,6 +67,9 @@ pub(super) struct Retry {
     pub(super) hopeless: bool,
 }
 
+/// How long the addresses of suggested reviewers are used.
+const SUGGESTED_LIFE: Duration = Duration::from_mins(10);
+
 /// Attempts of the last update of a card, if the failure concerns only this card.
 const MOST_LAST_TRIES: u32 = 20;
 
@@ -83,6 +90,8 @@ impl LaneState {
             stored: RecordState::Unknown,
             looked: false,
             aliases: HashSet::new(),
+            suggested: SuggestedReviewers::default(),
+            suggested_since: Instant::now(),
             tries: HashMap::new(),
             backoff: Backoff::new(limits.teleport_first_pause, limits.again_longest_pause),
             failures: 0,
@@ -95,6 +104,14 @@ impl LaneState {
     /// Returns whether this reason for having nothing to do is new, and remembers it.
     pub(super) fn is_news(&mut self, why: Why) -> bool {
         self.nothing.replace(why) != Some(why)
+    }
+
+    /// Forgets the addresses of suggested reviewers after a while, because users and permissions change.
+    pub(super) fn refresh_suggested(&mut self) {
+        if self.suggested_since.elapsed() >= SUGGESTED_LIFE {
+            self.suggested = SuggestedReviewers::default();
+            self.suggested_since = Instant::now();
+        }
     }
 
     /// Records what was read from Teleport.

@@ -1,4 +1,4 @@
-//! Looks up what rules need besides the request: traits of the requester and labels of the resources.
+//! Looks up what rules need besides the request: traits of users and labels of the resources.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::debug;
 use tracing::warn;
 
+use crate::daemon::requests::names::Names;
 use crate::domain::request::AccessRequest;
 use crate::domain::rules::Labels;
 use crate::teleport::{Client, Error, Meaning};
@@ -38,6 +39,7 @@ pub(in crate::daemon) struct Lookups {
     slots: Semaphore,
     traits_warned: AtomicBool,
     labels_warned: AtomicBool,
+    pub(super) reviewers_reported: AtomicBool,
 }
 
 /// Why a look-up has no result.
@@ -66,6 +68,7 @@ impl Lookups {
             slots: Semaphore::new(CONCURRENCY),
             traits_warned: AtomicBool::new(false),
             labels_warned: AtomicBool::new(false),
+            reviewers_reported: AtomicBool::new(false),
         }
     }
 
@@ -89,18 +92,23 @@ impl Lookups {
             .unwrap_or_default()
     }
 
-    /// Returns the traits of the requester. `failures` is the number of earlier runs that failed.
-    pub(super) async fn traits(&self, request: &AccessRequest, failures: u32) -> Result<Arc<Traits>, Unanswered> {
-        let cell = self.cell(&request.user);
+    /// Returns the traits of a user, from the cache or from Teleport.
+    pub(super) async fn traits_of(&self, user: &str) -> Result<Arc<Traits>, Error> {
+        let cell = self.cell(user);
         let ask = || async {
             // The semaphore is never closed.
             let _slot = self.slots.acquire().await;
-            self.client.user_traits(&request.user).await.map(Arc::new)
+            self.client.user_traits(user).await.map(Arc::new)
         };
-        let error = match cell.get_or_try_init(ask).await {
+        cell.get_or_try_init(ask).await.map(Arc::clone)
+    }
+
+    /// Returns the traits of the requester. `failures` is the number of earlier runs that failed.
+    pub(super) async fn traits(&self, request: &AccessRequest, failures: u32) -> Result<Arc<Traits>, Unanswered> {
+        let error = match self.traits_of(&request.user).await {
             Ok(traits) => {
                 self.traits_warned.store(false, Ordering::Relaxed);
-                return Ok(Arc::clone(traits));
+                return Ok(traits);
             }
             Err(error) => error,
         };
@@ -123,23 +131,30 @@ impl Lookups {
         Err(Unanswered::Unknown(error.to_string()))
     }
 
-    /// Returns the labels of the requested resources. `failures` is the number of earlier runs that failed.
-    pub(super) async fn labels(&self, request: &AccessRequest, failures: u32) -> Result<Labels, Unanswered> {
+    /// Returns the labels of the requested resources, and adds their names to `names`. `failures` is the number of earlier
+    /// runs that failed.
+    pub(super) async fn labels(
+        &self,
+        request: &AccessRequest,
+        failures: u32,
+        names: &Names,
+    ) -> Result<Labels, Unanswered> {
         if request.resources.is_empty() {
             return Ok(Labels::default());
         }
         let _slot = self.slots.acquire().await;
         let error = match self.client.resource_labels(&request.resources).await {
-            Ok(labels) => {
+            Ok(listed) => {
                 self.labels_warned.store(false, Ordering::Relaxed);
-                if labels.len() < request.resources.len() {
-                    let hidden = request.resources.len() - labels.len();
+                let hidden = request.resources.len().saturating_sub(listed.labels.len());
+                if hidden > 0 {
                     debug!(
                         request.id = %request.id,
                         hidden, "Some requested resources are not visible to the role; their labels are unknown"
                     );
                 }
-                return Ok(Labels::of(&labels));
+                names.learn(&request.resources, listed.names);
+                return Ok(Labels::of(&listed.labels));
             }
             Err(error) => error,
         };
@@ -157,7 +172,7 @@ impl Lookups {
 }
 
 /// Reports whether a request waits for a look-up that failed, instead of being routed without its result.
-fn defers_request(error: &Error, failures: u32) -> bool {
+pub(super) fn defers_request(error: &Error, failures: u32) -> bool {
     match error.meaning() {
         // The request cannot be claimed either until Teleport serves this user again.
         Meaning::Caller => true,

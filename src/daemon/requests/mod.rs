@@ -6,6 +6,7 @@
 mod claiming;
 mod deliver;
 mod delivery;
+mod drawing;
 mod in_flight;
 mod job;
 mod lane;
@@ -14,7 +15,9 @@ mod lanes;
 mod listing;
 mod lookups;
 mod missing;
+mod names;
 mod news;
+mod people;
 mod planning;
 mod reconcile;
 mod report;
@@ -22,12 +25,12 @@ mod resync;
 mod routing;
 mod rulebook;
 mod settling;
-
 mod turns;
 mod waiting;
 
 pub(super) use lanes::Lanes;
 pub(super) use lookups::Lookups;
+pub(super) use names::Names;
 pub(super) use resync::Resync;
 pub(super) use rulebook::RuleBook;
 pub use rulebook::{FIX_RULE, GRANT_RULES};

@@ -8,10 +8,11 @@ use tracing::{debug, warn};
 use crate::clock;
 use crate::config::Limits;
 use crate::daemon::context::Context;
+use crate::daemon::requests::drawing::request_of;
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Facts, Observed, Plan, Recipient, Record, RefusalPauses, RoutedBy, Target, Why, plan};
-use crate::domain::recipients::{Address, Recipients};
+use crate::domain::recipients::{Address, Reason, Recipients, SuggestedReviewers};
 use crate::domain::request::RequestId;
 
 /// A plan without the deliveries that are not due.
@@ -34,7 +35,6 @@ pub(super) fn planned(
     memory: &mut LaneState,
 ) -> Planned {
     let facts = Facts {
-        cluster: &context.cluster,
         id,
         observed,
         record,
@@ -91,13 +91,21 @@ pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
     }
 }
 
-/// Returns the targets of a request.
-pub(super) fn targets(reviewers: Recipients) -> Vec<Target> {
-    reviewers.addresses.into_iter().map(Target::reviewer).collect()
+/// Returns the targets of a request. The requester is not asked to review it.
+pub(super) fn targets(reviewers: Recipients, observed: &Observed) -> Vec<Target> {
+    let requester = request_of(observed).map(|request| Address::parse(&request.user));
+    let is_other = |address: &Address| !matches!(&requester, Some(Ok(requester)) if requester == address);
+    let reviewers = reviewers.addresses.into_iter().filter(is_other);
+    reviewers.map(Target::reviewer).collect()
 }
 
 /// Returns the recipients of a request, unless the rules must be evaluated.
-pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Option<&Record>) -> Option<Recipients> {
+pub(super) fn known_recipients(
+    live: &InForce,
+    observed: &Observed,
+    record: Option<&Record>,
+    suggested: &SuggestedReviewers,
+) -> Option<Recipients> {
     let Observed::Request(request) = observed else {
         return Some(Recipients::default());
     };
@@ -106,28 +114,30 @@ pub(super) fn known_recipients(live: &InForce, observed: &Observed, record: Opti
     }
     match &record?.routed_by {
         RoutedBy::Unknown => None,
-        RoutedBy::Table => Some(live.routing.recipients(request)),
-        RoutedBy::Rules(named) => Some(Recipients::of(named.iter().map(String::as_str))),
+        RoutedBy::Table if suggested.is_unknown(request) => None,
+        RoutedBy::Table => Some(live.routing.recipients(request, suggested)),
+        RoutedBy::Rules(named) => Some(Recipients::of(named.iter().map(|named| named.recipient.as_str()))),
     }
 }
 
-/// Returns where a recipient is configured, for the log: email addresses are shortened there, and an operator must be
-/// able to find the entry.
-pub(super) fn source(live: &InForce, observed: &Observed, record: &Record, recipient: &Recipient) -> Option<String> {
-    let (Observed::Request(request) | Observed::Gone(Some(request))) = observed else {
-        return None;
-    };
-    let named = match &record.routed_by {
-        RoutedBy::Rules(named) => named.contains(&recipient.name),
-        RoutedBy::Unknown | RoutedBy::Table => false,
-    };
-    let in_table = || live.routing.place(request, &Address::parse(&recipient.name).ok()?);
-    let suggested = || request.suggested_reviewers.contains(&recipient.name);
-    if named {
-        Some("access_monitoring_rule".to_owned())
-    } else {
-        in_table().or_else(|| suggested().then(|| "suggested_reviewers".to_owned()))
+/// Returns why a recipient is notified, as far as the record and the current configuration contain it.
+pub(super) fn reason(
+    live: &InForce,
+    observed: &Observed,
+    record: &Record,
+    suggested: &SuggestedReviewers,
+    recipient: &Recipient,
+) -> Option<Reason> {
+    let request = request_of(observed)?;
+    if let RoutedBy::Rules(named) = &record.routed_by
+        && let Some(named) = named.iter().find(|named| named.recipient == recipient.name)
+    {
+        return Some(Reason::Rule(named.rule.clone()));
     }
+    let address = Address::parse(&recipient.name).ok()?;
+    let is_suggested = || suggested.addresses(request).any(|reviewer| reviewer == address);
+    let in_table = live.routing.place(request, &address);
+    in_table.or_else(|| is_suggested().then_some(Reason::Suggested))
 }
 
 /// Logs why there is nothing to do, once as a warning if an operator should know.

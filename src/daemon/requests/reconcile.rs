@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use tokio::time::Instant;
 use tracing::debug;
 use tracing::warn;
@@ -9,14 +10,16 @@ use tracing::warn;
 use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::{Claimed, PLUGIN_DATA_FULL, claim, holds_since, others_turn};
 use crate::daemon::requests::deliver::deliver;
-use crate::daemon::requests::job::Job;
+use crate::daemon::requests::job::{Job, Known};
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
+use crate::daemon::requests::people::requester;
 use crate::daemon::requests::planning::{Planned, known_recipients, nothing, planned, targets};
 use crate::daemon::requests::routing::route;
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Lease, Observed, Plan, RecordState, Run, Step};
+use crate::domain::card::Content;
+use crate::domain::lifecycle::{Lease, Observed, Plan, RecordState, RoutedBy, Run, Step};
 use crate::domain::recipients::Recipients;
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
@@ -54,6 +57,7 @@ pub(super) async fn reconcile(
             return deferred_run(context, id, memory, &error);
         }
         let live = context.live.current();
+        memory.refresh_suggested();
         let found = tokio::select! {
             () = news.heard() => return RunEnd::Interrupted,
             found = recipients(context, &live, observed, memory, &mut decided) => found,
@@ -73,7 +77,7 @@ pub(super) async fn reconcile(
             id,
             observed,
             record.as_ref(),
-            &targets(recipients),
+            &targets(recipients, observed),
             memory,
         );
         let mut work = match plan {
@@ -89,8 +93,15 @@ pub(super) async fn reconcile(
             return RunEnd::RetryAfter(wait);
         }
         let begun = Instant::now();
-        // Boxed from here on, because most runs end before this point.
-        let claimed = Box::pin(claim(context, id, observed, decided.as_ref(), memory)).await;
+        let posts = work.aim.steps.iter().any(|step| !step.is_update());
+        // Boxed from here on, because most runs end before this point. The look-ups take no longer than the claim, as a rule.
+        let (claimed, known_names) = Box::pin(async {
+            tokio::join!(
+                claim(context, id, observed, decided.as_ref(), memory),
+                find_names(context, &work.content, posts)
+            )
+        })
+        .await;
         if claimed.is_ok() {
             context.outages.teleport_works();
         }
@@ -125,6 +136,7 @@ pub(super) async fn reconcile(
             id,
             live,
             retry_at,
+            known: known_names,
         };
         let delivered = Box::pin(deliver(job, run, work, memory, observed, news, turn)).await;
         memory.stored = RecordState::Known(Box::new(delivered.known));
@@ -135,6 +147,21 @@ pub(super) async fn reconcile(
     }
     debug!(request.id = %id, attempts = LOST_CLAIMS, "Lost the claim to other writers, retrying");
     RunEnd::RetryAfter(memory.backoff.pause())
+}
+
+/// Looks up the names that the cards show and, before cards are posted, who the requester is.
+async fn find_names(context: &Context, cards: &Content, posts: bool) -> Known {
+    let Content::Request(drawn) = cards else {
+        return Known::default();
+    };
+    let patience = context.limits.look_up_patience;
+    let names = context.names.of(drawn, &context.cluster.name, patience);
+    let person = async {
+        let wanted = posts.then(|| requester(context, drawn, patience));
+        OptionFuture::from(wanted).await.flatten()
+    };
+    let (names, requester) = tokio::join!(names, person);
+    Known { names, requester }
 }
 
 /// Ends a run without a claim: the request is gone, or its record cannot be stored.
@@ -181,16 +208,36 @@ async fn recipients(
     context: &Context,
     live: &InForce,
     observed: &Observed,
-    memory: &LaneState,
+    memory: &mut LaneState,
     decided: &mut Option<Route>,
 ) -> Result<Recipients, Error> {
-    let recipients = match (known_recipients(live, observed, memory.record()), observed) {
+    if let Observed::Request(request) = observed
+        && request.stage.is_open()
+        && !matches!(
+            memory.record().map(|record| &record.routed_by),
+            Some(RoutedBy::Rules(_))
+        )
+    {
+        let (lookups, failures) = (&context.lookups, memory.failures);
+        lookups.suggested(request, failures, &mut memory.suggested).await?;
+    }
+    let known = known_recipients(live, observed, memory.record(), &memory.suggested);
+    let recipients = match (known, observed) {
         (Some(recipients), _) => recipients,
         (None, Observed::Gone(_)) => Recipients::default(),
         (None, Observed::Request(request)) => {
             let route = match decided.take() {
                 Some(route) => route,
-                None => Box::pin(route(context, &live.routing, request, memory.failures)).await?,
+                None => {
+                    Box::pin(route(
+                        context,
+                        &live.routing,
+                        request,
+                        &memory.suggested,
+                        memory.failures,
+                    ))
+                    .await?
+                }
             };
             decided.insert(route).recipients.clone()
         }

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use crate::daemon::context::Context;
 use crate::daemon::requests::lookups::Unanswered;
-use crate::domain::recipients::RoutingTable;
+use crate::domain::recipients::{RoutingTable, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 use crate::domain::rules::{CompiledRule, Dict, FailureKind, Route, RuleAnswer, RuleSet, Subject, dict_of};
 use crate::teleport::Error;
@@ -21,6 +21,7 @@ pub(super) async fn route(
     context: &Context,
     table: &RoutingTable,
     request: &AccessRequest,
+    suggested: &SuggestedReviewers,
     failures: u32,
 ) -> Result<Route, Error> {
     let rules = context.rules.known().await;
@@ -32,7 +33,7 @@ pub(super) async fn route(
             None => Vec::new(),
         }
     };
-    let route = Route::new(matching, table, request);
+    let route = Route::new(matching, table, request, suggested);
     debug!(
         request.id = %request.id,
         source = route.source.as_str(),
@@ -114,7 +115,7 @@ async fn subject(
         Dict::new()
     };
     let labels = if rules.uses_labels() {
-        match lookups.labels(request, failures).await {
+        match lookups.labels(request, failures, &context.names).await {
             Ok(labels) => Ok(labels),
             Err(Unanswered::Deferred(error)) => return Err(error),
             Err(Unanswered::Unknown(why)) => Err(why),

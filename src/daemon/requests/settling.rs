@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::holds_since;
 use crate::domain::lifecycle::Write;
 use crate::domain::request::RequestId;
 use crate::teleport::{Error, PluginDataKey, Swap};
+
+/// The longest pause between two attempts to write while the daemon stops.
+const WHILE_STOPPING: Duration = Duration::from_millis(500);
 
 /// The result of one attempt to write.
 pub(super) enum Settled {
@@ -50,4 +54,18 @@ pub(super) fn settle<'a>(
             Err(error) => Settled::Failed(error),
         }
     })
+}
+
+/// Waits before a failed write is retried.
+pub(super) async fn retry_later(context: &Context, pause: Duration) -> Settled {
+    // While the daemon stops, delivered cards must be recorded within seconds.
+    if context.stopping.is_cancelled() {
+        sleep(pause.min(WHILE_STOPPING)).await;
+    } else {
+        tokio::select! {
+            () = context.stopping.cancelled() => {}
+            () = sleep(pause) => {}
+        }
+    }
+    Settled::Retry
 }

@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::config::{AppSecret, Settings};
+use crate::config::{AppSecret, NotifySettings, Settings};
 use crate::domain::recipients::RoutingTable;
 
 /// The reloadable settings.
 #[derive(Debug)]
 pub(in crate::daemon) struct InForce {
     pub(in crate::daemon) routing: RoutingTable,
+    pub(in crate::daemon) notify: NotifySettings,
     pub(in crate::daemon) app_secret: AppSecret,
     /// When they were read.
     pub(in crate::daemon) since: Timestamp,
@@ -47,6 +48,7 @@ impl InForce {
     fn of(settings: &Settings) -> Self {
         Self {
             routing: settings.routing.clone(),
+            notify: settings.notify,
             app_secret: settings.microsoft.app_secret.clone(),
             since: clock::now(),
         }

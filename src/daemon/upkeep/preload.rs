@@ -27,7 +27,12 @@ pub(in crate::daemon) async fn preload(context: &Context, addresses: Vec<Address
             }
             Err(error) => {
                 let hint = error.hint();
-                let source = context.live.current().routing.place_of(&address);
+                let source = context
+                    .live
+                    .current()
+                    .routing
+                    .place_of(&address)
+                    .map(|place| place.to_string());
                 warn_if!(
                     context.outages.microsoft_example(&error),
                     recipient = %address, source, %error, hint,

@@ -1,10 +1,12 @@
 //! The two test messages of `validate`.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::domain::card::schema::{Element, TextBlock};
-use crate::domain::card::{Card, CardCluster, Message, of_request};
-use crate::domain::request::{AccessRequest, RequestId, Review, Verdict};
+use crate::domain::card::{Card, CardCluster, Content, Message, Reader, View};
+use crate::domain::request::{AccessRequest, RequestId, ResourceNames, Review, Verdict};
 
 /// Returns the greeting.
 pub fn greeting() -> Message {
@@ -48,5 +50,11 @@ pub fn example(id: &str, now: Timestamp) -> Message {
         name: "local-cluster".to_owned(),
         web: None,
     };
-    of_request(&cluster, &request)
+    let view = View {
+        cluster: &cluster,
+        names: &ResourceNames::default(),
+        reader: &Reader::default(),
+        now,
+    };
+    Content::Request(Arc::new(request)).draw(view)
 }

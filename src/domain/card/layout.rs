@@ -1,302 +1,344 @@
-//! Which elements a card has, and in what order.
-//!
-//! The order and the titles are the Go plugin's, so that the card looks familiar; additional facts follow related ones.
+//! Which elements a card has, and in what order: what a reviewer decides from comes first.
 
 use jiff::SignedDuration;
-use jiff::Timestamp;
 
-use crate::domain::card::schema::{Column, Element, Fact, TextBlock};
-use crate::domain::card::text::plain;
-use crate::domain::card::{Card, CardCluster};
-use crate::domain::request::{AccessRequest, RequestId, Review, Stage, Verdict};
+use crate::domain::card::long::{self, Long};
+use crate::domain::card::schema::{Action, Container, Element, Fact, TextBlock, mention_text};
+use crate::domain::card::text::{breakable, plain};
+use crate::domain::card::view::Detail;
+use crate::domain::card::wording::Wording;
+use crate::domain::card::{Card, Remembered, View, time};
+use crate::domain::request::{AccessRequest, RequestId, RequestKind, Review, Stage};
 
-/// The recorded facts of a request that was deleted.
-#[derive(Clone, Copy, Debug)]
-pub struct Remembered<'a> {
-    pub id: &'a RequestId,
-    pub user: &'a str,
-    /// Joined with `,`.
-    pub roles: &'a str,
-    pub reason: &'a str,
-    pub reviews: usize,
-    pub stage: Stage,
-    pub resolve_reason: &'a str,
-}
-
-/// How much of everything is shown; all counts are of characters or entries.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Detail {
-    name: usize,
-    reason: usize,
-    review_reason: usize,
-    roles: usize,
-    resources: usize,
-    reviews: usize,
-}
-
-impl Detail {
-    /// An upper bound on what a reviewer reads.
-    pub(super) const FULL: Self = Self {
-        name: 200,
-        reason: 2_000,
-        review_reason: 500,
-        roles: 20,
-        resources: 10,
-        reviews: 15,
-    };
-
-    /// Shows about two thirds of that; no step goes below one.
-    pub(super) fn less(self) -> Self {
-        let less = |count: usize| (count * 2 / 3).max(1);
-        Self {
-            name: less(self.name),
-            reason: less(self.reason),
-            review_reason: less(self.review_reason),
-            roles: less(self.roles),
-            resources: less(self.resources),
-            reviews: less(self.reviews),
-        }
-    }
+/// One drawing: the card of one request for one reader.
+struct Drawing<'a> {
+    view: View<'a>,
+    id: &'a RequestId,
+    stage: Stage,
+    detail: Detail,
+    wording: Wording<'a>,
 }
 
 /// Draws a request.
-pub(super) fn draw_request(cluster: &CardCluster, request: &AccessRequest, detail: Detail) -> Card {
-    let link = cluster.link(&request.id);
-    let stage = request.stage;
-    let mut facts = Facts::new(cluster, &request.user, detail);
-    facts.add("Role(s)", roles(&request.roles, detail));
-    facts.add("Resources", resources(cluster, request, detail));
-    facts.add("Max Duration", max_duration(request));
-    facts.add("Access starts", request.access_from.map(minutes).unwrap_or_default());
-    if stage.is_open() {
-        facts.add("Request expires", request.expires.map(minutes).unwrap_or_default());
+pub(super) fn draw_request(view: View<'_>, request: &AccessRequest, detail: Detail) -> Card {
+    let drawing = Drawing::new(view, &request.id, request.stage, detail);
+    let wording = drawing.wording;
+    let mut body = drawing.head(&request.user, &wording.subject(request));
+    body.extend(drawing.mentions());
+    body.extend(drawing.reason(&request.reason));
+    body.extend(drawing.facts(request));
+    body.extend(drawing.reviews(request));
+    body.extend(drawing.foot(&request.user));
+    let mut card = drawing.card(body, &request.user, &wording.subject(request));
+    if drawing.mentions().is_some() {
+        let people = view.reader.mentions.iter();
+        card.mention(people.map(|person| (person.id.as_str(), person.name.as_str())));
     }
-    facts.add("Reason", plain(&request.reason, detail.reason));
-    if let Some(list) = request.promoted_to.as_ref().filter(|_| stage == Stage::Promoted) {
-        let title = if list.title.is_empty() { &list.name } else { &list.title };
-        facts.add("Access List", plain(title, detail.name));
-    }
-    if stage.is_resolved() && stage != Stage::Expired {
-        facts.add("Resolution reason", plain(&request.resolve_reason, detail.reason));
-    }
-    if stage.is_open() && link.is_none() && is_clean(&request.id) {
-        facts.add("Approve", format!("tsh request review --approve {}", request.id));
-        facts.add("Deny", format!("tsh request review --deny {}", request.id));
-    }
-    let mut body = head(&request.id, stage);
-    body.push(facts.into_element());
-    if !request.reviews.is_empty() {
-        body.push(reviews_title().into());
-        let earlier = request.reviews.len().saturating_sub(detail.reviews);
-        if earlier > 0 {
-            body.push(small(format!("{earlier} earlier not shown")).into());
-        }
-        body.extend(
-            request
-                .reviews
-                .iter()
-                .skip(earlier)
-                .map(|review| draw_review(review, detail)),
-        );
-    }
-    let fallback = fallback(&request.id, &request.user, stage, detail);
-    Card::new(body, link, fallback)
+    card
 }
 
 /// Draws the recorded facts of a request.
-pub(super) fn draw_record(cluster: &CardCluster, remembered: &Remembered<'_>, detail: Detail) -> Card {
-    let Remembered {
-        id,
-        user,
-        roles: role_names,
-        reason,
-        reviews,
-        stage,
-        resolve_reason,
-    } = *remembered;
-    let names: Vec<_> = role_names.split(',').filter(|name| !name.is_empty()).collect();
-    let mut facts = Facts::new(cluster, user, detail);
-    facts.add("Role(s)", roles(&names, detail));
-    facts.add("Reason", plain(reason, detail.reason));
-    facts.add("Resolution reason", plain(resolve_reason, detail.reason));
-    let mut body = head(id, stage);
-    body.push(facts.into_element());
-    if reviews > 0 {
-        let count = if reviews == 1 {
-            "1 review".to_owned()
-        } else {
-            format!("{reviews} reviews")
+pub(super) fn draw_record(view: View<'_>, remembered: &Remembered, detail: Detail) -> Card {
+    let drawing = Drawing::new(view, &remembered.id, remembered.stage, detail);
+    let roles = remembered.role_names();
+    let subject = drawing.wording.role_subject(&roles);
+    let mut body = drawing.head(&remembered.user, &subject);
+    body.extend(drawing.reason(&remembered.reason));
+    let mut facts = Facts::default();
+    facts.add("Resolution", plain(&remembered.resolve_reason, detail.reason));
+    body.extend(facts.into_element());
+    let count = match remembered.reviews {
+        0 => None,
+        1 => Some("1 review".to_owned()),
+        more => Some(format!("{more} reviews")),
+    };
+    body.extend(count.map(|count| small(format!("{count}; the details are no longer available"), true)));
+    body.extend(drawing.foot(&remembered.user));
+    drawing.card(body, &remembered.user, &subject)
+}
+
+impl<'a> Drawing<'a> {
+    fn new(view: View<'a>, id: &'a RequestId, stage: Stage, detail: Detail) -> Self {
+        let wording = Wording {
+            cluster: &view.cluster.name,
+            names: view.names,
+            name: detail.name,
+            write: plain,
         };
-        body.push(reviews_title().into());
-        body.push(small(format!("{count}; the details are no longer available")).into());
+        Self {
+            view,
+            id,
+            stage,
+            detail,
+            wording,
+        }
     }
-    Card::new(body, cluster.link(id), fallback(id, user, stage, detail))
+
+    fn is_open(&self) -> bool {
+        self.stage.is_open()
+    }
+
+    fn card(&self, body: Vec<Element>, user: &str, subject: &str) -> Card {
+        let title = if self.is_open() {
+            "Review in Teleport"
+        } else {
+            "View in Teleport"
+        };
+        // Teleport deletes an expired request, so there is nothing to view.
+        let link = self.view.cluster.link(self.id).filter(|_| self.stage != Stage::Expired);
+        let link = link.map(|url| Action::OpenUrl { title, url });
+        let user = self.wording.name(user);
+        let id = shown_id(self.id);
+        let fallback = match self.stage {
+            Stage::Pending => format!("{user} requests {subject}. Review the Access Request {id} in Teleport."),
+            stage => format!("{user} requested {subject}. The Access Request {id} is {stage}."),
+        };
+        Card::new(body, link, fallback)
+    }
+
+    /// Returns the status, and who requests what.
+    fn head(&self, user: &str, subject: &str) -> Vec<Element> {
+        let (status, color) = match self.stage {
+            Stage::Pending | Stage::Unknown => ("⏳ Pending", Some("Accent")),
+            Stage::Approved => ("✅ Approved", Some("Good")),
+            Stage::Denied => ("❌ Denied", Some("Attention")),
+            Stage::Promoted => ("⤴️ Promoted", Some("Good")),
+            Stage::Expired => ("⚪ Expired", None),
+        };
+        let status = TextBlock {
+            text: status.to_owned(),
+            weight: Some("Bolder"),
+            color,
+            is_subtle: color.is_none(),
+            ..TextBlock::default()
+        };
+        let verb = if self.is_open() { "requests" } else { "requested" };
+        let heading = TextBlock {
+            text: format!("{} {verb} {subject}", self.wording.name(user)),
+            size: Some("Medium"),
+            weight: Some("Bolder"),
+            spacing: Some("Small"),
+            wrap: true,
+            ..TextBlock::default()
+        };
+        vec![status.into(), heading.into()]
+    }
+
+    /// Returns the sentence that mentions the reviewers that a rule or the request names, while they can review.
+    fn mentions(&self) -> Option<Element> {
+        let people = &self.view.reader.mentions;
+        if people.is_empty() || !self.is_open() {
+            return None;
+        }
+        let people: Vec<_> = people.iter().map(|person| mention_text(&person.name)).collect();
+        let text = TextBlock {
+            text: format!("Reviewers: {}", people.join(", ")),
+            spacing: Some("Small"),
+            wrap: true,
+            ..TextBlock::default()
+        };
+        Some(text.into())
+    }
+
+    /// Returns the reason as a quotation.
+    fn reason(&self, reason: &str) -> Option<Element> {
+        let text = plain(reason, self.detail.reason);
+        if text.is_empty() {
+            return None;
+        }
+        let shortened = plain(reason, long::LINES_OF_TEXT);
+        let items = if reason.chars().count() <= long::LINES_OF_TEXT {
+            vec![block(text)]
+        } else {
+            Long::REASON.of_text(shortened, text)
+        };
+        let quotation = Container {
+            items,
+            style: Some("emphasis"),
+            ..Container::default()
+        };
+        Some(Element::Container(quotation))
+    }
+
+    /// Returns what is requested, for how long, and what is missing.
+    fn facts(&self, request: &AccessRequest) -> Vec<Element> {
+        let (wording, detail) = (self.wording, self.detail);
+        let mut facts = Facts::default();
+        if !matches!(self.stage, Stage::Denied | Stage::Expired) {
+            facts.add("Access", Self::access(request));
+            facts.add("Starts", request.access_from.map(time::written).unwrap_or_default());
+        }
+        let roles = request.roles.iter().map(|role| wording.name(role));
+        let roles = Long::of_list(roles.take(detail.roles).collect(), request.roles.len());
+        if !Wording::heading_has_roles(request) {
+            facts.add("Roles", roles.short());
+        }
+        if request.kind == RequestKind::LongTerm && !request.recommended_list.is_empty() {
+            facts.add("Access List", format!("{} (recommended)", wording.list(request)));
+        }
+        if let Some(list) = request.promoted_to.as_ref().filter(|_| self.stage == Stage::Promoted) {
+            let title = if list.title.is_empty() { &list.name } else { &list.title };
+            facts.add("Access List", wording.name(title));
+        }
+        if self.is_open() {
+            let groups = request.approvals();
+            let shown = groups.len().min(detail.roles);
+            facts.add("Approvals", wording.approvals(&groups[..shown]));
+            let denials = request.denials();
+            let shown = denials.len().min(detail.roles);
+            facts.add("Denials", wording.denials(&denials[..shown]));
+            let expires = request.expires.map(|end| time::with_distance(end, self.view.now));
+            facts.add("Review by", expires.unwrap_or_default());
+            if self.view.cluster.link(self.id).is_none() && is_clean(self.id) {
+                facts.add("To approve", format!("tsh request review --approve {}", self.id));
+                facts.add("To deny", format!("tsh request review --deny {}", self.id));
+            }
+        }
+        let said_by_review = |review: &Review| review.reason.trim() == request.resolve_reason.trim();
+        if self.stage.is_resolved() && self.stage != Stage::Expired && !request.reviews.iter().any(said_by_review) {
+            facts.add("Resolution", plain(&request.resolve_reason, detail.reason));
+        }
+        let mut elements: Vec<_> = facts.into_element().into_iter().collect();
+        if !Wording::heading_has_roles(request) {
+            elements.extend(roles.show_all(Long::ROLES, |rest| vec![block(rest.join(", "))]));
+        }
+        elements.extend(self.resources(request));
+        elements
+    }
+
+    /// Returns the resources, one per line: their names can be too long for facts.
+    fn resources(&self, request: &AccessRequest) -> Vec<Element> {
+        let lines = request.resources.iter().take(self.detail.resources);
+        let lines = lines.map(|resource| self.wording.resource(resource, true));
+        let list = Long::of_list(lines.collect(), request.resources.len());
+        let line = |text: &String| {
+            let text = text.clone();
+            Element::from(TextBlock {
+                text,
+                spacing: Some("None"),
+                wrap: true,
+                ..TextBlock::default()
+            })
+        };
+        let title = TextBlock {
+            text: "Resources".to_owned(),
+            weight: Some("Bolder"),
+            ..TextBlock::default()
+        };
+        let mut elements: Vec<_> = list.at_first().iter().map(line).collect();
+        if !elements.is_empty() {
+            elements.insert(0, title.into());
+        }
+        elements.extend(list.show_all(Long::RESOURCES, |rest| rest.iter().map(line).collect()));
+        elements
+    }
+
+    /// Returns how long the access lasts. Teleport sends only its end.
+    fn access(request: &AccessRequest) -> String {
+        match request.kind {
+            RequestKind::LongTerm => return "long-term, as a member of an Access List".to_owned(),
+            RequestKind::Other => return "other".to_owned(),
+            RequestKind::ShortTerm => {}
+        }
+        let Some(until) = request.access_until else {
+            return String::new();
+        };
+        let length = request.created.map(|created| until.duration_since(created));
+        let end = time::written(until);
+        match length.filter(SignedDuration::is_positive) {
+            Some(length) => format!("{}, until {end}", time::length(length)),
+            None => format!("until {end}"),
+        }
+    }
+
+    fn reviews(&self, request: &AccessRequest) -> Vec<Element> {
+        let earlier = request.reviews.len().saturating_sub(self.detail.reviews);
+        let mut elements = Vec::new();
+        if earlier > 0 {
+            let word = if earlier == 1 { "review" } else { "reviews" };
+            elements.push(small(format!("{earlier} earlier {word} not shown"), true));
+        }
+        for review in request.reviews.iter().skip(earlier) {
+            let verdict = TextBlock {
+                text: self.wording.review(review),
+                wrap: true,
+                separator: true,
+                ..TextBlock::default()
+            };
+            elements.push(verdict.into());
+            let reason = plain(&review.reason, self.detail.review_reason);
+            if !reason.is_empty() {
+                let reason = TextBlock {
+                    text: reason,
+                    spacing: Some("None"),
+                    wrap: true,
+                    is_subtle: true,
+                    ..TextBlock::default()
+                };
+                elements.push(reason.into());
+            }
+        }
+        elements
+    }
+
+    /// Returns why the reader is notified and who else is, and the name of the request.
+    fn foot(&self, user: &str) -> Vec<Element> {
+        let reader = self.view.reader;
+        let mut sentences = Vec::new();
+        if self.is_open() {
+            sentences.push(self.wording.audience(reader));
+            if reader.is_channel {
+                sentences.push(format!("{} cannot review this request.", self.wording.name(user)));
+            }
+        }
+        sentences.retain(|sentence| !sentence.is_empty());
+        let cluster = self.wording.name(&self.view.cluster.name);
+        let name = format!("{cluster} · {}", shown_id(self.id));
+        let mut elements = Vec::new();
+        if !sentences.is_empty() {
+            elements.push(small(sentences.join(" "), true));
+        }
+        let is_first = elements.is_empty();
+        elements.push(small(name, is_first));
+        elements
+    }
 }
 
 /// Facts in their order; facts without a value are omitted, because no client accepts them.
+#[derive(Default)]
 struct Facts(Vec<Fact>);
 
 impl Facts {
-    fn new(cluster: &CardCluster, user: &str, detail: Detail) -> Self {
-        let mut facts = Self(Vec::new());
-        facts.add("Cluster", plain(&cluster.name, detail.name));
-        facts.add("User", plain(user, detail.name));
-        facts
-    }
-
-    fn add(&mut self, title: &'static str, value: String) {
+    fn add(&mut self, title: &'static str, value: impl AsRef<str>) {
+        let value = breakable(value.as_ref());
         if !value.is_empty() {
             self.0.push(Fact { title, value });
         }
     }
 
-    fn into_element(self) -> Element {
-        Element::FactSet { facts: self.0 }
+    fn into_element(self) -> Option<Element> {
+        (!self.0.is_empty()).then_some(Element::FactSet { facts: self.0 })
     }
 }
 
-fn head(id: &RequestId, stage: Stage) -> Vec<Element> {
-    let (icon, color) = match stage {
-        Stage::Pending | Stage::Unknown => ("⏳", "Accent"),
-        Stage::Approved => ("✅", "Good"),
-        Stage::Denied => ("❌", "Attention"),
-        Stage::Promoted => ("⤴️", "Good"),
-        Stage::Expired => ("⌛", "Accent"),
-    };
-    let column = |width, block: TextBlock| Column {
-        width,
-        items: vec![block.into()],
-    };
-    let icon = TextBlock {
-        text: icon.to_owned(),
-        size: Some("Large"),
-        ..TextBlock::default()
-    };
-    let word = TextBlock {
-        text: stage.as_str().to_owned(),
-        size: Some("Large"),
-        weight: Some("Bolder"),
-        color: Some(color),
-        ..TextBlock::default()
-    };
-    let title = TextBlock {
-        text: format!("Access Request {}", shown_id(id)),
-        size: Some("Small"),
+fn block(text: String) -> Element {
+    Element::from(TextBlock {
+        text,
         wrap: true,
         ..TextBlock::default()
-    };
-    let columns = vec![column("auto", icon), column("stretch", word)];
-    vec![title.into(), Element::ColumnSet { columns }]
+    })
 }
 
-fn reviews_title() -> TextBlock {
-    TextBlock {
-        text: "Reviews".to_owned(),
-        weight: Some("Bolder"),
-        color: Some("Accent"),
-        separator: true,
-        ..TextBlock::default()
-    }
-}
-
-fn small(text: String) -> TextBlock {
-    TextBlock {
+fn small(text: String, separator: bool) -> Element {
+    Element::from(TextBlock {
         text,
         size: Some("Small"),
+        spacing: (!separator).then_some("None"),
+        is_subtle: true,
         wrap: true,
+        separator,
         ..TextBlock::default()
-    }
-}
-
-fn draw_review(review: &Review, detail: Detail) -> Element {
-    let status = match review.verdict {
-        Verdict::Approve => "✅",
-        Verdict::Deny => "❌",
-        Verdict::Promote => "⤴️",
-        Verdict::Other => "❔",
-    };
-    let mut facts = Facts(Vec::new());
-    facts.add("Status", status.to_owned());
-    facts.add("Author", plain(&review.author, detail.name));
-    let created = review
-        .created
-        .map(|created| created.strftime("%d %b %y %H:%M UTC").to_string());
-    facts.add("Created at", created.unwrap_or_default());
-    facts.add("Reason", plain(&review.reason, detail.review_reason));
-    facts.into_element()
-}
-
-fn roles(names: &[impl AsRef<str>], detail: Detail) -> String {
-    let shown = names.iter().map(|name| plain(name.as_ref(), detail.name));
-    listed(shown, names.len(), detail.roles, "none")
-}
-
-/// Lists resources as `kind name`, with the cluster where it is another one.
-fn resources(cluster: &CardCluster, request: &AccessRequest, detail: Detail) -> String {
-    let shown = request.resources.iter().map(|resource| {
-        let mut text = format!("{} {}", resource.kind, resource.name);
-        if !resource.sub_resource.is_empty() {
-            text.push('/');
-            text.push_str(&resource.sub_resource);
-        }
-        if resource.cluster != cluster.name {
-            text.push_str(" on ");
-            text.push_str(&resource.cluster);
-        }
-        plain(&text, detail.name)
-    });
-    listed(shown, request.resources.len(), detail.resources, "")
-}
-
-/// Joins the first entries and says how many more there are.
-fn listed(entries: impl Iterator<Item = String>, count: usize, most: usize, none: &str) -> String {
-    let shown: Vec<_> = entries.take(most).filter(|entry| !entry.is_empty()).collect();
-    let shown = shown.join(", ");
-    if shown.is_empty() {
-        return none.to_owned();
-    }
-    match count.saturating_sub(most) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
-/// Returns the maximum duration of the access, and its end. Teleport sends only the end.
-fn max_duration(request: &AccessRequest) -> String {
-    let Some(until) = request.access_until else {
-        return String::new();
-    };
-    let length = request.created.map(|created| until.duration_since(created));
-    match length.filter(SignedDuration::is_positive).map(length_in_words) {
-        Some(words) => format!("{words}, until {}", minutes(until)),
-        None => format!("until {}", minutes(until)),
-    }
-}
-
-/// Writes the largest units that matter: `2 days 4 hours`, `8 hours`, `1 hour 30 minutes`.
-fn length_in_words(length: SignedDuration) -> String {
-    // Teleport computes the two times a moment apart, so seconds are meaningless.
-    let minutes = (length.as_secs() + 30) / 60;
-    let unit = |count: i64, name: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {name}")),
-        count => Some(format!("{count} {name}s")),
-    };
-    let parts = [
-        unit(minutes / 1_440, "day"),
-        unit(minutes / 60 % 24, "hour"),
-        unit(minutes % 60, "minute"),
-    ];
-    let parts: Vec<_> = parts.into_iter().flatten().take(2).collect();
-    if parts.is_empty() {
-        "less than a minute".to_owned()
-    } else {
-        parts.join(" ")
-    }
-}
-
-fn minutes(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+    })
 }
 
 /// Teleport's ids are UUIDs; one that is not is shown like any other text.
@@ -312,13 +354,4 @@ fn is_clean(id: &RequestId) -> bool {
     let text = id.as_str();
     let clean = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     !text.starts_with('-') && (1..=64).contains(&text.len()) && text.bytes().all(clean)
-}
-
-fn fallback(id: &RequestId, user: &str, stage: Stage, detail: Detail) -> String {
-    let user = plain(user, detail.name);
-    let id = shown_id(id);
-    match stage {
-        Stage::Pending => format!("{user} requests access. Open Teleport to review request {id}."),
-        stage => format!("The access request {id} of {user} is {stage}."),
-    }
 }

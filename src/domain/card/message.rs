@@ -1,10 +1,14 @@
 //! A card with its summary, small enough for Teams whatever is in it.
 
+use std::sync::Arc;
+
 use serde::Serialize as _;
 
-use crate::domain::card::layout::{Detail, draw_record, draw_request};
+use crate::domain::card::layout::{draw_record, draw_request};
 use crate::domain::card::text::squeezed;
-use crate::domain::card::{Card, CardCluster, Remembered};
+use crate::domain::card::view::Detail;
+use crate::domain::card::wording::Wording;
+use crate::domain::card::{Card, Remembered, View};
 use crate::domain::request::{AccessRequest, Stage};
 
 /// Largest message in bytes of UTF-16, which is how Teams counts. Its documented limit is about 100 KB, and 80 KB is what
@@ -21,38 +25,50 @@ pub struct Message {
     pub summary: String,
 }
 
-/// Draws the card of a request.
-pub fn of_request(cluster: &CardCluster, request: &AccessRequest) -> Message {
-    let roles = request.roles.join(", ");
-    Message {
-        card: fitting(|detail| draw_request(cluster, request, detail)),
-        summary: summary(request.stage, &request.user, &roles),
+/// What a card is drawn from.
+#[derive(Clone, Debug)]
+pub enum Content {
+    Request(Arc<AccessRequest>),
+    /// The request was deleted, and only its record is known.
+    Record(Remembered),
+}
+
+impl Content {
+    /// Draws the card for one reader.
+    pub fn draw(&self, view: View<'_>) -> Message {
+        match self {
+            Self::Request(request) => Message {
+                card: fitting(|detail| draw_request(view, request, detail)),
+                summary: summary(request.stage, &request.user, &subject_of(view, request)),
+            },
+            Self::Record(remembered) => Message {
+                card: fitting(|detail| draw_record(view, remembered, detail)),
+                summary: summary(remembered.stage, &remembered.user, &remembered.role_names().join(", ")),
+            },
+        }
     }
 }
 
-/// Draws the card of a deleted request from its record.
-pub fn of_record(cluster: &CardCluster, remembered: &Remembered<'_>) -> Message {
-    let roles = remembered.roles.replace(',', ", ");
-    Message {
-        card: fitting(|detail| draw_record(cluster, remembered, detail)),
-        summary: summary(remembered.stage, remembered.user, &roles),
-    }
+/// Returns what is requested, as the notification shows it.
+fn subject_of(view: View<'_>, request: &AccessRequest) -> String {
+    let wording = Wording {
+        cluster: &view.cluster.name,
+        names: view.names,
+        name: SUMMARY,
+        write: squeezed,
+    };
+    wording.subject(request)
 }
 
-fn summary(stage: Stage, user: &str, roles: &str) -> String {
-    let what = match stage {
-        Stage::Pending | Stage::Unknown => "Access request from",
-        Stage::Approved => "Approved: access request from",
-        Stage::Denied => "Denied: access request from",
-        Stage::Promoted => "Promoted: access request from",
-        Stage::Expired => "Expired: access request from",
+fn summary(stage: Stage, user: &str, subject: &str) -> String {
+    let status = match stage {
+        Stage::Pending | Stage::Unknown => return squeezed(&format!("{user} requests {subject}"), SUMMARY),
+        Stage::Approved => "Approved",
+        Stage::Denied => "Denied",
+        Stage::Promoted => "Promoted",
+        Stage::Expired => "Expired",
     };
-    let roles = if roles.is_empty() {
-        String::new()
-    } else {
-        format!(": {roles}")
-    };
-    squeezed(&format!("{what} {user}{roles}"), SUMMARY)
+    squeezed(&format!("{status}: {user} requested {subject}"), SUMMARY)
 }
 
 /// Draws with decreasing detail until the card fits. The last step shows one entry of everything, and always fits.
@@ -80,141 +96,229 @@ fn utf16_bytes(card: &Card) -> usize {
 mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
+    use serde_json::Value;
 
     use super::*;
-    use crate::domain::request::{AccessList, RequestId, Resource, Review, Verdict};
+    use crate::domain::card::{CardCluster, Reader};
+    use crate::domain::recipients::{Person, Reason};
+    use crate::domain::request::{Constraints, RequestId, RequestKind, Resource, ResourceName, ResourceNames, Review};
+    use crate::domain::request::{Threshold, Verdict};
 
-    fn time(text: &str) -> Timestamp {
-        text.parse().unwrap()
+    fn request(stage: Stage) -> AccessRequest {
+        let id = RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11");
+        AccessRequest {
+            roles: vec!["dba".to_owned()],
+            stage,
+            ..AccessRequest::new(id, "bob@example.com")
+        }
     }
 
-    fn cluster(web: bool) -> CardCluster {
-        CardCluster {
+    fn drawn(request: &AccessRequest, web: bool, reader: &Reader, names: &ResourceNames) -> Message {
+        let cluster = CardCluster {
             name: "teleport.example.com".to_owned(),
             web: web.then(|| "https://teleport.example.com".to_owned()),
-        }
-    }
-
-    fn request(stage: Stage, reviews: &[(Verdict, &str)]) -> AccessRequest {
-        let reviews = reviews.iter().map(|(verdict, author)| Review {
-            author: (*author).to_owned(),
-            verdict: *verdict,
-            reason: "ok".to_owned(),
-            created: Some(time("2024-05-07T09:06:00Z")),
-        });
-        AccessRequest {
-            roles: vec!["dba".to_owned(), "dev".to_owned()],
-            stage,
-            reason: "Need to fix the index".to_owned(),
-            resolve_reason: if stage.is_resolved() {
-                "ok".to_owned()
-            } else {
-                String::new()
-            },
-            reviews: reviews.collect(),
-            created: Some(time("2024-05-07T09:05:00Z")),
-            access_until: Some(time("2024-05-07T17:05:00Z")),
-            expires: Some(time("2024-05-14T09:05:00Z")),
-            ..AccessRequest::new(
-                RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11"),
-                "bob@example.com",
-            )
-        }
-    }
-
-    fn snapshot(name: &str, message: &Message) {
-        let card = serde_json::to_value(&message.card).unwrap();
-        let text =
-            serde_json::to_string_pretty(&serde_json::json!({"summary": message.summary, "card": card})).unwrap();
-        insta::assert_snapshot!(name, text);
-    }
-
-    #[test]
-    fn every_kind_of_card_looks_as_it_should() {
-        let alice = [(Verdict::Approve, "alice@example.com")];
-        snapshot(
-            "pending_with_link",
-            &of_request(&cluster(true), &request(Stage::Pending, &[])),
-        );
-        snapshot(
-            "pending_without_link",
-            &of_request(&cluster(false), &request(Stage::Pending, &alice)),
-        );
-        snapshot(
-            "approved",
-            &of_request(&cluster(true), &request(Stage::Approved, &alice)),
-        );
-        let denied = request(Stage::Denied, &[(Verdict::Deny, "alice@example.com")]);
-        snapshot("denied", &of_request(&cluster(false), &denied));
-        let mut promoted = request(Stage::Promoted, &[(Verdict::Promote, "alice@example.com")]);
-        promoted.promoted_to = Some(AccessList {
-            name: "0d7f".to_owned(),
-            title: "Database people".to_owned(),
-        });
-        snapshot("promoted", &of_request(&cluster(true), &promoted));
-        snapshot("expired", &of_request(&cluster(true), &request(Stage::Expired, &alice)));
-        let id = RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11");
-        let remembered = Remembered {
-            id: &id,
-            user: "bob@example.com",
-            roles: "dba,dev",
-            reason: "Need to fix the index",
-            reviews: 2,
-            stage: Stage::Expired,
-            resolve_reason: "",
         };
-        snapshot("remembered", &of_record(&cluster(true), &remembered));
+        let view = View {
+            cluster: &cluster,
+            names,
+            reader,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        Content::Request(Arc::new(request.clone())).draw(view)
     }
 
-    #[test]
-    fn many_resources_are_counted_and_hostile_text_is_text() {
-        let mut hostile = request(Stage::Pending, &[]);
-        hostile.user = "<at>Admin</at> [approve](https://evil.example)".to_owned();
-        hostile.reason =
-            "# Urgent\n\n**Click** [here](javascript:alert(1)) \u{202E}gnp.exe ![x](http://evil.example/x.png)"
-                .to_owned();
-        hostile.roles = Vec::new();
-        hostile.resources = (0..22)
-            .map(|number| Resource {
-                cluster: if number == 0 { "leaf" } else { "teleport.example.com" }.to_owned(),
-                kind: "node".to_owned(),
-                name: format!("web-{number:02}"),
-                sub_resource: String::new(),
-            })
-            .collect();
-        snapshot("hostile", &of_request(&cluster(true), &hostile));
+    fn json(request: &AccessRequest, web: bool) -> String {
+        let message = drawn(request, web, &Reader::default(), &ResourceNames::default());
+        serde_json::to_string(&message.card).unwrap()
     }
 
     #[test]
     fn a_request_of_an_odd_name_is_linked_and_shown_safely() {
-        let mut odd = request(Stage::Pending, &[]);
+        let mut odd = request(Stage::Pending);
         odd.id = RequestId::new("--help; rm [x](y)");
-        let card = serde_json::to_string(&of_request(&cluster(false), &odd).card).unwrap();
-        assert!(!card.contains("tsh request"));
-        let card = serde_json::to_string(&of_request(&cluster(true), &odd).card).unwrap();
+        assert!(!json(&odd, false).contains("tsh request"));
+        let card = json(&odd, true);
         assert!(card.contains("/web/requests/--help%3B%20rm%20%5Bx%5D%28y%29"), "{card}");
+    }
+
+    #[test]
+    fn a_resolution_reason_that_a_review_contains_is_shown_once() {
+        let mut denied = request(Stage::Denied);
+        denied.resolve_reason = "not now ".to_owned();
+        assert!(json(&denied, true).contains("Resolution"));
+        denied.reviews = vec![Review {
+            reason: "not now".to_owned(),
+            ..Review::new("alice", Verdict::Deny)
+        }];
+        assert_eq!(json(&denied, true).matches("not now").count(), 1);
+    }
+
+    #[test]
+    fn a_summary_is_plain_text() {
+        let mut request = request(Stage::Pending);
+        request.roles = vec!["db_admin".to_owned(), "dev".to_owned()];
+        let summary =
+            |request: &AccessRequest| drawn(request, true, &Reader::default(), &ResourceNames::default()).summary;
+        assert_eq!(summary(&request), "bob@example.com requests db_admin and dev");
+        request.stage = Stage::Approved;
+        assert_eq!(
+            summary(&request),
+            "Approved: bob@example.com requested db_admin and dev"
+        );
+    }
+
+    /// Calls `each` with every text that a client reads Markdown in.
+    fn each_text(value: &Value, each: &mut impl FnMut(&str)) {
+        match value {
+            Value::Object(object) => {
+                for (key, value) in object {
+                    match value {
+                        Value::String(text) if ["text", "title", "value"].contains(&key.as_str()) => each(text),
+                        value => each_text(value, each),
+                    }
+                }
+            }
+            Value::Array(list) => list.iter().for_each(|value| each_text(value, each)),
+            _ => {}
+        }
+    }
+
+    fn piece() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("\"".to_owned()),
+            Just("\u{1}x".to_owned()),
+            Just("🧨".to_owned()),
+            Just("[x](https://e.example)".to_owned()),
+            Just("<at>All</at>".to_owned()),
+            Just("*_`~#".to_owned()),
+            "\\PC{1,8}"
+        ]
+    }
+
+    /// A request in which every name is `name`, every other text is `long`, and every list has `many` entries.
+    fn filled(stage: Stage, name: &str, long: &str, many: usize) -> AccessRequest {
+        let text = || name.to_owned();
+        let review = Review {
+            author: text(),
+            reason: long.to_owned(),
+            submitted_by: text(),
+            thresholds: vec![0],
+            ..Review::new("", Verdict::Deny)
+        };
+        let constraints = [
+            Constraints::Logins(vec![text(); many]),
+            Constraints::AwsRoles(vec![text(); many]),
+            Constraints::Other,
+        ];
+        let resource = |number: usize| Resource {
+            sub_resource: text(),
+            constraints: constraints.get(number % 4).cloned(),
+            ..Resource::new(text(), text(), text())
+        };
+        let threshold = Threshold {
+            name: text(),
+            approve: 2,
+            deny: 2,
+        };
+        AccessRequest {
+            user: text(),
+            roles: vec![text(); many],
+            stage,
+            reason: long.to_owned(),
+            resolve_reason: long.to_owned(),
+            reviews: vec![review; many / 2],
+            resources: (0..many).map(resource).collect(),
+            kind: if many.is_multiple_of(2) {
+                RequestKind::LongTerm
+            } else {
+                RequestKind::ShortTerm
+            },
+            recommended_list: text(),
+            thresholds: vec![threshold; many],
+            threshold_sets: vec![(0..many).collect(); many.min(20)],
+            ..request(stage)
+        }
+    }
+
+    fn reader(long: &str, many: usize) -> Reader {
+        Reader {
+            is_channel: many.is_multiple_of(2),
+            reason: Some(Reason::Rule(Some(long.to_owned()))),
+            others: vec![long.to_owned(); many],
+            more_others: many,
+            mentions: Vec::new(),
+        }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
-        fn a_card_fits_whatever_is_in_it(
-            piece in prop_oneof![Just("\"".to_owned()), Just("\u{1}x".to_owned()), Just("🧨".to_owned()), "\\PC{1,8}"],
-            many in 0_usize..200,
-        ) {
+        fn a_card_fits_whatever_is_in_it(piece in piece(), many in 0_usize..200) {
             let long = piece.repeat(65_536 / piece.len());
-            let mut request = request(Stage::Denied, &[]);
-            request.user.clone_from(&long);
-            request.reason.clone_from(&long);
-            request.resolve_reason.clone_from(&long);
-            request.roles = vec![long[..long.floor_char_boundary(4_000)].to_owned(); many];
-            let review = Review { author: long.clone(), verdict: Verdict::Deny, reason: long.clone(), created: None };
-            request.reviews = vec![review; many / 2];
-            let resource = Resource { cluster: long.clone(), kind: piece.clone(), name: piece.clone(), sub_resource: String::new() };
-            request.resources = vec![resource; many];
-            let message = of_request(&cluster(true), &request);
-            prop_assert!(utf16_bytes(&message.card) <= LARGEST_CARD);
-            prop_assert!(message.summary.chars().count() <= SUMMARY + 1);
+            let name = &piece.repeat(2_048 / piece.len());
+            for stage in [Stage::Pending, Stage::Denied] {
+                let request = filled(stage, name, &long, many);
+                let names = ResourceNames {
+                    cluster: name.clone(),
+                    names: [((name.clone(), name.clone()), ResourceName::Description(long.clone()))].into(),
+                    lists: [(name.clone(), name.clone())].into(),
+                };
+                let message = drawn(&request, true, &reader(name, many), &names);
+                prop_assert!(utf16_bytes(&message.card) <= LARGEST_CARD);
+                prop_assert!(message.summary.chars().count() <= SUMMARY + 1);
+            }
         }
+
+        #[test]
+        fn no_text_from_outside_is_markup(text in piece(), many in 0_usize..4) {
+            let names = ResourceNames {
+                cluster: text.clone(),
+                names: [((text.clone(), text.clone()), ResourceName::Name(text.clone()))].into(),
+                lists: [(text.clone(), text.clone())].into(),
+            };
+            let message = drawn(&filled(Stage::Pending, &text, &text, many), true, &reader(&text, many), &names);
+            let card = serde_json::to_value(&message.card).unwrap();
+            let mut bare = Vec::new();
+            each_text(&card["body"], &mut |text| {
+                let characters: Vec<char> = text.chars().collect();
+                for (at, c) in characters.iter().enumerate() {
+                    let before = at.checked_sub(1).map(|at| characters[at]);
+                    let after = characters.get(at + 1).copied();
+                    let is_safe = match c {
+                        '[' | ']' | '*' | '_' => before == Some('\\'),
+                        '<' | '~' => after == Some('\u{200B}'),
+                        '`' | '\n' => false,
+                        _ => true,
+                    };
+                    if !is_safe {
+                        bare.push(text.to_owned());
+                    }
+                }
+            });
+            prop_assert!(bare.is_empty(), "{:?}", bare);
+        }
+    }
+
+    #[test]
+    fn people_are_mentioned_while_they_can_review() {
+        let reader = Reader {
+            is_channel: true,
+            mentions: vec![Person {
+                id: "42".to_owned(),
+                name: "Alice Liddell".to_owned(),
+            }],
+            ..Reader::default()
+        };
+        let card = |stage| {
+            let message = drawn(&request(stage), true, &reader, &ResourceNames::default());
+            serde_json::to_value(&message.card).unwrap()
+        };
+        let pending = card(Stage::Pending);
+        let mention = "<at>Alice Liddell</at>";
+        assert_eq!(pending["msteams"]["entities"][0]["text"], mention);
+        assert_eq!(pending["msteams"]["entities"][0]["mentioned"]["id"], "42");
+        assert!(pending["body"].to_string().contains(mention));
+        let approved = card(Stage::Approved);
+        assert!(!approved.to_string().contains("at>") && approved["msteams"].is_null());
     }
 }

@@ -6,12 +6,18 @@
 mod cluster;
 mod example;
 mod layout;
+mod long;
 mod message;
+mod reader;
 mod schema;
 mod text;
+mod time;
+mod view;
+mod wording;
 
 pub use cluster::CardCluster;
 pub use example::{example, greeting};
-pub use layout::Remembered;
-pub use message::{Message, of_record, of_request};
+pub use message::{Content, Message};
+pub use reader::Reader;
 pub use schema::Card;
+pub use view::{Remembered, View};

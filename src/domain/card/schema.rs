@@ -14,18 +14,24 @@ pub struct Card {
     body: Vec<Element>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     actions: Vec<Action>,
+    /// Teams' own part of a card, which the schema does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    msteams: Option<TeamsPart>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type")]
 pub(super) enum Element {
     TextBlock(TextBlock),
-    ColumnSet { columns: Vec<Column> },
     FactSet { facts: Vec<Fact> },
+    Container(Container),
+    ActionSet(ActionSet),
 }
 
 /// A text; Teams reads Markdown in it.
+#[expect(clippy::struct_excessive_bools, reason = "they are the schema's")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct TextBlock {
     pub(super) text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,17 +40,45 @@ pub(super) struct TextBlock {
     pub(super) weight: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) color: Option<&'static str>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spacing: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) is_subtle: bool,
+    #[serde(skip_serializing_if = "is_false")]
     pub(super) wrap: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "is_false")]
     pub(super) separator: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<&'static str>,
+    /// Hidden until a [`Toggle`] shows it.
+    #[serde(rename = "isVisible", skip_serializing_if = "is_false", serialize_with = "not")]
+    pub(super) hidden: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "type")]
-pub(super) struct Column {
-    pub(super) width: &'static str,
+/// Elements that are drawn together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Container {
     pub(super) items: Vec<Element>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) style: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spacing: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<&'static str>,
+    #[serde(rename = "isVisible", skip_serializing_if = "is_false", serialize_with = "not")]
+    pub(super) hidden: bool,
+}
+
+/// Buttons inside the card.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ActionSet {
+    pub(super) actions: Vec<Action>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<&'static str>,
+    #[serde(rename = "isVisible", skip_serializing_if = "is_false", serialize_with = "not")]
+    pub(super) hidden: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,23 +92,83 @@ pub(super) struct Fact {
 pub(super) enum Action {
     #[serde(rename = "Action.OpenUrl")]
     OpenUrl { title: &'static str, url: String },
+    #[serde(rename = "Action.ToggleVisibility")]
+    Toggle(Toggle),
+}
+
+/// Shows hidden elements and hides visible ones.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Toggle {
+    pub(super) title: String,
+    pub(super) target_elements: Vec<&'static str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct TeamsPart {
+    entities: Vec<Entity>,
+}
+
+/// A person that a text mentions; the text must contain `text` exactly.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Entity {
+    r#type: &'static str,
+    text: String,
+    mentioned: Mentioned,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Mentioned {
+    id: String,
+    name: String,
 }
 
 impl Card {
-    pub(super) fn new(body: Vec<Element>, link: Option<String>, fallback_text: String) -> Self {
-        let open = link.map(|url| Action::OpenUrl { title: "Open", url });
+    pub(super) fn new(body: Vec<Element>, link: Option<Action>, fallback_text: String) -> Self {
         Self {
             schema: "http://adaptivecards.io/schemas/adaptive-card.json",
             version: "1.2",
             fallback_text,
             body,
-            actions: open.into_iter().collect(),
+            actions: link.into_iter().collect(),
+            msteams: None,
         }
     }
+
+    /// Notifies the people that the texts of the card mention, by user ID and name.
+    pub(super) fn mention<'a>(&mut self, people: impl Iterator<Item = (&'a str, &'a str)>) {
+        let entities: Vec<_> = people
+            .map(|(id, name)| Entity {
+                r#type: "mention",
+                text: mention_text(name),
+                mentioned: Mentioned {
+                    id: id.to_owned(),
+                    name: name.to_owned(),
+                },
+            })
+            .collect();
+        self.msteams = (!entities.is_empty()).then_some(TeamsPart { entities });
+    }
+}
+
+/// Returns the text that stands for a mention in a text block.
+pub(super) fn mention_text(name: &str) -> String {
+    format!("<at>{name}</at>")
 }
 
 impl From<TextBlock> for Element {
     fn from(block: TextBlock) -> Self {
         Self::TextBlock(block)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Writes the opposite: `hidden` is `isVisible` in the schema.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn not<S: serde::Serializer>(value: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(!value)
 }

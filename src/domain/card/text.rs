@@ -47,6 +47,28 @@ pub(super) fn plain(text: &str, limit: usize) -> String {
     out
 }
 
+/// Characters in a row that a fact can show on a phone.
+const LONGEST_WORD: usize = 24;
+
+/// Lets long words break, because a fact cuts them off.
+pub(super) fn breakable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut word = 0;
+    for c in text.chars() {
+        word = if c.is_whitespace() || c == '-' || c == BREAK {
+            0
+        } else {
+            word + 1
+        };
+        if word > LONGEST_WORD && c.is_alphanumeric() {
+            out.push(BREAK);
+            word = 1;
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// Returns text for places that show it as it is: one line, at most `limit` characters.
 pub(super) fn squeezed(text: &str, limit: usize) -> String {
     let (mut kept, cut) = shortened(text, limit);
@@ -183,6 +205,19 @@ mod tests {
         );
         check("", "");
         check(" \n ", "");
+    }
+
+    #[test]
+    fn long_words_can_break_and_ordinary_ones_cannot() {
+        let ordinary = "access until 26 Nov 2026, database-administrators-of-production";
+        assert_eq!(breakable(ordinary), ordinary);
+        let long = "a".repeat(60);
+        assert_eq!(
+            breakable(&long).replace(BREAK, "|"),
+            format!("{0}|{0}|{1}", "a".repeat(24), "a".repeat(12))
+        );
+        // Nothing comes between a backslash and the character that it escapes.
+        assert_eq!(breakable(&"\\_".repeat(20)), "\\_".repeat(20));
     }
 
     #[test]

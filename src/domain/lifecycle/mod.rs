@@ -4,6 +4,7 @@
 //! independently; a record contains only completed deliveries.
 
 mod claim;
+mod fingerprint;
 mod notice;
 mod plan;
 mod record;
@@ -13,9 +14,10 @@ mod snapshot;
 mod stored;
 
 pub use claim::{Claim, Lease, OthersClaim};
+pub use fingerprint::Fingerprint;
 pub use notice::{Audience, Change, Due, Recipient, Target, due};
-pub use plan::{Facts, Messages, Observed, Plan, Step, Why, Work, plan};
-pub use record::{Outcome, Posted, Record, Refusal, RefusalPauses, RoutedBy, Shown};
+pub use plan::{Facts, Observed, Plan, Step, Why, Work, plan};
+pub use record::{NamedByRule, Outcome, Posted, Record, Refusal, RefusalPauses, RoutedBy, Shown};
 pub use run::{Aim, Landed, Run};
 pub use run_log::{Entry, RunLog};
 pub use snapshot::{RecordState, Snapshot, Write};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::card::{CardCluster, Message, Remembered, of_record, of_request};
+use crate::domain::card::{Content, Remembered};
 use crate::domain::lifecycle::{Aim, Audience, Change, Posted, Recipient, Record, RefusalPauses, Shown, Target, due};
 use crate::domain::request::{AccessRequest, RequestId, Stage};
 
@@ -20,7 +20,6 @@ pub enum Observed {
 /// The inputs of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    pub cluster: &'a CardCluster,
     pub id: &'a RequestId,
     pub observed: &'a Observed,
     pub record: Option<&'a Record>,
@@ -35,6 +34,7 @@ pub struct Facts<'a> {
 }
 
 /// The plan for one request.
+#[expect(clippy::large_enum_variant, reason = "a plan is consumed where it is made")]
 #[derive(Debug)]
 pub enum Plan {
     Nothing {
@@ -59,33 +59,13 @@ pub enum Why {
     UnknownState,
 }
 
-/// One card for each audience that gets a delivery.
-#[derive(Debug, Default)]
-pub struct Messages(Vec<(Audience, Message)>);
-
-impl Messages {
-    fn draw(&mut self, audience: Audience, draw: impl Fn(Audience) -> Message) {
-        if self.of(audience).is_none() {
-            self.0.push((audience, draw(audience)));
-        }
-    }
-
-    /// Returns the card of an audience.
-    pub fn of(&self, audience: Audience) -> Option<&Message> {
-        self.iter()
-            .find_map(|(drawn, message)| (drawn == audience).then_some(message))
-    }
-
-    /// Returns all cards.
-    pub fn iter(&self) -> impl Iterator<Item = (Audience, &Message)> {
-        self.0.iter().map(|(audience, message)| (*audience, message))
-    }
-}
-
 /// Deliveries that all show the same state of a request.
 #[derive(Debug)]
 pub struct Work {
-    pub messages: Messages,
+    /// What the cards are drawn from.
+    pub content: Content,
+    /// All targets of the request's cards.
+    pub targets: Vec<Target>,
     pub aim: Aim,
     /// When refused deliveries are due for a retry.
     pub retry_at: Option<Timestamp>,
@@ -142,11 +122,11 @@ pub fn plan(facts: Facts<'_>) -> Plan {
     match facts.observed {
         Observed::Request(request) => plan_request(facts, request),
         Observed::Gone(Some(last)) if last.stage.is_resolved() => plan_request(facts, last),
-        Observed::Gone(last) => plan_end(facts, last.as_deref()),
+        Observed::Gone(last) => plan_end(facts, last.as_ref()),
     }
 }
 
-fn plan_request(facts: Facts<'_>, request: &AccessRequest) -> Plan {
+fn plan_request(facts: Facts<'_>, request: &Arc<AccessRequest>) -> Plan {
     let wanted = Shown::of(request);
     if request.stage == Stage::Unknown {
         return nothing(Why::UnknownState);
@@ -173,44 +153,35 @@ fn plan_request(facts: Facts<'_>, request: &AccessRequest) -> Plan {
     } else {
         ""
     };
-    draft.plan(resolve_reason, |audience| match audience {
-        Audience::Reviewers => of_request(facts.cluster, request),
-    })
+    draft.plan(resolve_reason, || Content::Request(Arc::clone(request)))
 }
 
 /// Closes the cards of a request that expired or was deleted. Resolved cards stay unchanged: they do not show when granted
 /// access ends.
-fn plan_end(facts: Facts<'_>, last: Option<&AccessRequest>) -> Plan {
+fn plan_end(facts: Facts<'_>, last: Option<&Arc<AccessRequest>>) -> Plan {
     let Some(record) = facts.record else {
         return nothing(Why::NeverAnnounced);
     };
+    let stage = record.resolution.unwrap_or(Stage::Expired);
+    let ended = last.filter(|_| record.resolution.is_none()).map(|last| AccessRequest {
+        stage,
+        ..AccessRequest::clone(last)
+    });
     let reviews = last.map_or(record.reviews, |last| last.reviews.len());
-    let wanted = Shown {
-        stage: record.resolution.unwrap_or(Stage::Expired),
-        reviews,
-    };
+    let wanted = ended.as_ref().map_or_else(|| Shown::new(stage, reviews), Shown::of);
     let mut draft = Draft::new(facts, wanted);
     draft.update(record, |card| !record.shown(card).stage.is_resolved());
-    draft.plan(&record.resolve_reason, |Audience::Reviewers| match last {
-        Some(last) if record.resolution.is_none() => {
-            let ended = AccessRequest {
-                stage: wanted.stage,
-                ..last.clone()
-            };
-            of_request(facts.cluster, &ended)
-        }
-        Some(_) | None => {
-            let remembered = Remembered {
-                id: facts.id,
-                user: &record.user,
-                roles: &record.roles,
-                reason: &record.reason,
-                reviews,
-                stage: wanted.stage,
-                resolve_reason: &record.resolve_reason,
-            };
-            of_record(facts.cluster, &remembered)
-        }
+    draft.plan(&record.resolve_reason, || match ended {
+        Some(ended) => Content::Request(Arc::new(ended)),
+        None => Content::Record(Remembered {
+            id: facts.id.clone(),
+            user: record.user.clone(),
+            roles: record.roles.clone(),
+            reason: record.reason.clone(),
+            reviews,
+            stage,
+            resolve_reason: record.resolve_reason.clone(),
+        }),
     })
 }
 
@@ -290,23 +261,20 @@ impl<'a> Draft<'a> {
         at <= now
     }
 
-    fn plan(self, resolve_reason: &str, draw: impl Fn(Audience) -> Message) -> Plan {
+    fn plan(self, resolve_reason: &str, content: impl FnOnce() -> Content) -> Plan {
         let Self {
+            facts,
             wanted,
             steps,
             retry_at,
-            ..
         } = self;
         if steps.is_empty() {
             let why = Why::UpToDate;
             return Plan::Nothing { why, retry_at };
         }
-        let mut messages = Messages::default();
-        for step in &steps {
-            messages.draw(step.audience(), &draw);
-        }
         Plan::Work(Work {
-            messages,
+            content: content(),
+            targets: facts.targets.to_vec(),
             aim: Aim {
                 shown: wanted,
                 resolve_reason: resolve_reason.to_owned(),

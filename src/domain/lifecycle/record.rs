@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::domain::lifecycle::stored::posted_at;
-use crate::domain::lifecycle::{Claim, Recipient, Target};
+use crate::domain::lifecycle::{Claim, Fingerprint, Recipient, Target};
 use crate::domain::recipients::Address;
 use crate::domain::request::{AccessRequest, Stage};
 
@@ -52,7 +52,15 @@ pub enum RoutedBy {
     /// The routing table, and the suggested reviewers of the request.
     Table,
     /// Access Monitoring Rules, with the recipients that they named.
-    Rules(Vec<String>),
+    Rules(Vec<NamedByRule>),
+}
+
+/// A recipient that a rule named.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NamedByRule {
+    pub recipient: String,
+    /// The name of the rule; versions before 0.2 did not record it.
+    pub rule: Option<String>,
 }
 
 /// A card that was posted.
@@ -76,6 +84,7 @@ pub struct Posted {
 pub struct Shown {
     pub stage: Stage,
     pub reviews: usize,
+    pub facts: Fingerprint,
 }
 
 /// A delivery that Microsoft refused, or never confirmed.
@@ -157,10 +166,8 @@ impl Record {
 
     /// Returns what a card shows; for cards of the Go plugin, the record has one value for all cards.
     pub fn shown(&self, card: &Posted) -> Shown {
-        card.shown.unwrap_or(Shown {
-            stage: self.resolution.unwrap_or(Stage::Pending),
-            reviews: self.reviews,
-        })
+        let shown = || Shown::new(self.resolution.unwrap_or(Stage::Pending), self.reviews);
+        card.shown.unwrap_or_else(shown)
     }
 
     /// Returns when the request expires, if the record says so. The Go plugin does not record it, but no request outlives its
@@ -230,7 +237,7 @@ impl Record {
         let before = self.refusals.get(&recipient);
         // An unconfirmed card counts for the lifetime of the request, whatever its current state.
         let unconfirmed = unconfirmed || before.is_some_and(|before| before.unconfirmed);
-        let counts = |before: &&Refusal| before.at == at || unconfirmed;
+        let counts = |before: &&Refusal| before.at.is_same(at) || unconfirmed;
         let times = before.filter(counts).map_or(0, |before| before.times) + 1;
         let refusal = Refusal {
             why,
@@ -282,7 +289,7 @@ impl Refusal {
         if self.is_spent() {
             return None;
         }
-        if self.at != wanted && !self.unconfirmed {
+        if !self.at.is_same(wanted) && !self.unconfirmed {
             return Some(Timestamp::MIN);
         }
         if wanted.stage.is_resolved() && self.times >= MOST_REFUSED_LAST_UPDATES {
@@ -309,18 +316,33 @@ impl RefusalPauses {
 }
 
 impl Shown {
+    /// Returns what a card shows of which the other facts are unknown.
+    pub const fn new(stage: Stage, reviews: usize) -> Self {
+        Self {
+            stage,
+            reviews,
+            facts: Fingerprint::Unknown,
+        }
+    }
+
     /// Returns what a card of this request must show.
     pub fn of(request: &AccessRequest) -> Self {
         Self {
-            stage: request.stage,
-            reviews: request.reviews.len(),
+            facts: Fingerprint::of(request),
+            ..Self::new(request.stage, request.reviews.len())
         }
     }
 
     /// Returns whether a card that shows this needs no update to show the other. The number of reviews does not matter on a
     /// resolved card, because the Go plugin does not update it on resolution.
     pub fn satisfies(self, wanted: Self) -> bool {
-        self.stage == wanted.stage && (self.stage.is_resolved() || self.reviews == wanted.reviews)
+        let same_reviews = self.stage.is_resolved() || self.reviews == wanted.reviews;
+        self.stage == wanted.stage && same_reviews && self.facts.satisfies(wanted.facts)
+    }
+
+    /// Returns whether both are the same state, as far as the facts are known.
+    fn is_same(self, other: Self) -> bool {
+        (self.stage, self.reviews) == (other.stage, other.reviews) && self.facts.satisfies(other.facts)
     }
 
     /// Returns the earlier of two states, for a card that two replicas updated in unknown order. If the card shows the later
@@ -333,8 +355,8 @@ impl Shown {
             other
         } else {
             Self {
-                stage: Stage::Pending,
-                reviews: self.reviews.min(other.reviews),
+                facts: Fingerprint::Mixed,
+                ..Self::new(Stage::Pending, self.reviews.min(other.reviews))
             }
         }
     }
@@ -348,6 +370,7 @@ impl Shown {
 }
 
 impl fmt::Display for Shown {
+    /// Writes the stage and the number of reviews; the facts are stored separately.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.stage, self.reviews)
     }

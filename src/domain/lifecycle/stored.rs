@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::domain::lifecycle::{Claim, Posted, Recipient, Record, Refusal, RoutedBy, Shown};
+use crate::domain::lifecycle::{Claim, Fingerprint, NamedByRule, Posted, Recipient, Record, Refusal, RoutedBy, Shown};
 use crate::domain::request::Stage;
 
 /// The keys that the Go plugin expects to be absent when it claims a request.
@@ -45,6 +45,8 @@ struct Card {
     conversation: Option<String>,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     shown: Option<String>,
+    #[serde(rename = "f", default, skip_serializing_if = "String::is_empty")]
+    facts: String,
     #[serde(rename = "again", default, skip_serializing_if = "is_false")]
     replacement: bool,
     /// The index of the card in `messages`, if its ID is ambiguous.
@@ -57,6 +59,8 @@ struct StoredRefusal {
     why: String,
     since: Timestamp,
     at: String,
+    #[serde(rename = "f", default, skip_serializing_if = "String::is_empty")]
+    facts: String,
     #[serde(default = "once", skip_serializing_if = "is_once")]
     times: u32,
     #[serde(rename = "unconfirmed", default, skip_serializing_if = "is_false")]
@@ -115,6 +119,7 @@ impl Record {
             ("max_duration", until),
             ("x_claim", claim.unwrap_or_default()),
             ("x_recipients", recipients_of_rules(&self.routed_by)),
+            ("x_rules", names_of_rules(&self.routed_by)),
             ("x_expires", self.expires.map(seconds).unwrap_or_default()),
             ("x_cards", self.known_cards()),
             ("x_skipped", self.stored_refusals()),
@@ -138,7 +143,7 @@ impl Record {
             resolve_reason: text("resolve_reason").to_owned(),
             access_until: time("max_duration").filter(|_| text("max_duration") != GO_ZERO_TIME),
             claim: map.get("x_claim").map(|mark| Claim::parse(mark)),
-            routed_by: routed_by(text("x_recipients")),
+            routed_by: routed_by(text("x_recipients"), text("x_rules")),
             expires: time("x_expires"),
             ..Self::default()
         };
@@ -157,7 +162,7 @@ impl Record {
             let found = fitting.find(|(place, _)| is_named(*place));
             if let Some((place, posted)) = found {
                 posted.conversation = card.conversation;
-                posted.shown = card.shown.as_deref().and_then(shown);
+                posted.shown = card.shown.and_then(|stage| shown(&stage, &card.facts));
                 posted.replacement = card.replacement;
                 taken[place] = true;
             }
@@ -167,7 +172,7 @@ impl Record {
             let refusal = Refusal {
                 why: stored.why,
                 since: stored.since,
-                at: shown(&stored.at)?,
+                at: shown(&stored.at, &stored.facts)?,
                 times: stored.times,
                 unconfirmed: stored.unconfirmed,
             };
@@ -202,6 +207,7 @@ impl Record {
                 id: card.activity.clone(),
                 conversation: card.conversation.clone(),
                 shown: card.shown.map(|shown| shown.to_string()),
+                facts: card.shown.map(|shown| shown.facts.to_string()).unwrap_or_default(),
                 replacement: card.replacement,
                 place: Some(place).filter(|_| ids.get(card.activity.as_str()) > Some(&1)),
             })
@@ -219,6 +225,7 @@ impl Record {
                 why: shortened(&refusal.why, LONGEST_WHY).to_owned(),
                 since: refusal.since,
                 at: refusal.at.to_string(),
+                facts: refusal.at.facts.to_string(),
                 times: refusal.times,
                 unconfirmed: refusal.unconfirmed,
             };
@@ -279,23 +286,38 @@ fn recipients_of_rules(routed_by: &RoutedBy) -> String {
     match routed_by {
         RoutedBy::Unknown => String::new(),
         RoutedBy::Table => "[]".to_owned(),
-        RoutedBy::Rules(named) => json(named),
+        RoutedBy::Rules(named) => json(&named.iter().map(|named| &named.recipient).collect::<Vec<_>>()),
     }
 }
 
-fn routed_by(text: &str) -> RoutedBy {
-    match serde_json::from_str::<Vec<String>>(text) {
-        Ok(named) if named.is_empty() => RoutedBy::Table,
-        Ok(named) => RoutedBy::Rules(named),
-        Err(_) => RoutedBy::Unknown,
-    }
+/// Encodes the rule of each recipient that rules named.
+fn names_of_rules(routed_by: &RoutedBy) -> String {
+    let RoutedBy::Rules(named) = routed_by else {
+        return String::new();
+    };
+    let rules: Option<Vec<_>> = named.iter().map(|named| named.rule.as_deref()).collect();
+    rules.map(|rules| json(&rules)).unwrap_or_default()
 }
 
-fn shown(text: &str) -> Option<Shown> {
+/// Decodes the recipients that rules named, and their rules, which are in the same order.
+fn routed_by(recipients: &str, rules: &str) -> RoutedBy {
+    let Ok(recipients) = serde_json::from_str::<Vec<String>>(recipients) else {
+        return RoutedBy::Unknown;
+    };
+    if recipients.is_empty() {
+        return RoutedBy::Table;
+    }
+    let rules: Vec<String> = serde_json::from_str(rules).unwrap_or_default();
+    let rules = rules.into_iter().map(Some).chain(std::iter::repeat(None));
+    let named = recipients.into_iter().zip(rules);
+    RoutedBy::Rules(named.map(|(recipient, rule)| NamedByRule { recipient, rule }).collect())
+}
+
+fn shown(text: &str, facts: &str) -> Option<Shown> {
     let (stage, reviews) = text.split_once('/')?;
     Some(Shown {
-        stage: Stage::parse(stage)?,
-        reviews: reviews.parse().ok()?,
+        facts: Fingerprint::parse(facts),
+        ..Shown::new(Stage::parse(stage)?, reviews.parse().ok()?)
     })
 }
 

@@ -54,10 +54,7 @@ fn what_is_written_is_read_again() {
     record.claim = Some(Claim::parse("held me 3"));
     record.expires = Some("2024-05-14T09:05:00Z".parse().unwrap());
     record.cards[0].conversation = Some("19:a_b@unq.gbl.spaces".to_owned());
-    record.cards[0].shown = Some(Shown {
-        stage: Stage::Pending,
-        reviews: 1,
-    });
+    record.cards[0].shown = Some(Shown::new(Stage::Pending, 1));
     record.refusals.insert(Recipient::reviewer("x@example.com"), refusal(3));
     assert_eq!(stored_and_read(&record), record);
 }
@@ -73,10 +70,7 @@ fn refusal(times: u32) -> Refusal {
     Refusal {
         why: "no such user".to_owned(),
         since: "2024-05-07T09:05:03Z".parse().unwrap(),
-        at: Shown {
-            stage: Stage::Pending,
-            reviews: 0,
-        },
+        at: Shown::new(Stage::Pending, 0),
         times,
         unconfirmed: false,
     }
@@ -113,10 +107,7 @@ fn cards_with_the_same_activity_id_stay_apart() {
     assert_eq!(stored_and_read(&record), record, "one card is the Go plugin's");
     record.cards[0].conversation = Some("19:a_b@unq.gbl.spaces".to_owned());
     assert_eq!(stored_and_read(&record), record);
-    let shown = Shown {
-        stage: Stage::Approved,
-        reviews: 1,
-    };
+    let shown = Shown::new(Stage::Approved, 1);
     let updated = Outcome::Updated {
         recipient: Recipient::reviewer(LINK),
         activity: "1".to_owned(),

@@ -30,6 +30,8 @@ pub struct ChannelLink {
     pub thread: String,
     /// The id of the team that the channel is in.
     pub team: String,
+    /// The name of the channel, as the link contains it.
+    pub name: String,
 }
 
 /// Hosts with `/l/channel/` links to Teams (`@microsoft/teams-js` 2.58, valid origins).
@@ -71,6 +73,15 @@ impl Address {
     /// Returns the recipient as written, without surrounding white space.
     pub fn as_str(&self) -> &str {
         &self.raw
+    }
+
+    /// Returns how people know the recipient, such as `alice@example.com` or `#Databases`; `None` for a user ID.
+    pub fn label(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Email => Some(self.raw.clone()),
+            Kind::UserId => None,
+            Kind::Channel(link) => Some(format!("#{}", link.name)).filter(|_| !link.name.is_empty()),
+        }
     }
 
     /// Returns the link if the recipient is a channel.
@@ -146,7 +157,7 @@ impl ChannelLink {
             return Err(format!("it is not a link to Teams: {}://{host}", url.scheme()));
         }
         let segments: Vec<_> = url.path_segments().into_iter().flatten().collect();
-        let ["l", "channel", thread, _name] = segments[..] else {
+        let ["l", "channel", thread, name] = segments[..] else {
             return Err("it is not a link to a channel: expected /l/channel/<id>/<name>".to_owned());
         };
         let thread = percent_decode_str(thread)
@@ -166,8 +177,14 @@ impl ChannelLink {
         Ok(Self {
             thread: thread.into_owned(),
             team,
+            name: decoded(&decoded(name)),
         })
     }
+}
+
+/// Decodes the name of a channel. Teams encodes it twice in the links that its users copy.
+fn decoded(name: &str) -> String {
+    percent_decode_str(name).decode_utf8_lossy().into_owned()
 }
 
 /// Returns whether the text is a channel ID such as `19:…@thread.tacv2` or, for old channels, `19:…@thread.skype`.
@@ -234,6 +251,10 @@ mod tests {
         let link = "https://teams.microsoft.com/l/channel/19%3ae06a7383ed98468f90217a35fa1980d7%40thread.tacv2/\
                     Approval%2520Channel%25202?groupId=f2b3c8ed-5502-4449-b76f-dc3acea81f1c&tenantId=x";
         check(link, Ok("19:e06a7383ed98468f90217a35fa1980d7@thread.tacv2"));
+        let label = |text: &str| Address::parse(text).unwrap().label();
+        assert_eq!(label(link).as_deref(), Some("#Approval Channel 2"));
+        assert_eq!(label("alice@example.com").as_deref(), Some("alice@example.com"));
+        assert_eq!(label(id), None);
     }
 
     #[test]

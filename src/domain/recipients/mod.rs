@@ -3,7 +3,13 @@
 //! Architecture Invariant: an address is only parsed text; `msteams` finds out whether it exists.
 
 mod address;
+mod person;
+mod reason;
 mod routing;
+mod suggested;
 
 pub use address::{Address, ChannelLink};
+pub use person::Person;
+pub use reason::Reason;
 pub use routing::{Recipients, RoutingTable};
+pub use suggested::SuggestedReviewers;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::domain::recipients::Address;
+use crate::domain::recipients::{Address, Reason, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 
 /// `role_to_recipients`: role names are literal, and `"*"` applies to every role without its own entry.
@@ -44,8 +44,8 @@ impl RoutingTable {
         Self { roles, others }
     }
 
-    /// Returns the recipients of a request: those of its roles, and the suggested reviewers with an email address.
-    pub fn recipients(&self, request: &AccessRequest) -> Recipients {
+    /// Returns the recipients of a request: those of its roles, and the suggested reviewers with an address.
+    pub fn recipients(&self, request: &AccessRequest, suggested: &SuggestedReviewers) -> Recipients {
         let mut found = Found::default();
         for role in &request.roles {
             // An empty entry counts as no entry.
@@ -56,9 +56,9 @@ impl RoutingTable {
         }
         let mut unreachable = Vec::new();
         for reviewer in &request.suggested_reviewers {
-            match Address::parse(reviewer) {
-                Ok(address) if address.is_email() => found.add(address),
-                Ok(_) | Err(_) => unreachable.push(reviewer.clone()),
+            match suggested.address(reviewer) {
+                Some(address) => found.add(address),
+                None => unreachable.push(reviewer.clone()),
             }
         }
         Recipients {
@@ -67,24 +67,29 @@ impl RoutingTable {
         }
     }
 
-    /// Returns the place of a recipient of a request in the table, such as `role_to_recipients.dba[0]`. Invalid addresses are
-    /// not in the table and do not count.
-    pub fn place(&self, request: &AccessRequest, address: &Address) -> Option<String> {
+    /// Returns where the table names a recipient of a request. Invalid addresses are not in the table and do not count in
+    /// positions.
+    pub fn place(&self, request: &AccessRequest, address: &Address) -> Option<Reason> {
         request
             .roles
             .iter()
             .find_map(|role| match self.roles.get(role).filter(|entry| !entry.is_empty()) {
-                Some(entry) => place_in(role, entry, address),
-                None => place_in(OTHERS, &self.others, address),
+                Some(entry) => of_role(role, entry, address),
+                None => self.of_other_roles(address),
             })
     }
 
     /// Returns the first place of an address in the table, whatever request it is for, as [`place`](Self::place) does.
-    pub fn place_of(&self, address: &Address) -> Option<String> {
+    pub fn place_of(&self, address: &Address) -> Option<Reason> {
         let mut roles = self.roles.iter();
         roles
-            .find_map(|(role, entry)| place_in(role, entry, address))
-            .or_else(|| place_in(OTHERS, &self.others, address))
+            .find_map(|(role, entry)| of_role(role, entry, address))
+            .or_else(|| self.of_other_roles(address))
+    }
+
+    fn of_other_roles(&self, address: &Address) -> Option<Reason> {
+        let position = self.others.iter().position(|other| other == address)?;
+        Some(Reason::OtherRoles { position })
     }
 
     /// Returns every address of the table, each once.
@@ -97,12 +102,10 @@ impl RoutingTable {
     }
 }
 
-/// The key of the entry for all other roles, as the configuration writes it.
-const OTHERS: &str = "\"*\"";
-
-fn place_in(role: &str, entry: &[Address], address: &Address) -> Option<String> {
-    let number = entry.iter().position(|other| other == address)?;
-    Some(format!("role_to_recipients.{role}[{number}]"))
+fn of_role(role: &str, entry: &[Address], address: &Address) -> Option<Reason> {
+    let position = entry.iter().position(|other| other == address)?;
+    let role = role.to_owned();
+    Some(Reason::Role { role, position })
 }
 
 /// Addresses in the order in which they were first found.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::domain::request::Stage;
+use crate::domain::request::{Stage, Threshold};
 
 /// An Access Request with everything that a card can show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,24 @@ pub struct AccessRequest {
     pub expires: Option<Timestamp>,
     /// The access list that a promoted request became a member of.
     pub promoted_to: Option<AccessList>,
+    pub kind: RequestKind,
+    /// The name of the access list that Teleport recommends for a long-term request; empty if it recommends none.
+    pub recommended_list: String,
+    pub thresholds: Vec<Threshold>,
+    /// Groups of thresholds, by index, without duplicates: every group must reach one of its thresholds.
+    pub threshold_sets: Vec<Vec<usize>>,
+}
+
+/// How long the access lasts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RequestKind {
+    /// Servers that are older than the field send no kind.
+    #[default]
+    ShortTerm,
+    /// A membership of an access list, which does not end by itself.
+    LongTerm,
+    /// A kind that this version does not know.
+    Other,
 }
 
 impl AccessRequest {
@@ -56,6 +74,10 @@ impl AccessRequest {
             access_from: None,
             expires: None,
             promoted_to: None,
+            kind: RequestKind::ShortTerm,
+            recommended_list: String::new(),
+            thresholds: Vec::new(),
+            threshold_sets: Vec::new(),
         }
     }
 
@@ -72,6 +94,10 @@ pub struct Review {
     pub verdict: Verdict,
     pub reason: String,
     pub created: Option<Timestamp>,
+    /// The thresholds that the review counts for, by index.
+    pub thresholds: Vec<usize>,
+    /// The user that submitted the review for its author, such as a plugin's; empty if the author did.
+    pub submitted_by: String,
 }
 
 impl Review {
@@ -82,12 +108,14 @@ impl Review {
             verdict,
             reason: String::new(),
             created: None,
+            thresholds: Vec::new(),
+            submitted_by: String::new(),
         }
     }
 }
 
 /// The proposal of a review.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     Approve,
     Deny,
@@ -104,13 +132,25 @@ pub struct AccessList {
 }
 
 /// A requested resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Resource {
     pub cluster: String,
     pub kind: String,
     pub name: String,
     /// For example a Kubernetes `namespace/pod`; empty for the whole resource.
     pub sub_resource: String,
+    pub constraints: Option<Constraints>,
+}
+
+/// What the requester may do on a resource; without constraints, everything that the roles allow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Constraints {
+    /// SSH or Windows logins.
+    Logins(Vec<String>),
+    /// ARNs of AWS roles.
+    AwsRoles(Vec<String>),
+    /// Constraints that this version does not know.
+    Other,
 }
 
 impl Resource {
@@ -121,6 +161,7 @@ impl Resource {
             kind: kind.into(),
             name: name.into(),
             sub_resource: String::new(),
+            constraints: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::recipients::{Address, Recipients, RoutingTable};
+use crate::domain::recipients::{Recipients, RoutingTable, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 use crate::domain::rules::compiled::CompiledRule;
 
@@ -16,6 +16,9 @@ pub struct RuleSet(BTreeMap<String, Arc<CompiledRule>>);
 pub struct Route {
     pub recipients: Recipients,
     pub source: Source,
+    /// The recipients that rules named, as written, with the first rule that named each; empty unless the source is
+    /// [`Source::Rules`].
+    pub named: Vec<(String, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,34 +81,33 @@ impl Route {
         matching: impl IntoIterator<Item = &'a CompiledRule>,
         table: &RoutingTable,
         request: &AccessRequest,
+        suggested: &SuggestedReviewers,
     ) -> Self {
-        let named = matching.into_iter().flat_map(|rule| rule.rule().named());
+        let rules = matching.into_iter().map(CompiledRule::rule);
+        let named = rules.flat_map(|rule| rule.named().map(|recipient| (recipient, rule.name.as_str())));
         let mut seen = BTreeSet::new();
-        let named: Vec<&str> = named.filter(|text| seen.insert(*text)).collect();
+        let named: Vec<_> = named.filter(|(recipient, _)| seen.insert(*recipient)).collect();
         if !named.is_empty() {
             return Self {
-                recipients: Recipients::of(named),
+                recipients: Recipients::of(named.iter().map(|(recipient, _)| *recipient)),
                 source: Source::Rules,
+                named: named
+                    .into_iter()
+                    .map(|(recipient, rule)| (recipient.to_owned(), rule.to_owned()))
+                    .collect(),
             };
         }
-        let recipients = table.recipients(request);
+        let recipients = table.recipients(request, suggested);
         let source = if recipients.addresses.is_empty() {
             Source::None
         } else {
             Source::Static
         };
-        Self { recipients, source }
-    }
-
-    /// Returns the recipients that rules named, as written; empty if the source is not [`Source::Rules`].
-    pub fn named(&self) -> Vec<&str> {
-        if self.source != Source::Rules {
-            return Vec::new();
+        Self {
+            recipients,
+            source,
+            named: Vec::new(),
         }
-        let addresses = self.recipients.addresses.iter().map(Address::as_str);
-        addresses
-            .chain(self.recipients.unreachable.iter().map(String::as_str))
-            .collect()
     }
 }
 

@@ -123,7 +123,8 @@ async fn a_request_whose_traits_or_labels_a_rule_needs_is_deferred_while_the_use
     ] {
         let mut town = Town::build().await;
         town.cluster.put_rule(rule("to-bob", condition, &[BOB]));
-        town.cluster.set_traits("bob@example.com", true, &[("team", &["core"])]);
+        town.cluster
+            .set_traits("robin@example.com", true, &[("team", &["core"])]);
         town.cluster.add_resource("node", "n1", &[("env", "prod")]);
         town.start_daemon().await;
         // Each retry begins with the record.

@@ -55,10 +55,7 @@ fn settled(pure: &Pure, state: &State) -> Result<(), String> {
     let record = state.store.and_then(|map| Record::decode(pure.maps.of(map)));
     if let Some(record) = &record
         && let Some(stage) = record.resolution
-        && !record.all_show(Shown {
-            stage,
-            reviews: record.reviews,
-        })
+        && !record.all_show(Shown::new(stage, record.reviews))
     {
         return Err("the record has a resolution that not every card shows".to_owned());
     }

@@ -10,18 +10,9 @@ use teleport_msteams::domain::request::Stage;
 use crate::model::pure::now;
 use crate::model::state::{Moment, TERM};
 
-const PENDING: Shown = Shown {
-    stage: Stage::Pending,
-    reviews: 0,
-};
-const REVIEWED: Shown = Shown {
-    stage: Stage::Pending,
-    reviews: 1,
-};
-const APPROVED: Shown = Shown {
-    stage: Stage::Approved,
-    reviews: 1,
-};
+const PENDING: Shown = Shown::new(Stage::Pending, 0);
+const REVIEWED: Shown = Shown::new(Stage::Pending, 1);
+const APPROVED: Shown = Shown::new(Stage::Approved, 1);
 
 /// A record with one pending card and a claim.
 fn claimed(mark: &str) -> Snapshot {

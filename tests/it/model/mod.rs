@@ -233,7 +233,10 @@ fn an_update_that_outlives_its_claim_and_its_sender_can_leave_a_card_behind() {
         Action::Recorded(1),
     ];
     let what = follow(&mut pure(&REVIEWED_AND_APPROVED, 1), faults, &way).unwrap_err();
-    assert_eq!(what, "a card lies: [Shown { stage: Pending, reviews: 1 }]");
+    assert!(
+        what.starts_with("a card lies: [Shown { stage: Pending, reviews: 1,"),
+        "{what}"
+    );
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use teleport_msteams::domain::card::CardCluster;
 use teleport_msteams::domain::lifecycle::{
     Claim, Facts, Landed, Lease, Observed, Plan, Recipient, Record, RecordState, RefusalPauses, RoutedBy, Run,
     Snapshot, Step, Target, Why, Write, plan,
@@ -49,7 +48,6 @@ pub(super) enum Input {
 }
 
 pub(super) struct Pure {
-    cluster: CardCluster,
     id: RequestId,
     pub(super) people: Vec<Target>,
     pub(super) history: Vec<Arc<AccessRequest>>,
@@ -81,10 +79,6 @@ const NONE: Id = Id::MAX;
 impl Pure {
     pub(super) fn new(history: Vec<AccessRequest>, ends: bool, vanishes: bool, people: usize) -> Self {
         Self {
-            cluster: CardCluster {
-                name: "teleport.example.com".to_owned(),
-                web: None,
-            },
             id: history[0].id.clone(),
             people: PEOPLE[..people]
                 .iter()
@@ -162,7 +156,6 @@ impl Pure {
         let observed = self.observed(seen);
         let pending = matches!(&observed, Observed::Request(request) if !request.stage.is_resolved());
         let facts = Facts {
-            cluster: &self.cluster,
             id: &self.id,
             observed: &observed,
             record,

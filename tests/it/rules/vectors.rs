@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use teleport_msteams::domain::recipients::{Address, RoutingTable};
+use teleport_msteams::domain::recipients::{Address, RoutingTable, SuggestedReviewers};
 use teleport_msteams::domain::request::{AccessRequest, RequestId};
 use teleport_msteams::domain::rules::{
     Answer, CompiledRule, Condition, Dict, FailureKind, Labels, Route, Rule, RuleAnswer, Schedule, Shift, Subject,
@@ -186,6 +186,7 @@ fn every_request_goes_to_the_recipients_that_teleport_notifies() {
             matching.iter().copied(),
             &table(&vector["plugin"]["role_to_recipients"]),
             &request,
+            &SuggestedReviewers::default(),
         );
         let notified: BTreeSet<&str> = route.recipients.addresses.iter().map(Address::as_str).collect();
         let mut expected = vector["expect"].clone();

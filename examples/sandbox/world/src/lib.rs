@@ -35,6 +35,12 @@ pub mod proto {
 /// The small services, in modules as deep as their packages.
 #[expect(clippy::pedantic, clippy::allow_attributes, reason = "generated code")]
 pub mod teleport {
+    pub mod accesslist {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/teleport.accesslist.v1.rs"));
+        }
+    }
+
     pub mod accessmonitoringrules {
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/teleport.accessmonitoringrules.v1.rs"));

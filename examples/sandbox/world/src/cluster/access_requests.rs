@@ -47,7 +47,7 @@ impl Default for Draft {
     fn default() -> Self {
         Self {
             id: None,
-            user: "bob@example.com".to_owned(),
+            user: "robin@example.com".to_owned(),
             roles: vec!["dba".to_owned()],
             reason: "Need to fix the index".to_owned(),
             suggested_reviewers: Vec::new(),
@@ -70,8 +70,18 @@ impl Draft {
             sub_resource_name: String::new(),
         };
         let access_until = Some((now + self.access_for).into());
+        let threshold = types::AccessReviewThreshold {
+            name: "default".to_owned(),
+            approve: self.approvals,
+            deny: 1,
+        };
+        let set = types::ThresholdIndexSet { indexes: vec![0] };
+        let sets = types::ThresholdIndexSets { sets: vec![set] };
+        let mapping = self.roles.iter().map(|role| (role.clone(), sets.clone())).collect();
         let spec = types::AccessRequestSpecV3 {
             user: self.user,
+            thresholds: vec![threshold],
+            role_threshold_mapping: mapping,
             roles: self.roles,
             state: self.state.into(),
             created: Some(now.into()),
@@ -156,5 +166,7 @@ fn add_review(
         proposed_state: proposed.into(),
         reason: reason.to_owned(),
         created,
+        threshold_indexes: (0..).zip(&spec.thresholds).map(|(index, _)| index).collect(),
+        ..types::AccessReview::default()
     });
 }

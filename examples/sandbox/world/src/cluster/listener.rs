@@ -30,6 +30,7 @@ use crate::cluster::frames::Pings;
 use crate::cluster::gateway::Gateway;
 use crate::cluster::service::AuthService;
 use crate::proto::auth_service_server::AuthServiceServer;
+use crate::teleport::accesslist::v1::access_list_service_server::AccessListServiceServer;
 use crate::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_server::AccessMonitoringRulesServiceServer;
 use crate::teleport::userloginstate::v1::user_login_state_service_server::UserLoginStateServiceServer;
 use crate::teleport::users::v1::users_service_server::UsersServiceServer;
@@ -96,6 +97,7 @@ pub(super) fn serve(cluster: Cluster, listener: TcpListener, running: Cancellati
             .add_service(AccessMonitoringRulesServiceServer::new(service.clone()))
             .add_service(UserLoginStateServiceServer::new(service.clone()))
             .add_service(UsersServiceServer::new(service.clone()))
+            .add_service(AccessListServiceServer::new(service.clone()))
             .add_service(AuthServiceServer::new(service));
         // It ends with an error when a stop closes its connections, which is expected.
         let _ = server.serve_with_incoming_shutdown(incoming, stopped).await;

@@ -8,6 +8,7 @@ use tonic::Status;
 
 use crate::cluster::Cluster;
 use crate::cluster::service::AuthService;
+use crate::teleport::accesslist::v1::access_list_service_server::AccessListService;
 use crate::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_server::AccessMonitoringRulesService;
 use crate::teleport::userloginstate::v1::user_login_state_service_server::UserLoginStateService;
 use crate::teleport::users::v1::users_service_server::UsersService;
@@ -95,6 +96,20 @@ impl Cluster {
         let labels = labels.collect();
         self.change(|state| state.resources.insert((kind.to_owned(), name.to_owned()), labels));
     }
+
+    /// Gives a resource a host name, if it is a node, or a description. `kind` is the kind under which it is listed.
+    pub fn name_resource(&self, kind: &str, name: &str, shown: &str) {
+        let key = (kind.to_owned(), name.to_owned());
+        self.change(|state| {
+            state.resources.entry(key.clone()).or_default();
+            state.resource_names.insert(key, shown.to_owned())
+        });
+    }
+
+    /// Creates an Access List.
+    pub fn add_access_list(&self, name: &str, title: &str) {
+        self.change(|state| state.access_lists.insert(name.to_owned(), title.to_owned()));
+    }
 }
 
 fn denied(action: &str) -> Status {
@@ -180,7 +195,10 @@ impl AuthService {
             .resources
             .iter()
             .filter(|((kind, name), _)| *kind == query.resource_type && asked(name));
-        let resources = found.map(|((kind, name), labels)| resource(kind, name, labels));
+        let resources = found.map(|(key, labels)| {
+            let shown = state.resource_names.get(key).cloned().unwrap_or_default();
+            resource(&key.0, &key.1, labels, shown)
+        });
         Ok(proto::ListResourcesResponse {
             resources: resources.collect(),
             next_key: if endless { "again".to_owned() } else { String::new() },
@@ -189,11 +207,12 @@ impl AuthService {
 }
 
 /// Wraps labels in the form of the resource kind: the labels of a server are not those of what it serves.
-fn resource(kind: &str, name: &str, labels: &BTreeMap<String, String>) -> proto::PaginatedResource {
+fn resource(kind: &str, name: &str, labels: &BTreeMap<String, String>, shown: String) -> proto::PaginatedResource {
     use proto::paginated_resource::Resource;
 
     let metadata = types::Metadata {
         name: name.to_owned(),
+        description: if kind == "node" { String::new() } else { shown.clone() },
         labels: labels.clone().into_iter().collect(),
         ..types::Metadata::default()
     };
@@ -220,11 +239,30 @@ fn resource(kind: &str, name: &str, labels: &BTreeMap<String, String>) -> proto:
         }),
         _ => Resource::Node(types::ServerV2 {
             metadata: Some(metadata),
-            spec: None,
+            spec: Some(types::ServerSpecV2 {
+                hostname: shown,
+                ..types::ServerSpecV2::default()
+            }),
         }),
     };
     proto::PaginatedResource {
         resource: Some(resource),
+    }
+}
+
+#[tonic::async_trait]
+impl AccessListService for AuthService {
+    async fn get_access_list(
+        &self,
+        request: Request<types::GetAccessListRequest>,
+    ) -> Result<Response<types::AccessList>, Status> {
+        let query = self.begin("GetAccessList", request).await?;
+        let state = self.cluster().state();
+        let title = state.access_lists.get(&query.name).cloned();
+        let title = title.ok_or_else(|| Status::not_found(format!("access list {:?} is not found", query.name)))?;
+        Ok(Response::new(types::AccessList {
+            spec: Some(types::AccessListSpec { title }),
+        }))
     }
 }
 

@@ -40,6 +40,10 @@ pub struct ClusterState {
     pub users: BTreeMap<String, Lists>,
     /// Labels, by the kind under which a resource is listed and its name.
     pub resources: BTreeMap<(String, String), BTreeMap<String, String>>,
+    /// Host names of nodes and descriptions of other resources, by kind and name as above.
+    pub resource_names: BTreeMap<(String, String), String>,
+    /// The titles of Access Lists, by name.
+    pub access_lists: BTreeMap<String, String>,
     pub hellos: Vec<Hello>,
     pub faults: ClusterFaults,
     /// How often each fault had an effect, by its name.

@@ -99,7 +99,11 @@ fn catalog(world: &World, asked: &Asked) -> Reply {
 }
 
 fn by_email(world: &World, asked: &Asked) -> Reply {
-    let Some(mail) = asked.query("$filter").and_then(|text| filter(text, "mail")) else {
+    let wanted = asked.query("$filter");
+    if let Some(alias) = wanted.and_then(|text| text.strip_prefix("proxyAddresses/any(p:")?.strip_suffix(')')) {
+        return by_alias(world, alias);
+    }
+    let Some(mail) = wanted.and_then(|text| filter(text, "mail")) else {
         return Reply::error(400, "Request_BadRequest", "Invalid filter clause");
     };
     let has = |user: &User| user.mail.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(&mail));
@@ -112,6 +116,20 @@ fn by_email(world: &World, asked: &Asked) -> Reply {
             .map(person)
             .collect(),
     )
+}
+
+/// Finds a user by another address, which needs more than the basic permission.
+fn by_alias(world: &World, condition: &str) -> Reply {
+    if !world.options.roles.contains(&"User.Read.All") {
+        let message = "Insufficient privileges to complete the operation.";
+        return Reply::error(403, "Authorization_RequestDenied", message);
+    }
+    let Some(alias) = filter(condition, "p") else {
+        return Reply::error(400, "Request_BadRequest", "Invalid filter clause");
+    };
+    let has = |own: &String| format!("smtp:{own}").eq_ignore_ascii_case(&alias);
+    let found = world.accounts.iter().filter(|account| account.aliases.iter().any(has));
+    list(found.map(|account| person(&account.user)).collect())
 }
 
 /// Answers calls about the installation of the app for a user: list, install, uninstall, and chat.

@@ -108,6 +108,7 @@ impl Tenant {
         self.change(|world| {
             world.accounts.push(Account {
                 user: user.clone(),
+                aliases: Vec::new(),
                 installation: Some(Uuid::new_v4().simple().to_string()),
                 blocked: false,
                 chat_hides: 0,
@@ -115,6 +116,16 @@ impl Tenant {
             });
         });
         user
+    }
+
+    /// Adds another address to the mailbox of a user.
+    pub fn add_alias(&self, user: &User, alias: &str) {
+        self.change(|world| {
+            let mut accounts = world.accounts.iter_mut();
+            if let Some(account) = accounts.find(|account| account.user.id == user.id) {
+                account.aliases.push(alias.to_owned());
+            }
+        });
     }
 
     pub fn remove_user(&self, user: &User) {

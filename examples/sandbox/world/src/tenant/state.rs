@@ -35,6 +35,8 @@ pub struct Card {
 
 pub(super) struct Account {
     pub(super) user: User,
+    /// Other addresses of the mailbox.
+    pub(super) aliases: Vec<String>,
     pub(super) installation: Option<String>,
     pub(super) blocked: bool,
     /// Number of further requests for the chat that fail.

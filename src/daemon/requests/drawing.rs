@@ -1,0 +1,171 @@
+//! What the cards of one plan are drawn from, for each recipient.
+
+use std::sync::Arc;
+
+use crate::clock;
+use crate::config::NotifySettings;
+use crate::daemon::context::Context;
+use crate::daemon::requests::job::Known;
+use crate::daemon::requests::planning::reason;
+use crate::daemon::upkeep::InForce;
+use crate::domain::card::{CardCluster, Content, Message, Reader, View};
+use crate::domain::lifecycle::{Observed, Recipient, Record, Target};
+use crate::domain::recipients::{Address, Person, Reason, SuggestedReviewers};
+use crate::domain::request::{AccessRequest, ResourceNames};
+
+/// The number of people that a card in a channel mentions.
+pub(super) const MOST_MENTIONS: usize = 10;
+
+/// The number of other recipients that a card may name; the rest is counted.
+const LISTED: usize = 10;
+
+/// One drawing for all recipients of a plan; each card is drawn when its delivery starts.
+#[derive(Debug)]
+pub(super) struct Sheet {
+    cluster: CardCluster,
+    content: Content,
+    names: Arc<ResourceNames>,
+    audience: Vec<Listed>,
+    notify: NotifySettings,
+}
+
+/// A recipient of the request, as cards name it.
+#[derive(Debug)]
+struct Listed {
+    recipient: Recipient,
+    address: Option<Address>,
+    reason: Option<Reason>,
+}
+
+/// What a sheet is made from.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) context: &'a Context,
+    pub(super) live: &'a InForce,
+    pub(super) observed: &'a Observed,
+    pub(super) record: &'a Record,
+    pub(super) suggested: &'a SuggestedReviewers,
+    pub(super) known: &'a Known,
+}
+
+impl Sources<'_> {
+    /// Prepares the drawing of all cards of a plan, whose targets are these.
+    pub(super) fn sheet(self, content: Content, targets: &[Target]) -> Sheet {
+        // A resolved card shows no recipients.
+        let is_open = matches!(&content, Content::Request(request) if request.stage.is_open());
+        Sheet {
+            cluster: self.context.cluster.clone(),
+            content,
+            names: Arc::clone(&self.known.names),
+            audience: if is_open { self.audience(targets) } else { Vec::new() },
+            notify: self.live.notify,
+        }
+    }
+
+    /// Lists the recipients of the plan and of the record, without the requester.
+    fn audience(self, targets: &[Target]) -> Vec<Listed> {
+        let planned = targets.iter().filter(|target| !self.is_requester(&target.address));
+        let mut audience: Vec<_> = planned
+            .map(|target| self.listed(target.recipient(), Some(target.address.clone())))
+            .collect();
+        for card in &self.record.cards {
+            if audience.iter().all(|listed| listed.recipient != card.recipient) {
+                let address = Address::parse(&card.recipient.name).ok();
+                audience.push(self.listed(card.recipient.clone(), address));
+            }
+        }
+        audience
+    }
+
+    fn listed(self, recipient: Recipient, address: Option<Address>) -> Listed {
+        let reason = reason(self.live, self.observed, self.record, self.suggested, &recipient);
+        Listed {
+            recipient,
+            address,
+            reason,
+        }
+    }
+
+    fn is_requester(self, address: &Address) -> bool {
+        let person = self.context.teams.known_person(address);
+        person.is_some() && person == self.known.requester
+    }
+}
+
+impl Sheet {
+    /// Returns the request, unless only its record is known.
+    pub(super) fn request(&self) -> Option<&AccessRequest> {
+        match &self.content {
+            Content::Request(request) => Some(request),
+            Content::Record(_) => None,
+        }
+    }
+
+    pub(super) fn notify(&self) -> NotifySettings {
+        self.notify
+    }
+
+    /// Draws the card for a recipient.
+    pub(super) fn draw(&self, recipient: &Recipient, mentions: Vec<Person>) -> Message {
+        let reader = self.reader(recipient, mentions);
+        self.content.draw(View {
+            cluster: &self.cluster,
+            names: &self.names,
+            reader: &reader,
+            now: clock::now(),
+        })
+    }
+
+    fn reader(&self, recipient: &Recipient, mentions: Vec<Person>) -> Reader {
+        let own = self.audience.iter().find(|listed| listed.recipient == *recipient);
+        let others = || self.audience.iter().filter(|listed| listed.recipient != *recipient);
+        let labels = others().filter_map(|listed| listed.address.as_ref()?.label());
+        let labels: Vec<_> = labels.take(LISTED).collect();
+        Reader {
+            is_channel: is_channel(recipient),
+            reason: own.and_then(|listed| listed.reason.clone()),
+            more_others: others().count() - labels.len(),
+            others: labels,
+            mentions,
+        }
+    }
+
+    /// Returns the people that a card in a channel mentions: those that rules name, and the suggested reviewers.
+    pub(super) fn named_people(&self) -> Vec<Address> {
+        let Content::Request(request) = &self.content else {
+            return Vec::new();
+        };
+        let named = self.audience.iter().filter(|listed| {
+            let by_name = matches!(listed.reason, Some(Reason::Rule(_) | Reason::Suggested));
+            by_name && !is_channel(&listed.recipient)
+        });
+        let named = named.filter_map(|listed| listed.address.clone());
+        let suggested = request.suggested_reviewers.iter();
+        let suggested = suggested.filter_map(|reviewer| Address::parse(reviewer).ok());
+        let suggested = suggested.filter(|address| address.is_email() && !is_requester(address, request));
+        let mut people: Vec<Address> = Vec::new();
+        for address in named.chain(suggested) {
+            if people.len() < MOST_MENTIONS && !people.contains(&address) {
+                people.push(address);
+            }
+        }
+        people
+    }
+}
+
+/// Returns whether the address is the requester's user name.
+pub(super) fn is_requester(address: &Address, request: &AccessRequest) -> bool {
+    Address::parse(&request.user).is_ok_and(|user| user == *address)
+}
+
+/// Returns the request of an observation.
+pub(super) fn request_of(observed: &Observed) -> Option<&Arc<AccessRequest>> {
+    match observed {
+        Observed::Request(request) | Observed::Gone(Some(request)) => Some(request),
+        Observed::Gone(None) => None,
+    }
+}
+
+fn is_channel(recipient: &Recipient) -> bool {
+    Address::parse(&recipient.name).is_ok_and(|address| address.channel().is_some())
+}

@@ -1,0 +1,173 @@
+//! Finds people: suggested reviewers that are Teleport users, the requester, and the people that a card mentions.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
+use tracing::{debug, info};
+
+use crate::daemon::context::Context;
+use crate::daemon::requests::lookups::{Lookups, Traits, defers_request};
+use crate::domain::recipients::{Address, Person, SuggestedReviewers};
+use crate::domain::request::AccessRequest;
+use crate::msteams::{Priority, Urgency};
+use crate::teleport::{Error, Meaning};
+
+/// The trait of a Teleport user that holds the object ID of the person in Entra.
+const USER_ID_TRAIT: &str = "teams_user_id";
+
+/// Traits that identity providers use for an email address, in order of preference.
+const EMAIL_TRAITS: [&str; 2] = ["email", "mail"];
+
+impl Lookups {
+    /// Looks up the suggested reviewers of a request that are Teleport user names. `failures` is the number of earlier
+    /// runs that failed.
+    ///
+    /// # Errors
+    /// Teleport did not answer; a retry may help.
+    pub(super) async fn suggested(
+        &self,
+        request: &AccessRequest,
+        failures: u32,
+        known: &mut SuggestedReviewers,
+    ) -> Result<(), Error> {
+        let users: Vec<String> = known.to_look_up(request).map(str::to_owned).collect();
+        let look_ups = users.iter().map(|user| self.traits_of(user));
+        for (user, found) in users.iter().zip(join_all(look_ups).await) {
+            let address = match found {
+                Ok(traits) => address_in(&traits),
+                Err(error) if defers_request(&error, failures) => return Err(error),
+                Err(error) => {
+                    self.report_reviewer(request, user, &error);
+                    None
+                }
+            };
+            known.put(user, address);
+        }
+        Ok(())
+    }
+
+    fn report_reviewer(&self, request: &AccessRequest, user: &str, error: &Error) {
+        let hint = error.hint();
+        if error.meaning() == Meaning::Denied && !self.reviewers_reported.swap(true, Ordering::Relaxed) {
+            info!(
+                request.id = %request.id, %error, hint,
+                "Could not read users; suggested reviewers that are Teleport user names are not notified"
+            );
+        } else {
+            debug!(request.id = %request.id, reviewer = user, %error, "Could not read a suggested reviewer");
+        }
+    }
+}
+
+/// Returns the address in the traits of a user: the object ID, or an email address.
+fn address_in(traits: &Traits) -> Option<Address> {
+    let only = |name: &str| match traits.get(name).map(Vec::as_slice) {
+        Some([value]) => Address::parse(value).ok(),
+        _ => None,
+    };
+    let id = only(USER_ID_TRAIT).filter(|address| address.channel().is_none());
+    let email = || {
+        EMAIL_TRAITS
+            .into_iter()
+            .find_map(|name| only(name).filter(Address::is_email))
+    };
+    id.or_else(email)
+}
+
+/// Finds the requester in Microsoft's directory, if Microsoft answers within `patience`. Teleport rejects a review of the
+/// own request in any case.
+pub(super) async fn requester(context: &Context, request: &AccessRequest, patience: Duration) -> Option<Person> {
+    let address = Address::parse(&request.user).ok()?;
+    person(context, request, &address, patience).await
+}
+
+/// Finds the people that a card mentions, as far as Microsoft answers within `patience`.
+pub(super) async fn mentioned(
+    context: &Context,
+    request: &AccessRequest,
+    people: &[Address],
+    patience: Duration,
+) -> Vec<Person> {
+    let found = people.iter().map(|address| person(context, request, address, patience));
+    let found = join_all(found).await.into_iter().flatten();
+    found.filter_map(mentionable).collect()
+}
+
+async fn person(context: &Context, request: &AccessRequest, address: &Address, patience: Duration) -> Option<Person> {
+    if address.channel().is_some() {
+        return None;
+    }
+    let priority = Priority::new(Urgency::Announcement, request.id.as_str());
+    let found = timeout(patience, context.teams.person(address, &priority)).await;
+    match found {
+        Ok(Ok(person)) => person,
+        Ok(Err(error)) => {
+            debug!(request.id = %request.id, %error, "Could not find a person in the directory");
+            None
+        }
+        Err(_) => {
+            debug!(request.id = %request.id, "Microsoft does not answer a look-up of a person in time");
+            None
+        }
+    }
+}
+
+/// Keeps what a mention can contain of a name: Teams matches the texts of mentions exactly, so nothing in them may need
+/// an escape.
+fn mentionable(person: Person) -> Option<Person> {
+    let is_plain = |c: &char| c.is_alphanumeric() || " .'’".contains(*c);
+    let name: String = person.name.chars().filter(is_plain).take(100).collect();
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!name.is_empty()).then_some(Person { id: person.id, name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traits(pairs: &[(&str, &[&str])]) -> Traits {
+        let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
+        pairs
+            .iter()
+            .map(|(name, values)| ((*name).to_owned(), list(values)))
+            .collect()
+    }
+
+    #[test]
+    fn the_object_id_comes_before_an_email_address() {
+        let id = "a36aec2e-f11c-4219-b79a-19ffff57de70";
+        let found = |pairs: &[(&str, &[&str])]| address_in(&traits(pairs)).map(|address| address.as_str().to_owned());
+        assert_eq!(
+            found(&[("teams_user_id", &[id]), ("email", &["a@b.c"])]).as_deref(),
+            Some(id)
+        );
+        assert_eq!(
+            found(&[("email", &["a@b.c"]), ("mail", &["d@b.c"])]).as_deref(),
+            Some("a@b.c")
+        );
+        assert_eq!(
+            found(&[("teams_user_id", &[id, id]), ("mail", &["d@b.c"])]).as_deref(),
+            Some("d@b.c")
+        );
+        assert_eq!(found(&[("email", &["alice"]), ("teams_user_id", &["https://x"])]), None);
+    }
+
+    #[test]
+    fn a_mention_contains_nothing_that_needs_an_escape() {
+        let name = |name: &str| {
+            let person = Person {
+                id: "1".to_owned(),
+                name: name.to_owned(),
+            };
+            mentionable(person).map(|person| person.name)
+        };
+        assert_eq!(name("Dan O'Dell Jr.").as_deref(), Some("Dan O'Dell Jr."));
+        assert_eq!(
+            name("<at>[x](y)  **Zoë**</at>").as_deref(),
+            Some("atxyZoëat").map(|_| "atxy Zoëat")
+        );
+        assert_eq!(name("[]()"), None);
+    }
+}

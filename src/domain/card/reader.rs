@@ -1,0 +1,17 @@
+//! The reader of a card.
+
+use crate::domain::recipients::{Person, Reason};
+
+/// The reader of a card: one person, or everyone in a channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reader {
+    pub is_channel: bool,
+    /// Why the reader is notified, if it is known.
+    pub reason: Option<Reason>,
+    /// The other recipients by name, in order.
+    pub others: Vec<String>,
+    /// The number of further recipients.
+    pub more_others: usize,
+    /// The people that a card in a channel mentions.
+    pub mentions: Vec<Person>,
+}

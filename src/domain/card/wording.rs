@@ -1,0 +1,268 @@
+//! Sentences and lists on cards.
+
+use crate::domain::card::{Reader, time};
+use crate::domain::recipients::Reason;
+use crate::domain::request::{AccessRequest, Constraints, Progress, RequestKind, Resource, ResourceName};
+use crate::domain::request::{ResourceNames, Review, Verdict};
+
+/// The number of roles in a heading.
+const HEADING_ROLES: usize = 3;
+
+/// The number of logins or role ARNs of one resource that are shown.
+const CONSTRAINT_VALUES: usize = 10;
+
+/// The number of other recipients that a card names.
+const NAMED_OTHERS: usize = 5;
+
+/// The names of resources, and how much of each text is shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wording<'a> {
+    pub(super) cluster: &'a str,
+    pub(super) names: &'a ResourceNames,
+    /// Maximum length of a name in characters.
+    pub(super) name: usize,
+    /// Makes a text from outside safe for its place: `plain` for a card, `squeezed` for a notification.
+    pub(super) write: fn(&str, usize) -> String,
+}
+
+impl Wording<'_> {
+    /// Returns a name from outside as text.
+    pub(super) fn name(self, text: &str) -> String {
+        (self.write)(text, self.name)
+    }
+
+    /// Returns what is requested: `dba`, `access to 3 nodes`, `membership in On-call engineers`.
+    pub(super) fn subject(self, request: &AccessRequest) -> String {
+        if request.kind == RequestKind::LongTerm && !request.recommended_list.is_empty() {
+            return format!("membership in {}", self.list(request));
+        }
+        match &request.resources[..] {
+            [] => self.role_subject(&request.roles),
+            [resource] => format!("access to {}", self.resource(resource, false)),
+            [first, rest @ ..] => {
+                let count = request.resources.len();
+                let same = rest.iter().all(|other| other.kind == first.kind);
+                let kind = if same { plural(&first.kind) } else { None };
+                format!("access to {count} {}", kind.unwrap_or("resources"))
+            }
+        }
+    }
+
+    /// Returns the roles as the subject of a heading: `dba`, `dba and dev`, `dba, dev, ops and 2 more roles`.
+    pub(super) fn role_subject(self, roles: &[impl AsRef<str>]) -> String {
+        let shown = roles.iter().map(|role| self.name(role.as_ref()));
+        let shown: Vec<_> = shown.filter(|role| !role.is_empty()).collect();
+        match &shown[..] {
+            [] => "access".to_owned(),
+            [all @ .., last] if shown.len() <= HEADING_ROLES => match all {
+                [] => last.clone(),
+                all => format!("{} and {last}", all.join(", ")),
+            },
+            all => {
+                let more = all.len() - HEADING_ROLES;
+                let word = if more == 1 { "role" } else { "roles" };
+                format!("{} and {more} more {word}", all[..HEADING_ROLES].join(", "))
+            }
+        }
+    }
+
+    /// Returns whether the heading shows every role.
+    pub(super) fn heading_has_roles(request: &AccessRequest) -> bool {
+        let by_role = request.resources.is_empty() && request.kind != RequestKind::LongTerm;
+        by_role && request.roles.len() <= HEADING_ROLES
+    }
+
+    /// Returns the access list that Teleport recommends.
+    pub(super) fn list(self, request: &AccessRequest) -> String {
+        let title = self.names.lists.get(&request.recommended_list);
+        self.name(title.unwrap_or(&request.recommended_list))
+    }
+
+    /// Returns a resource with its kind and, if `full`, with its constraints: `node db-01 (login root)`.
+    pub(super) fn resource(self, resource: &Resource, full: bool) -> String {
+        format!("{} {}", self.kind(resource), self.resource_name(resource, full))
+    }
+
+    /// Returns the word for a kind of resource, as Teleport's documentation writes it; a kind without one is shown as it is.
+    pub(super) fn kind(self, resource: &Resource) -> String {
+        let word = match resource.kind.as_str() {
+            "" => "resource",
+            "db" => "database",
+            "kube_cluster" => "Kubernetes cluster",
+            "windows_desktop" => "Windows desktop",
+            "user_group" => "user group",
+            "git_server" => "Git server",
+            "saml_idp_service_provider" => "SAML application",
+            other => other,
+        };
+        self.name(word)
+    }
+
+    /// Returns a resource without its kind.
+    pub(super) fn resource_name(self, resource: &Resource, full: bool) -> String {
+        let known = self.names.of(resource);
+        let mut text = match known {
+            Some(ResourceName::Name(name)) => name.clone(),
+            Some(ResourceName::Description(_)) | None => resource.name.clone(),
+        };
+        if !resource.sub_resource.is_empty() {
+            text.push('/');
+            text.push_str(&resource.sub_resource);
+        }
+        if resource.cluster != self.cluster {
+            text.push_str(" on ");
+            text.push_str(&resource.cluster);
+        }
+        let mut text = self.name(&text);
+        if let (Some(ResourceName::Description(description)), true) = (known, full) {
+            text = format!("{text} – {}", self.name(description));
+        }
+        if let (Some(constraints), true) = (&resource.constraints, full) {
+            text = format!("{text} ({})", self.constraints(constraints));
+        }
+        text
+    }
+
+    fn constraints(self, constraints: &Constraints) -> String {
+        let (one, many, values) = match constraints {
+            Constraints::Logins(logins) => ("login", "logins", logins),
+            Constraints::AwsRoles(roles) => ("role", "roles", roles),
+            Constraints::Other => return "other restrictions".to_owned(),
+        };
+        let shown: Vec<_> = values
+            .iter()
+            .take(CONSTRAINT_VALUES)
+            .map(|value| self.name(value))
+            .collect();
+        match (&shown[..], values.len() - shown.len()) {
+            ([], _) => format!("no {many}"),
+            ([value], 0) => format!("{one} {value}"),
+            (all, 0) => format!("{many} {}", all.join(", ")),
+            (all, more) => format!("{many} {} and {more} more", all.join(", ")),
+        }
+    }
+
+    /// Returns approvals of all groups: `1 of 2 (security team)`, or `0 of 1 (managers) or 1 of 2 (security team)`.
+    pub(super) fn approvals(self, groups: &[Vec<Progress<'_>>]) -> String {
+        let group = |group: &Vec<Progress<'_>>| {
+            let all: Vec<_> = group.iter().map(|one| self.progress(one)).collect();
+            all.join(" or ")
+        };
+        let groups: Vec<_> = groups.iter().map(group).collect();
+        groups.join("; ")
+    }
+
+    /// Returns denials, where one does not decide alone.
+    pub(super) fn denials(self, all: &[Progress<'_>]) -> String {
+        let worth_showing = all.iter().filter(|one| one.needed > 1);
+        let all: Vec<_> = worth_showing.map(|one| self.progress(one)).collect();
+        all.join("; ")
+    }
+
+    fn progress(self, progress: &Progress<'_>) -> String {
+        let (done, needed) = (progress.done, progress.needed);
+        match progress.threshold.name.as_str() {
+            // Teleport's own threshold.
+            "" | "default" => format!("{done} of {needed}"),
+            name => format!("{done} of {needed} ({})", self.name(name)),
+        }
+    }
+
+    /// Returns who reviewed, and how: `✅ Approved by carol@example.com, 26 Nov 2026 06:12 UTC`.
+    pub(super) fn review(self, review: &Review) -> String {
+        let verdict = match review.verdict {
+            Verdict::Approve => "✅ Approved",
+            Verdict::Deny => "❌ Denied",
+            Verdict::Promote => "⤴️ Promoted",
+            Verdict::Other => "❔ Other review",
+        };
+        let mut text = format!("{verdict} by {}", self.name(&review.author));
+        if let Some(created) = review.created {
+            text = format!("{text}, {}", time::written(created));
+        }
+        if !review.submitted_by.is_empty() && review.submitted_by != review.author {
+            text = format!("{text}, via {}", self.submitter(&review.submitted_by));
+        }
+        text
+    }
+
+    /// Returns the name of the plugin that submitted a review. Plugins are users whose names administrators choose.
+    fn submitter(self, user: &str) -> String {
+        const PLUGINS: [(&str, &str); 9] = [
+            ("slack", "Slack"),
+            ("msteams", "Microsoft Teams"),
+            ("mattermost", "Mattermost"),
+            ("discord", "Discord"),
+            ("jira", "Jira"),
+            ("pagerduty", "PagerDuty"),
+            ("servicenow", "ServiceNow"),
+            ("opsgenie", "Opsgenie"),
+            ("datadog", "Datadog"),
+        ];
+        let user_words = user.to_ascii_lowercase();
+        let is_word = |word: &&str| {
+            user_words
+                .split(|c: char| !c.is_ascii_alphanumeric())
+                .any(|part| part == *word)
+        };
+        match PLUGINS.iter().find(|(word, _)| is_word(word)) {
+            Some((_, product)) => format!("the {product} plugin"),
+            None => self.name(user),
+        }
+    }
+
+    /// Returns why the reader is notified, and who else is.
+    pub(super) fn audience(self, reader: &Reader) -> String {
+        let subject = if reader.is_channel {
+            "This channel is"
+        } else {
+            "You are"
+        };
+        let reason = reader.reason.as_ref().map(|reason| match reason {
+            Reason::Role { role, .. } => format!("{subject} a recipient for role {}.", self.name(role)),
+            Reason::OtherRoles { .. } => format!("{subject} a default recipient."),
+            Reason::Rule(Some(rule)) => {
+                format!(
+                    "{subject} a recipient of the Access Monitoring Rule {}.",
+                    self.name(rule)
+                )
+            }
+            Reason::Rule(None) => format!("{subject} a recipient of an Access Monitoring Rule."),
+            Reason::Suggested => format!("{subject} a suggested reviewer."),
+        });
+        let sentences = [reason, self.others(reader)];
+        let sentences: Vec<_> = sentences.into_iter().flatten().collect();
+        sentences.join(" ")
+    }
+
+    fn others(self, reader: &Reader) -> Option<String> {
+        let named: Vec<_> = reader
+            .others
+            .iter()
+            .take(NAMED_OTHERS)
+            .map(|name| self.name(name))
+            .collect();
+        let more = reader.others.len() - named.len() + reader.more_others;
+        let named = named.join(", ");
+        match (named.is_empty(), more) {
+            (true, 0) => None,
+            (true, 1) => Some("1 other recipient was notified.".to_owned()),
+            (true, more) => Some(format!("{more} other recipients were notified.")),
+            (false, 0) => Some(format!("Also notified: {named}.")),
+            (false, more) => Some(format!("Also notified: {named} and {more} more.")),
+        }
+    }
+}
+
+fn plural(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "node" => "nodes",
+        "app" => "apps",
+        "db" => "databases",
+        "kube_cluster" => "Kubernetes clusters",
+        "windows_desktop" => "Windows desktops",
+        "user_group" => "user groups",
+        "git_server" => "Git servers",
+        _ => return None,
+    })
+}

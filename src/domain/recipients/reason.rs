@@ -1,0 +1,28 @@
+//! Why someone receives a request.
+
+use std::fmt;
+
+/// Why a recipient is notified of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// An entry of `role_to_recipients`, such as `dba`, and the position in it.
+    Role { role: String, position: usize },
+    /// The entry `"*"`, which applies to every role without its own entry.
+    OtherRoles { position: usize },
+    /// A rule names the recipient; records of earlier versions do not contain the name of the rule.
+    Rule(Option<String>),
+    /// The request suggests the reviewer.
+    Suggested,
+}
+
+impl fmt::Display for Reason {
+    /// Writes where the recipient is configured, such as `role_to_recipients.dba[0]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Role { role, position } => write!(f, "role_to_recipients.{role}[{position}]"),
+            Self::OtherRoles { position } => write!(f, "role_to_recipients.\"*\"[{position}]"),
+            Self::Rule(_) => f.write_str("access_monitoring_rule"),
+            Self::Suggested => f.write_str("suggested_reviewers"),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Suggested reviewers, which requests contain as email addresses or as Teleport user names.
+
+use std::collections::BTreeMap;
+
+use crate::domain::recipients::Address;
+use crate::domain::request::AccessRequest;
+
+/// The addresses of suggested reviewers who are Teleport users, by user name; `None` for a user without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SuggestedReviewers(BTreeMap<String, Option<Address>>);
+
+impl SuggestedReviewers {
+    /// Records the address of a user.
+    pub fn put(&mut self, user: &str, address: Option<Address>) {
+        self.0.insert(user.to_owned(), address);
+    }
+
+    /// Returns the suggested reviewers whose addresses must be looked up.
+    pub fn to_look_up<'a>(&'a self, request: &'a AccessRequest) -> impl Iterator<Item = &'a str> {
+        let reviewers = request.suggested_reviewers.iter().map(String::as_str);
+        reviewers.filter(|reviewer| Address::parse(reviewer).is_err() && !self.0.contains_key(*reviewer))
+    }
+
+    /// Returns whether addresses must be looked up.
+    pub fn is_unknown(&self, request: &AccessRequest) -> bool {
+        self.to_look_up(request).next().is_some()
+    }
+
+    /// Returns the address of a suggested reviewer: an email address as it is, and that of a user.
+    pub fn address(&self, reviewer: &str) -> Option<Address> {
+        match Address::parse(reviewer) {
+            Ok(address) => Some(address).filter(Address::is_email),
+            Err(_) => self.0.get(reviewer)?.clone(),
+        }
+    }
+
+    /// Returns the addresses of all suggested reviewers of a request.
+    pub fn addresses<'a>(&'a self, request: &'a AccessRequest) -> impl Iterator<Item = Address> + 'a {
+        let reviewers = request.suggested_reviewers.iter();
+        reviewers.filter_map(|reviewer| self.address(reviewer))
+    }
+}

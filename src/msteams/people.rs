@@ -1,0 +1,74 @@
+//! Who the people at email addresses are, without a conversation: requesters, and reviewers that a card mentions.
+//!
+//! Architecture Invariant: limited in number and time; installs nothing.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::recipients::{Address, Person};
+use crate::msteams::call_queue::Priority;
+use crate::msteams::error::{Error, Meaning};
+use crate::msteams::graph::Graph;
+
+/// How long a person, or that there is none, is remembered.
+const LIFE: Duration = Duration::from_mins(10);
+
+/// Largest number of addresses; those beyond the limit are looked up again.
+const MOST: usize = 10_000;
+
+#[derive(Default)]
+pub(crate) struct People {
+    known: Mutex<HashMap<Address, (Instant, Option<Person>)>>,
+}
+
+impl People {
+    /// Finds the person at an address under every name: email address, user principal name, alias, and user ID.
+    pub(crate) async fn find(
+        &self,
+        graph: &Graph,
+        address: &Address,
+        priority: &Priority,
+    ) -> Result<Option<Person>, Error> {
+        let now = Instant::now();
+        if let Some((until, person)) = self.lock().get(address)
+            && now < *until
+        {
+            return Ok(person.clone());
+        }
+        let person = look_up(graph, address, priority).await?;
+        let mut known = self.lock();
+        if known.len() >= MOST {
+            known.retain(|_, (until, _)| now < *until);
+        }
+        if known.len() < MOST {
+            known.insert(address.clone(), (now + LIFE, person.clone()));
+        }
+        Ok(person)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Address, (Instant, Option<Person>)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn look_up(graph: &Graph, address: &Address, priority: &Priority) -> Result<Option<Person>, Error> {
+    let is_unknown = |error: &Error| error.meaning() == Meaning::NotFound;
+    if !address.is_email() {
+        return match graph.user(address.as_str(), priority).await {
+            Err(error) if is_unknown(&error) => Ok(None),
+            found => found.map(Some),
+        };
+    }
+    match graph.user_by_email(address.as_str(), priority).await {
+        Err(error) if is_unknown(&error) => {}
+        found => return found.map(Some),
+    }
+    match graph.user_by_alias(address.as_str(), priority).await {
+        // Aliases need User.Read.All, which the app does not need otherwise.
+        Err(error) if error.meaning() == Meaning::Denied => Ok(None),
+        found => found,
+    }
+}
