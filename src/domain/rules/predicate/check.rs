@@ -3,7 +3,7 @@
 use crate::domain::rules::predicate::error::{Error, ErrorKind, Span};
 use crate::domain::rules::predicate::functions::{Builtin, FUNCTIONS, METHODS, Param, Signature};
 use crate::domain::rules::predicate::pattern::Pattern;
-use crate::domain::rules::predicate::syntax::{Expr, Node};
+use crate::domain::rules::predicate::syntax::{Expr, Node, quoted};
 use crate::domain::rules::predicate::value::Type;
 use crate::nearest::nearest;
 
@@ -86,6 +86,10 @@ pub(super) fn check(expr: &Expr) -> Result<Part, Error> {
         Node::String(bytes) => part(Type::String, Code::String(bytes.clone())),
         Node::Int(number) => part(Type::Int, Code::Int(*number)),
         Node::Float => part(Type::Float, Code::Float),
+        Node::SingleQuoted(text) => {
+            let error = Error::parse(span, "text in single quotes cannot be used in a condition");
+            Err(error.with_hint(format!("write {}", quoted(text.as_bytes()))))
+        }
         Node::Paren(inner) => check(inner),
         Node::Not(operand) => {
             let operand = check(operand)?;
@@ -95,7 +99,7 @@ pub(super) fn check(expr: &Expr) -> Result<Part, Error> {
         Node::And(operands) => part(Type::Bool, Code::And(booleans(operands, "&&")?)),
         Node::Or(operands) => part(Type::Bool, Code::Or(booleans(operands, "||")?)),
         Node::Equal(left, right, negated) => {
-            let (left, right) = (check(left)?, check(right)?);
+            let (left, right) = (value(left)?, value(right)?);
             let of_type = comparable(&left, &right, span)?;
             part(
                 Type::Bool,
@@ -104,7 +108,7 @@ pub(super) fn check(expr: &Expr) -> Result<Part, Error> {
         }
         Node::Index(base, key) => {
             let base = check(base)?;
-            let key = check(key)?;
+            let key = value(key)?;
             fits(&key, Param::Is(Type::String), || "as a key".to_owned())?;
             match base.code {
                 Code::Variable(variable) if base.of_type == Type::Dict => {
@@ -125,6 +129,18 @@ pub(super) fn check(expr: &Expr) -> Result<Part, Error> {
             Err(Error::parse(span, format!("{what} cannot be used in a condition")))
         }
     }
+}
+
+/// Checks a part where a text may stand. A word there that is neither a name nor like one is probably a text without quotes.
+fn value(expr: &Expr) -> Result<Part, Error> {
+    check(expr).map_err(|error| match (&error.hint, &expr.node, expr.path()) {
+        (None, _, Some(path)) => error.with_hint(format!("text needs double quotes: {}", quoted(path.as_bytes()))),
+        // A word of a text such as prod-db.
+        (None, Node::Refused("arithmetic", _), _) if error.span != expr.span => {
+            error.with_hint("text needs double quotes")
+        }
+        _ => error,
+    })
 }
 
 /// Resolves a path: the shortest beginning that is a variable wins, and one name behind a dict is its key.
@@ -242,7 +258,7 @@ fn call(span: Span, callee: &Expr, arguments: &[Expr]) -> Result<Part, Error> {
     let is_method = receiver.is_some();
     let mut parts: Vec<Part> = receiver.into_iter().collect();
     for argument in arguments {
-        parts.push(check(argument)?);
+        parts.push(value(argument)?);
     }
     let enough = parts.len() >= signature.params.len();
     if !enough || (signature.rest.is_none() && parts.len() > signature.params.len()) {

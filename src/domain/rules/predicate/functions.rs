@@ -112,6 +112,8 @@ pub(super) const FUNCTIONS: &[Signature] = &[
         Type::Set,
     ),
     exactly("regexp.match", Builtin::RegexMatch, &[SET, STRING], Type::Bool),
+    // Since Teleport 18.7.6; older clusters reject a rule that calls it when the rule is created.
+    exactly("contains", Builtin::Contains, &[SET, STRING], Type::Bool),
     exactly("contains_any", Builtin::ContainsAny, &[SET, SET], Type::Bool),
     exactly("contains_all", Builtin::ContainsAll, &[SET, SET], Type::Bool),
     exactly("is_empty", Builtin::IsEmpty, &[SET], Type::Bool),

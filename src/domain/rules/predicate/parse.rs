@@ -226,6 +226,7 @@ impl Parser<'_> {
             Token::String(bytes) => Node::String(bytes),
             Token::Int(number) => Node::Int(number),
             Token::Float => Node::Float,
+            Token::SingleQuoted(text) => Node::SingleQuoted(text),
             Token::Refused(what) => Node::Refused(what, Vec::new()),
             Token::Mark("(") => {
                 self.next += 1;

@@ -101,3 +101,58 @@ fn uses(code: &Part, variables: &[Variable]) -> bool {
     });
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_without_double_quotes_is_named_with_its_correction() {
+        for (text, expected) in [
+            (
+                "access_request.spec.user == 'bob'",
+                r#"text in single quotes cannot be used in a condition; write "bob""#,
+            ),
+            (
+                r#"access_request.spec.user == 'say "\'"#,
+                r#"text in single quotes cannot be used in a condition; write "say \"\\""#,
+            ),
+            ("set('a", "the text has no closing '; write text in double quotes"),
+            (
+                "access_request.spec.roles.contains(dba)",
+                r#"there is no dba; text needs double quotes: "dba""#,
+            ),
+            (
+                "contains(access_request.spec.roles, dba)",
+                r#"there is no dba; text needs double quotes: "dba""#,
+            ),
+            (
+                "access_request.spec.user == bob.smith",
+                r#"there is no bob.smith; text needs double quotes: "bob.smith""#,
+            ),
+            (
+                "access_request.spec.user == bob@example.com",
+                r#""@" is not allowed here; text needs double quotes"#,
+            ),
+            ("set(prod-db).isempty()", "there is no prod; text needs double quotes"),
+            (
+                "user.traits[team].isempty()",
+                r#"there is no team; text needs double quotes: "team""#,
+            ),
+            // A near name is the likelier mistake, and a condition or a receiver is no text.
+            (
+                "contains(access_request.spec.role, \"dba\")",
+                "there is no access_request.spec.role; did you mean access_request.spec.roles?",
+            ),
+            ("dba", "there is no dba"),
+            ("dba.contains(\"x\")", "there is no dba"),
+            (
+                "set(\"a\" + \"b\").isempty()",
+                "arithmetic cannot be used in a condition",
+            ),
+        ] {
+            let error = Condition::new(text).expect_err(text);
+            assert_eq!(error.to_string(), expected, "{text}");
+        }
+    }
+}

@@ -17,6 +17,8 @@ pub enum Node {
     Name(String),
     /// Bytes: an escape can write any of them.
     String(Vec<u8>),
+    /// A text in single quotes, which conditions do not support; without the quotes.
+    SingleQuoted(String),
     Int(i64),
     Float,
     /// `base.name`
@@ -60,7 +62,8 @@ impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.node {
             Node::Name(name) => f.write_str(name),
-            Node::String(bytes) => quote(f, bytes),
+            Node::String(bytes) => quoted(bytes).fmt(f),
+            Node::SingleQuoted(text) => write!(f, "'{text}'"),
             Node::Int(number) => write!(f, "{number}"),
             Node::Float => f.write_str("1.5"),
             Node::Member(base, name) => write!(f, "{base}.{name}"),
@@ -91,6 +94,11 @@ fn list(f: &mut fmt::Formatter<'_>, parts: &[Expr], between: &str) -> fmt::Resul
         write!(f, "{part}")?;
     }
     Ok(())
+}
+
+/// Writes a text in double quotes.
+pub(super) fn quoted(bytes: &[u8]) -> impl fmt::Display {
+    fmt::from_fn(move |f| quote(f, bytes))
 }
 
 fn quote(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {

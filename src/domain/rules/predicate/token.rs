@@ -59,6 +59,8 @@ pub(super) enum Token {
     String(Vec<u8>),
     Int(i64),
     Float,
+    /// A text in single quotes, which Go reads as one character and conditions do not support.
+    SingleQuoted(String),
     /// A Go literal that conditions do not support, with its description.
     Refused(&'static str),
     Mark(&'static str),
@@ -175,6 +177,7 @@ impl Lexer<'_> {
         let error = Error::parse(span, format!("{:?} is not allowed here", next.to_string()));
         Err(match next {
             '#' => error.with_hint("comments begin with //"),
+            '@' => error.with_hint("text needs double quotes"),
             '?' => error.with_hint("write ifelse(condition, yes, no)"),
             _ => error,
         })
@@ -192,18 +195,19 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    /// Reads text in single quotes, to reject it with its place.
+    /// Reads text in single quotes, to reject it with its place and its correction.
     fn character(&mut self) -> Result<(), Error> {
         let line = self.rest().split('\n').next().unwrap_or_default();
         match line[1..].find('\'') {
             Some(length) => {
-                self.push(Token::Refused("text in single quotes"), length + 2);
+                let text = line[1..=length].to_owned();
+                self.push(Token::SingleQuoted(text), length + 2);
                 Ok(())
             }
-            None => Err(Error::parse(
-                Span::new(self.at, self.at + 1),
-                "put the text in double quotes",
-            )),
+            None => {
+                let error = Error::parse(Span::new(self.at, self.at + 1), "the text has no closing '");
+                Err(error.with_hint("write text in double quotes"))
+            }
         }
     }
 
