@@ -1,10 +1,9 @@
 //! `rules check`: reports every mistake with its place.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::cli::output::say;
 use crate::cli::report::Failed;
@@ -18,10 +17,10 @@ Rules that Teleport would reject are mistakes, and the exit status is 1. Rules t
 but that can never match are warnings.
 
 Examples:
-  tctl get access_monitoring_rule > rules.yaml; teleport-msteams rules check rules.yaml
+  tctl get access_monitoring_rule | teleport-msteams rules check -
   teleport-msteams rules check terraform/rules/*.yaml")]
 pub(super) struct Options {
-    /// Files with rules, in YAML or JSON as tctl prints them
+    /// Files with rules, in YAML or JSON as tctl prints them or as manifests of the Kubernetes operator; - is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -31,8 +30,8 @@ impl Options {
         let (mut rules, mut mistakes, mut warnings) = (0_usize, 0_usize, 0_usize);
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for file in &self.files {
-            let name = file.display().to_string();
-            let source = fs::read_to_string(file).with_context(|| format!("could not read {name}"))?;
+            let name = inputs::name(file);
+            let source = inputs::text(file)?;
             if inputs::is_terraform(&source) {
                 say!("{name}: {}", inputs::TERRAFORM);
                 mistakes += 1;
@@ -42,7 +41,17 @@ impl Options {
             match yaml::documents(&source) {
                 Err(finding) => findings.push(finding),
                 Ok(documents) => {
+                    if documents.is_empty() {
+                        say!("{name}: no rule was found");
+                    }
                     for node in &documents {
+                        if let Some(kind) = document::other_kind(node) {
+                            say!(
+                                "{name}:{}: {kind:?} is not an Access Monitoring Rule, skipped",
+                                node.place.line
+                            );
+                            continue;
+                        }
                         let document = document::read(node, &source);
                         rules += 1;
                         findings.extend(document.findings);
@@ -76,6 +85,9 @@ impl Options {
         );
         if mistakes > 0 {
             bail!(Failed(summary));
+        }
+        if rules == 0 {
+            bail!(Failed("no rule was found".to_owned()));
         }
         say!("{summary}");
         Ok(())

@@ -19,10 +19,13 @@ pub(super) struct Document {
     pub(super) findings: Vec<Finding>,
 }
 
-/// Returns whether a document is another kind of resource.
-pub(super) fn is_other(document: &Node) -> bool {
-    let kind = document.get("kind").and_then(Node::text);
-    kind.is_some_and(|kind| kind != KIND)
+/// The kind of a rule as a manifest of Teleport's Kubernetes operator, whose `spec` is that of the rule.
+const MANIFEST: &str = "TeleportAccessMonitoringRuleV1";
+
+/// Returns the kind of a document that is another resource; a misspelt kind is not another one.
+pub(super) fn other_kind(document: &Node) -> Option<&str> {
+    let kind = document.get("kind").and_then(Node::text)?;
+    nearest(kind, [KIND, MANIFEST]).is_none().then_some(kind)
 }
 
 /// Reads a document; `source` is the text of its file.
@@ -102,8 +105,20 @@ impl Reader<'_> {
 
     fn rule(&mut self, document: &Node) -> Rule {
         let mut rule = Rule::default();
-        self.known(document, &["kind", "version", "sub_kind", "metadata", "spec"]);
-        for (key, wanted) in [("kind", KIND), ("version", "v1")] {
+        let kind = document.get("kind").and_then(Node::text);
+        let is_manifest = match kind {
+            Some(kind) => nearest(kind, [KIND, MANIFEST]) == Some(MANIFEST),
+            None => document.get("apiVersion").is_some(),
+        };
+        let (kind, version, keys) = if is_manifest {
+            let version = ("apiVersion", "resources.teleport.dev/v1");
+            (MANIFEST, version, ["kind", "apiVersion", "metadata", "spec", "status"])
+        } else {
+            let keys = ["kind", "version", "sub_kind", "metadata", "spec"];
+            (KIND, ("version", "v1"), keys)
+        };
+        self.known(document, &keys);
+        for (key, wanted) in [("kind", kind), version] {
             match document.get(key) {
                 Some(_) => self.word(document, key, &[wanted]),
                 None => self.error(document, format!("{key} is missing; write {key}: {wanted}")),
@@ -121,7 +136,10 @@ impl Reader<'_> {
                     "id",
                     "revision",
                 ];
-                self.known(metadata, &keys);
+                // Kubernetes adds many keys to the metadata of a manifest.
+                if !is_manifest {
+                    self.known(metadata, &keys);
+                }
                 rule.name = self.text(metadata, "name").unwrap_or_default();
                 if rule.name.is_empty() {
                     self.error(metadata, "metadata.name is missing");
@@ -211,8 +229,10 @@ impl Reader<'_> {
             return;
         };
         if rule.plugin != PLUGIN {
-            if rule.plugin.to_lowercase().contains("teams") {
-                self.warning(name, format!("this program only uses rules for {PLUGIN}"));
+            if nearest(&rule.plugin, [PLUGIN]).is_some() || rule.plugin.to_lowercase().contains("teams") {
+                let other = &rule.plugin;
+                let message = format!("this program does not use rules for {other:?}; did you mean {PLUGIN}?");
+                self.warning(name, message);
             }
             return;
         }

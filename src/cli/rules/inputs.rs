@@ -1,8 +1,8 @@
 //! Reads the files that replace Teleport's answers: the request, traits and resources.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -135,6 +135,23 @@ pub(super) fn request(path: &Path) -> anyhow::Result<AccessRequest> {
         expires,
         ..AccessRequest::new(RequestId::new(metadata.name), spec.user)
     })
+}
+
+/// Returns the name of an input in reports; `-` is stdin.
+pub(super) fn name(path: &Path) -> String {
+    match path.to_str() {
+        Some("-") => "stdin".to_owned(),
+        _ => path.display().to_string(),
+    }
+}
+
+/// Reads a file, or stdin if the path is `-`.
+pub(super) fn text(path: &Path) -> anyhow::Result<String> {
+    let read = match path.to_str() {
+        Some("-") => io::read_to_string(io::stdin()),
+        _ => fs::read_to_string(path),
+    };
+    read.with_context(|| format!("could not read {}", name(path)))
 }
 
 /// Reads a JSON file.

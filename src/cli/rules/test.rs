@@ -1,7 +1,6 @@
 //! `rules test`: shows who the rules would notify of a request, and why the other rules do not match.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -28,7 +27,7 @@ Examples:
   teleport-msteams rules test rules.yaml --request request.json
   teleport-msteams rules test rules.yaml --request request.json --traits traits.json --at 2026-01-31T03:00:00Z")]
 pub(super) struct Options {
-    /// Files with rules, in YAML or JSON as tctl prints them
+    /// Files with rules, in YAML or JSON as tctl prints them or as manifests of the Kubernetes operator; - is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Access Request as tctl prints it
@@ -87,7 +86,7 @@ impl Options {
             .map(|tested| tested.rule);
         let route = Route::new(matching, &table, &request, &SuggestedReviewers::default());
         if self.json {
-            say!("{:#}", as_json(&tested, &route));
+            say!("{:#}", as_json(&subject, &tested, &route));
         } else {
             print(&request, &subject, &tested, &route);
         }
@@ -98,8 +97,8 @@ impl Options {
     fn rules(&self) -> anyhow::Result<Vec<CompiledRule>> {
         let mut rules = Vec::new();
         for file in &self.files {
-            let name = file.display().to_string();
-            let source = fs::read_to_string(file).with_context(|| format!("could not read {name}"))?;
+            let name = inputs::name(file);
+            let source = inputs::text(file)?;
             if inputs::is_terraform(&source) {
                 bail!("could not read {name}: {}", inputs::TERRAFORM);
             }
@@ -110,10 +109,13 @@ impl Options {
                     bail!(Failed(format!("could not read {name}")));
                 }
             };
-            for node in documents.iter().filter(|node| !document::is_other(node)) {
+            for node in documents.iter().filter(|node| document::other_kind(node).is_none()) {
                 let rule = document::read(node, &source).rule;
                 rules.push(CompiledRule::new(rule, &clock::zone));
             }
+        }
+        if rules.is_empty() {
+            complain!("WARNING: no rule was found");
         }
         Ok(rules)
     }
@@ -150,6 +152,15 @@ impl Tested<'_> {
         self.rule.rule().belongs_to(PLUGIN)
     }
 
+    /// Returns why the rule notifies no one; `None` if it matches.
+    fn reason(&self, subject: &Subject) -> Option<String> {
+        if self.is_ours() {
+            return self.rule.why_not(subject, &self.answer);
+        }
+        let rule = self.rule.rule();
+        Some(format!("notifies {:?} about {}", rule.plugin, rule.subjects.join(", ")))
+    }
+
     fn matches(&self) -> bool {
         self.is_ours() && self.answer == RuleAnswer::Matches
     }
@@ -163,13 +174,19 @@ fn notified(route: &Route) -> Vec<&str> {
     }
 }
 
-fn as_json(tested: &[Tested<'_>], route: &Route) -> serde_json::Value {
+fn as_json(subject: &Subject, tested: &[Tested<'_>], route: &Route) -> serde_json::Value {
     let rule = |tested: &Tested<'_>| {
         let error = match &tested.answer {
             RuleAnswer::Failed(failure) => json!({"kind": failure.kind.as_str(), "message": failure.message}),
             _ => serde_json::Value::Null,
         };
-        json!({"name": tested.rule.rule().name, "matches": tested.matches(), "error": error})
+        json!({
+            "name": tested.rule.rule().name,
+            "ours": tested.is_ours(),
+            "matches": tested.matches(),
+            "reason": tested.reason(subject),
+            "error": error,
+        })
     };
     let rules: Vec<_> = tested.iter().map(rule).collect();
     json!({"rules": rules, "recipients": notified(route), "source": route.source.as_str()})
@@ -192,20 +209,14 @@ fn print(request: &AccessRequest, subject: &Subject, tested: &[Tested<'_>], rout
         .unwrap_or_default();
     for each in tested {
         let rule = each.rule.rule();
-        let (word, why) = if !each.is_ours() {
-            (
-                "other",
-                format!("notifies {:?} about {}", rule.plugin, rule.subjects.join(", ")),
-            )
-        } else if each.matches() {
-            ("matches", format!("notifies {}", rule.recipients.join(", ")))
-        } else {
-            let word = match each.answer {
-                RuleAnswer::Failed(_) => "fails",
-                _ => "no match",
-            };
-            (word, each.rule.why_not(subject, &each.answer).unwrap_or_default())
+        let word = match each.answer {
+            _ if !each.is_ours() => "other",
+            RuleAnswer::Matches => "matches",
+            RuleAnswer::Failed(_) => "fails",
+            _ => "no match",
         };
+        let notifies = || format!("notifies {}", rule.recipients.join(", "));
+        let why = each.reason(subject).unwrap_or_else(notifies);
         say!("  {word:8}  {:wide$}  {why}", rule.name);
     }
     let notified = notified(route).join(", ");

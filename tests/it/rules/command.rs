@@ -87,7 +87,7 @@ async fn valid_rules_pass_and_other_resources_are_ignored() {
     let (status, stdout, _) = rules(&["check", &role]).await;
     assert_eq!(status, Some(1));
     assert!(
-        stdout.contains(":1:7: kind must be access_monitoring_rule, not \"role\""),
+        stdout.ends_with(":1: \"role\" is not an Access Monitoring Rule, skipped\n"),
         "{stdout}"
     );
     let request = here("examples/rules/request.json");
@@ -179,7 +179,11 @@ async fn rules_test_routes_as_teleport_does_and_prints_json() {
             "--json",
         ];
         let (status, stdout, stderr) = rules(&arguments).await;
-        assert_eq!((status, stderr.as_str()), (Some(0), ""), "{vector}");
+        let warning = match vector["rules"].as_array().unwrap().len() {
+            0 => "WARNING: no rule was found\n",
+            _ => "",
+        };
+        assert_eq!((status, stderr.as_str()), (Some(0), warning), "{vector}");
         let answer: Value = serde_json::from_str(&stdout).unwrap();
         let expected = &vector["expect"];
         assert_eq!(answer["source"], expected["source"], "{vector}\n{stdout}");
@@ -236,7 +240,10 @@ async fn rules_test_names_the_class_of_every_failure() {
     }
     assert_eq!(
         answer["rules"][4],
-        json!({"name": "none", "matches": false, "error": null})
+        json!({
+            "name": "none", "ours": true, "matches": false, "error": null,
+            "reason": "its condition is neither true nor false",
+        })
     );
     assert_eq!(answer["source"], "none");
 }
@@ -288,4 +295,26 @@ async fn terraform_is_named_in_one_line() {
         assert_eq!(status, Some(1));
         assert_eq!(stderr, format!("ERROR: could not read {file}: {expected}\n"));
     }
+}
+
+#[tokio::test]
+async fn manifests_of_the_operator_are_rules_and_a_misspelt_plugin_is_questioned() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "apiVersion: resources.teleport.dev/v1\nkind: TeleportAccessMonitoringRuleV1\n\
+                    metadata: {name: m, namespace: teleport}\nspec:\n  subjects: [access_request]\n  \
+                    condition: contains(access_request.spec.roles, \"dba\")\n  \
+                    notification: {name: msteam, recipients: [a@example.com]}\n";
+    let file = write(&folder, "rules.yaml", manifest);
+    let (status, stdout, _) = rules(&["check", &file]).await;
+    assert_eq!(status, Some(0), "{stdout}");
+    assert!(
+        stdout.contains("rules for \"msteam\"; did you mean msteams?"),
+        "{stdout}"
+    );
+    assert!(stdout.ends_with("1 rule: no mistakes, 1 warning\n"), "{stdout}");
+    // The tests run it without stdin.
+    let (status, stdout, stderr) = rules(&["check", "-"]).await;
+    assert_eq!(status, Some(1));
+    assert_eq!(stdout, "stdin: no rule was found\n");
+    assert_eq!(stderr, "ERROR: no rule was found\n");
 }
