@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::bail;
+use serde_json::json;
 
 use crate::cli::output::say;
 use crate::cli::report::Failed;
@@ -23,6 +24,9 @@ pub(super) struct Options {
     /// Files with rules, in YAML or JSON as tctl prints them or as manifests of the Kubernetes operator; - is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Print each finding as a line of JSON, and a summary as the last one
+    #[arg(long)]
+    json: bool,
 }
 
 impl Options {
@@ -33,7 +37,7 @@ impl Options {
             let name = inputs::name(file);
             let source = inputs::text(file)?;
             if inputs::is_terraform(&source) {
-                say!("{name}: {}", inputs::TERRAFORM);
+                self.note(&name, 1, "failed", inputs::TERRAFORM);
                 mistakes += 1;
                 continue;
             }
@@ -42,14 +46,12 @@ impl Options {
                 Err(finding) => findings.push(finding),
                 Ok(documents) => {
                     if documents.is_empty() {
-                        say!("{name}: no rule was found");
+                        self.note(&name, 1, "failed", "no rule was found");
                     }
                     for node in &documents {
                         if let Some(kind) = document::other_kind(node) {
-                            say!(
-                                "{name}:{}: {kind:?} is not an Access Monitoring Rule, skipped",
-                                node.place.line
-                            );
+                            let message = format!("{kind:?} is not an Access Monitoring Rule, skipped");
+                            self.note(&name, node.place.line, "skipped", &message);
                             continue;
                         }
                         let document = document::read(node, &source);
@@ -67,7 +69,11 @@ impl Options {
             }
             findings.sort_by_key(|finding| (finding.place.line, finding.place.column));
             for finding in &findings {
-                say!("{}", finding.shown(&name, &source));
+                if self.json {
+                    say!("{}", finding.as_json(&name));
+                } else {
+                    say!("{}", finding.shown(&name, &source));
+                }
             }
             warnings += findings.iter().filter(|finding| finding.is_warning).count();
             mistakes += findings.iter().filter(|finding| !finding.is_warning).count();
@@ -83,13 +89,37 @@ impl Options {
             counted(mistakes, "mistake"),
             counted(warnings, "warning")
         );
+        if self.json {
+            let status = match (mistakes, warnings, rules) {
+                (0, _, 0) | (1.., ..) => "failed",
+                (0, 0, _) => "ok",
+                _ => "warning",
+            };
+            let line =
+                json!({"check": "summary", "status": status, "rules": rules, "failed": mistakes, "warnings": warnings});
+            say!("{line}");
+        }
         if mistakes > 0 {
             bail!(Failed(summary));
         }
         if rules == 0 {
             bail!(Failed("no rule was found".to_owned()));
         }
-        say!("{summary}");
+        if !self.json {
+            say!("{summary}");
+        }
         Ok(())
+    }
+
+    /// Reports what concerns a whole file or document.
+    fn note(&self, file: &str, line: usize, status: &str, detail: &str) {
+        if self.json {
+            let note = json!({"check": "rule", "file": file, "line": line, "status": status, "detail": detail});
+            say!("{note}");
+        } else if line > 1 {
+            say!("{file}:{line}: {detail}");
+        } else {
+            say!("{file}: {detail}");
+        }
     }
 }

@@ -39,6 +39,18 @@ impl Finding {
         }
     }
 
+    /// Returns the finding as an object, with the names that `validate --json` uses.
+    pub(super) fn as_json(&self, file: &str) -> serde_json::Value {
+        serde_json::json!({
+            "check": "rule",
+            "file": file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "status": if self.is_warning { "warning" } else { "failed" },
+            "detail": self.message,
+        })
+    }
+
     /// Formats the finding as compilers do, with the line of the file and carets under the place.
     pub(super) fn shown<'a>(&'a self, file: &'a str, source: &'a str) -> impl fmt::Display + 'a {
         fmt::from_fn(move |f| {

@@ -87,7 +87,7 @@ async fn valid_rules_pass_and_other_resources_are_ignored() {
     let (status, stdout, _) = rules(&["check", &role]).await;
     assert_eq!(status, Some(1));
     assert!(
-        stdout.ends_with(":1: \"role\" is not an Access Monitoring Rule, skipped\n"),
+        stdout.ends_with(": \"role\" is not an Access Monitoring Rule, skipped\n"),
         "{stdout}"
     );
     let request = here("examples/rules/request.json");
@@ -312,6 +312,12 @@ async fn manifests_of_the_operator_are_rules_and_a_misspelt_plugin_is_questioned
         "{stdout}"
     );
     assert!(stdout.ends_with("1 rule: no mistakes, 1 warning\n"), "{stdout}");
+    let (status, stdout, _) = rules(&["check", &file, "--json"]).await;
+    let lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(status, Some(0));
+    assert_eq!((&lines[0]["line"], &lines[0]["status"]), (&json!(7), &json!("warning")));
+    let summary = json!({"check": "summary", "status": "warning", "rules": 1, "failed": 0, "warnings": 1});
+    assert_eq!(lines[1..], [summary]);
     // The tests run it without stdin.
     let (status, stdout, stderr) = rules(&["check", "-"]).await;
     assert_eq!(status, Some(1));
