@@ -198,17 +198,13 @@ impl Lexer<'_> {
     /// Reads text in single quotes, to reject it with its place and its correction.
     fn character(&mut self) -> Result<(), Error> {
         let line = self.rest().split('\n').next().unwrap_or_default();
-        match line[1..].find('\'') {
-            Some(length) => {
-                let text = line[1..=length].to_owned();
-                self.push(Token::SingleQuoted(text), length + 2);
-                Ok(())
-            }
-            None => {
-                let error = Error::parse(Span::new(self.at, self.at + 1), "the text has no closing '");
-                Err(error.with_hint("write text in double quotes"))
-            }
-        }
+        let Some(length) = line[1..].find('\'') else {
+            let error = Error::parse(Span::new(self.at, self.at + 1), "the text has no closing '");
+            return Err(error.with_hint("write text in double quotes"));
+        };
+        let text = line[1..=length].to_owned();
+        self.push(Token::SingleQuoted(text), length + 2);
+        Ok(())
     }
 
     fn quoted(&mut self) -> Result<(), Error> {
