@@ -275,7 +275,8 @@ async fn a_long_term_request_names_the_recommended_list_and_an_unknown_kind_is_o
     request.metadata.as_mut().unwrap().name = "01a20c25-22d8-712e-bc2e-b9c563fbcc16".to_owned();
     town.cluster.put_request(request);
     town.sees(ALICE, &["PENDING"; 3]).await;
-    town.reads(ALICE, "{\"title\":\"Access\",\"value\":\"other\"}").await;
+    town.reads(ALICE, "{\"title\":\"Access\",\"value\":\"other, 8 hours, until ")
+        .await;
     town.finish().await;
 }
 

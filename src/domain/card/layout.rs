@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use crate::domain::card::long::{self, Long};
 use crate::domain::card::schema::{Action, Container, Element, Fact, TextBlock, mention_text};
-use crate::domain::card::text::{breakable, plain};
+use crate::domain::card::text::{beginning, breakable, plain};
 use crate::domain::card::view::Detail;
 use crate::domain::card::wording::Wording;
 use crate::domain::card::{Card, Remembered, View, time};
@@ -146,11 +146,9 @@ impl<'a> Drawing<'a> {
         if text.is_empty() {
             return None;
         }
-        let shortened = plain(reason, long::LINES_OF_TEXT);
-        let items = if reason.chars().count() <= long::LINES_OF_TEXT {
-            vec![block(text)]
-        } else {
-            Long::REASON.of_text(shortened, text)
+        let items = match beginning(reason, long::LINES_OF_TEXT) {
+            Some(beginning) => Long::REASON.of_text(beginning, text),
+            None => vec![block(text)],
         };
         let quotation = Container {
             items,
@@ -190,8 +188,8 @@ impl<'a> Drawing<'a> {
             let expires = request.expires.map(|end| time::with_distance(end, self.view.now));
             facts.add("Review by", expires.unwrap_or_default());
             if self.view.cluster.link(self.id).is_none() && is_clean(self.id) {
-                facts.add("To approve", format!("tsh request review --approve {}", self.id));
-                facts.add("To deny", format!("tsh request review --deny {}", self.id));
+                facts.add("Approve", format!("tsh request review --approve {}", self.id));
+                facts.add("Deny", format!("tsh request review --deny {}", self.id));
             }
         }
         let said_by_review = |review: &Review| review.reason.trim() == request.resolve_reason.trim();
@@ -235,20 +233,18 @@ impl<'a> Drawing<'a> {
 
     /// Returns how long the access lasts. Teleport sends only its end.
     fn access(request: &AccessRequest) -> String {
-        match request.kind {
-            RequestKind::LongTerm => return "long-term, as a member of an Access List".to_owned(),
-            RequestKind::Other => return "other".to_owned(),
-            RequestKind::ShortTerm => {}
+        if request.kind == RequestKind::LongTerm {
+            return "long-term, as a member of an Access List".to_owned();
         }
-        let Some(until) = request.access_until else {
-            return String::new();
-        };
-        let length = request.created.map(|created| until.duration_since(created));
-        let end = time::written(until);
-        match length.filter(SignedDuration::is_positive) {
-            Some(length) => format!("{}, until {end}", time::length(length)),
-            None => format!("until {end}"),
-        }
+        let other = (request.kind == RequestKind::Other).then(|| "other".to_owned());
+        let length = request.access_until.zip(request.created);
+        let length = length.map(|(until, created)| until.duration_since(created));
+        let length = length.filter(SignedDuration::is_positive).map(time::length);
+        let until = request
+            .access_until
+            .map(|until| format!("until {}", time::written(until)));
+        let parts: Vec<_> = [other, length, until].into_iter().flatten().collect();
+        parts.join(", ")
     }
 
     fn reviews(&self, request: &AccessRequest) -> Vec<Element> {

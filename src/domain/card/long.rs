@@ -3,7 +3,7 @@
 use crate::domain::card::schema::{Action, ActionSet, Container, Element, TextBlock, Toggle};
 
 /// Characters of a text that are about five lines of a card on a phone.
-pub(super) const LINES_OF_TEXT: usize = 250;
+pub(super) const LINES_OF_TEXT: usize = 200;
 
 /// Entries of a list that are shown at first.
 const ENTRIES: usize = 5;

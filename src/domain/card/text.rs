@@ -47,6 +47,18 @@ pub(super) fn plain(text: &str, limit: usize) -> String {
     out
 }
 
+/// Returns the beginning of a text for a text block, up to a whole word; `None` if the text is not longer than `limit`
+/// characters.
+pub(super) fn beginning(text: &str, limit: usize) -> Option<String> {
+    let (kept, cut) = shortened(text, limit);
+    if cut == 0 {
+        return None;
+    }
+    let whole_words = kept.rfind(' ').filter(|end| *end > kept.len() / 2);
+    let kept = &kept[..whole_words.unwrap_or(kept.len())];
+    Some(format!("{}…", plain(kept, limit)))
+}
+
 /// Characters in a row that a fact can show on a phone.
 const LONGEST_WORD: usize = 24;
 
@@ -205,6 +217,17 @@ mod tests {
         );
         check("", "");
         check(" \n ", "");
+    }
+
+    #[test]
+    fn the_beginning_of_a_text_ends_with_a_word() {
+        assert_eq!(beginning("one two three", 13), None);
+        assert_eq!(beginning("one two three", 12).as_deref(), Some("one two…"));
+        assert_eq!(beginning(&"x".repeat(20), 10), Some(format!("{}…", "x".repeat(10))));
+        assert_eq!(
+            beginning("[one](two) three", 14).as_deref(),
+            Some("\u{200B}\\[one\\](two)…")
+        );
     }
 
     #[test]
