@@ -46,6 +46,14 @@ struct Shared {
     folder: TempDir,
 }
 
+/// The resources that have another name than their ID, by the kind under which they are listed.
+const RESOURCES: [(&str, &str, &str); 4] = [
+    ("node", "8f6e2a54-5f0c-4b44-9b7c-6f1f8d7e2a11", "db-01"),
+    ("db_server", "orders", "PostgreSQL 17, production"),
+    ("db_server", "orders-replica", "PostgreSQL 17, read-only"),
+    ("app_server", "grafana", "Dashboards"),
+];
+
 impl Sandbox {
     /// Starts the fakes, and writes the files that the daemon starts with.
     pub async fn start(log: LogLines) -> anyhow::Result<Self> {
@@ -58,6 +66,9 @@ impl Sandbox {
             .tempdir();
         let folder = folder.context("could not create a temporary directory")?;
         let config = files::write(folder.path(), &cluster, &tenant, &company)?;
+        for (kind, id, name) in RESOURCES {
+            cluster.name_resource(kind, id, name);
+        }
         Ok(Self {
             cluster,
             tenant,

@@ -12,7 +12,7 @@ export const EXAMPLES = [
     title: "Slow orders table",
     user: 1, roles: ["dba"], reviewers: [0, 2], approvals: 1,
     reason: "The orders table is slow since 09:40; I need to look at its locks and add an index.",
-    resources: ["db/orders", "db/orders-replica"],
+    resources: ["node/8f6e2a54-5f0c-4b44-9b7c-6f1f8d7e2a11", "db/orders", "db/orders-replica"],
   },
   {
     title: "Incident, two approvals",
