@@ -147,10 +147,15 @@ impl Graph {
 
     /// Finds the user with an email address. If no user has it, it may be a user principal name.
     pub(crate) async fn user_by_email(&self, mail: &str, priority: &Priority) -> Result<Person, Error> {
-        match self.filtered_user(&filter("mail", mail), priority).await? {
+        match self.user_with_mail(mail, priority).await? {
             Some(person) => Ok(person),
             None => self.user(mail, priority).await,
         }
+    }
+
+    /// Finds the user whose primary email address this is.
+    pub(crate) async fn user_with_mail(&self, mail: &str, priority: &Priority) -> Result<Option<Person>, Error> {
+        self.filtered_user(&filter("mail", mail), priority).await
     }
 
     /// Finds the user with another address of their mailbox, which needs the permission `User.Read.All`.

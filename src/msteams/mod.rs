@@ -45,6 +45,6 @@ pub use call_queue::{Priority, Urgency};
 pub use error::{Error, Meaning, Retry};
 pub use graph::CatalogApp;
 pub use package::Package;
-pub use permissions::{PERMISSIONS, Permission};
+pub use permissions::{FIND_BY_ALIAS, PERMISSIONS, Permission};
 pub use resolver::{Conversation, ConversationKind, InstalledAt};
 pub use teams::Teams;

@@ -12,6 +12,7 @@ use crate::domain::recipients::{Address, Person};
 use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning};
 use crate::msteams::graph::Graph;
+use crate::msteams::permissions::FIND_BY_ALIAS;
 
 /// How long a person, or that there is none, is remembered.
 const LIFE: Duration = Duration::from_mins(10);
@@ -55,20 +56,29 @@ impl People {
 }
 
 async fn look_up(graph: &Graph, address: &Address, priority: &Priority) -> Result<Option<Person>, Error> {
-    let is_unknown = |error: &Error| error.meaning() == Meaning::NotFound;
+    let name = address.as_str();
     if !address.is_email() {
-        return match graph.user(address.as_str(), priority).await {
-            Err(error) if is_unknown(&error) => Ok(None),
-            found => found.map(Some),
-        };
+        return found(graph.user(name, priority).await);
     }
-    match graph.user_by_email(address.as_str(), priority).await {
-        Err(error) if is_unknown(&error) => {}
-        found => return found.map(Some),
+    // Together, because a card waits for the answer.
+    let (by_mail, by_name) = tokio::join!(graph.user_with_mail(name, priority), graph.user(name, priority));
+    if let Some(person) = by_mail? {
+        return Ok(Some(person));
     }
-    match graph.user_by_alias(address.as_str(), priority).await {
-        // Aliases need User.Read.All, which the app does not need otherwise.
-        Err(error) if error.meaning() == Meaning::Denied => Ok(None),
-        found => found,
+    if let Some(person) = found(by_name)? {
+        return Ok(Some(person));
+    }
+    // Nothing else needs this permission.
+    if graph.service().token().has(&FIND_BY_ALIAS) {
+        return graph.user_by_alias(name, priority).await;
+    }
+    Ok(None)
+}
+
+/// Returns the user, or that there is none.
+fn found(user: Result<Person, Error>) -> Result<Option<Person>, Error> {
+    match user {
+        Err(error) if error.meaning() == Meaning::NotFound => Ok(None),
+        user => user.map(Some),
     }
 }

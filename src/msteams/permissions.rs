@@ -16,6 +16,15 @@ pub struct Permission {
     operations: &'static [Operation],
 }
 
+/// An optional permission: requesters are recognized under their aliases, too.
+pub const FIND_BY_ALIAS: Permission = Permission {
+    purpose: "find users by alias",
+    least: "User.Read.All",
+    broader: &["User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"],
+    for_channels: false,
+    operations: &[],
+};
+
 /// Sources: Graph's reference of each call, and `permissions.json` of its explorer (August 2026).
 pub const PERMISSIONS: [Permission; 4] = [
     Permission {

@@ -176,7 +176,7 @@ async fn every_check_prints_one_line() {
 async fn a_failed_check_shows_its_hint_and_does_not_hide_the_rest() {
     let options = TenantOptions {
         version: "1.0.0".to_owned(),
-        roles: vec!["User.Read.All", "AppCatalog.Read.All", "Sites.FullControl.All"],
+        roles: vec!["User.ReadWrite.All", "AppCatalog.Read.All", "Sites.FullControl.All"],
         ..TenantOptions::default()
     };
     let town = Town::build_with(ClusterOptions::default(), options).await;

@@ -15,7 +15,7 @@ use crate::config;
 use crate::config::{MicrosoftSettings, Settings, VALID_RECIPIENTS};
 use crate::domain::card;
 use crate::domain::recipients::Address;
-use crate::msteams::{PERMISSIONS, Package, Permission, Teams};
+use crate::msteams::{FIND_BY_ALIAS, PERMISSIONS, Package, Permission, Teams};
 use crate::teleport;
 use crate::teleport::{Client, PluginDataKind, Watch};
 
@@ -291,7 +291,11 @@ fn permissions(granted: Option<&[String]>, channels: bool, results: &mut CheckRe
     for name in granted {
         let needed = |permission: &&Permission| permission.least == name;
         let serves = |permission: &&Permission| permission.serves(name);
-        if PERMISSIONS.iter().any(|permission| needed(&permission)) {
+        if PERMISSIONS
+            .iter()
+            .chain([&FIND_BY_ALIAS])
+            .any(|permission| needed(&permission))
+        {
             continue;
         }
         if let Some(Permission { least, .. }) = PERMISSIONS.iter().find(serves) {
