@@ -13,6 +13,8 @@ use crate::teleport::wire::proto;
 use crate::teleport::wire::types;
 use crate::teleport::{Client, Error, Meaning, convert};
 
+const READ_DETAILS: &str = "read the details of resources";
+
 /// Number of names per query; a long list of resources is split.
 const NAMES: usize = 100;
 
@@ -80,13 +82,15 @@ impl Client {
     /// Reads what resources of our own cluster are called, with one call for each kind. Resources that our role cannot see,
     /// or that have no other name, are missing from the result.
     ///
-    /// The kinds that failed are returned as errors: `Denied` if the role cannot see any resource of a kind.
+    /// The kinds that failed are returned as errors: `Denied` if the role cannot see any of the resources.
     pub async fn resource_names(&self, resources: &[Resource]) -> (Vec<NamedResource>, Vec<Error>) {
         let kinds = by_kind(resources, |resource| NAMED_KINDS.contains(&resource.kind.as_str()));
         let lists = kinds.iter().map(|(kind, names)| self.list_details(kind, names));
         let (mut named, mut errors) = (Vec::new(), Vec::new());
         for (kind, found) in kinds.keys().zip(join_all(lists).await) {
             match found {
+                // Without the permission, Teleport usually answers with an empty list.
+                Ok(found) if found.is_empty() => errors.push(invisible(kind)),
                 Ok(found) => named.extend(found.into_values().filter_map(|details| named_resource(kind, details))),
                 Err(error) => errors.push(error),
             }
@@ -126,7 +130,7 @@ impl Client {
         names: &[&str],
         found: &mut BTreeMap<String, Details>,
     ) -> Result<(), Error> {
-        let doing = "read the details of resources";
+        let doing = READ_DETAILS;
         let is_name = |name: &&str| format!("resource.metadata.name == {}", quoted(name));
         let expression = names.iter().map(is_name).collect::<Vec<_>>().join(" || ");
         let mut pages = Pages::new(doing);
@@ -142,9 +146,7 @@ impl Client {
             };
             let page = self.ask(doing, "/proto.AuthService/ListResources", query).await;
             let page: proto::ListResourcesResponse = page.map_err(|error| match error.meaning() {
-                Meaning::Denied => error.or_hint(hint_with!(
-                    "Grant the role list and read on {kind} with matching labels, or review_requests.preview_as_roles"
-                )),
+                Meaning::Denied => error.or_hint(grant(kind)),
                 _ => error,
             })?;
             for bytes in &page.resources {
@@ -158,6 +160,15 @@ impl Client {
             }
         }
     }
+}
+
+fn invisible(kind: &str) -> Error {
+    let detail = format!("no requested {kind} is visible to the role");
+    Error::new(Meaning::Denied, READ_DETAILS, detail).or_hint(grant(kind))
+}
+
+fn grant(kind: &str) -> String {
+    hint_with!("Grant the role list and read on {kind} with matching labels, or review_requests.preview_as_roles")
 }
 
 /// Groups the names of resources by the kind under which Teleport lists them.

@@ -121,6 +121,28 @@ async fn without_the_permission_to_see_resources_cards_show_ids_and_one_warning_
 }
 
 #[tokio::test]
+async fn resources_that_the_role_cannot_see_are_reported_once_too() {
+    let town = Town::start().await;
+    // Without the permission, Teleport answers with an empty list.
+    for so_far in 1..=2 {
+        town.cluster.create(asking_for(&[("node", &format!("n{so_far}"))]));
+        town.sees(ALICE, &vec!["PENDING"; so_far]).await;
+    }
+    let log = town.daemon().log();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+    let parts = [
+        "no requested node is visible to the role",
+        "Grant the role list and read on node",
+    ];
+    assert!(
+        matches!(warnings[..], [one] if parts.iter().all(|part| one.contains(part))),
+        "{warnings:?}"
+    );
+    town.expects_warnings(&["Could not read the names of requested resources; cards show their IDs"]);
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_slow_lookup_of_names_does_not_delay_a_card() {
     let town = Town::start().await;
     town.cluster.name_resource("node", "n1", "db-01");
@@ -150,6 +172,7 @@ async fn resources_of_leaf_clusters_keep_their_ids_and_name_the_cluster() {
 
 /// Returns a request for one resource with constraints.
 fn limited(town: &Town, constraints: types::ResourceConstraints) -> types::AccessRequestV3 {
+    town.cluster.name_resource("app_server", "console", "");
     let mut request = town.cluster.create_quietly(asking_for(&[("app", "console")]));
     let spec = request.spec.as_mut().unwrap();
     let id = spec.requested_resource_ids.pop();
