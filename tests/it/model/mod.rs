@@ -88,6 +88,15 @@ const TAKEN_BACK: Story = Story {
     versions: &[(Stage::Pending, 0), (Stage::Approved, 1), (Stage::Denied, 2)],
     end: End::Open,
 };
+/// The second version differs in other facts only, so neither is later than the other.
+const CHANGED: Story = Story {
+    versions: &[(Stage::Pending, 0), (Stage::Pending, 0)],
+    end: End::Open,
+};
+const CHANGED_AND_APPROVED: Story = Story {
+    versions: &[(Stage::Pending, 0), (Stage::Pending, 0), (Stage::Approved, 1)],
+    end: End::Open,
+};
 const DELETED: Story = Story {
     versions: &[(Stage::Pending, 0)],
     end: End::Deleted,
@@ -111,8 +120,16 @@ fn version(stage: Stage, reviews: usize) -> AccessRequest {
 }
 
 fn pure(story: &Story, people: usize) -> Pure {
-    let versions = story.versions.iter();
-    let history = versions.map(|(stage, reviews)| version(*stage, *reviews)).collect();
+    let mut history: Vec<AccessRequest> = Vec::new();
+    for (stage, reviews) in story.versions {
+        let mut version = version(*stage, *reviews);
+        let before = history.last();
+        // A version with the stage and the reviews of the one before it has another fact.
+        if before.is_some_and(|before| before.stage == version.stage && before.reviews == version.reviews) {
+            "another reason".clone_into(&mut version.reason);
+        }
+        history.push(version);
+    }
     Pure::new(history, story.end != End::Open, story.end == End::Forgotten, people)
 }
 
@@ -159,6 +176,37 @@ fn a_review_reaches_every_card() {
     holds(&REVIEWED, 1, CRASH);
     holds(&REVIEWED, 1, LOST_WRITE);
     holds(&REVIEWED, 1, PARTITION);
+}
+
+#[test]
+fn a_change_of_another_fact_reaches_every_card() {
+    holds(&CHANGED, 2, LOST_POST);
+    holds(&CHANGED, 1, LOST_WRITE);
+    holds(&CHANGED, 1, PARTITION);
+    holds(&CHANGED_AND_APPROVED, 1, LOST_POST);
+}
+
+/// Versions with the same stage and number of reviews have no order. The model has no resync, which updates the card.
+#[test]
+fn a_replica_that_lags_and_dies_can_show_an_earlier_fact_until_the_next_resync() {
+    let way = [
+        Action::Hear(0, 0),
+        Action::Hear(1, 1),
+        Action::Claimed(1),
+        Action::Begin(1),
+        Action::Done(1, 0),
+        Action::Recorded(1),
+        Action::Claimed(0),
+        Action::Claimed(0),
+        Action::Begin(0),
+        Action::Done(0, 0),
+        Action::Crash(0),
+    ];
+    let what = follow(&mut pure(&CHANGED, 1), CRASH, &way).unwrap_err();
+    assert!(
+        what.starts_with("a card lies: [Shown { stage: Pending, reviews: 0,"),
+        "{what}"
+    );
 }
 
 #[test]
