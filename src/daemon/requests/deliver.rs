@@ -63,7 +63,7 @@ pub(super) async fn deliver(
     }
     .sheet(work.content, &work.targets);
     let (shown, halt) = (run.account().shown(), CancellationToken::new());
-    let round = Round::new(context, id, sheet, known.requester.clone(), shown, &taken, halt);
+    let round = Round::new(context, id, sheet, &known, shown, &taken, halt);
     let driver = Driver {
         context,
         id,
@@ -244,8 +244,7 @@ impl<'a> Driver<'a> {
                     known: &self.known,
                 }
                 .sheet(work.content, &work.targets);
-                let requester = self.known.requester.clone();
-                self.round = Arc::new(Round::new(context, id, sheet, requester, shown, &self.taken, halt));
+                self.round = Arc::new(Round::new(context, id, sheet, &self.known, shown, &self.taken, halt));
                 self.run.aim(work.aim, deferred);
             }
         }

@@ -14,9 +14,10 @@ use tracing::warn;
 use crate::daemon::context::Context;
 use crate::daemon::courier::{Courier, Placed, Undelivered};
 use crate::daemon::requests::drawing::Sheet;
+use crate::daemon::requests::job::Known;
 use crate::daemon::requests::people::mentioned;
 use crate::domain::lifecycle::{Audience, Change, Outcome, Posted, Recipient, Shown, Step, Target};
-use crate::domain::recipients::{Address, Person};
+use crate::domain::recipients::Address;
 use crate::domain::request::RequestId;
 use crate::msteams::{Activity, Error, Meaning, Priority, Teams, Urgency};
 
@@ -138,8 +139,7 @@ pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
     pub(super) id: &'a RequestId,
     sheet: Sheet,
-    /// The requester in Microsoft's directory, if known.
-    requester: Option<Person>,
+    known: Known,
     pub(super) shown: Shown,
     taken: Arc<Taken>,
     /// Cancelled to stop new deliveries of this plan.
@@ -151,7 +151,7 @@ impl<'a> Round<'a> {
         context: &'a Context,
         id: &'a RequestId,
         sheet: Sheet,
-        requester: Option<Person>,
+        known: &Known,
         shown: Shown,
         taken: &Arc<Taken>,
         halt: CancellationToken,
@@ -160,7 +160,7 @@ impl<'a> Round<'a> {
             context,
             id,
             sheet,
-            requester,
+            known: known.clone(),
             shown,
             taken: Arc::clone(taken),
             halt,
@@ -196,15 +196,6 @@ impl<'a> Round<'a> {
         Activity::new(&message.card, &message.summary, false)
     }
 
-    /// Returns whether the address belongs to the requester, under whatever name.
-    fn is_requester(&self, target: &Target) -> bool {
-        let person = self.context.teams.known_person(&target.address);
-        match (&self.requester, person) {
-            (Some(requester), Some(person)) => requester.id.eq_ignore_ascii_case(&person.id),
-            _ => false,
-        }
-    }
-
     fn courier<'c>(&'c self, priority: &'c Priority) -> Courier<'c> {
         Courier::new(&self.context.teams, priority, &self.halt)
     }
@@ -215,7 +206,7 @@ impl<'a> Round<'a> {
             Ok(conversation) => conversation,
             Err(undelivered) => return self.failed(&target.recipient(), undelivered),
         };
-        if self.is_requester(target) {
+        if self.known.is_requester(&target.address, &self.context.teams) {
             debug!(request.id = %self.id, "Requester is a recipient and is not asked to review the own request");
             return Done::Elsewhere(target.clone());
         }

@@ -64,7 +64,9 @@ impl Sources<'_> {
 
     /// Lists the recipients of the plan and of the record, without the requester.
     fn audience(self, targets: &[Target]) -> Vec<Listed> {
-        let planned = targets.iter().filter(|target| !self.is_requester(&target.address));
+        let planned = targets
+            .iter()
+            .filter(|target| !self.known.is_requester(&target.address, &self.context.teams));
         let mut audience: Vec<_> = planned
             .map(|target| self.listed(target.recipient(), Some(target.address.clone())))
             .collect();
@@ -84,11 +86,6 @@ impl Sources<'_> {
             address,
             reason,
         }
-    }
-
-    fn is_requester(self, address: &Address) -> bool {
-        let person = self.context.teams.known_person(address);
-        person.is_some() && person == self.known.requester
     }
 }
 
@@ -142,7 +139,7 @@ impl Sheet {
         let named = named.filter_map(|listed| listed.address.clone());
         let suggested = request.suggested_reviewers.iter();
         let suggested = suggested.filter_map(|reviewer| Address::parse(reviewer).ok());
-        let suggested = suggested.filter(|address| address.is_email() && !is_requester(address, request));
+        let suggested = suggested.filter(|address| address.is_email() && !address.is_user_name(&request.user));
         let mut people: Vec<Address> = Vec::new();
         for address in named.chain(suggested) {
             if people.len() < MOST_MENTIONS && !people.contains(&address) {
@@ -151,11 +148,6 @@ impl Sheet {
         }
         people
     }
-}
-
-/// Returns whether the address is the requester's user name.
-pub(super) fn is_requester(address: &Address, request: &AccessRequest) -> bool {
-    Address::parse(&request.user).is_ok_and(|user| user == *address)
 }
 
 /// Returns the request of an observation.

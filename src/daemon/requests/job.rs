@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use crate::daemon::context::Context;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::Snapshot;
-use crate::domain::recipients::Person;
+use crate::domain::recipients::{Address, Person};
 use crate::domain::request::{RequestId, ResourceNames};
+use crate::msteams::Teams;
 
 /// The input of a run.
 pub(super) struct Job<'a> {
@@ -27,6 +28,15 @@ pub(super) struct Known {
     pub(super) names: Arc<ResourceNames>,
     /// The requester in Microsoft's directory.
     pub(super) requester: Option<Person>,
+}
+
+impl Known {
+    /// Returns whether an address belongs to the requester, under whatever name; false if that is not known.
+    pub(super) fn is_requester(&self, address: &Address, teams: &Teams) -> bool {
+        let person = teams.known_person(address);
+        let is_same = |(requester, person): (&Person, Person)| requester.id.eq_ignore_ascii_case(&person.id);
+        self.requester.as_ref().zip(person).is_some_and(is_same)
+    }
 }
 
 /// How a run ended.

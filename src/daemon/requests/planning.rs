@@ -93,8 +93,8 @@ pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
 
 /// Returns the targets of a request. The requester is not asked to review it.
 pub(super) fn targets(reviewers: Recipients, observed: &Observed) -> Vec<Target> {
-    let requester = request_of(observed).map(|request| Address::parse(&request.user));
-    let is_other = |address: &Address| !matches!(&requester, Some(Ok(requester)) if requester == address);
+    let requester = request_of(observed).map(|request| request.user.as_str());
+    let is_other = |address: &Address| !requester.is_some_and(|requester| address.is_user_name(requester));
     let reviewers = reviewers.addresses.into_iter().filter(is_other);
     reviewers.map(Target::reviewer).collect()
 }

