@@ -408,6 +408,23 @@ async fn a_card_says_why_its_reader_is_notified_and_who_else_is() {
 }
 
 #[tokio::test]
+async fn a_recipient_that_microsoft_rejects_is_not_listed_as_notified() {
+    let town = Town::start().await;
+    let id = town.cluster.create(Draft {
+        approvals: 2,
+        suggested_reviewers: vec!["unknown@example.com".to_owned()],
+        ..for_alice()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.review(&id, "carol", Verdict::Approve, "first");
+    town.reads(ALICE, "first").await;
+    assert!(!card(&town, ALICE).contains("unknown@example.com"));
+    town.expects_warnings(&["Cannot notify recipient"]);
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn an_announcement_alerts_and_mentions_people_in_channels_and_an_update_does_not() {
     let mut town = Town::build().await;
     let channel = town.channel.clone();

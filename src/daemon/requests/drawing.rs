@@ -62,11 +62,13 @@ impl Sources<'_> {
         }
     }
 
-    /// Lists the recipients of the plan and of the record, without the requester.
+    /// Lists the recipients of the plan and of the record, without the requester and those that Microsoft rejected.
     fn audience(self, targets: &[Target]) -> Vec<Listed> {
-        let planned = targets
-            .iter()
-            .filter(|target| !self.known.is_requester(&target.address, &self.context.teams));
+        let is_notified = |target: &&Target| {
+            let is_requester = self.known.is_requester(&target.address, &self.context.teams);
+            !is_requester && !self.record.refusals.contains_key(&target.recipient())
+        };
+        let planned = targets.iter().filter(is_notified);
         let mut audience: Vec<_> = planned
             .map(|target| self.listed(target.recipient(), Some(target.address.clone())))
             .collect();
