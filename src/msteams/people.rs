@@ -3,9 +3,10 @@
 //! Architecture Invariant: limited in number and time; installs nothing.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::domain::recipients::{Address, Person};
@@ -22,7 +23,14 @@ const MOST: usize = 10_000;
 
 #[derive(Default)]
 pub(crate) struct People {
-    known: Mutex<HashMap<Address, (Instant, Option<Person>)>>,
+    known: Mutex<HashMap<Address, Known>>,
+}
+
+/// What is known of an address, or will be.
+struct Known {
+    since: Instant,
+    /// Filled by the first look-up; others wait for it.
+    person: Arc<OnceCell<Option<Person>>>,
 }
 
 impl People {
@@ -33,25 +41,26 @@ impl People {
         address: &Address,
         priority: &Priority,
     ) -> Result<Option<Person>, Error> {
-        let now = Instant::now();
-        if let Some((until, person)) = self.lock().get(address)
-            && now < *until
-        {
-            return Ok(person.clone());
-        }
-        let person = look_up(graph, address, priority).await?;
-        let mut known = self.lock();
-        if known.len() >= MOST {
-            known.retain(|_, (until, _)| now < *until);
-        }
-        if known.len() < MOST {
-            known.insert(address.clone(), (now + LIFE, person.clone()));
-        }
-        Ok(person)
+        let cell = self.cell(address);
+        let person = cell.get_or_try_init(|| look_up(graph, address, priority)).await?;
+        Ok(person.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Address, (Instant, Option<Person>)>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cell(&self, address: &Address) -> Arc<OnceCell<Option<Person>>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(address).filter(|known| known.since.elapsed() < LIFE) {
+            return Arc::clone(&known.person);
+        }
+        if known.len() >= MOST {
+            known.retain(|_, known| known.since.elapsed() < LIFE);
+        }
+        let person = Arc::default();
+        if known.len() < MOST {
+            let since = Instant::now();
+            let person = Arc::clone(&person);
+            known.insert(address.clone(), Known { since, person });
+        }
+        person
     }
 }
 

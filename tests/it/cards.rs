@@ -528,6 +528,20 @@ async fn a_requester_who_cannot_be_found_delays_no_card() {
 }
 
 #[tokio::test]
+async fn many_requests_of_one_requester_look_the_person_up_once() {
+    let town = Town::start().await;
+    for _ in 0..20 {
+        town.cluster.create(for_alice());
+    }
+    town.sees(ALICE, &["PENDING"; 20]).await;
+    let calls = town.tenant.calls();
+    // By user principal name; a look-up by email address has the address in its query.
+    let look_ups = calls.iter().filter(|call| call.path.contains("robin"));
+    assert_eq!(look_ups.count(), 1);
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn suggested_reviewers_that_are_user_names_are_found_by_trait_or_email_address() {
     let town = Town::start().await;
     let eve = town.people["Eve"].id.clone();

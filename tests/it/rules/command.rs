@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::process::run;
 use crate::rules::vectors::vectors;
+use crate::support::Program;
 
 /// Runs `rules` with arguments, some of which name files of the directory.
 async fn rules(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -323,4 +324,40 @@ async fn manifests_of_the_operator_are_rules_and_a_misspelt_plugin_is_questioned
     assert_eq!(status, Some(1));
     assert_eq!(stdout, "stdin: no rule was found\n");
     assert_eq!(stderr, "ERROR: no rule was found\n");
+}
+
+#[tokio::test]
+async fn rules_of_several_documents_are_read_from_stdin() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = |name: &str| {
+        format!(
+            "kind: access_monitoring_rule\nversion: v1\nmetadata: {{name: {name}}}\nspec:\n  subjects: [access_request]\n  \
+             condition: \"true\"\n  notification: {{name: msteams, recipients: [a@example.com]}}\n"
+        )
+    };
+    let manifest = "apiVersion: resources.teleport.dev/v1\nkind: TeleportAccessMonitoringRuleV1\nmetadata: {name: three}\nspec:\n  \
+                    subjects: [access_request]\n  condition: \"true\"\n  \
+                    notification: {name: msteams, recipients: [a@example.com]}\n";
+    let stream = format!("{}---\n{}---\nkind: role\n---\n{manifest}", rule("one"), rule("two"));
+    let file = write(&folder, "stream.yaml", &stream);
+    let program = Program::new(&["rules", "check", "-"]).stdin_from(std::fs::File::open(&file).unwrap());
+    let (status, stdout, stderr) = program.run().await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert!(
+        stdout.contains("\"role\" is not an Access Monitoring Rule, skipped"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("3 rules"), "{stdout}");
+    // As `tctl get --format=json` prints them.
+    let list = r#"[{"kind": "access_monitoring_rule", "version": "v1", "metadata": {"name": "one"}, "spec": {
+        "subjects": ["access_request"], "condition": "access_request.spec.role.contains(\"dba\")",
+        "notification": {"name": "msteams", "recipients": ["a@example.com"]}}}]"#;
+    let file = write(&folder, "list.json", list);
+    let program = Program::new(&["rules", "check", "-"]).stdin_from(std::fs::File::open(&file).unwrap());
+    let (status, stdout, _) = program.run().await;
+    assert_eq!(status, Some(1));
+    assert!(
+        stdout.contains("stdin:2:") && stdout.contains("did you mean access_request.spec.roles?"),
+        "{stdout}"
+    );
 }

@@ -55,6 +55,12 @@ impl Program {
         self
     }
 
+    /// Reads stdin from a file.
+    pub(crate) fn stdin_from(mut self, file: std::fs::File) -> Self {
+        self.0.stdin(file);
+        self
+    }
+
     /// Sends stderr there, so that it is not checked.
     pub(crate) fn stderr_to(mut self, file: std::fs::File) -> Self {
         self.0.stderr(file);
