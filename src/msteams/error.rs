@@ -111,6 +111,8 @@ pub(crate) enum Operation {
     FindInTeam,
     Post,
     Update,
+    /// Fetches the keys with which the Bot connector signs its requests.
+    Keys,
 }
 
 impl Error {
@@ -321,10 +323,10 @@ impl Meaning {
 }
 
 impl Operation {
-    /// Returns the service of the operation. Preparation counts as the login service.
+    /// Returns the service of the operation. Preparation and the keys count as the login service.
     pub(crate) fn endpoint(self) -> Endpoint {
         match self {
-            Self::Prepare | Self::GraphToken | Self::BotToken => Endpoint::Login,
+            Self::Prepare | Self::GraphToken | Self::BotToken | Self::Keys => Endpoint::Login,
             Self::FindApp
             | Self::FindUser
             | Self::FindInstallation
@@ -337,7 +339,10 @@ impl Operation {
     }
 
     fn concerns_all(self) -> bool {
-        matches!(self, Self::Prepare | Self::GraphToken | Self::BotToken | Self::FindApp)
+        matches!(
+            self,
+            Self::Prepare | Self::GraphToken | Self::BotToken | Self::FindApp | Self::Keys
+        )
     }
 
     fn phrase(self) -> &'static str {
@@ -354,6 +359,7 @@ impl Operation {
             Self::FindInTeam => "look up the app in the team",
             Self::Post => "post the card",
             Self::Update => "update the card",
+            Self::Keys => "get the keys that verify requests from Microsoft Teams",
         }
     }
 }

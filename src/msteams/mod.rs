@@ -22,6 +22,7 @@ mod error;
 mod graph;
 mod hint;
 mod http;
+pub mod inbound;
 mod pace;
 mod pacing;
 mod package;

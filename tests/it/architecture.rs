@@ -110,6 +110,7 @@ const ONLY_IN: &[(&str, &str)] = &[
     ("tonic", "teleport"),
     ("prost", "teleport"),
     ("reqwest", "msteams"),
+    ("ring", "msteams"),
     ("prometheus_client", "telemetry"),
     ("notify", "teleport"),
     ("tungstenite", "teleport"),
@@ -186,6 +187,44 @@ fn the_courier_knows_no_request() {
     for used in ["domain::lifecycle", "domain::request", "domain::card", "crate::daemon"] {
         assert!(!courier.contains(used), "the courier uses {used}");
     }
+}
+
+#[test]
+fn requests_from_teams_are_read_by_pure_code() {
+    let mut files = 0;
+    for (file, text) in sources().filter(|(file, _)| file.starts_with("msteams/inbound")) {
+        files += 1;
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        for path in code.split("crate::").skip(1) {
+            let is_inside = path.starts_with("msteams::inbound::");
+            let allowed = match &*name {
+                "key_source.rs" => true,
+                "key_cache.rs" => is_inside || path.starts_with("heartbeat::"),
+                "schedule.rs" => is_inside || path.starts_with("backoff::"),
+                _ => is_inside,
+            };
+            assert!(
+                allowed,
+                "{} uses {}",
+                file.display(),
+                path.lines().next().unwrap_or_default()
+            );
+        }
+        for banned in NOT_IN_DOMAIN {
+            let allowed = match &*name {
+                "key_source.rs" | "key_cache.rs" => true,
+                "schedule.rs" => *banned == "tokio",
+                _ => false,
+            };
+            assert!(
+                allowed || !code.contains(banned),
+                "{} mentions {banned}",
+                file.display()
+            );
+        }
+    }
+    assert!(files >= 10, "{files}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod gateways;
 mod go_plugin;
 mod health;
 mod identities;
+mod inbound;
 mod independence;
 mod language;
 mod lifecycle;
