@@ -162,7 +162,7 @@ mod tests {
     /// All error statuses with which a call can be rejected.
     const REFUSALS: [u16; 11] = [400, 401, 403, 404, 405, 407, 409, 410, 413, 421, 451];
 
-    const ALL: [Operation; 11] = [
+    const ALL: [Operation; 12] = [
         Operation::GraphToken,
         Operation::BotToken,
         Operation::FindApp,
@@ -174,6 +174,7 @@ mod tests {
         Operation::FindInTeam,
         Operation::Post,
         Operation::Update,
+        Operation::Keys,
     ];
 
     #[test]

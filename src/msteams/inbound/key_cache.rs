@@ -8,13 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{error, fmt};
 
+use http::HeaderMap;
+use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use crate::heartbeat::Heartbeat;
 use crate::msteams::inbound::keys::{Key, KeySet, Unusable};
+use crate::msteams::inbound::refusal::Refusal;
 use crate::msteams::inbound::schedule::Schedule;
+use crate::msteams::inbound::token::{Audience, Bearer, Verified};
 
 /// Keeps the keys up to date.
 pub struct KeyCache {
@@ -62,6 +66,16 @@ impl KeyCache {
         }
     }
 
+    /// Verifies that a request comes from Teams and is meant for us, by its headers alone.
+    ///
+    /// # Errors
+    /// Why the request is refused.
+    pub async fn verify(&self, headers: &HeaderMap, audience: &Audience, now: Timestamp) -> Result<Verified, Refusal> {
+        let bearer = Bearer::from_headers(headers)?;
+        let key = self.find(bearer.kid()).await?;
+        Ok(bearer.verify(&key, audience, now)?)
+    }
+
     /// Finds the key with which a token claims to be signed. If it is unknown, and the keys were not fetched recently, it
     /// waits for a fetch.
     ///
@@ -87,11 +101,11 @@ impl KeyCache {
 
     /// Fetches the keys when they are due, until shutdown. `fetch` has to end within a limited time, and to report its
     /// failures.
-    pub async fn keep<E: fmt::Display>(
-        &self,
-        heartbeat: &Heartbeat,
-        fetch: impl AsyncFn() -> Result<KeySet, E>,
-    ) -> Infallible {
+    pub async fn keep<F, E>(&self, heartbeat: &Heartbeat, fetch: impl Fn() -> F) -> Infallible
+    where
+        F: Future<Output = Result<KeySet, E>>,
+        E: fmt::Display,
+    {
         loop {
             let due = self.lock().schedule.due();
             let wait = async {
@@ -317,7 +331,7 @@ mod tests {
         sleep(6 * MINUTE).await;
         let asked = Instant::now();
         let heartbeat = Heartbeat::new("keys", MINUTE);
-        let slow = async || {
+        let slow = || async {
             sleep(MINUTE).await;
             Err("late")
         };

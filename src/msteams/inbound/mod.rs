@@ -1,8 +1,8 @@
 //! What Microsoft Teams sends to the bot: proves that a request comes from Teams, and reads it.
 //!
 //! The order of a request is fixed by the types. [`Bearer`] is the token as it arrived; with a key from [`KeyCache`] it
-//! becomes [`Verified`]; only that opens the body, as an [`Event`]. An [`InvokeAnswer`] is what the person who pressed a
-//! button sees.
+//! becomes [`Verified`] ([`KeyCache::verify`] does both); only that opens the body, as an [`Event`]. An [`InvokeAnswer`]
+//! is what the person who pressed a button sees.
 //!
 //! Architecture Invariant: there is no other way to an [`Event`] than through a verified signature. Everything but the
 //! fetch of the keys is pure: the time, the keys and our own identity are parameters. Nothing of a token reaches an
@@ -15,6 +15,7 @@ mod key_source;
 mod keys;
 mod message;
 mod press;
+mod refusal;
 mod schedule;
 mod service_url;
 mod token;
@@ -25,4 +26,5 @@ pub use key_source::KeySource;
 pub use keys::{InvalidKeys, Key, KeySet, Unusable};
 pub use message::{BodyRefusal, Chat, ChatKind, Event, Installation};
 pub use press::{BadPress, Person, Press, REASON_INPUT, REQUEST_DATA, Submit, Trigger, VERB_DATA, Verb};
+pub use refusal::Refusal;
 pub use token::{Audience, Bearer, TokenRefusal, Verified, read_anything};
