@@ -38,11 +38,17 @@ const REFUSAL_HOLDS: u32 = 4;
 
 impl Teams {
     /// Creates the handle without sending anything.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be created, for example because a certificate authority is invalid.
     pub fn new(settings: &MicrosoftSettings, limits: &Limits) -> Result<Self, Error> {
         Self::observed(settings, limits, Observer::ignore())
     }
 
     /// Does the same, and reports every call event to an observer.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
     pub fn observed(settings: &MicrosoftSettings, limits: &Limits, observer: Observer) -> Result<Self, Error> {
         let http = Http::new(limits, &settings.proxies, observer)?;
         let endpoints = &settings.endpoints;
@@ -63,11 +69,17 @@ impl Teams {
     }
 
     /// Finds the app in the organization's catalog, and remembers it.
+    ///
+    /// # Errors
+    /// The app is not in the catalog, or Microsoft did not answer or refused.
     pub async fn find_app(&self) -> Result<CatalogApp, Error> {
         self.0.resolver.app(&Priority::command()).await
     }
 
     /// Finds the conversation of an address, and remembers it; installs the app for a user who does not have it.
+    ///
+    /// # Errors
+    /// The user or channel does not exist or cannot have the app, or Microsoft did not answer or refused.
     pub async fn resolve(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
         self.0.resolver.resolve(address, priority).await
     }
@@ -91,6 +103,9 @@ impl Teams {
     }
 
     /// Finds the id of the user at an address; `None` for a channel.
+    ///
+    /// # Errors
+    /// The user does not exist, or Microsoft did not answer or refused.
     pub async fn find_user(&self, address: &Address) -> Result<Option<String>, Error> {
         let user = self.0.resolver.user(address, &Priority::command()).await;
         user.map(|user| user.map(|user| user.id))
@@ -99,6 +114,9 @@ impl Teams {
 
     /// Finds the installation and the conversation of an address, without remembering them; installs the app for a user
     /// who does not have it. `user` is the result of [`find_user`](Self::find_user).
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
     pub async fn find_place(&self, address: &Address, user: Option<&str>) -> Result<InstalledAt, Error> {
         let app = self.find_app().await?;
         let place = self.0.resolver.place(address, user, &app, &Priority::command()).await;
@@ -106,6 +124,9 @@ impl Teams {
     }
 
     /// Returns whether the user or the team at an address has the app; changes nothing.
+    ///
+    /// # Errors
+    /// The user or team does not exist, or Microsoft did not answer or refused.
     pub async fn has_app(&self, address: &Address, user: Option<&str>) -> Result<bool, Error> {
         let app = self.find_app().await?;
         let (graph, priority) = (self.0.resolver.graph(), &Priority::command());
@@ -124,6 +145,9 @@ impl Teams {
     }
 
     /// Uninstalls the app for a user, and returns whether it was installed.
+    ///
+    /// # Errors
+    /// Microsoft did not answer or refused.
     pub async fn uninstall(&self, address: &Address, user: &str) -> Result<bool, Error> {
         let app = self.find_app().await?;
         let removed = self.0.resolver.graph().uninstall(user, &app).await;
@@ -131,6 +155,9 @@ impl Teams {
     }
 
     /// Returns the app's version in the catalog, if the catalog shows it.
+    ///
+    /// # Errors
+    /// Microsoft did not answer or refused.
     pub async fn published_version(&self) -> Result<Option<String>, Error> {
         let resolver = &self.0.resolver;
         resolver.graph().published_version(resolver.teams_app_id()).await
@@ -139,6 +166,9 @@ impl Teams {
     /// Returns the application permissions in the token for Graph; `None` if they cannot be read.
     ///
     /// Microsoft declares its tokens opaque: use this for hints only, not for decisions.
+    ///
+    /// # Errors
+    /// Microsoft issues no token.
     pub async fn granted_permissions(&self) -> Result<Option<Vec<String>>, Error> {
         self.0.resolver.graph().service().token().roles().await
     }
@@ -160,6 +190,9 @@ impl Teams {
     }
 
     /// Replaces the client secret, and verifies it by requesting tokens. Current tokens stay in use.
+    ///
+    /// # Errors
+    /// Microsoft issues no token for the new secret. It stays in use: the old one may be deleted already.
     pub async fn replace_secret(&self, secret: Secret) -> Result<(), Error> {
         self.0.credential.replace(secret);
         let graph = self.0.resolver.graph().service().token();
@@ -168,6 +201,9 @@ impl Teams {
     }
 
     /// Requests a token for the Bot connector, unless a valid one is available.
+    ///
+    /// # Errors
+    /// Microsoft issues no token.
     pub async fn check_bot_token(&self) -> Result<(), Error> {
         self.0.bot.service().token().get().await.map(|_| ())
     }
@@ -183,6 +219,9 @@ impl Teams {
     ///
     /// After `stop` is cancelled no further exchange begins, and one that has begun is completed. Dropping the call
     /// instead would leave unknown whether the card was posted.
+    ///
+    /// # Errors
+    /// The card was not posted, or it is unknown whether it was; see [`Retry`](crate::msteams::Retry).
     pub async fn post(
         &self,
         conversation: &str,
@@ -194,6 +233,9 @@ impl Teams {
     }
 
     /// Replaces a card.
+    ///
+    /// # Errors
+    /// The card was not replaced, for example because it was deleted.
     pub async fn update(
         &self,
         conversation: &str,

@@ -147,6 +147,9 @@ impl Client {
     }
 
     /// Returns the description of the cluster, and rejects a server that is too old.
+    ///
+    /// # Errors
+    /// Teleport did not answer or refused, or the server is too old.
     pub async fn ping(&self) -> Result<Cluster, Error> {
         self.ping_with(self.channel()).await
     }
@@ -188,6 +191,9 @@ impl Client {
     /// Lists every Access Request that our role can see, and passes each to `each`.
     ///
     /// A missing permission makes the list shorter and is not an error, so absence proves nothing.
+    ///
+    /// # Errors
+    /// Teleport did not answer or refused, or the list does not end.
     pub async fn list_requests(&self, mut each: impl FnMut(AccessRequest)) -> Result<Listed, Error> {
         let doing = "list access requests";
         let (mut listed, mut pages) = (Listed::default(), Pages::new(doing));

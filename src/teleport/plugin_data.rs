@@ -72,6 +72,9 @@ impl Client {
     }
 
     /// Reads the data of every resource of a kind that has some.
+    ///
+    /// # Errors
+    /// Teleport did not answer or refused.
     pub async fn all_plugin_data(&self, kind: PluginDataKind) -> Result<PluginData, Error> {
         self.read(kind, "").await
     }
@@ -141,6 +144,9 @@ impl Client {
 
     /// Fails unless our role may write plugin data; writes nothing. Teleport checks the permission before it looks up
     /// the request. This request does not exist, and could never hold the expected value.
+    ///
+    /// # Errors
+    /// `Denied` if the role may not write, otherwise as any call.
     pub async fn check_write_permission(&self) -> Result<(), Error> {
         let no_request = RequestId::new("00000000-0000-0000-0000-000000000000");
         let expect = BTreeMap::from([("x_claim".to_owned(), "never".to_owned())]);

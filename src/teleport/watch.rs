@@ -61,6 +61,9 @@ pub struct Watch {
 
 impl Watch {
     /// Opens a stream and waits until the server reports which kinds it grants.
+    ///
+    /// # Errors
+    /// Teleport did not answer or refused, or does not grant access requests.
     pub async fn open(client: &Client) -> Result<Self, Error> {
         let watch = match Self::begin(client, &[REQUESTS, RULES]).await {
             // A server that does not know rules, or cannot grant one kind of the two, rejects both. Listing the rules
