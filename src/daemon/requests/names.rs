@@ -82,7 +82,7 @@ impl Names {
         for error in &errors {
             self.report(request, error);
         }
-        let hidden = unknown.len() - named.len();
+        let hidden = unknown.len().saturating_sub(named.len());
         if hidden > 0 {
             debug!(request.id = %request.id, hidden, "Some requested resources have no name, or are not visible to the role");
         }
