@@ -465,6 +465,24 @@ async fn an_announcement_alerts_and_mentions_people_in_channels_and_an_update_do
 }
 
 #[tokio::test]
+async fn a_card_whose_mentions_microsoft_rejects_is_posted_without_them() {
+    let mut town = Town::build().await;
+    let channel = town.channel.clone();
+    let config = town.config_for(&format!("\"*\" = [\"{channel}\"]"));
+    town.start_daemon_with(&config).await;
+    let thread = Rule::some(1, "POST", "thread.tacv2", Fault::Error(400, "BadArgument"));
+    town.tenant.faults(|faults| faults.rules = vec![thread]);
+    town.cluster.create(Draft {
+        suggested_reviewers: vec!["carol@example.com".to_owned()],
+        ..for_alice()
+    });
+    town.sees(&channel, &["PENDING"]).await;
+    town.sees("carol@example.com", &["PENDING"]).await;
+    assert!(!card(&town, &channel).contains("<at>"));
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn alerts_and_mentions_can_be_turned_off_while_the_daemon_runs() {
     let mut town = Town::build().await;
     let channel = town.channel.clone();

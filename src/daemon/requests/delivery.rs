@@ -17,7 +17,7 @@ use crate::daemon::requests::drawing::Sheet;
 use crate::daemon::requests::job::Known;
 use crate::daemon::requests::people::mentioned;
 use crate::domain::lifecycle::{Audience, Change, Outcome, Posted, Recipient, Shown, Step, Target};
-use crate::domain::recipients::Address;
+use crate::domain::recipients::{Address, Person};
 use crate::domain::request::RequestId;
 use crate::msteams::{Activity, Error, Meaning, Priority, Teams, Urgency};
 
@@ -134,6 +134,14 @@ async fn look_up(teams: Teams, target: Target, priority: Priority) -> Option<Pla
     Some((target.audience, conversation.id))
 }
 
+/// Returns whether Microsoft rejected the content of a card.
+fn is_rejected(posted: &Result<Placed, Undelivered>) -> bool {
+    match posted {
+        Err(Undelivered::Refused(error) | Undelivered::Later(error, _)) => error.meaning() == Meaning::Rejected,
+        _ => false,
+    }
+}
+
 /// The shared state of the deliveries of one plan.
 pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
@@ -177,18 +185,21 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Draws the card of a recipient. A card that is posted may alert and mention people; an update never does.
-    async fn announcement(&self, target: &Target) -> Activity {
-        let notify = self.sheet.notify();
-        let mentions = match self.sheet.request() {
-            Some(request) if notify.mention && target.address.channel().is_some() => {
+    /// Returns the people that the card of a target mentions.
+    async fn mentions(&self, target: &Target) -> Vec<Person> {
+        match self.sheet.request() {
+            Some(request) if self.sheet.notify().mention && target.address.channel().is_some() => {
                 let patience = self.context.limits.look_up_patience;
                 mentioned(self.context, request, &self.sheet.named_people(), patience).await
             }
             Some(_) | None => Vec::new(),
-        };
+        }
+    }
+
+    /// Draws a card to post, which may alert and mention people; an update never does.
+    fn new_card(&self, target: &Target, mentions: Vec<Person>) -> Activity {
         let message = self.sheet.draw(&target.recipient(), mentions);
-        Activity::new(&message.card, &message.summary, notify.alert)
+        Activity::new(&message.card, &message.summary, self.sheet.notify().alert)
     }
 
     fn updated_card(&self, recipient: &Recipient) -> Activity {
@@ -218,8 +229,16 @@ impl<'a> Round<'a> {
         if !self.taken.lock().insert(place.clone()) {
             return Done::Elsewhere(target.clone());
         }
-        let activity = self.announcement(target).await;
-        let posted = courier.post(&target.address, conversation, &activity).await;
+        let mentions = self.mentions(target).await;
+        let is_plain = mentions.is_empty();
+        let card = self.new_card(target, mentions);
+        let mut posted = courier.post(&target.address, conversation.clone(), &card).await;
+        // Microsoft does not document who can be mentioned, and a card without mentions is better than none.
+        if !is_plain && is_rejected(&posted) {
+            debug!(request.id = %self.id, "Card with mentions was rejected, posting it without them");
+            let card = self.new_card(target, Vec::new());
+            posted = courier.post(&target.address, conversation, &card).await;
+        }
         let done = self.posted(&target.recipient(), posted, false);
         if !matches!(done, Done::Recorded(_)) {
             self.taken.lock().remove(&place);

@@ -91,8 +91,14 @@ pub(super) async fn mentioned(
     patience: Duration,
 ) -> Vec<Person> {
     let found = people.iter().map(|address| person(context, request, address, patience));
-    let found = join_all(found).await.into_iter().flatten();
-    found.filter_map(mentionable).collect()
+    let mut mentioned: Vec<Person> = Vec::new();
+    for person in join_all(found).await.into_iter().flatten().filter_map(mentionable) {
+        // A text mentions one person, and two people may have the same name.
+        if mentioned.iter().all(|other| other.name != person.name) {
+            mentioned.push(person);
+        }
+    }
+    mentioned
 }
 
 async fn person(context: &Context, request: &AccessRequest, address: &Address, patience: Duration) -> Option<Person> {
