@@ -530,6 +530,12 @@ async fn the_requester_is_not_asked_under_any_name() {
         assert!(town.chat("robin.upn@example.com").is_empty(), "{name}");
         town.kill_daemon();
     }
+    // A request without another recipient is reported.
+    let config = town.config_for("\"*\" = [\"robin.upn@example.com\"]");
+    town.start_daemon_with(&config).await;
+    town.cluster.create(for_alice());
+    town.daemon().says("No recipients to notify").await;
+    town.finish().await;
 }
 
 #[tokio::test]

@@ -298,6 +298,8 @@ impl<'a> Driver<'a> {
             }
             Done::Elsewhere(target) => {
                 self.memory.aliases.insert(target);
+                // If no target is left, the next plan says so.
+                self.retry_in(Duration::ZERO);
                 Landed::Elsewhere
             }
             Done::Deferred(deferral) => {

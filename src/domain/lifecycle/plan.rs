@@ -25,7 +25,7 @@ pub struct Facts<'a> {
     pub record: Option<&'a Record>,
     /// The targets of the request's cards.
     pub targets: &'a [Target],
-    /// Targets whose conversation already has a card under another address.
+    /// Targets whose conversation already has a card under another address, or belongs to the requester.
     pub aliases: &'a HashSet<Target>,
     /// Refusals recorded before this moment are retried now.
     pub retry_refused_before: Timestamp,
@@ -269,7 +269,11 @@ impl<'a> Draft<'a> {
             retry_at,
         } = self;
         if steps.is_empty() {
-            let why = Why::UpToDate;
+            let why = if has_only_excluded_targets(facts) {
+                Why::NoRecipients
+            } else {
+                Why::UpToDate
+            };
             return Plan::Nothing { why, retry_at };
         }
         Plan::Work(Work {
@@ -283,4 +287,11 @@ impl<'a> Draft<'a> {
             retry_at,
         })
     }
+}
+
+/// Returns whether there are targets, but no card and none to come: each is the requester under another name.
+fn has_only_excluded_targets(facts: Facts<'_>) -> bool {
+    let has_record = |record: &Record| !record.cards.is_empty() || !record.refusals.is_empty();
+    let all_excluded = facts.targets.iter().all(|target| facts.aliases.contains(target));
+    all_excluded && !facts.targets.is_empty() && !facts.record.is_some_and(has_record)
 }
