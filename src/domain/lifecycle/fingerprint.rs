@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn fingerprints_stay_the_same_in_later_versions() {
-        // The value is in records of version 0.2; if this changes, `VERSION` must change too.
+        // The value is in records; if it changes, `VERSION` must change too.
         assert_eq!(Fingerprint::of(&request()).to_string(), "1-45d3317d15e1be64");
     }
 

@@ -59,7 +59,7 @@ pub enum RoutedBy {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NamedByRule {
     pub recipient: String,
-    /// The name of the rule; versions before 0.2 did not record it.
+    /// The name of the rule; earlier versions did not record it.
     pub rule: Option<String>,
 }
 
