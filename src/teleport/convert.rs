@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use prost::bytes::Bytes;
 
 use crate::domain::request::{
-    AccessList, AccessRequest, Constraints, RequestId, RequestKind, Resource, Review, Stage, Threshold, Verdict,
+    AccessList, AccessRequest, Constraints, RequestId, RequestKind, Resource, Review, Stage, Verdict,
 };
 use crate::domain::rules::{Rule, Schedule, Shift};
 use crate::teleport::damaged::Read;
 use crate::teleport::lossy::{Reading, id, text, texts};
+use crate::teleport::thresholds::{indexes, threshold, threshold_sets};
 use crate::teleport::wire::{proto, types};
 
 /// Go's zero time, 0001-01-01T00:00:00Z, which means "not set" in fields that Go always sends.
@@ -189,38 +190,6 @@ fn request_kind(number: i32) -> RequestKind {
         Ok(types::AccessRequestKind::LongTerm) => RequestKind::LongTerm,
         Err(_) => RequestKind::Other,
     }
-}
-
-fn threshold(message: &types::AccessReviewThreshold) -> Threshold {
-    Threshold {
-        name: text(&message.name),
-        approve: message.approve,
-        deny: message.deny,
-    }
-}
-
-/// Decodes the groups of thresholds of all roles, each group once.
-fn threshold_sets(reading: &mut Reading, mapping: Vec<Bytes>) -> Vec<Vec<usize>> {
-    let roles: Vec<types::access_request_spec_v3::RoleThresholdMappingEntry> = reading.list(mapping);
-    let mut groups = Vec::new();
-    for role in roles {
-        let sets: types::ThresholdIndexSets = reading.or_default(role.value);
-        let sets: Vec<types::ThresholdIndexSet> = reading.list(sets.sets);
-        for group in sets.iter().map(|set| indexes(&set.indexes)) {
-            if !groups.contains(&group) {
-                groups.push(group);
-            }
-        }
-    }
-    groups
-}
-
-/// Converts indexes; one that does not fit names no threshold.
-fn indexes(numbers: &[u32]) -> Vec<usize> {
-    numbers
-        .iter()
-        .filter_map(|number| usize::try_from(*number).ok())
-        .collect()
 }
 
 fn stage(state: types::RequestState) -> Stage {

@@ -163,7 +163,7 @@ impl Client {
 }
 
 fn invisible(kind: &str) -> Error {
-    let detail = format!("no requested {kind} is visible to the role");
+    let detail = format!("no requested {kind} exists, or is visible to the role");
     Error::new(Meaning::Denied, READ_DETAILS, detail).or_hint(grant(kind))
 }
 

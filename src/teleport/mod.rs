@@ -17,6 +17,7 @@ mod lossy;
 mod pages;
 mod plugin_data;
 mod rules;
+mod thresholds;
 mod watch;
 mod wire;
 

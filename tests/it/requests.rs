@@ -232,7 +232,7 @@ async fn odd_requests_are_shown_safely() {
         .collect();
     let all = texts.concat();
     assert!(
-        all.contains("Show all 200 resources") && all.contains("150 more in Teleport"),
+        all.contains("Show 50 of 200 resources") && all.contains("150 more in Teleport"),
         "{all}"
     );
     assert!(all.contains("line one line two line three"), "{all}");

@@ -58,7 +58,7 @@ pub(super) async fn deliver(
         live: &live,
         observed,
         record: run.account().record(),
-        suggested: &memory.suggested,
+        memory,
         known: &known,
     }
     .sheet(work.content, &work.targets);
@@ -240,7 +240,7 @@ impl<'a> Driver<'a> {
                     live: &self.live,
                     observed: self.observed,
                     record: &record,
-                    suggested: &self.memory.suggested,
+                    memory: self.memory,
                     known: &self.known,
                 }
                 .sheet(work.content, &work.targets);

@@ -28,7 +28,7 @@ pub(super) enum Done {
     Recorded(Vec<Outcome>),
     /// Microsoft rejected it, or did not confirm it.
     Refused(Vec<Outcome>, Refused),
-    /// The recipient has a card under another address.
+    /// The recipient has a card under another address, or is the requester.
     Elsewhere(Target),
     /// To be retried.
     Deferred(Deferral),
@@ -190,7 +190,8 @@ impl<'a> Round<'a> {
         match self.sheet.request() {
             Some(request) if self.sheet.notify().mention && target.address.channel().is_some() => {
                 let patience = self.context.limits.look_up_patience;
-                mentioned(self.context, request, &self.sheet.named_people(), patience).await
+                let requester = self.known.requester.as_ref();
+                mentioned(self.context, request, &self.sheet.named_people(), requester, patience).await
             }
             Some(_) | None => Vec::new(),
         }
@@ -218,7 +219,7 @@ impl<'a> Round<'a> {
             Err(undelivered) => return self.failed(&target.recipient(), undelivered),
         };
         if self.known.is_requester(&target.address, &self.context.teams) {
-            debug!(request.id = %self.id, "Requester is a recipient and is not asked to review the own request");
+            debug!(request.id = %self.id, "Requester is a recipient and is not asked to review their own request");
             return Done::Elsewhere(target.clone());
         }
         tokio::select! {

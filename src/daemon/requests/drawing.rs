@@ -6,11 +6,12 @@ use crate::clock;
 use crate::config::NotifySettings;
 use crate::daemon::context::Context;
 use crate::daemon::requests::job::Known;
+use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::planning::reason;
 use crate::daemon::upkeep::InForce;
 use crate::domain::card::{CardCluster, Content, Message, Reader, View};
 use crate::domain::lifecycle::{Observed, Recipient, Record, Target};
-use crate::domain::recipients::{Address, Person, Reason, SuggestedReviewers};
+use crate::domain::recipients::{Address, Person, Reason};
 use crate::domain::request::{AccessRequest, ResourceNames};
 
 /// The number of people that a card in a channel mentions.
@@ -26,6 +27,8 @@ pub(super) struct Sheet {
     content: Content,
     names: Arc<ResourceNames>,
     audience: Vec<Listed>,
+    /// The addresses of suggested reviewers, also of those that a rule does not notify.
+    suggested: Vec<Address>,
     notify: NotifySettings,
 }
 
@@ -44,7 +47,7 @@ pub(super) struct Sources<'a> {
     pub(super) live: &'a InForce,
     pub(super) observed: &'a Observed,
     pub(super) record: &'a Record,
-    pub(super) suggested: &'a SuggestedReviewers,
+    pub(super) memory: &'a LaneState,
     pub(super) known: &'a Known,
 }
 
@@ -58,6 +61,7 @@ impl Sources<'_> {
             content,
             names: Arc::clone(&self.known.names),
             audience: if is_open { self.audience(targets) } else { Vec::new() },
+            suggested: self.suggested(),
             notify: self.live.notify,
         }
     }
@@ -66,7 +70,8 @@ impl Sources<'_> {
     fn audience(self, targets: &[Target]) -> Vec<Listed> {
         let is_notified = |target: &&Target| {
             let is_requester = self.known.is_requester(&target.address, &self.context.teams);
-            !is_requester && !self.record.refusals.contains_key(&target.recipient())
+            let is_alias = self.memory.aliases.contains(*target);
+            !is_requester && !is_alias && !self.record.refusals.contains_key(&target.recipient())
         };
         let planned = targets.iter().filter(is_notified);
         let mut audience: Vec<_> = planned
@@ -81,8 +86,20 @@ impl Sources<'_> {
         audience
     }
 
+    fn suggested(self) -> Vec<Address> {
+        let request = request_of(self.observed);
+        let suggested = request.map(|request| self.memory.suggested.addresses(request).take(MOST_MENTIONS));
+        suggested.into_iter().flatten().collect()
+    }
+
     fn listed(self, recipient: Recipient, address: Option<Address>) -> Listed {
-        let reason = reason(self.live, self.observed, self.record, self.suggested, &recipient);
+        let reason = reason(
+            self.live,
+            self.observed,
+            self.record,
+            &self.memory.suggested,
+            &recipient,
+        );
         Listed {
             recipient,
             address,
@@ -131,19 +148,13 @@ impl Sheet {
 
     /// Returns the people that a card in a channel mentions: those that rules name, and the suggested reviewers.
     pub(super) fn named_people(&self) -> Vec<Address> {
-        let Content::Request(request) = &self.content else {
-            return Vec::new();
-        };
         let named = self.audience.iter().filter(|listed| {
             let by_name = matches!(listed.reason, Some(Reason::Rule(_) | Reason::Suggested));
             by_name && !is_channel(&listed.recipient)
         });
         let named = named.filter_map(|listed| listed.address.clone());
-        let suggested = request.suggested_reviewers.iter();
-        let suggested = suggested.filter_map(|reviewer| Address::parse(reviewer).ok());
-        let suggested = suggested.filter(|address| address.is_email() && !address.is_user_name(&request.user));
         let mut people: Vec<Address> = Vec::new();
-        for address in named.chain(suggested) {
+        for address in named.chain(self.suggested.iter().cloned()) {
             if people.len() < MOST_MENTIONS && !people.contains(&address) {
                 people.push(address);
             }

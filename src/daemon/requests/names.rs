@@ -59,6 +59,8 @@ impl Names {
         let list = &request.recommended_list;
         let look_ups = async { tokio::join!(self.look_up_resources(request, &unknown), self.look_up_list(list)) };
         if tokio::time::timeout(patience, look_ups).await.is_err() {
+            // The next cards do not wait for the same answer.
+            self.resources.put(unknown.iter().map(|resource| (key(resource), None)));
             debug!(request.id = %request.id, "Teleport does not answer a look-up of names in time; the card shows IDs");
         }
         let names = own.into_iter().map(key);
@@ -114,7 +116,12 @@ impl Names {
                 let hint = error.hint();
                 let news = error.meaning() == Meaning::Denied && !self.list_warned.swap(true, Ordering::Relaxed);
                 warn_if!(news, list, %error, hint, "Could not read the title of an Access List; cards show its ID");
-                self.lists.put([(list.to_owned(), None)]);
+                if matches!(
+                    error.meaning(),
+                    Meaning::Denied | Meaning::NotFound | Meaning::Unsupported
+                ) {
+                    self.lists.put([(list.to_owned(), None)]);
+                }
             }
         }
     }

@@ -76,10 +76,16 @@ fn address_in(traits: &Traits) -> Option<Address> {
     id.or_else(email)
 }
 
-/// Finds the requester in Microsoft's directory, if Microsoft answers within `patience`. Teleport rejects a review of the
-/// own request in any case.
+/// Finds the requester in Microsoft's directory, by the user name or by the traits of the user, if Teleport and Microsoft
+/// answer within `patience`. Teleport rejects reviews by the requester in any case.
 pub(super) async fn requester(context: &Context, request: &AccessRequest, patience: Duration) -> Option<Person> {
-    let address = Address::parse(&request.user).ok()?;
+    let address = if let Ok(address) = Address::parse(&request.user) {
+        address
+    } else {
+        let traits = timeout(patience, context.lookups.traits_of(&request.user)).await;
+        let traits = traits.ok()?.ok()?;
+        address_in(&traits)?
+    };
     person(context, request, &address, patience).await
 }
 
@@ -88,11 +94,14 @@ pub(super) async fn mentioned(
     context: &Context,
     request: &AccessRequest,
     people: &[Address],
+    requester: Option<&Person>,
     patience: Duration,
 ) -> Vec<Person> {
     let found = people.iter().map(|address| person(context, request, address, patience));
     let mut mentioned: Vec<Person> = Vec::new();
-    for person in join_all(found).await.into_iter().flatten().filter_map(mentionable) {
+    let is_other = |person: &Person| requester.is_none_or(|requester| requester.id != person.id);
+    let found = join_all(found).await.into_iter().flatten().filter(is_other);
+    for person in found.filter_map(mentionable) {
         // A text mentions one person, and two people may have the same name.
         if mentioned.iter().all(|other| other.name != person.name) {
             mentioned.push(person);

@@ -5,6 +5,9 @@ use percent_encoding::utf8_percent_encode;
 
 use crate::domain::request::RequestId;
 
+/// The longest ID of a request that a card links, in bytes.
+const LONGEST_LINKED_ID: usize = 200;
+
 /// A cluster, as cards name it and link to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CardCluster {
@@ -38,7 +41,8 @@ impl CardCluster {
     /// Returns the address at which the request can be reviewed.
     pub(super) fn link(&self, id: &RequestId) -> Option<String> {
         const KEPT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
-        let web = self.web.as_ref()?;
+        // An ID of Teleport is a UUID; the size of a card must not depend on one that is not.
+        let web = self.web.as_ref().filter(|_| id.as_str().len() <= LONGEST_LINKED_ID)?;
         Some(format!("{web}/web/requests/{}", utf8_percent_encode(id.as_str(), KEPT)))
     }
 }

@@ -1,4 +1,4 @@
-//! Which elements a card has, and in what order: what a reviewer decides from comes first.
+//! Which elements a card has, and in what order: what a reviewer needs to approve or deny comes first.
 
 use jiff::SignedDuration;
 
@@ -9,6 +9,9 @@ use crate::domain::card::view::Detail;
 use crate::domain::card::wording::Wording;
 use crate::domain::card::{Card, Remembered, View, time};
 use crate::domain::request::{AccessRequest, RequestId, RequestKind, Review, Stage};
+
+/// The number of thresholds that are shown.
+const THRESHOLDS: usize = 10;
 
 /// One drawing: the card of one request for one reader.
 struct Drawing<'a> {
@@ -99,7 +102,9 @@ impl<'a> Drawing<'a> {
     /// Returns the status, and who requests what.
     fn head(&self, user: &str, subject: &str) -> Vec<Element> {
         let (status, color) = match self.stage {
-            Stage::Pending | Stage::Unknown => ("⏳ Pending", Some("Accent")),
+            Stage::Pending => ("⏳ Pending", Some("Accent")),
+            // Cards of such a request are neither posted nor updated.
+            Stage::Unknown => ("❔ Other state", None),
             Stage::Approved => ("✅ Approved", Some("Good")),
             Stage::Denied => ("❌ Denied", Some("Attention")),
             Stage::Promoted => ("⤴️ Promoted", Some("Good")),
@@ -179,17 +184,16 @@ impl<'a> Drawing<'a> {
             facts.add("Access List", wording.name(title));
         }
         if self.is_open() {
-            let groups = request.approvals();
-            let shown = groups.len().min(detail.roles);
-            facts.add("Approvals", wording.approvals(&groups[..shown]));
-            let denials = request.denials();
-            let shown = denials.len().min(detail.roles);
-            facts.add("Denials", wording.denials(&denials[..shown]));
+            let most = detail.roles.min(THRESHOLDS);
+            facts.add("Approvals", wording.approvals(&request.approvals(), most));
+            facts.add("Denials", wording.denials(&request.denials(), most));
             let expires = request.expires.map(|end| time::with_distance(end, self.view.now));
             facts.add("Review by", expires.unwrap_or_default());
-            if self.view.cluster.link(self.id).is_none() && is_clean(self.id) {
-                facts.add("Approve", format!("tsh request review --approve {}", self.id));
-                facts.add("Deny", format!("tsh request review --deny {}", self.id));
+            // A long-term request is reviewed with its Access List.
+            let by_command = is_clean(self.id) && request.kind != RequestKind::LongTerm;
+            if self.view.cluster.link(self.id).is_none() && by_command {
+                facts.add_command("Approve", format!("tsh request review --approve {}", self.id));
+                facts.add_command("Deny", format!("tsh request review --deny {}", self.id));
             }
         }
         let said_by_review = |review: &Review| review.reason.trim() == request.resolve_reason.trim();
@@ -207,7 +211,7 @@ impl<'a> Drawing<'a> {
     /// Returns the resources, one per line: their names can be too long for facts.
     fn resources(&self, request: &AccessRequest) -> Vec<Element> {
         let lines = request.resources.iter().take(self.detail.resources);
-        let lines = lines.map(|resource| self.wording.resource(resource, true));
+        let lines = lines.map(|resource| self.wording.resource(resource));
         let list = Long::of_list(lines.collect(), request.resources.len());
         let line = |text: &String| {
             let text = text.clone();
@@ -237,8 +241,9 @@ impl<'a> Drawing<'a> {
             return "long-term, as a member of an Access List".to_owned();
         }
         let other = (request.kind == RequestKind::Other).then(|| "other".to_owned());
-        let length = request.access_until.zip(request.created);
-        let length = length.map(|(until, created)| until.duration_since(created));
+        let start = request.access_from.or(request.created);
+        let length = request.access_until.zip(start);
+        let length = length.map(|(until, start)| until.duration_since(start));
         let length = length.filter(SignedDuration::is_positive).map(time::length);
         let until = request
             .access_until
@@ -310,6 +315,11 @@ impl Facts {
         if !value.is_empty() {
             self.0.push(Fact { title, value });
         }
+    }
+
+    /// Adds a text that is to be copied.
+    fn add_command(&mut self, title: &'static str, value: String) {
+        self.0.push(Fact { title, value });
     }
 
     fn into_element(self) -> Option<Element> {

@@ -141,7 +141,11 @@ impl LongList {
             ..Container::default()
         };
         let mut elements = vec![Element::Container(all)];
-        elements.extend(long.buttons(format!("Show all {} {}", self.count, long.word)));
+        let title = match hidden {
+            0 => format!("Show all {} {}", self.count, long.word),
+            _ => format!("Show {} of {} {}", self.entries.len(), self.count, long.word),
+        };
+        elements.extend(long.buttons(title));
         elements
     }
 }

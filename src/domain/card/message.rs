@@ -40,25 +40,28 @@ impl Content {
         match self {
             Self::Request(request) => Message {
                 card: fitting(|detail| draw_request(view, request, detail)),
-                summary: summary(request.stage, &request.user, &subject_of(view, request)),
+                summary: summary(request.stage, &request.user, &wording_of(view).subject(request)),
             },
             Self::Record(remembered) => Message {
                 card: fitting(|detail| draw_record(view, remembered, detail)),
-                summary: summary(remembered.stage, &remembered.user, &remembered.role_names().join(", ")),
+                summary: summary(
+                    remembered.stage,
+                    &remembered.user,
+                    &wording_of(view).role_subject(&remembered.role_names()),
+                ),
             },
         }
     }
 }
 
-/// Returns what is requested, as the notification shows it.
-fn subject_of(view: View<'_>, request: &AccessRequest) -> String {
-    let wording = Wording {
+/// Returns the wording of a notification, which is plain text.
+fn wording_of(view: View<'_>) -> Wording<'_> {
+    Wording {
         cluster: &view.cluster.name,
         names: view.names,
         name: SUMMARY,
         write: squeezed,
-    };
-    wording.subject(request)
+    }
 }
 
 fn summary(stage: Stage, user: &str, subject: &str) -> String {

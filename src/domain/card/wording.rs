@@ -38,12 +38,14 @@ impl Wording<'_> {
         }
         match &request.resources[..] {
             [] => self.role_subject(&request.roles),
-            [resource] => format!("access to {}", self.resource(resource, false)),
+            [resource] => format!("access to {}", self.limited_resource(resource)),
             [first, rest @ ..] => {
                 let count = request.resources.len();
                 let same = rest.iter().all(|other| other.kind == first.kind);
                 let kind = if same { plural(&first.kind) } else { None };
-                format!("access to {count} {}", kind.unwrap_or("resources"))
+                let limited = request.resources.iter().any(|resource| resource.constraints.is_some());
+                let limited = if limited { " (limited)" } else { "" };
+                format!("access to {count} {}{limited}", kind.unwrap_or("resources"))
             }
         }
     }
@@ -78,9 +80,26 @@ impl Wording<'_> {
         self.name(title.unwrap_or(&request.recommended_list))
     }
 
-    /// Returns a resource with its kind and, if `full`, with its constraints: `node db-01 (login root)`.
-    pub(super) fn resource(self, resource: &Resource, full: bool) -> String {
-        format!("{} {}", self.kind(resource), self.resource_name(resource, full))
+    /// Returns a resource with its kind, description and constraints: `database orders – production (login root)`.
+    pub(super) fn resource(self, resource: &Resource) -> String {
+        let mut text = format!("{} {}", self.kind(resource), self.resource_name(resource));
+        if let Some(ResourceName::Description(description)) = self.names.of(resource) {
+            text = format!("{text} – {}", self.name(description));
+        }
+        self.with_constraints(text, resource)
+    }
+
+    /// Returns a resource without its description, for a heading.
+    fn limited_resource(self, resource: &Resource) -> String {
+        let text = format!("{} {}", self.kind(resource), self.resource_name(resource));
+        self.with_constraints(text, resource)
+    }
+
+    fn with_constraints(self, text: String, resource: &Resource) -> String {
+        match &resource.constraints {
+            Some(constraints) => format!("{text} ({})", self.constraints(constraints)),
+            None => text,
+        }
     }
 
     /// Returns the word for a kind of resource, as Teleport's documentation writes it; a kind without one is shown as it is.
@@ -98,27 +117,18 @@ impl Wording<'_> {
         self.name(word)
     }
 
-    /// Returns a resource without its kind.
-    pub(super) fn resource_name(self, resource: &Resource, full: bool) -> String {
-        let known = self.names.of(resource);
-        let mut text = match known {
-            Some(ResourceName::Name(name)) => name.clone(),
-            Some(ResourceName::Description(_)) | None => resource.name.clone(),
+    /// Returns the name of a resource with its cluster, if that is another one. Each part has its own limit, so that no part
+    /// can hide another.
+    fn resource_name(self, resource: &Resource) -> String {
+        let mut text = match self.names.of(resource) {
+            Some(ResourceName::Name(name)) => self.name(name),
+            Some(ResourceName::Description(_)) | None => self.name(&resource.name),
         };
         if !resource.sub_resource.is_empty() {
-            text.push('/');
-            text.push_str(&resource.sub_resource);
+            text = format!("{text}/{}", self.name(&resource.sub_resource));
         }
-        if resource.cluster != self.cluster {
-            text.push_str(" on ");
-            text.push_str(&resource.cluster);
-        }
-        let mut text = self.name(&text);
-        if let (Some(ResourceName::Description(description)), true) = (known, full) {
-            text = format!("{text} – {}", self.name(description));
-        }
-        if let (Some(constraints), true) = (&resource.constraints, full) {
-            text = format!("{text} ({})", self.constraints(constraints));
+        if !resource.cluster.is_empty() && resource.cluster != self.cluster {
+            text = format!("{text} on {}", self.name(&resource.cluster));
         }
         text
     }
@@ -142,21 +152,22 @@ impl Wording<'_> {
         }
     }
 
-    /// Returns approvals of all groups: `1 of 2 (security team)`, or `0 of 1 (managers) or 1 of 2 (security team)`.
-    pub(super) fn approvals(self, groups: &[Vec<Progress<'_>>]) -> String {
+    /// Returns the approvals of at most `most` groups, all of which must be reached: `1 of 2 (security team)`, or
+    /// `0 of 1 (managers) or 1 of 2 (security team)`.
+    pub(super) fn approvals(self, groups: &[Vec<Progress<'_>>], most: usize) -> String {
         let group = |group: &Vec<Progress<'_>>| {
-            let all: Vec<_> = group.iter().map(|one| self.progress(one)).collect();
-            all.join(" or ")
+            let all: Vec<_> = group.iter().take(most).map(|one| self.progress(one)).collect();
+            and_more(all.join(" or "), group.len().saturating_sub(most))
         };
-        let groups: Vec<_> = groups.iter().map(group).collect();
-        groups.join("; ")
+        let shown: Vec<_> = groups.iter().take(most).map(group).collect();
+        and_more(shown.join(" and "), groups.len().saturating_sub(most))
     }
 
-    /// Returns denials, where one does not decide alone.
-    pub(super) fn denials(self, all: &[Progress<'_>]) -> String {
-        let worth_showing = all.iter().filter(|one| one.needed > 1);
-        let all: Vec<_> = worth_showing.map(|one| self.progress(one)).collect();
-        all.join("; ")
+    /// Returns at most `most` denials, where one does not decide alone.
+    pub(super) fn denials(self, all: &[Progress<'_>], most: usize) -> String {
+        let several = || all.iter().filter(|one| one.needed > 1);
+        let shown: Vec<_> = several().take(most).map(|one| self.progress(one)).collect();
+        and_more(shown.join(" or "), several().count().saturating_sub(most))
     }
 
     fn progress(self, progress: &Progress<'_>) -> String {
@@ -251,6 +262,13 @@ impl Wording<'_> {
             (false, 0) => Some(format!("Also notified: {named}.")),
             (false, more) => Some(format!("Also notified: {named} and {more} more.")),
         }
+    }
+}
+
+fn and_more(shown: String, more: usize) -> String {
+    match more {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 

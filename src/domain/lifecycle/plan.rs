@@ -289,7 +289,8 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Returns whether there are targets, but no card and none to come: each is the requester under another name.
+/// Returns whether there are targets, but no card and none to come: a target without a card of its own conversation is the
+/// requester under another name.
 fn has_only_excluded_targets(facts: Facts<'_>) -> bool {
     let has_record = |record: &Record| !record.cards.is_empty() || !record.refusals.is_empty();
     let all_excluded = facts.targets.iter().all(|target| facts.aliases.contains(target));

@@ -119,7 +119,14 @@ impl Record {
             ("max_duration", until),
             ("x_claim", claim.unwrap_or_default()),
             ("x_recipients", recipients_of_rules(&self.routed_by)),
-            ("x_rules", names_of_rules(&self.routed_by)),
+            (
+                "x_rules",
+                if self.brief {
+                    String::new()
+                } else {
+                    names_of_rules(&self.routed_by)
+                },
+            ),
             ("x_expires", self.expires.map(seconds).unwrap_or_default()),
             ("x_cards", self.known_cards()),
             ("x_skipped", self.stored_refusals()),

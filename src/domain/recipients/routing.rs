@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::domain::recipients::suggested::reviewers;
 use crate::domain::recipients::{Address, Reason, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 
@@ -55,10 +56,10 @@ impl RoutingTable {
             }
         }
         let mut unreachable = Vec::new();
-        for reviewer in &request.suggested_reviewers {
+        for reviewer in reviewers(request) {
             match suggested.address(reviewer) {
                 Some(address) => found.add(address),
-                None => unreachable.push(reviewer.clone()),
+                None => unreachable.push(reviewer.to_owned()),
             }
         }
         Recipients {

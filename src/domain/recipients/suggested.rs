@@ -17,7 +17,7 @@ impl SuggestedReviewers {
 
     /// Returns the suggested reviewers whose addresses must be looked up.
     pub fn to_look_up<'a>(&'a self, request: &'a AccessRequest) -> impl Iterator<Item = &'a str> {
-        let reviewers = request.suggested_reviewers.iter().map(String::as_str);
+        let reviewers = reviewers(request);
         // An email address, even an invalid one, is no name to look up.
         let names = reviewers.filter(|reviewer| !reviewer.contains('@') && Address::parse(reviewer).is_err());
         names.filter(|name| !self.0.contains_key(*name))
@@ -38,7 +38,12 @@ impl SuggestedReviewers {
 
     /// Returns the addresses of all suggested reviewers of a request.
     pub fn addresses<'a>(&'a self, request: &'a AccessRequest) -> impl Iterator<Item = Address> + 'a {
-        let reviewers = request.suggested_reviewers.iter();
-        reviewers.filter_map(|reviewer| self.address(reviewer))
+        reviewers(request).filter_map(|reviewer| self.address(reviewer))
     }
+}
+
+/// Returns the suggested reviewers without the requester, who can be among them as the owner of an Access List.
+pub(super) fn reviewers(request: &AccessRequest) -> impl Iterator<Item = &str> {
+    let reviewers = request.suggested_reviewers.iter().map(String::as_str);
+    reviewers.filter(|reviewer| *reviewer != request.user)
 }

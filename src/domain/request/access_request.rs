@@ -21,7 +21,7 @@ pub struct AccessRequest {
     pub resolve_reason: String,
     /// In the order in which they were submitted.
     pub reviews: Vec<Review>,
-    /// User names or other texts; only email addresses can be notified.
+    /// Email addresses, user names or other texts.
     pub suggested_reviewers: Vec<String>,
     pub resources: Vec<Resource>,
     /// The annotations of the requester's roles, by key.
