@@ -197,15 +197,10 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Draws a card to post, which may alert and mention people; an update never does.
-    fn new_card(&self, target: &Target, mentions: Vec<Person>) -> Activity {
-        let message = self.sheet.draw(&target.recipient(), mentions);
-        Activity::new(&message.card, &message.summary, self.sheet.notify().alert)
-    }
-
-    fn updated_card(&self, recipient: &Recipient) -> Activity {
-        let message = self.sheet.draw(recipient, Vec::new());
-        Activity::new(&message.card, &message.summary, false)
+    /// Draws a card. Only a card that is posted may alert and mention people; an update never does.
+    fn draw(&self, recipient: &Recipient, mentions: Vec<Person>, alert: bool) -> Activity {
+        let message = self.sheet.draw(recipient, mentions);
+        Activity::new(&message.card, &message.summary, alert)
     }
 
     fn courier<'c>(&'c self, priority: &'c Priority) -> Courier<'c> {
@@ -232,15 +227,16 @@ impl<'a> Round<'a> {
         }
         let mentions = self.mentions(target).await;
         let is_plain = mentions.is_empty();
-        let card = self.new_card(target, mentions);
+        let (recipient, alert) = (target.recipient(), self.sheet.notify().alert);
+        let card = self.draw(&recipient, mentions, alert);
         let mut posted = courier.post(&target.address, conversation.clone(), &card).await;
         // Microsoft does not document who can be mentioned, and a card without mentions is better than none.
         if !is_plain && is_rejected(&posted) {
             debug!(request.id = %self.id, "Card with mentions was rejected, posting it without them");
-            let card = self.new_card(target, Vec::new());
+            let card = self.draw(&recipient, Vec::new(), alert);
             posted = courier.post(&target.address, conversation, &card).await;
         }
-        let done = self.posted(&target.recipient(), posted, false);
+        let done = self.posted(&recipient, posted, false);
         if !matches!(done, Done::Recorded(_)) {
             self.taken.lock().remove(&place);
         }
@@ -262,7 +258,7 @@ impl<'a> Round<'a> {
             conversation,
             activity: card.activity.clone(),
         };
-        let activity = self.updated_card(&card.recipient);
+        let activity = self.draw(&card.recipient, Vec::new(), false);
         let updated = courier.update(address.as_ref().ok(), placed, &activity).await;
         match updated {
             Ok(Placed { conversation, .. }) => Done::Recorded(vec![Outcome::Updated {

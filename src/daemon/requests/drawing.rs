@@ -15,10 +15,7 @@ use crate::domain::recipients::{Address, Person, Reason};
 use crate::domain::request::{AccessRequest, ResourceNames};
 
 /// The number of people that a card in a channel mentions.
-pub(super) const MOST_MENTIONS: usize = 10;
-
-/// The number of other recipients that a card may name; the rest is counted.
-const LISTED: usize = 10;
+const MOST_MENTIONS: usize = 10;
 
 /// One drawing for all recipients of a plan; each card is drawn when its delivery starts.
 #[derive(Debug)]
@@ -61,7 +58,7 @@ impl Sources<'_> {
             content,
             names: Arc::clone(&self.known.names),
             audience: if is_open { self.audience(targets) } else { Vec::new() },
-            suggested: self.suggested(),
+            suggested: if is_open { self.suggested() } else { Vec::new() },
             notify: self.live.notify,
         }
     }
@@ -87,7 +84,7 @@ impl Sources<'_> {
     }
 
     fn suggested(self) -> Vec<Address> {
-        let request = request_of(self.observed);
+        let request = self.observed.request();
         let suggested = request.map(|request| self.memory.suggested.addresses(request).take(MOST_MENTIONS));
         suggested.into_iter().flatten().collect()
     }
@@ -136,7 +133,7 @@ impl Sheet {
         let own = self.audience.iter().find(|listed| listed.recipient == *recipient);
         let others = || self.audience.iter().filter(|listed| listed.recipient != *recipient);
         let labels = others().filter_map(|listed| listed.address.as_ref()?.label());
-        let labels: Vec<_> = labels.take(LISTED).collect();
+        let labels: Vec<_> = labels.take(Reader::NAMED_OTHERS).collect();
         Reader {
             is_channel: is_channel(recipient),
             reason: own.and_then(|listed| listed.reason.clone()),
@@ -148,11 +145,10 @@ impl Sheet {
 
     /// Returns the people that a card in a channel mentions: those that rules name, and the suggested reviewers.
     pub(super) fn named_people(&self) -> Vec<Address> {
-        let named = self.audience.iter().filter(|listed| {
-            let by_name = matches!(listed.reason, Some(Reason::Rule(_) | Reason::Suggested));
-            by_name && !is_channel(&listed.recipient)
-        });
+        let is_named = |listed: &&Listed| matches!(listed.reason, Some(Reason::Rule(_) | Reason::Suggested));
+        let named = self.audience.iter().filter(is_named);
         let named = named.filter_map(|listed| listed.address.clone());
+        let named = named.filter(|address| address.channel().is_none());
         let mut people: Vec<Address> = Vec::new();
         for address in named.chain(self.suggested.iter().cloned()) {
             if people.len() < MOST_MENTIONS && !people.contains(&address) {
@@ -160,14 +156,6 @@ impl Sheet {
             }
         }
         people
-    }
-}
-
-/// Returns the request of an observation.
-pub(super) fn request_of(observed: &Observed) -> Option<&Arc<AccessRequest>> {
-    match observed {
-        Observed::Request(request) | Observed::Gone(Some(request)) => Some(request),
-        Observed::Gone(None) => None,
     }
 }
 

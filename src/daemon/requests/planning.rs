@@ -8,7 +8,6 @@ use tracing::{debug, warn};
 use crate::clock;
 use crate::config::Limits;
 use crate::daemon::context::Context;
-use crate::daemon::requests::drawing::request_of;
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Facts, Observed, Plan, Recipient, Record, RefusalPauses, RoutedBy, Target, Why, plan};
@@ -93,7 +92,7 @@ pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
 
 /// Returns the targets of a request. The requester is not asked to review it.
 pub(super) fn targets(reviewers: Recipients, observed: &Observed) -> Vec<Target> {
-    let requester = request_of(observed).map(|request| request.user.as_str());
+    let requester = observed.request().map(|request| request.user.as_str());
     let is_other = |address: &Address| !requester.is_some_and(|requester| address.is_user_name(requester));
     let reviewers = reviewers.addresses.into_iter().filter(is_other);
     reviewers.map(Target::reviewer).collect()
@@ -128,7 +127,7 @@ pub(super) fn reason(
     suggested: &SuggestedReviewers,
     recipient: &Recipient,
 ) -> Option<Reason> {
-    let request = request_of(observed)?;
+    let request = observed.request()?;
     if let RoutedBy::Rules(named) = &record.routed_by
         && let Some(named) = named.iter().find(|named| named.recipient == recipient.name)
     {

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::domain::card::long::{self, Long};
+use crate::domain::card::long::{self, Long, LongList};
 use crate::domain::card::schema::{Action, Container, Element, Fact, TextBlock, mention_text};
 use crate::domain::card::text::{beginning, breakable, plain};
 use crate::domain::card::view::Detail;
@@ -25,15 +25,17 @@ struct Drawing<'a> {
 /// Draws a request.
 pub(super) fn draw_request(view: View<'_>, request: &AccessRequest, detail: Detail) -> Card {
     let drawing = Drawing::new(view, &request.id, request.stage, detail);
-    let wording = drawing.wording;
-    let mut body = drawing.head(&request.user, &wording.subject(request));
-    body.extend(drawing.mentions());
+    let subject = drawing.wording.subject(request);
+    let mentions = drawing.mentions();
+    let is_mentioning = mentions.is_some();
+    let mut body = drawing.head(&request.user, &subject);
+    body.extend(mentions);
     body.extend(drawing.reason(&request.reason));
     body.extend(drawing.facts(request));
     body.extend(drawing.reviews(request));
     body.extend(drawing.foot(&request.user));
-    let mut card = drawing.card(body, &request.user, &wording.subject(request));
-    if drawing.mentions().is_some() {
+    let mut card = drawing.card(body, &request.user, &subject);
+    if is_mentioning {
         let people = view.reader.mentions.iter();
         card.mention(people.map(|person| (person.id.as_str(), person.name.as_str())));
     }
@@ -171,11 +173,11 @@ impl<'a> Drawing<'a> {
             facts.add("Access", Self::access(request));
             facts.add("Starts", request.access_from.map(time::written).unwrap_or_default());
         }
-        let roles = request.roles.iter().map(|role| wording.name(role));
-        let roles = Long::of_list(roles.take(detail.roles).collect(), request.roles.len());
-        if !Wording::heading_has_roles(request) {
-            facts.add("Roles", roles.short());
-        }
+        let roles = (!Wording::heading_has_roles(request)).then(|| {
+            let names = request.roles.iter().map(|role| wording.name(role));
+            Long::of_list(names.take(detail.roles).collect(), request.roles.len())
+        });
+        facts.add("Roles", roles.as_ref().map(LongList::short).unwrap_or_default());
         if request.kind == RequestKind::LongTerm && !request.recommended_list.is_empty() {
             facts.add("Access List", format!("{} (recommended)", wording.list(request)));
         }
@@ -201,7 +203,7 @@ impl<'a> Drawing<'a> {
             facts.add("Resolution", plain(&request.resolve_reason, detail.reason));
         }
         let mut elements: Vec<_> = facts.into_element().into_iter().collect();
-        if !Wording::heading_has_roles(request) {
+        if let Some(roles) = roles {
             elements.extend(roles.show_all(Long::ROLES, |rest| vec![block(rest.join(", "))]));
         }
         elements.extend(self.resources(request));

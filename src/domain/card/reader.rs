@@ -15,3 +15,8 @@ pub struct Reader {
     /// The people that a card in a channel mentions.
     pub mentions: Vec<Person>,
 }
+
+impl Reader {
+    /// The number of other recipients that a card names; the rest is counted.
+    pub const NAMED_OTHERS: usize = 5;
+}

@@ -11,9 +11,6 @@ const HEADING_ROLES: usize = 3;
 /// The number of logins or role ARNs of one resource that are shown.
 const CONSTRAINT_VALUES: usize = 10;
 
-/// The number of other recipients that a card names.
-const NAMED_OTHERS: usize = 5;
-
 /// The names of resources, and how much of each text is shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wording<'a> {
@@ -38,7 +35,7 @@ impl Wording<'_> {
         }
         match &request.resources[..] {
             [] => self.role_subject(&request.roles),
-            [resource] => format!("access to {}", self.limited_resource(resource)),
+            [resource] => format!("access to {}", self.with_constraints(self.named(resource), resource)),
             [first, rest @ ..] => {
                 let count = request.resources.len();
                 let same = rest.iter().all(|other| other.kind == first.kind);
@@ -82,17 +79,15 @@ impl Wording<'_> {
 
     /// Returns a resource with its kind, description and constraints: `database orders – production (login root)`.
     pub(super) fn resource(self, resource: &Resource) -> String {
-        let mut text = format!("{} {}", self.kind(resource), self.resource_name(resource));
+        let mut text = self.named(resource);
         if let Some(ResourceName::Description(description)) = self.names.of(resource) {
             text = format!("{text} – {}", self.name(description));
         }
         self.with_constraints(text, resource)
     }
 
-    /// Returns a resource without its description, for a heading.
-    fn limited_resource(self, resource: &Resource) -> String {
-        let text = format!("{} {}", self.kind(resource), self.resource_name(resource));
-        self.with_constraints(text, resource)
+    fn named(self, resource: &Resource) -> String {
+        format!("{} {}", self.kind(resource), self.resource_name(resource))
     }
 
     fn with_constraints(self, text: String, resource: &Resource) -> String {
@@ -103,7 +98,7 @@ impl Wording<'_> {
     }
 
     /// Returns the word for a kind of resource, as Teleport's documentation writes it; a kind without one is shown as it is.
-    pub(super) fn kind(self, resource: &Resource) -> String {
+    fn kind(self, resource: &Resource) -> String {
         let word = match resource.kind.as_str() {
             "" => "resource",
             "db" => "database",
@@ -250,7 +245,7 @@ impl Wording<'_> {
         let named: Vec<_> = reader
             .others
             .iter()
-            .take(NAMED_OTHERS)
+            .take(Reader::NAMED_OTHERS)
             .map(|name| self.name(name))
             .collect();
         let more = reader.others.len() - named.len() + reader.more_others;

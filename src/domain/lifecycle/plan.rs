@@ -17,6 +17,16 @@ pub enum Observed {
     Gone(Option<Arc<AccessRequest>>),
 }
 
+impl Observed {
+    /// Returns the last observed state of the request, if there is one.
+    pub fn request(&self) -> Option<&Arc<AccessRequest>> {
+        match self {
+            Self::Request(request) | Self::Gone(Some(request)) => Some(request),
+            Self::Gone(None) => None,
+        }
+    }
+}
+
 /// The inputs of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
@@ -289,8 +299,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Returns whether there are targets, but no card and none to come: a target without a card of its own conversation is the
-/// requester under another name.
+/// Returns whether the request has no recipient, because every target is the requester under another name.
 fn has_only_excluded_targets(facts: Facts<'_>) -> bool {
     let has_record = |record: &Record| !record.cards.is_empty() || !record.refusals.is_empty();
     let all_excluded = facts.targets.iter().all(|target| facts.aliases.contains(target));

@@ -17,8 +17,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Returns the HTTP status of the answer: 401 for everything that a sender without a valid token can cause, except
-    /// 503 while there are no keys.
+    /// Returns the HTTP status of the answer. Without a valid token, it is 401, or 503 while there are no keys.
     pub fn status(self) -> u16 {
         match self {
             Self::Token(_) => 401,
