@@ -6,19 +6,12 @@ use teleport_msteams::config;
 use teleport_msteams::config::Settings;
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{ALICE, Town, fails};
+use crate::support::{ALICE, Town, fails, for_alice};
 use crate::world::cluster::Draft;
 use crate::world::corporate::{Corporate, Speaks};
 use crate::world::port::{listen, serve};
 use crate::world::tenant::{Fault, Rule};
 use crate::world::web::WebAuthority;
-
-fn for_alice() -> Draft {
-    Draft {
-        roles: vec!["dev".to_owned()],
-        ..Draft::default()
-    }
-}
 
 /// Returns settings with every Microsoft service at one address.
 fn everything_at(town: &Town, url: &str) -> Settings {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{ALICE, BOB, Left, Town};
+use crate::support::{ALICE, BOB, Left, Town, for_alice};
 use crate::world::cluster::{Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
 
@@ -13,13 +13,6 @@ const HTML: &str = "text/html; charset=utf-8";
 /// A page of a filter with this status.
 fn page(status: u16) -> Fault {
     Fault::Page(status, HTML, PAGE)
-}
-
-fn for_alice() -> Draft {
-    Draft {
-        roles: vec!["dev".to_owned()],
-        ..Draft::default()
-    }
 }
 
 fn spoil(town: &Town, times: u32, method: &'static str, path: &str, fault: &Fault) {

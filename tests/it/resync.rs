@@ -5,15 +5,8 @@ use std::time::Duration;
 use teleport_msteams::config::{Limits, Settings};
 use tonic::Code;
 
-use crate::support::{ALICE, BOB, Daemon, Town};
+use crate::support::{ALICE, BOB, Daemon, Town, for_alice};
 use crate::world::cluster::{ClusterFaults, ClusterState, Draft, Moment, State, Verdict, rule};
-
-fn for_alice() -> Draft {
-    Draft {
-        roles: vec!["dev".to_owned()],
-        ..Draft::default()
-    }
-}
 
 fn settings(town: &Town, change: impl FnOnce(Limits) -> Limits) -> Settings {
     let settings = town.settings(&town.config());

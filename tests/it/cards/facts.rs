@@ -1,7 +1,7 @@
 //! What a card shows of a request, and which changes update it.
 
-use crate::cards::{asking_for, card, for_alice};
-use crate::support::{ALICE, Town};
+use crate::cards::{asking_for, card};
+use crate::support::{ALICE, Town, for_alice};
 use crate::world::cluster::{Draft, Verdict};
 use crate::world::types;
 

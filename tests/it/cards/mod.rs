@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Town, newest};
+use crate::support::{Town, for_alice, newest};
 use crate::world::cluster::Draft;
 
 mod facts;
@@ -33,14 +33,6 @@ fn every_kind_of_card_looks_as_in_the_gallery() {
     let files = fs::read_dir(&gallery).unwrap().map(|file| file.unwrap().path());
     let cards = files.filter(|path| path.extension().is_some_and(|end| end == "json"));
     assert_eq!(cards.count(), kinds::kinds().len());
-}
-
-/// Returns a request for `dev`, which the table routes to Alice.
-fn for_alice() -> Draft {
-    Draft {
-        roles: vec!["dev".to_owned()],
-        ..Draft::default()
-    }
 }
 
 fn asking_for(resources: &[(&str, &str)]) -> Draft {

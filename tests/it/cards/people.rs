@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::cards::{card, for_alice};
-use crate::support::{ALICE, BOB, Town};
+use crate::cards::card;
+use crate::support::{ALICE, BOB, Town, for_alice};
 use crate::world::cluster::{Draft, Verdict, rule};
 use crate::world::tenant::{Fault, Rule, TenantOptions};
 

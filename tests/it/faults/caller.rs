@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::faults::for_alice;
-use crate::support::{ALICE, BOB, Town, fails};
+use crate::support::{ALICE, BOB, Town, fails, for_alice};
 use crate::world::cluster::{ClusterFaults, Draft, Moment, State, Verdict, rule};
 
 type Switch = fn(&mut ClusterFaults);

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::faults::for_alice;
-use crate::support::{ALICE, BOB, Daemon, Left, Town};
+use crate::support::{ALICE, BOB, Daemon, Left, Town, for_alice};
 use crate::world::cluster::{Draft, Moment, Verdict};
 
 impl Town {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::faults::for_alice;
 use crate::microsoft::{FAILS, SLOW_DOWN, survives};
-use crate::support::{ALICE, BOB, Left, Town};
+use crate::support::{ALICE, BOB, Left, Town, for_alice};
 use crate::world::cluster::{Draft, Verdict};
 use crate::world::tenant::{Fault, Rule};
 

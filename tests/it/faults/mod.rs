@@ -10,13 +10,3 @@ mod process;
 mod replicas;
 mod teleport;
 mod undecodable;
-
-use crate::world::cluster::Draft;
-
-/// A request that notifies only Alice.
-fn for_alice() -> Draft {
-    Draft {
-        roles: vec!["dev".to_owned()],
-        ..Draft::default()
-    }
-}

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::faults::for_alice;
-use crate::support::{ALICE, Daemon, Town};
+use crate::support::{ALICE, Daemon, Town, for_alice};
 use crate::world::cluster::{ClusterState, Draft, Moment, Verdict};
 use crate::world::tenant::{Fault, Rule};
 

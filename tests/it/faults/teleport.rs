@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use teleport_msteams::config::Limits;
 
-use crate::faults::for_alice;
-use crate::support::{ALICE, BOB, Daemon, Left, Town};
+use crate::support::{ALICE, BOB, Daemon, Left, Town, for_alice};
 use crate::world::cluster::{Draft, Moment, State, Verdict, rule};
 
 #[tokio::test]

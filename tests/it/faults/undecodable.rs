@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::faults::for_alice;
-use crate::support::{ALICE, BOB, Town};
+use crate::support::{ALICE, BOB, Town, for_alice};
 use crate::world::cluster::{CUT_SHORT, Draft, NOT_UTF8, Verdict, WRONG_TYPE, rule};
 use crate::world::{proto, types};
 

@@ -12,4 +12,4 @@ pub(crate) use daemon::Daemon;
 pub(crate) use program::{Ended, Program, Running};
 pub(crate) use records::Left;
 pub(crate) use sight::newest;
-pub(crate) use town::{ALICE, BOB, Town, fails, private_folder};
+pub(crate) use town::{ALICE, BOB, Town, fails, for_alice, private_folder};

@@ -18,7 +18,7 @@ use crate::support::records::Differences;
 use crate::support::sight::Seen;
 use crate::support::warnings::Warnings;
 use crate::support::{Daemon, secrets};
-use crate::world::cluster::{Cluster, ClusterOptions};
+use crate::world::cluster::{Cluster, ClusterOptions, Draft};
 use crate::world::identity::Validity;
 use crate::world::tenant::{Tenant, TenantOptions, User};
 
@@ -59,6 +59,14 @@ const PEOPLE: [(&str, &str, bool); 5] = [
 
 pub(crate) const ALICE: &str = "alice@example.com";
 pub(crate) const BOB: &str = "bob@example.com";
+
+/// Returns a request for `dev`, which notifies only Alice.
+pub(crate) fn for_alice() -> Draft {
+    Draft {
+        roles: vec!["dev".to_owned()],
+        ..Draft::default()
+    }
+}
 
 /// Creates a directory that other users cannot enter, so that its files cause no warning.
 pub(crate) fn private_folder() -> tempfile::TempDir {
