@@ -93,7 +93,14 @@ fn sent(descriptors: &FileDescriptorSet) -> BTreeSet<String> {
         });
         let parts: Vec<&FieldDescriptorProto> = messages
             .next()
-            .map(|found| found.field.iter().collect())
+            // A map is a nested message with the type of its values.
+            .map(|found| {
+                found
+                    .field
+                    .iter()
+                    .chain(found.nested_type.iter().flat_map(|entry| &entry.field))
+                    .collect()
+            })
             .unwrap_or_default();
         pending.extend(parts.iter().filter_map(|field| field.type_name.clone()));
         sent.insert(name);

@@ -7,4 +7,5 @@ pub mod card;
 pub mod lifecycle;
 pub mod recipients;
 pub mod request;
+pub mod review;
 pub mod rules;

@@ -125,6 +125,21 @@ pub(super) fn user(name: &str, bytes: Bytes) -> Read<BTreeMap<String, Vec<String
     }
 }
 
+/// Decodes the name and the traits of a listed user.
+pub(super) fn listed_user(bytes: &Bytes) -> Read<(String, BTreeMap<String, Vec<String>>)> {
+    let mut reading = Reading::default();
+    let user: types::UserV2 = reading.message(bytes.clone());
+    let metadata: types::Metadata = reading.or_default(user.metadata);
+    let spec: types::UserSpecV2 = reading.or_default(user.spec);
+    let traits = lists(&mut reading, spec.traits);
+    let name = id(&metadata.name);
+    Read {
+        item: name.clone().map(|name| (name, traits)),
+        id: name,
+        flaw: reading.flaw().map(str::to_owned),
+    }
+}
+
 /// Decodes the data of one plugin for one request. Damage in the data of other plugins is ignored. Our own data is all
 /// or nothing: a record that is missing from it would be delivered a second time.
 pub(super) fn plugin_data(bytes: &Bytes, plugin: &str) -> Read<Option<BTreeMap<String, String>>> {

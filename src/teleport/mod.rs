@@ -16,8 +16,10 @@ mod lookups;
 mod lossy;
 mod pages;
 mod plugin_data;
+mod reviews;
 mod rules;
 mod thresholds;
+mod users;
 mod watch;
 mod wire;
 

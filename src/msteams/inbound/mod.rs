@@ -25,6 +25,6 @@ pub use key_cache::{KeyCache, NoKey};
 pub use key_source::KeySource;
 pub use keys::{InvalidKeys, Key, KeySet, Unusable};
 pub use message::{BodyRefusal, Chat, ChatKind, Event, Installation};
-pub use press::{BadPress, Person, Press, REASON_INPUT, REQUEST_DATA, Submit, Trigger, VERB_DATA, Verb};
+pub use press::{BadPress, Person, Press, Submit, Trigger};
 pub use refusal::Refusal;
 pub use token::{Audience, Bearer, TokenRefusal, Verified, read_anything};

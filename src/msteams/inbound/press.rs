@@ -11,6 +11,7 @@ use std::{error, fmt};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::domain::review::Verb;
 use crate::msteams::inbound::answer::InvokeAnswer;
 use crate::msteams::inbound::fields::{BadField, field, required, text};
 use crate::msteams::inbound::message::Event;
@@ -42,13 +43,6 @@ pub struct Submit {
     /// It arrived as a message: the answer to the request is empty, and the person sees only what is sent to the chat.
     /// Otherwise it arrived like a [`Press`].
     pub is_message: bool,
-}
-
-/// What a button does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verb {
-    Approve,
-    Deny,
 }
 
 /// What caused a press.
@@ -85,13 +79,6 @@ pub enum BadPress {
     /// The press is a part of a sign-in, which this bot does not ask for.
     SignIn,
 }
-
-/// The keys of a button's `data`. Teams adds the inputs of the card to the same object, by their IDs.
-pub const REQUEST_DATA: &str = "request";
-/// The verb of an `Action.Submit`, which has no property for it.
-pub const VERB_DATA: &str = "verb";
-/// The ID of the input for the reason.
-pub const REASON_INPUT: &str = "reason";
 
 /// The length of a UUID as Entra writes it. Without hyphens, or in braces, it is another form.
 const UUID_LENGTH: usize = 36;
@@ -203,22 +190,6 @@ impl Press {
     }
 }
 
-impl Verb {
-    /// Returns the verb as a card has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Approve => "approve",
-            Self::Deny => "deny",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Approve, Self::Deny]
-            .into_iter()
-            .find(|verb| verb.as_str() == text)
-    }
-}
-
 impl Person {
     /// Reads the sender of a request; `None` if it has no user ID, like an anonymous one.
     pub(super) fn read(body: &Value) -> Result<Option<Self>, BadField> {
@@ -280,6 +251,7 @@ impl error::Error for BadPress {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::review::{REASON_INPUT, REQUEST_DATA, VERB_DATA};
 
     #[test]
     fn the_data_of_a_button_is_read_where_a_card_writes_it() {

@@ -1,9 +1,9 @@
 //! What the body of a verified request is read as.
 
 use serde_json::{Value, json};
+use teleport_msteams::domain::review::{REASON_INPUT, REQUEST_DATA, VERB_DATA, Verb};
 use teleport_msteams::msteams::inbound::{
-    BadPress, BodyRefusal, Chat, ChatKind, Event, Installation, Person, Press, REASON_INPUT, REQUEST_DATA, Reply,
-    Submit, Trigger, VERB_DATA, Verb,
+    BadPress, BodyRefusal, Chat, ChatKind, Event, Installation, Person, Press, Reply, Submit, Trigger,
 };
 
 use super::signer::{Signer, vectors};

@@ -315,4 +315,10 @@ impl UsersService for AuthService {
             }),
         }))
     }
+    async fn list_users(
+        &self,
+        _request: Request<types::ListUsersRequest>,
+    ) -> Result<Response<types::ListUsersResponse>, Status> {
+        Err(Status::unimplemented("unknown method ListUsers"))
+    }
 }

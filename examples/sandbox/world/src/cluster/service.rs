@@ -192,6 +192,13 @@ impl auth_service_server::AuthService for AuthService {
         Ok(Response::new(Box::pin(stream::iter(all.map(Ok)))))
     }
 
+    async fn submit_access_review(
+        &self,
+        _request: Request<types::AccessReviewSubmission>,
+    ) -> Result<Response<types::AccessRequestV3>, Status> {
+        Err(Status::unimplemented("unknown method SubmitAccessReview"))
+    }
+
     async fn list_access_requests(
         &self,
         request: Request<proto::ListAccessRequestsRequest>,

@@ -1,0 +1,10 @@
+//! Reviews that people submit with the buttons of a card.
+//!
+//! Architecture Invariant: pure. What a button can ask for is defined here, for the card that shows it and for the
+//! reader of the press. Teleport decides who may review.
+
+mod button;
+mod submission;
+
+pub use button::{REASON_INPUT, REQUEST_DATA, ReasonRule, VERB_DATA, Verb};
+pub use submission::Submission;
