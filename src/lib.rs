@@ -14,6 +14,7 @@ pub mod config;
 pub mod daemon;
 pub mod domain;
 pub mod heartbeat;
+pub mod listener;
 pub mod msteams;
 pub mod nearest;
 pub mod secret;

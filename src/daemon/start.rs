@@ -27,9 +27,10 @@ use crate::daemon::upkeep::reload::Reloads;
 use crate::daemon::upkeep::secret;
 use crate::daemon::upkeep::watchdog;
 use crate::domain::card;
+use crate::listener::Connection;
 use crate::msteams::{Endpoint, Teams};
 use crate::telemetry::systemd;
-use crate::telemetry::{Connection, Diagnostics, Health, Metrics, Readings};
+use crate::telemetry::{Diagnostics, Health, Metrics, Readings};
 use crate::teleport::{Client, Watch};
 
 /// The number of events that may be queued for the dispatcher, which only sorts them into lanes. The server queues another

@@ -1,45 +1,32 @@
 //! The HTTP port for probes and Prometheus: `/livez`, `/readyz` and `/metrics`.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::ready;
 use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
 
 use crate::config::HostPort;
+use crate::listener::{Bounds, Connection, Listener};
 use crate::telemetry::error::Error;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::Metrics;
 
-/// The number of open connections; a probe needs one for a moment. Above it, the oldest one is closed, so that idle
-/// connections cannot block new ones.
-const CONNECTIONS: usize = 32;
-
-/// The longest wait for the head of a request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The longest lifetime of a connection.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The largest head of a request, in bytes; the minimum that hyper allows.
-const LARGEST_REQUEST: usize = 8 << 10;
-
-/// The pause when the system cannot accept another connection.
-const NO_ROOM: Duration = Duration::from_millis(100);
+/// A probe needs one connection for a moment, so idle clients cannot delay it.
+const BOUNDS: Bounds = Bounds {
+    connections: 32,
+    head: Duration::from_secs(2),
+    connection: Duration::from_secs(10),
+    head_bytes: 8 << 10,
+    keep_alive: false,
+};
 
 /// An open port, which answers while it is served.
 #[derive(Debug)]
 pub struct Diagnostics {
-    listener: TcpListener,
+    listener: Listener,
     health: Health,
     metrics: Metrics,
 }
@@ -50,7 +37,7 @@ impl Diagnostics {
     /// # Errors
     /// The port is in use, or the address does not belong to this machine.
     pub async fn open(address: &HostPort, health: &Health, metrics: &Metrics) -> Result<Self, Error> {
-        let listener = TcpListener::bind((address.host.as_str(), address.port)).await;
+        let listener = Listener::bind(&address.host, address.port, BOUNDS).await;
         Ok(Self {
             listener: listener.map_err(|cause| Error::port(address, cause))?,
             health: health.clone(),
@@ -60,56 +47,19 @@ impl Diagnostics {
 
     /// Returns the listen address, with the actual port if the configuration has port 0.
     pub fn address(&self) -> String {
-        let address = self.listener.local_addr();
+        let address = self.listener.address();
         address.map(|address| address.to_string()).unwrap_or_default()
     }
 
     /// Serves until shutdown. `spawn` runs each connection as a task.
     pub async fn serve(self, spawn: impl Fn(Connection)) -> Infallible {
-        // One sender for each open connection, oldest first; dropping it closes the connection.
-        let mut open: VecDeque<oneshot::Sender<Infallible>> = VecDeque::new();
-        loop {
-            let Ok((stream, _)) = self.listener.accept().await else {
-                sleep(NO_ROOM).await;
-                continue;
-            };
-            open.retain(|connection| !connection.is_closed());
-            if open.len() >= CONNECTIONS {
-                open.pop_front();
-            }
-            let (sender, closed) = oneshot::channel();
-            open.push_back(sender);
-            let (health, metrics) = (self.health.clone(), self.metrics.clone());
-            spawn(Box::pin(async move {
-                tokio::select! {
-                    () = converse(stream, &health, &metrics) => {}
-                    _ = closed => {}
-                }
-            }));
-        }
+        let (health, metrics) = (self.health, self.metrics);
+        let answer = move |request: Request<_>, _| ready(answer(&request, &health, &metrics));
+        self.listener.serve(spawn, answer).await
     }
 }
 
-/// Returns the response to a request.
-async fn converse(stream: TcpStream, health: &Health, metrics: &Metrics) {
-    let service = service_fn(|request| {
-        let answer = answer(&request, health, metrics);
-        async move { Ok::<_, Infallible>(answer) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_TIMEOUT)
-        .max_buf_size(LARGEST_REQUEST)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
-    // A client that hangs up early needs no answer.
-    let _ = timeout(CONNECTION_TIMEOUT, connection).await;
-}
-
-/// One connection; the future ends with it.
-pub type Connection = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
-fn answer(request: &Request<Incoming>, health: &Health, metrics: &Metrics) -> Response<String> {
+fn answer<B>(request: &Request<B>, health: &Health, metrics: &Metrics) -> Response<String> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n".to_owned());
         response

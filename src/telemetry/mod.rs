@@ -13,7 +13,7 @@ mod process;
 mod readings;
 pub mod systemd;
 
-pub use diagnostics::{Connection, Diagnostics};
+pub use diagnostics::Diagnostics;
 pub use error::Error;
 pub use health::{Health, unresponsive};
 pub use labels::{Delivery, Peer};
