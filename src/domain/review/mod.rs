@@ -4,7 +4,11 @@
 //! reader of the press. Teleport decides who may review.
 
 mod button;
+mod decision;
+mod outcome;
 mod submission;
 
 pub use button::{REASON_INPUT, REQUEST_DATA, ReasonRule, VERB_DATA, Verb};
+pub use decision::{Intent, Rejection, decide, explain};
+pub use outcome::{Naming, Outcome, Refusal};
 pub use submission::Submission;
