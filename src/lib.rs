@@ -8,6 +8,7 @@ mod level;
 
 pub mod backoff;
 pub mod blocking;
+pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;

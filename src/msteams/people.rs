@@ -2,13 +2,9 @@
 //!
 //! Architecture Invariant: limited in number and time; installs nothing.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
-
+use crate::cache::Cache;
 use crate::domain::recipients::{Address, Person};
 use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning};
@@ -18,19 +14,15 @@ use crate::msteams::permissions::FIND_BY_ALIAS;
 /// How long a person, or that there is none, is remembered.
 const LIFE: Duration = Duration::from_mins(10);
 
-/// Largest number of addresses; those beyond the limit are looked up again.
+/// Largest number of addresses.
 const MOST: usize = 10_000;
 
-#[derive(Default)]
-pub(crate) struct People {
-    known: Mutex<HashMap<Address, Known>>,
-}
+pub(crate) struct People(Cache<Address, Option<Person>>);
 
-/// What is known of an address, or will be.
-struct Known {
-    since: Instant,
-    /// Filled by the first look-up; others wait for it.
-    person: Arc<OnceCell<Option<Person>>>,
+impl Default for People {
+    fn default() -> Self {
+        Self(Cache::new(MOST, |_| LIFE))
+    }
 }
 
 impl People {
@@ -41,26 +33,9 @@ impl People {
         address: &Address,
         priority: &Priority,
     ) -> Result<Option<Person>, Error> {
-        let cell = self.cell(address);
-        let person = cell.get_or_try_init(|| look_up(graph, address, priority)).await?;
-        Ok(person.clone())
-    }
-
-    fn cell(&self, address: &Address) -> Arc<OnceCell<Option<Person>>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(address).filter(|known| known.since.elapsed() < LIFE) {
-            return Arc::clone(&known.person);
-        }
-        if known.len() >= MOST {
-            known.retain(|_, known| known.since.elapsed() < LIFE);
-        }
-        let person = Arc::default();
-        if known.len() < MOST {
-            let since = Instant::now();
-            let person = Arc::clone(&person);
-            known.insert(address.clone(), Known { since, person });
-        }
-        person
+        // Boxed, because it is large and seldom needed.
+        let look_up = || Box::pin(look_up(graph, address, priority));
+        self.0.get(address, look_up).await
     }
 }
 

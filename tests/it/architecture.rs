@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("backoff", &[]),
     ("blocking", &[]),
+    ("cache", &[]),
     ("clock", &[]),
     ("secret", &[]),
     ("nearest", &[]),
@@ -68,6 +69,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain::card",
             "config",
             "backoff",
+            "cache",
             "clock",
             "heartbeat",
             "secret",
@@ -88,6 +90,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
             "backoff",
             "blocking",
+            "cache",
             "clock",
             "heartbeat",
             "listener",

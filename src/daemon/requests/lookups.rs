@@ -1,19 +1,16 @@
 //! Looks up what rules need besides the request: traits of users and labels of the resources.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tracing::debug;
 use tracing::warn;
 
+use crate::cache::Cache;
 use crate::daemon::requests::names::Names;
 use crate::domain::request::AccessRequest;
 use crate::domain::rules::Labels;
@@ -22,7 +19,7 @@ use crate::teleport::{Client, Error, Meaning};
 /// How long traits are cached. They change with a login or a change of the user.
 const TRAITS_LIFE: Duration = Duration::from_mins(1);
 
-/// The number of users whose traits are cached; the oldest entries are dropped first.
+/// The number of users whose traits are cached.
 const MOST_USERS: usize = 1_000;
 
 /// The number of concurrent look-ups, so that a flood of requests does not flood Teleport.
@@ -35,7 +32,7 @@ const PATIENCE: u32 = 3;
 #[derive(Debug)]
 pub(in crate::daemon) struct Lookups {
     client: Client,
-    traits: Mutex<HashMap<String, CachedTraits>>,
+    traits: Cache<String, Arc<Traits>>,
     slots: Semaphore,
     traits_warned: AtomicBool,
     labels_warned: AtomicBool,
@@ -53,18 +50,11 @@ pub(super) enum Unanswered {
 
 pub(super) type Traits = BTreeMap<String, Vec<String>>;
 
-#[derive(Debug)]
-struct CachedTraits {
-    since: Instant,
-    /// Filled by the first look-up; others wait for it.
-    traits: Arc<OnceCell<Arc<Traits>>>,
-}
-
 impl Lookups {
     pub(in crate::daemon) fn new(client: Client) -> Self {
         Self {
             client,
-            traits: Mutex::default(),
+            traits: Cache::new(MOST_USERS, |_| TRAITS_LIFE),
             slots: Semaphore::new(CONCURRENCY),
             traits_warned: AtomicBool::new(false),
             labels_warned: AtomicBool::new(false),
@@ -72,35 +62,14 @@ impl Lookups {
         }
     }
 
-    fn cell(&self, user: &str) -> Arc<OnceCell<Arc<Traits>>> {
-        let mut all = self.traits.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST_USERS {
-            all.retain(|_, cached| cached.since.elapsed() < TRAITS_LIFE);
-        }
-        if all.len() >= MOST_USERS {
-            all.clear();
-        }
-        if all.get(user).is_none_or(|cached| cached.since.elapsed() >= TRAITS_LIFE) {
-            let cached = CachedTraits {
-                since: Instant::now(),
-                traits: Arc::default(),
-            };
-            all.insert(user.to_owned(), cached);
-        }
-        all.get(user)
-            .map(|cached| Arc::clone(&cached.traits))
-            .unwrap_or_default()
-    }
-
     /// Returns the traits of a user, from the cache or from Teleport.
     pub(super) async fn traits_of(&self, user: &str) -> Result<Arc<Traits>, Error> {
-        let cell = self.cell(user);
-        let ask = || async {
+        let look_up = async || {
             // The semaphore is never closed.
             let _slot = self.slots.acquire().await;
             self.client.user_traits(user).await.map(Arc::new)
         };
-        cell.get_or_try_init(ask).await.map(Arc::clone)
+        self.traits.get(&user.to_owned(), look_up).await
     }
 
     /// Returns the traits of the requester. `failures` is the number of earlier runs that failed.
