@@ -1,12 +1,12 @@
-//! The message that carries a card.
+//! The message that carries a card, or a text.
 //!
-//! Architecture Invariant: holds no `text`, because Teams splits a message with both text and a card in two and returns
+//! Architecture Invariant: a card has no `text` beside it, because Teams splits a message with both text and a card in two and returns
 //! no id. Holds no `from`, because the connector identifies us by our token.
 
 use bytes::Bytes;
 use serde::Serialize;
 
-/// A message with one card, in the form that the Bot connector requires. Cheap to clone.
+/// A message with one card or one text, in the form that the Bot connector requires. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity(Bytes);
 
@@ -18,6 +18,14 @@ struct Message<'a, C> {
     attachments: [Attachment<'a, C>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     channel_data: Option<ChannelData>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlainMessage<'a> {
+    r#type: &'static str,
+    text_format: &'static str,
+    text: &'a str,
 }
 
 #[derive(Serialize)]
@@ -60,6 +68,20 @@ impl Activity {
             }),
         };
         let json = serde_json::to_vec(&message).expect("cards and texts always become JSON");
+        Self(Bytes::from(json))
+    }
+
+    /// Makes a message of a text without markup.
+    ///
+    /// # Panics
+    /// Never: texts always become JSON.
+    pub fn text(text: &str) -> Self {
+        let message = PlainMessage {
+            r#type: "message",
+            text_format: "plain",
+            text,
+        };
+        let json = serde_json::to_vec(&message).expect("texts always become JSON");
         Self(Bytes::from(json))
     }
 

@@ -338,7 +338,7 @@ impl Graph {
         Err(odd("the list does not end"))
     }
 
-    async fn get<T: for<'a> Deserialize<'a>>(
+    pub(crate) async fn get<T: for<'a> Deserialize<'a>>(
         &self,
         operation: Operation,
         url: Url,
@@ -354,7 +354,7 @@ impl Graph {
 }
 
 /// Returns the key of calls that have no limit per team.
-fn no_key() -> Key {
+pub(crate) fn no_key() -> Key {
     Arc::from("")
 }
 

@@ -16,6 +16,7 @@ mod bot;
 mod call_event;
 mod call_queue;
 mod cause;
+mod chats;
 mod credential;
 mod envelope;
 mod error;

@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::cache::Cache;
 use crate::domain::recipients::{Address, Person};
 use crate::msteams::call_queue::Priority;
-use crate::msteams::error::{Error, Meaning};
-use crate::msteams::graph::Graph;
+use crate::msteams::error::{Error, Meaning, Operation};
+use crate::msteams::graph::{Graph, no_key};
 use crate::msteams::permissions::FIND_BY_ALIAS;
 
 /// How long a person, or that there is none, is remembered.
@@ -65,4 +67,27 @@ fn found(user: Result<Person, Error>) -> Result<Option<Person>, Error> {
         Err(error) if error.meaning() == Meaning::NotFound => Ok(None),
         user => user.map(Some),
     }
+}
+
+/// The fields that show who a person is. Without `User.Read.All`, Graph omits `userType`.
+const MEMBER: &str = "$select=id,userPrincipalName,userType";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Member {
+    #[serde(default)]
+    user_principal_name: Option<String>,
+    #[serde(default)]
+    user_type: Option<String>,
+}
+
+/// Returns the user principal name of a member of the tenant; `None` for a guest, and for a user of whom Graph does not
+/// show that they are a member.
+pub(crate) async fn member_name(graph: &Graph, id: &str, priority: &Priority) -> Result<Option<String>, Error> {
+    let url = graph.service().url(&["v1.0", "users", id], Some(MEMBER));
+    let member: Member = graph.get(Operation::FindUser, url, &no_key(), priority).await?;
+    let is_member = member.user_type.as_deref() == Some("Member");
+    // The name of a guest, also of one who was converted to a member.
+    let is_plain = |name: &String| !name.to_ascii_uppercase().contains("#EXT#");
+    Ok(member.user_principal_name.filter(is_plain).filter(|_| is_member))
 }

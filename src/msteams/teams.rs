@@ -18,6 +18,7 @@ use crate::msteams::credential::Credential;
 use crate::msteams::error::Error;
 use crate::msteams::graph::{self, CatalogApp, Graph};
 use crate::msteams::http::Http;
+use crate::msteams::people;
 use crate::msteams::resolver::{Conversation, InstalledAt, Resolver};
 use crate::msteams::service::Service;
 use crate::msteams::token::Token;
@@ -211,6 +212,25 @@ impl Teams {
     /// Forgets the conversation of an address, because a send proved it wrong.
     pub fn forget(&self, address: &Address) {
         self.0.resolver.forget(address);
+    }
+
+    /// Remembers the chat with a user who has installed the app, as Teams reports it. Graph is not needed for it then.
+    pub fn learn_chat(&self, user: &str, conversation: &str) {
+        self.0.resolver.learn_chat(user, conversation);
+    }
+
+    /// Forgets the chat with a user who has uninstalled the app.
+    pub fn forget_chat(&self, user: &str) {
+        self.0.resolver.forget_chat(user);
+    }
+
+    /// Returns the user principal name of a member of the tenant by the user ID; `None` for a guest, and for a user of whom
+    /// Graph does not show that they are a member.
+    ///
+    /// # Errors
+    /// The user does not exist, or Microsoft did not answer or refused.
+    pub async fn member_name(&self, user: &str, priority: &Priority) -> Result<Option<String>, Error> {
+        people::member_name(self.0.resolver.graph(), user, priority).await
     }
 
     /// Posts a card and returns its id for updates.

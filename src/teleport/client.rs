@@ -17,6 +17,7 @@ use crate::config::{Limits, TeleportSettings};
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::teleport::call;
 use crate::teleport::caller::Caller;
+use crate::teleport::cluster::{self, Cluster};
 use crate::teleport::connect::{Connector, Route, Routes};
 use crate::teleport::damaged::{Damaged, Kind, Read};
 use crate::teleport::identity::credentials_error;
@@ -52,9 +53,6 @@ pub(super) const REFUSED_SILENTLY: &str = hint!(
 const SILENT: &str =
     hint!("Check the load of the Auth Service, and that `[teleport] addr` is the Auth Service or the Proxy");
 
-/// The oldest server version that the Go plugin supports.
-const OLDEST_SERVER: (u64, u64) = (8, 0);
-
 /// A client of the Auth Service. Clones share one connection, which is reopened when it breaks.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -64,17 +62,6 @@ pub struct Client {
     ping_every: Duration,
     damaged: Damaged,
     caller: Caller,
-}
-
-/// The description of the cluster in the answer to a ping.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cluster {
-    pub name: String,
-    pub version: String,
-    /// Host and port of the Web UI; empty if the cluster does not report it.
-    pub proxy_public_addr: String,
-    /// Whether requests can be reviewed in the Web UI.
-    pub advanced_workflows: bool,
 }
 
 /// The result of listing requests, apart from the requests themselves.
@@ -157,7 +144,7 @@ impl Client {
     async fn ping_with(&self, channel: Channel) -> Result<Cluster, Error> {
         let doing = "ping Teleport";
         let too_old = |version: &str| {
-            let (major, minor) = OLDEST_SERVER;
+            let (major, minor) = cluster::OLDEST_SERVER;
             let detail = format!("the server's version {version} is older than {major}.{minor}.0");
             Error::new(Meaning::Unsupported, doing, detail).with_hint(hint!("Upgrade the cluster"))
         };
@@ -176,7 +163,7 @@ impl Client {
             proxy_public_addr: text(&answer.proxy_public_addr),
             advanced_workflows: features.advanced_access_workflows,
         };
-        if is_too_old(&cluster.version) {
+        if cluster.is_too_old() {
             return Err(too_old(&cluster.version));
         }
         let read = Read {
@@ -353,35 +340,4 @@ fn channel(connector: &Connector, ping_every: Duration) -> Channel {
         .keep_alive_timeout(PING_PATIENCE)
         .keep_alive_while_idle(true)
         .connect_with_connector_lazy(service_fn(move |_uri| connector.open()))
-}
-
-/// Compares the first two numbers of a version such as `18.2.0-dev`. A version that cannot be parsed counts as new.
-fn is_too_old(version: &str) -> bool {
-    let mut numbers = version
-        .trim_start_matches('v')
-        .split(['.', '-', '+'])
-        .map(str::parse::<u64>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST_SERVER,
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn servers_before_8_are_too_old() {
-        for (version, expected) in [
-            ("7.3.26", true),
-            ("8.0.0", false),
-            ("18.2.0-dev.1", false),
-            ("6.1.0-beta.1", true),
-            ("v17.0.0-aa", false),
-            ("odd", false),
-        ] {
-            assert_eq!(is_too_old(version), expected, "{version}");
-        }
-    }
 }

@@ -4,9 +4,32 @@ use prost_types::Timestamp as WireTime;
 
 use crate::clock;
 use crate::domain::request::{AccessRequest, RequestId};
-use crate::domain::review::{Submission, Verb};
+use crate::domain::review::{Rejection, Submission, Verb};
 use crate::teleport::wire::types;
 use crate::teleport::{Client, Error, Meaning, convert};
+
+/// Interprets Teleport's rejection of a review; `None` if the failure is temporary.
+///
+/// Only texts distinguish most of them: Teleport rejects a review of a resolved request, a second review, and a reviewer
+/// without the role with the same code. Teleport's own Slack plugin matches the text of a resolved request, too.
+pub fn rejection(error: &Error) -> Option<Rejection> {
+    let says = |part| error.detail().contains(part);
+    match error.meaning() {
+        Meaning::Denied if says("already reviewed") => Some(Rejection::Reviewed),
+        Meaning::Denied if says("has been already") => Some(Rejection::Resolved),
+        Meaning::Denied if says("on behalf") || says("submit_for_users") || says("cannot submit reviews") => {
+            Some(Rejection::NotForUser)
+        }
+        Meaning::Denied => Some(Rejection::NotAllowed),
+        // `AlreadyExists` in newer servers; a write that lost against another one is a conflict too.
+        Meaning::Conflict if says("already") => Some(Rejection::Reviewed),
+        Meaning::NotFound if says("user ") => Some(Rejection::NoUser),
+        Meaning::NotFound => Some(Rejection::Gone),
+        // Before version 6, servers did not know reviews.
+        Meaning::Unsupported => Some(Rejection::NotForUser),
+        _ => None,
+    }
+}
 
 impl Client {
     /// Reads a request in its current state; `None` if it does not exist, or if the role cannot see it: Teleport does not
@@ -43,7 +66,7 @@ impl Client {
     /// # Errors
     /// `Denied` if the author may not review the request, has reviewed it, or the role may not submit reviews for the
     /// author, and if the request is resolved; `Conflict` also if the author has reviewed it; `NotFound` if the request
-    /// does not exist.
+    /// or the author does not exist. [`rejection`] distinguishes them.
     pub async fn submit_review(&self, submission: &Submission) -> Result<Option<AccessRequest>, Error> {
         let state = match submission.verb() {
             Verb::Approve => types::RequestState::Approved,

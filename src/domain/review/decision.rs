@@ -27,6 +27,8 @@ pub enum Rejection {
     Resolved,
     /// The request does not exist.
     Gone,
+    /// The author does not exist. Users of single sign-on are deleted when their session has ended.
+    NoUser,
     /// The caller may not submit reviews for the author. An old server says so of every author.
     NotForUser,
     /// Any other reason why the author may not review the request.
@@ -74,6 +76,7 @@ pub fn explain(rejection: Rejection, knows_such_reviews: bool) -> Refusal {
         // The cache of the server lags behind.
         Rejection::Resolved => Refusal::Resolved(Stage::Unknown),
         Rejection::Gone => Refusal::Gone,
+        Rejection::NoUser => Refusal::UserGone,
         Rejection::NotForUser if !knows_such_reviews => Refusal::OldServer,
         Rejection::NotForUser => Refusal::NotForUser,
         Rejection::NotAllowed => Refusal::NotAReviewer,
@@ -196,6 +199,7 @@ mod tests {
             Refusal::NoReason(approve),
             Refusal::UnknownPerson,
             Refusal::SeveralUsers,
+            Refusal::UserGone,
             Refusal::Gone,
             Refusal::Expired,
             Refusal::LongTerm,

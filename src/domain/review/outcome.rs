@@ -26,6 +26,8 @@ pub enum Refusal {
     UnknownPerson,
     /// Several Teleport users belong to the person.
     SeveralUsers,
+    /// The Teleport user of the person does not exist any more.
+    UserGone,
     /// The request does not exist, or the role cannot see it.
     Gone,
     Expired,
@@ -76,7 +78,7 @@ impl Outcome {
         };
         match refusal {
             Refusal::NotAReviewer | Refusal::OwnRequest => "not_a_reviewer",
-            Refusal::UnknownPerson | Refusal::SeveralUsers => "unknown_person",
+            Refusal::UnknownPerson | Refusal::SeveralUsers | Refusal::UserGone => "unknown_person",
             Refusal::Resolved(_) | Refusal::Reviewed(_) => "already_decided",
             Refusal::Gone | Refusal::Expired | Refusal::LongTerm | Refusal::Unknown => "not_reviewable",
             Refusal::NotForUser | Refusal::OldServer | Refusal::NoPermission => "role",
@@ -123,6 +125,9 @@ impl Refusal {
                 "Your Teams account is linked to several Teleport users. Ask your Teleport administrator to keep {person} \
                  in the trait {user_id_trait} of one user only."
             ),
+            Self::UserGone => {
+                "Your Teleport user does not exist any more. Log in to Teleport, and press the button again.".to_owned()
+            }
             Self::Gone => "This request has expired, or does not exist in Teleport any more.".to_owned(),
             Self::Expired => "This request has expired. The requester can create a new one.".to_owned(),
             Self::LongTerm => format!("Long-term access is granted with an Access List. Review the request {place}"),
