@@ -56,7 +56,7 @@ impl Default for ClusterOptions {
     fn default() -> Self {
         Self {
             name: "sandbox.example.com".to_owned(),
-            version: "18.2.0".to_owned(),
+            version: "18.11.0".to_owned(),
             proxy_public_addr: "teleport.sandbox.example.com:443".to_owned(),
             advanced_workflows: true,
             certificate: HostCertificate::default(),
@@ -155,7 +155,7 @@ impl Cluster {
     }
 
     /// Returns the time of the cluster's clock.
-    fn now(&self) -> SystemTime {
+    pub(super) fn now(&self) -> SystemTime {
         let faults = &self.state().faults;
         crate::now() + faults.clock_ahead - faults.clock_behind
     }
@@ -218,13 +218,17 @@ impl Cluster {
         self.repeat(&id);
     }
 
+    pub(super) fn approvals_needed(&self, id: &str) -> usize {
+        self.approvals().get(id).copied().unwrap_or(1)
+    }
+
     fn approvals(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         self.0.approvals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reviews a request. One denial resolves it, and so does the required number of approvals.
     pub fn review(&self, id: &str, author: &str, verdict: Verdict, reason: &str) {
-        let needed = self.approvals().get(id).copied().unwrap_or(1);
+        let needed = self.approvals_needed(id);
         let now = self.now();
         self.edit(id, |spec| {
             access_requests::review(spec, author, verdict, reason, needed, now);

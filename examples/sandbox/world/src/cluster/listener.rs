@@ -52,9 +52,11 @@ pub struct Hello {
 }
 
 /// The peer of a call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) certificates: usize,
+    /// The user in its certificate.
+    pub(super) user: String,
 }
 
 /// A port that stays reserved while the cluster is down, so that no other connection on the machine uses it.
@@ -149,7 +151,10 @@ async fn handshake(cluster: Cluster, stream: TcpStream, running: CancellationTok
             .map(|first| first.to_vec());
         hello.resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
     }
-    let certificates = hello.certificates;
+    let peer = Peer {
+        certificates: hello.certificates,
+        user: hello.certificate.as_deref().and_then(user).unwrap_or_default(),
+    };
     let (cut_at_expiry, cut_after) = {
         let faults = &cluster.state().faults;
         (faults.cut_at_expiry, faults.cut_after)
@@ -167,12 +172,19 @@ async fn handshake(cluster: Cluster, stream: TcpStream, running: CancellationTok
                 cluster.change(|state| state.cut += 1);
             }
         }),
-        certificates,
+        peer,
         cluster: watched,
         pings: Pings::new(),
         last: None,
         strikes: 0,
     })
+}
+
+/// Returns the user of a certificate.
+fn user(certificate: &[u8]) -> Option<String> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let name = parsed.subject().iter_common_name().next()?;
+    name.as_str().ok().map(str::to_owned)
 }
 
 /// Returns how long a certificate is still valid.
@@ -187,7 +199,7 @@ fn life(certificate: &[u8]) -> Duration {
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     closed: Pin<Box<dyn Future<Output = ()> + Send>>,
-    certificates: usize,
+    peer: Peer,
     cluster: Cluster,
     pings: Pings,
     /// When the last ping arrived, and how many arrived too early.
@@ -222,9 +234,7 @@ impl Connected for Connection {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        Peer {
-            certificates: self.certificates,
-        }
+        self.peer.clone()
     }
 }
 

@@ -6,9 +6,11 @@ mod frames;
 mod gateway;
 mod handle;
 mod listener;
+mod reviews;
 mod rules;
 mod service;
 mod state;
+mod users;
 
 pub use access_requests::{Draft, State, Verdict};
 pub use codec::{CUT_SHORT, Codec, NOT_UTF8, WRONG_TYPE};

@@ -11,7 +11,6 @@ use crate::cluster::service::AuthService;
 use crate::teleport::accesslist::v1::access_list_service_server::AccessListService;
 use crate::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_server::AccessMonitoringRulesService;
 use crate::teleport::userloginstate::v1::user_login_state_service_server::UserLoginStateService;
-use crate::teleport::users::v1::users_service_server::UsersService;
 use crate::{proto, types};
 
 /// Traits or labels with several values.
@@ -112,7 +111,7 @@ impl Cluster {
     }
 }
 
-fn denied(action: &str) -> Status {
+pub(super) fn denied(action: &str) -> Status {
     Status::permission_denied(format!("access denied to perform action {action}"))
 }
 
@@ -288,37 +287,5 @@ impl UserLoginStateService for AuthService {
                 traits: traits.collect(),
             }),
         }))
-    }
-}
-
-#[tonic::async_trait]
-impl UsersService for AuthService {
-    async fn get_user(
-        &self,
-        request: Request<types::GetUserRequest>,
-    ) -> Result<Response<types::GetUserResponse>, Status> {
-        let query = self.begin("GetUser", request).await?;
-        let state = self.cluster().state();
-        let traits = state.users.get(&query.name);
-        let traits = traits.ok_or_else(|| Status::not_found(format!("user {:?} is not found", query.name)))?;
-        let values = traits.iter().map(|(key, values)| {
-            let values = types::StringValues { values: values.clone() };
-            (key.clone(), values)
-        });
-        let traits = types::LabelValues {
-            values: values.collect(),
-        };
-        Ok(Response::new(types::GetUserResponse {
-            user: Some(types::UserV2 {
-                metadata: None,
-                spec: Some(types::UserSpecV2 { traits: Some(traits) }),
-            }),
-        }))
-    }
-    async fn list_users(
-        &self,
-        _request: Request<types::ListUsersRequest>,
-    ) -> Result<Response<types::ListUsersResponse>, Status> {
-        Err(Status::unimplemented("unknown method ListUsers"))
     }
 }

@@ -78,7 +78,8 @@ impl AuthService {
         if request.metadata().contains_key("version") {
             return Err(Status::permission_denied("client version is unsupported"));
         }
-        match request.extensions().get::<Peer>().map(|peer| peer.certificates) {
+        let peer = request.extensions().get::<Peer>();
+        match peer.map(|peer| peer.certificates) {
             Some(1) => Ok(request.into_inner()),
             Some(0) | None => Err(Status::permission_denied("access denied")),
             Some(_) => Err(Status::permission_denied("intermediaries are not supported")),
@@ -113,6 +114,18 @@ impl AuthService {
         let rest = state.requests.range(from.to_owned()..).map(|(_, request)| request);
         rest.filter(fits).take(most).cloned().collect()
     }
+
+    /// Returns the matching requests, from the cache if reads lag.
+    fn read(&self, filter: &types::AccessRequestFilter) -> Vec<types::AccessRequestV3> {
+        let found = self.matching(filter, "", usize::MAX);
+        let mut state = self.cluster.state();
+        let Some(cache) = state.read_cache.clone() else {
+            return found;
+        };
+        state.meet("read_cache");
+        let cached = |request: &types::AccessRequestV3| cache.get(name(request)).cloned();
+        found.iter().filter_map(cached).collect()
+    }
 }
 
 #[tonic::async_trait]
@@ -120,9 +133,10 @@ impl auth_service_server::AuthService for AuthService {
     async fn ping(&self, request: Request<proto::PingRequest>) -> Result<Response<proto::PingResponse>, Status> {
         self.begin("Ping", request).await?;
         let options = &self.cluster.0.options;
+        let version = self.cluster.state().version.clone();
         Ok(Response::new(proto::PingResponse {
             cluster_name: options.name.clone(),
-            server_version: options.version.clone(),
+            server_version: version.unwrap_or_else(|| options.version.clone()),
             server_features: Some(proto::Features {
                 advanced_access_workflows: options.advanced_workflows,
             }),
@@ -181,7 +195,7 @@ impl auth_service_server::AuthService for AuthService {
         request: Request<types::AccessRequestFilter>,
     ) -> Result<Response<Self::GetAccessRequestsV2Stream>, Status> {
         let filter = self.begin("GetAccessRequestsV2", request).await?;
-        let all = self.matching(&filter, "", usize::MAX).into_iter();
+        let all = self.read(&filter).into_iter();
         if self.endless("GetAccessRequestsV2") {
             let slowly = stream::unfold(all.cycle(), |mut all| async {
                 sleep(ITEM_EVERY).await;
@@ -194,9 +208,9 @@ impl auth_service_server::AuthService for AuthService {
 
     async fn submit_access_review(
         &self,
-        _request: Request<types::AccessReviewSubmission>,
+        request: Request<types::AccessReviewSubmission>,
     ) -> Result<Response<types::AccessRequestV3>, Status> {
-        Err(Status::unimplemented("unknown method SubmitAccessReview"))
+        self.review(request).await
     }
 
     async fn list_access_requests(

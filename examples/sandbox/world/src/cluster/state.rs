@@ -1,6 +1,6 @@
 //! The state of the pretend cluster, and its faults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -42,6 +42,16 @@ pub struct ClusterState {
     pub resources: BTreeMap<(String, String), BTreeMap<String, String>>,
     /// Host names of nodes and descriptions of other resources, by kind and name as above.
     pub resource_names: BTreeMap<(String, String), String>,
+    /// Users that are bots.
+    pub bots: BTreeSet<String>,
+    /// The authors for whom the daemon's role may submit reviews; everyone if it is `None`.
+    pub submit_for_users: Option<Vec<String>>,
+    /// Users whose roles do not let them review.
+    pub barred_reviewers: BTreeSet<String>,
+    /// The server's version, if it is not that of the options.
+    pub version: Option<String>,
+    /// What `GetAccessRequestsV2` answers from instead of `requests`: a cache that lags.
+    pub read_cache: Option<BTreeMap<String, AccessRequestV3>>,
     /// The titles of Access Lists, by name.
     pub access_lists: BTreeMap<String, String>,
     pub hellos: Vec<Hello>,
@@ -83,7 +93,7 @@ pub struct Held {
 pub enum Moment {
     /// Before anything is done.
     Before,
-    /// After everything but the answer; only writes of plugin data can be held here.
+    /// After everything but the answer; only writes of plugin data and reviews can be held here.
     After,
 }
 
@@ -115,6 +125,18 @@ pub struct ClusterFaults {
     pub fail_records: Option<Code>,
     /// Reading them succeeds, with more than 64 MiB.
     pub huge_records: bool,
+    /// Number of reviews to answer with this code, without storing them.
+    pub fail_reviews: Option<(u32, Code)>,
+    /// Number of reviews to store without an answer.
+    pub lose_review_answers: u32,
+    /// A second review by the same author is answered with `ALREADY_EXISTS`, as by newer servers.
+    pub reviews_already_exist: bool,
+    /// Servers before 18.11 do not know reviews on behalf of their author.
+    pub old_server: bool,
+    /// Users cannot be read or listed.
+    pub deny_users: bool,
+    /// Older servers list all users, whatever their traits.
+    pub ignore_user_filter: bool,
     pub deny_rules: bool,
     pub deny_traits: bool,
     pub deny_resources: bool,
