@@ -1,7 +1,7 @@
 //! What Microsoft Teams sends to the bot: tokens, keys and activities.
 //!
-//! `tests/fixtures/inbound-vectors.json` says for each token and body whether it must be served; the keys that sign the
-//! tokens are in `inbound-keys.json` beside it. They are used nowhere else.
+//! `tests/fixtures/inbound-vectors.json` says for each token and body whether it must be served. The keys that sign the
+//! tokens are those of the pretend tenant.
 
 mod bodies;
 mod properties;

@@ -1,22 +1,21 @@
 //! Signs tokens as the vectors describe them, wrong ones included.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use num_bigint::BigUint;
 use ring::rand::SystemRandom;
-use ring::rsa::{KeyPairComponents, PublicKeyComponents};
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
-    RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+    RSA_PSS_SHA256, RsaEncoding,
 };
 use ring::{digest, hmac};
 use serde_json::{Value, json};
 use teleport_msteams::msteams::inbound::KeySet;
 
 use super::now;
+use crate::world::tenant::signer::{self, encoded};
 
 /// The vectors, and their header that explains the format.
 pub(super) fn vectors() -> &'static Value {
@@ -26,8 +25,7 @@ pub(super) fn vectors() -> &'static Value {
 
 /// Holds the keys of the vectors.
 pub(super) struct Signer {
-    /// The RSA keys with their numbers, by name.
-    rsa: BTreeMap<String, BTreeMap<String, String>>,
+    rsa: signer::Signer,
     ec: EcdsaKeyPair,
     random: SystemRandom,
 }
@@ -48,7 +46,7 @@ impl Signer {
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         Self {
-            rsa: serde_json::from_str(include_str!("../../fixtures/inbound-keys.json")).unwrap(),
+            rsa: signer::Signer::default(),
             ec: EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random).unwrap(),
             random,
         }
@@ -97,7 +95,6 @@ impl Signer {
         if mutation == "array-payload" {
             claims = json!([claims]);
         }
-        let encoded = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
         let mut signed = format!("{}.{}", encoded(&header), encoded(&claims));
         let algorithm = header["alg"].as_str().unwrap_or_default();
         let mut signature = self.sign(recipe["sign"].as_str().unwrap(), algorithm, signed.as_bytes());
@@ -124,7 +121,7 @@ impl Signer {
             return mac(self.pem(name).as_bytes(), message);
         }
         if let Some(name) = how.strip_prefix("hmac:n:") {
-            return mac(&self.number(name, "n"), message);
+            return mac(&self.rsa.number(name, "n"), message);
         }
         let encoding: &'static dyn RsaEncoding = match (how, algorithm) {
             ("none", _) => return Vec::new(),
@@ -135,60 +132,34 @@ impl Signer {
             (_, "PS256") => &RSA_PSS_SHA256,
             _ => &RSA_PKCS1_SHA256,
         };
-        let key = self.pair(how);
-        let mut signature = vec![0; key.public().modulus_len()];
-        key.sign(encoding, &self.random, message, &mut signature).unwrap();
-        signature
+        self.rsa.sign(how, encoding, message)
     }
 
     /// Signs with the key of 1,024 bits, which the library refuses to do.
     fn sign_with_short_key(&self, message: &[u8]) -> Vec<u8> {
-        let modulus = self.number("KS", "n");
+        let modulus = self.rsa.number("KS", "n");
         let hash = digest::digest(&digest::SHA256, message);
         let filler = modulus.len() - 3 - SHA256.len() - hash.as_ref().len();
         let padded = [&[0, 1], &vec![0xff; filler][..], &[0], &SHA256, hash.as_ref()].concat();
-        let exponent = BigUint::from_bytes_be(&self.number("KS", "d"));
+        let exponent = BigUint::from_bytes_be(&self.rsa.number("KS", "d"));
         let power = BigUint::from_bytes_be(&padded).modpow(&exponent, &BigUint::from_bytes_be(&modulus));
         let bytes = power.to_bytes_be();
         [vec![0; modulus.len() - bytes.len()], bytes].concat()
     }
 
-    fn pair(&self, name: &str) -> RsaKeyPair {
-        let number = |part| self.number(name, part);
-        let public_key = PublicKeyComponents {
-            n: number("n"),
-            e: number("e"),
-        };
-        let components = KeyPairComponents {
-            public_key,
-            d: number("d"),
-            p: number("p"),
-            q: number("q"),
-            dP: number("dp"),
-            dQ: number("dq"),
-            qInv: number("qi"),
-        };
-        RsaKeyPair::from_components(&components).unwrap()
-    }
-
-    fn number(&self, name: &str, part: &str) -> Vec<u8> {
-        URL_SAFE_NO_PAD.decode(&self.rsa[name][part]).unwrap()
-    }
-
     /// Returns a public key as a JSON Web Key.
     fn public(&self, name: &str) -> Value {
-        let Some(key) = self.rsa.get(name) else {
+        self.rsa.public(name, name).unwrap_or_else(|| {
             let point = self.ec.public_key().as_ref();
             let [x, y] = [&point[1..33], &point[33..]].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
-            return json!({"kty": "EC", "crv": "P-256", "kid": name, "x": x, "y": y});
-        };
-        json!({"kty": "RSA", "kid": name, "n": key["n"], "e": key["e"]})
+            json!({"kty": "EC", "crv": "P-256", "kid": name, "x": x, "y": y})
+        })
     }
 
     /// Returns a public key in PEM.
     fn pem(&self, name: &str) -> String {
-        let number = |part| der(0x02, &[&[0], &self.number(name, part)[..]].concat());
-        let key = der(0x30, &[number("n"), der(0x02, &self.number(name, "e"))].concat());
+        let number = |part| der(0x02, &[&[0], &self.rsa.number(name, part)[..]].concat());
+        let key = der(0x30, &[number("n"), der(0x02, &self.rsa.number(name, "e"))].concat());
         let bits = der(0x03, &[&[0], &key[..]].concat());
         let text = STANDARD.encode(der(0x30, &[&RSA, &bits[..]].concat()));
         let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();

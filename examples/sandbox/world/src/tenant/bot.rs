@@ -32,6 +32,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     else {
         return Reply::error(404, "BadArgument", "No such path");
     };
+    let conversation = &world.canonical(conversation);
     let activity = match check(asked) {
         Ok(activity) => activity,
         Err(reply) => return reply,
@@ -69,7 +70,8 @@ fn check(asked: &Asked) -> Result<Value, Reply> {
             "Activity resulted into multiple skype activities",
         ));
     }
-    if activity["type"] != "message" || attachments != 1 {
+    let has_text = activity["text"].as_str().is_some_and(|text| !text.is_empty());
+    if activity["type"] != "message" || (attachments != 1 && !has_text) {
         return Err(Reply::error(400, "BadSyntax", "Activity without a message"));
     }
     Ok(activity)
@@ -111,14 +113,19 @@ fn open(world: &World, conversation: &str) -> Result<(), Reply> {
 
 fn post(world: &mut World, conversation: &str, activity: Value) -> Reply {
     world.activities += 1;
-    let cards = world.chats.entry((*conversation).to_owned()).or_default();
+    if let Some(text) = activity["text"].as_str() {
+        let texts = world.texts.entry(conversation.to_owned()).or_default();
+        texts.push(text.to_owned());
+        return Reply::ok(201, json!({"id": world.activities.to_string()}));
+    }
+    let cards = world.chats.entry(conversation.to_owned()).or_default();
     let id = if world.faults.same_activity_ids {
         (1_700_000_000_000 + cards.len()).to_string()
     } else {
         world.activities.to_string()
     };
     cards.push(Card {
-        conversation: (*conversation).to_owned(),
+        conversation: conversation.to_owned(),
         id: id.clone(),
         history: vec![activity],
         times: vec![now()],

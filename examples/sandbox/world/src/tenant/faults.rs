@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::gate::Gate;
+use crate::tenant::Repeat;
 
 /// The faults of the tenant; all are off by default.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ pub struct TenantFaults {
     pub token_says: Option<u64>,
     /// The connector numbers messages within each conversation, so that ids repeat between conversations.
     pub same_activity_ids: bool,
+    /// Teams sends every press twice.
+    pub repeat_presses: Option<Repeat>,
 }
 
 /// Applies faults to a share of all messages and updates: the same ones for the same seed and order of calls.

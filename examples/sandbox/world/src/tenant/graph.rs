@@ -7,6 +7,14 @@ use uuid::Uuid;
 use crate::tenant::call::{Asked, Reply, filter};
 use crate::tenant::state::{User, World};
 
+/// The permissions that show whether a user is a guest.
+const SHOW_TYPE: [&str; 4] = [
+    "User.Read.All",
+    "User.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+];
+
 const SCOPE: &str = "https://graph.microsoft.com/.default";
 
 pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
@@ -29,10 +37,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     match (method, &segments[..]) {
         ("GET", ["graph", "v1.0", "appCatalogs", "teamsApps"]) => catalog(world, asked),
         ("GET", ["graph", "v1.0", "users"]) => by_email(world, asked),
-        ("GET", ["graph", "v1.0", "users", key]) => match world.account(key) {
-            Some(account) => Reply::ok(200, person(&account.user)),
-            None => unknown_user(key),
-        },
+        ("GET", ["graph", "v1.0", "users", key]) => by_id(world, asked, key),
         (_, ["graph", "v1.0", "users", key, teamwork, "installedApps", rest @ ..])
             if teamwork.eq_ignore_ascii_case("teamwork") =>
         {
@@ -98,6 +103,25 @@ fn catalog(world: &World, asked: &Asked) -> Reply {
     list(if found { vec![app] } else { Vec::new() })
 }
 
+/// Finds a user by id or principal name, and returns the selected fields.
+fn by_id(world: &mut World, asked: &Asked, key: &str) -> Reply {
+    let Some(user) = world.account(key).map(|account| account.user.clone()) else {
+        return unknown_user(key);
+    };
+    let mut found = person(&user);
+    let Some(fields) = asked.query("$select") else {
+        return Reply::ok(200, found);
+    };
+    // The basic permission does not show it.
+    if world.options.roles.iter().any(|role| SHOW_TYPE.contains(role)) {
+        found["userType"] = json!(if user.is_guest { "Guest" } else { "Member" });
+    }
+    if let Value::Object(all) = &mut found {
+        all.retain(|name, _| fields.split(',').any(|field| field == name));
+    }
+    Reply::ok(200, found)
+}
+
 fn by_email(world: &World, asked: &Asked) -> Reply {
     let wanted = asked.query("$filter");
     if let Some(alias) = wanted.and_then(|text| text.strip_prefix("proxyAddresses/any(p:")?.strip_suffix(')')) {
@@ -161,6 +185,8 @@ fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Repl
             }
             account.installation = Some(Uuid::new_v4().simple().to_string());
             account.chat_hides = hides;
+            let user = account.user.clone();
+            world.news.push((user, "add"));
             Reply::empty(201)
         }
         ("GET", [installation, "chat"]) if account.installation.as_deref() == Some(*installation) => {
@@ -179,6 +205,8 @@ fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Repl
         }
         ("DELETE", [installation]) if account.installation.as_deref() == Some(*installation) => {
             account.installation = None;
+            let user = account.user.clone();
+            world.news.push((user, "remove"));
             Reply::empty(204)
         }
         _ => Reply::error(404, "NotFound", "Installation not found"),

@@ -70,10 +70,11 @@ impl Tenant {
     pub async fn start(options: TenantOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
+        let base = format!("http://{address}");
         let tenant = Self(Arc::new(Inner {
-            world: Mutex::new(World::new(options.clone())),
+            world: Mutex::new(World::new(options.clone(), base.clone())),
             options,
-            base: format!("http://{address}"),
+            base,
             version: watch::Sender::new(0),
         }));
         server::serve(tenant.clone(), listener);
@@ -97,14 +98,34 @@ impl Tenant {
         format!("{}/bot/teams", self.0.base)
     }
 
+    /// Returns the base URL of the keys of the Bot connector.
+    pub fn openid(&self) -> String {
+        format!("{}/openid", self.0.base)
+    }
+
     /// Adds a user who has the app.
     pub fn add_user(&self, name: &str, mail: Option<&str>, upn: &str) -> User {
-        let user = User {
+        self.add(User {
             id: Uuid::new_v4().to_string(),
             name: name.to_owned(),
             mail: mail.map(str::to_owned),
             upn: upn.to_owned(),
-        };
+            is_guest: false,
+        })
+    }
+
+    /// Adds a guest from another tenant, who has the app.
+    pub fn add_guest(&self, name: &str, mail: &str) -> User {
+        self.add(User {
+            id: Uuid::new_v4().to_string(),
+            name: name.to_owned(),
+            mail: Some(mail.to_owned()),
+            upn: format!("{}#EXT#@sandbox.onmicrosoft.com", mail.replace('@', "_")),
+            is_guest: true,
+        })
+    }
+
+    fn add(&self, user: User) -> User {
         self.change(|world| {
             world.accounts.push(Account {
                 user: user.clone(),
@@ -173,6 +194,7 @@ impl Tenant {
 
     pub fn uninstall(&self, user: &User) {
         self.edit(user, |account| account.installation = None);
+        self.change(|world| world.news.push((user.clone(), "remove")));
     }
 
     /// Installs the app for a user, as an administrator may.
@@ -180,6 +202,7 @@ impl Tenant {
         self.edit(user, |account| {
             account.installation = Some(Uuid::new_v4().simple().to_string());
         });
+        self.change(|world| world.news.push((user.clone(), "add")));
     }
 
     pub fn block(&self, user: &User) {
@@ -263,6 +286,26 @@ impl Tenant {
         })
     }
 
+    /// Returns the messages without a card to a user, in order.
+    pub fn texts_of(&self, user: &User) -> Vec<String> {
+        self.change_quietly(|world| {
+            let account = world.accounts.iter().find(|account| account.user.id == user.id);
+            let conversation = account.map(|account| world.conversation_of(account));
+            let texts = world.texts.get(&conversation.unwrap_or_default());
+            texts.cloned().unwrap_or_default()
+        })
+    }
+
+    /// Signs with another key from now on; the previous one is no longer published.
+    pub fn rotate_keys(&self) {
+        self.change(|world| world.keys.rotations += 1);
+    }
+
+    /// Returns how often the keys were fetched.
+    pub fn key_fetches(&self) -> usize {
+        self.change_quietly(|world| world.keys.fetches)
+    }
+
     /// Returns every message, by conversation.
     pub fn cards(&self) -> Vec<(String, Card)> {
         self.change_quietly(|world| {
@@ -336,11 +379,12 @@ impl Tenant {
 
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let result = self.change_quietly(change);
+        self.report_installations();
         self.0.version.send_modify(|version| *version += 1);
         result
     }
 
-    fn change_quietly<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+    pub(super) fn change_quietly<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         change(&mut self.world())
     }
 

@@ -1,16 +1,23 @@
-//! A pretend Microsoft tenant: tokens, Graph and the Bot connector over plain HTTP, with one shared state.
+//! A pretend Microsoft tenant: tokens, Graph, the Bot connector in both directions and its keys over plain HTTP, with one shared state.
 
 mod bot;
+mod button;
 mod call;
 mod faults;
 mod graph;
 mod handle;
+mod inbound;
 mod limits;
 mod login;
+mod openid;
 mod server;
+pub mod signer;
 mod state;
+mod wire;
 
 pub use call::Call;
 pub use faults::{Chance, Fault, Rule, TenantFaults};
 pub use handle::{Tenant, TenantOptions};
+pub use inbound::{Delivery, Inbound, Repeat};
 pub use state::{Card, User};
+pub use wire::{Answer, NoAnswer};

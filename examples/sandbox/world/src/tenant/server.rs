@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::tenant::call::{Asked, Reply};
-use crate::tenant::{Call, Fault, Tenant, bot, graph, login};
+use crate::tenant::{Call, Fault, Tenant, bot, graph, login, openid};
 
 /// Largest request body to read, in bytes.
 const LARGEST: usize = 8 << 20;
@@ -111,6 +111,7 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
         tenant.change(|world| match asked.segments.first().map(String::as_str) {
             Some("login") => login::answer(world, &asked),
             Some("graph") => graph::answer(world, &asked),
+            Some("openid") => openid::answer(world, &asked),
             Some("bot") => bot::answer(world, &asked),
             _ => Reply::empty(404),
         })

@@ -8,7 +8,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::tenant::limits::Limits;
-use crate::tenant::{Call, Fault, TenantFaults, TenantOptions};
+use crate::tenant::openid::Keys;
+use crate::tenant::{Call, Delivery, Fault, TenantFaults, TenantOptions};
 
 /// A user. The handle stays valid whatever happens to the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct User {
     pub name: String,
     pub mail: Option<String>,
     pub upn: String,
+    /// From another tenant.
+    pub is_guest: bool,
 }
 
 /// A message with a card.
@@ -45,6 +48,17 @@ pub(super) struct Account {
     pub(super) moves: u32,
 }
 
+impl Account {
+    /// Returns the id of the app's chat with the user in requests to the bot, which is another one than Graph's.
+    pub(super) fn chat_for_bots(&self) -> String {
+        format!(
+            "a:1{}{}",
+            self.user.id.replace('-', ""),
+            "x".repeat(self.moves as usize)
+        )
+    }
+}
+
 pub(super) struct Team {
     pub(super) id: String,
     pub(super) name: String,
@@ -60,6 +74,8 @@ pub(super) struct Token {
 
 pub(super) struct World {
     pub(super) options: TenantOptions,
+    /// The address of the services.
+    pub(super) base: String,
     pub(super) accounts: Vec<Account>,
     pub(super) teams: Vec<Team>,
     /// By conversation.
@@ -72,12 +88,23 @@ pub(super) struct World {
     pub(super) throttled: usize,
     pub(super) limits: Limits,
     pub(super) activities: u64,
+    /// Messages without a card, by conversation.
+    pub(super) texts: BTreeMap<String, Vec<String>>,
+    pub(super) keys: Keys,
+    /// The address of the bot.
+    pub(super) endpoint: Option<String>,
+    /// The authorities for its certificate, in PEM.
+    pub(super) roots: String,
+    pub(super) deliveries: Vec<Delivery>,
+    /// Changed installations of which the bot has not heard.
+    pub(super) news: Vec<(User, &'static str)>,
 }
 
 impl World {
-    pub(super) fn new(options: TenantOptions) -> Self {
+    pub(super) fn new(options: TenantOptions, base: String) -> Self {
         Self {
             options,
+            base,
             accounts: Vec::new(),
             teams: Vec::new(),
             chats: BTreeMap::new(),
@@ -88,6 +115,12 @@ impl World {
             throttled: 0,
             limits: Limits::default(),
             activities: 1_700_000_000_000,
+            texts: BTreeMap::new(),
+            keys: Keys::default(),
+            endpoint: None,
+            roots: String::new(),
+            deliveries: Vec::new(),
+            news: Vec::new(),
         }
     }
 
@@ -117,6 +150,14 @@ impl World {
             moves => format!("unq{moves}.gbl.spaces"),
         };
         format!("19:{}_{}@{domain}", account.user.id, self.options.app_id)
+    }
+
+    /// Returns Graph's id of a conversation, which may be named as in requests to the bot.
+    pub(super) fn canonical(&self, conversation: &str) -> String {
+        let conversation = conversation.split(";messageid=").next().unwrap_or_default();
+        let is_it = |account: &&Account| account.chat_for_bots() == conversation;
+        let account = self.accounts.iter().find(is_it);
+        account.map_or_else(|| conversation.to_owned(), |account| self.conversation_of(account))
     }
 
     /// Finds the owner of a chat, unless the chat has moved.
