@@ -2,7 +2,9 @@
 
 use teleport_msteams::domain::card::Message;
 use teleport_msteams::domain::request::AccessRequest;
+use teleport_msteams::domain::review::ReasonRule;
 
+use crate::buttons::drawn_with_buttons;
 use crate::kinds::{drawn, written_by};
 
 /// Texts that become links, markup or templates where a client reads them as such.
@@ -31,7 +33,13 @@ pub(crate) fn hostile() -> impl Iterator<Item = (String, Message)> {
 pub(crate) fn random(count: u64, seed: u64) -> impl Iterator<Item = (String, Message)> {
     let mut random = Random(seed.max(1));
     (0..count).map(move |number| {
-        let message = drawn(&random.request());
+        let request = random.request();
+        let message = match number % 4 {
+            0 => drawn_with_buttons(&request, ReasonRule::Optional),
+            1 => drawn_with_buttons(&request, ReasonRule::Deny),
+            2 => drawn_with_buttons(&request, ReasonRule::Always),
+            _ => drawn(&request),
+        };
         (format!("fuzz {number}"), message)
     })
 }

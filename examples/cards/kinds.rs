@@ -9,10 +9,14 @@ use teleport_msteams::domain::request::{
     AccessList, AccessRequest, Constraints, RequestId, RequestKind, Resource, ResourceName, ResourceNames, Review,
     Stage, Threshold, Verdict,
 };
+use teleport_msteams::domain::review::ReasonRule;
+
+use crate::buttons;
 
 /// A kind of card.
 pub(crate) struct Kind {
-    /// Its name, of lower-case letters, digits and `-`, because files are named after it.
+    /// Its name, of lower-case letters, digits and `-`, because files are named after it. The picture of one that ends with
+    /// `-opened` shows the part that a button of the card opens.
     pub(crate) name: &'static str,
     /// One sentence that says what the picture shows.
     pub(crate) title: &'static str,
@@ -31,6 +35,7 @@ const HOSTILE: &str = "[click](https://evil.example) <at>All</at> **now** `code`
 /// Returns every kind of card, in the gallery's order.
 pub(crate) fn kinds() -> Vec<Kind> {
     let mut kinds = pending();
+    kinds.extend(buttons::kinds());
     kinds.extend(long());
     kinds.extend(resolved());
     kinds
@@ -233,6 +238,11 @@ pub(crate) fn drawn(request: &AccessRequest) -> Message {
 }
 
 fn draw(content: &Content, web: bool, reader: &Reader) -> Message {
+    draw_with(content, web, reader, None)
+}
+
+/// Draws a card, on a cluster with a Web UI or without one, and with buttons if `reviews` says when they need a reason.
+pub(crate) fn draw_with(content: &Content, web: bool, reader: &Reader, reviews: Option<ReasonRule>) -> Message {
     let cluster = CardCluster {
         name: CLUSTER.to_owned(),
         web: web.then(|| format!("https://{CLUSTER}")),
@@ -256,6 +266,7 @@ fn draw(content: &Content, web: bool, reader: &Reader) -> Message {
         names: &names,
         reader,
         now: time(120).unwrap_or_default(),
+        reviews,
     })
 }
 
@@ -263,7 +274,7 @@ const CLUSTER: &str = "teleport.example.com";
 
 const NODE: &str = "8f6e2a54-5f0c-4b44-9b7c-6f1f8d7e2a11";
 
-fn reader() -> Reader {
+pub(crate) fn reader() -> Reader {
     Reader {
         reason: Some(Reason::Role {
             role: "dba".to_owned(),
@@ -275,7 +286,7 @@ fn reader() -> Reader {
     }
 }
 
-fn channel() -> Reader {
+pub(crate) fn channel() -> Reader {
     Reader {
         is_channel: true,
         reason: Some(Reason::Rule(Some("databases-at-night".to_owned()))),
@@ -296,7 +307,7 @@ fn time(seconds: i64) -> Option<Timestamp> {
     Timestamp::from_second(CREATED + seconds).ok()
 }
 
-fn request(stage: Stage) -> AccessRequest {
+pub(crate) fn request(stage: Stage) -> AccessRequest {
     AccessRequest {
         roles: vec!["dba".to_owned()],
         stage,
@@ -337,7 +348,7 @@ pub(crate) fn written_by(mut text: impl FnMut() -> String) -> AccessRequest {
     }
 }
 
-fn review(author: &str, verdict: Verdict, reason: &str) -> Review {
+pub(crate) fn review(author: &str, verdict: Verdict, reason: &str) -> Review {
     Review {
         reason: reason.to_owned(),
         created: time(11 * 60),

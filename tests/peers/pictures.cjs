@@ -1,5 +1,5 @@
 // Draws cards with Microsoft's renderer and Teams' host configurations: `pictures.cjs BROWSER HOST_CONFIGS DIRECTORY` turns
-// each NAME.json of the directory into NAME.png.
+// each NAME.json of the directory into NAME.png. Of NAME-opened.json, the part is drawn opened that a button opens.
 // The browser draws all of them in one page. It is driven through its debugging pipe, which needs no package: messages are
 // JSON, each followed by a zero byte.
 "use strict";
@@ -31,6 +31,7 @@ const theme = (name, colors) => `
   .${name} .caption { color: ${colors.quiet}; }
   .${name} .card { border-color: ${colors.edge}; }
   .${name} .ac-pushButton { background: ${colors.button}; border: 1px solid ${colors.rim}; color: ${colors.label}; }
+  .${name} .ac-input { background: ${colors.button}; border: 1px solid ${colors.rim}; color: ${colors.label}; }
   .${name} .mention, .${name} a { color: ${colors.mention}; }`;
 const STYLE = `
   body { margin: 0; display: flex; width: ${WIDTH}px; font-family: "Segoe UI", Tahoma, Geneva, Verdana, sans-serif; }
@@ -38,13 +39,14 @@ const STYLE = `
   .caption { margin: 0; font-size: 12px; line-height: 32px; }
   .card { border: 1px solid; border-radius: 4px; overflow: hidden; box-sizing: border-box; }
   .ac-pushButton { border-radius: 4px; height: 32px; padding: 0 12px; font: 600 14px "Segoe UI", sans-serif; }
-  .card .style-positive { background: #5b5fc7; border-color: #5b5fc7; color: #ffffff; }
-  .card .style-destructive { background: #c4314b; border-color: #c4314b; color: #ffffff; }
+  .card .ac-pushButton.style-positive { background: #5b5fc7; border-color: #5b5fc7; color: #ffffff; }
+  .card .ac-pushButton.style-destructive { background: #c4314b; border-color: #c4314b; color: #ffffff; }
+  .ac-input { border-radius: 4px; padding: 5px 11px; font: 14px "Segoe UI", sans-serif; box-sizing: border-box; min-height: 56px; resize: none; }
   .mention { font-weight: 600; }
   ${Object.entries(THEMES).map(([name, colors]) => theme(name, colors)).join("")}`;
 
 /** Runs in the page: draws one card in every panel, and returns the height of the page. */
-function draw({ msteams, ...json }, panels, hostConfigs) {
+function draw({ msteams, ...json }, isOpened, panels, hostConfigs) {
   const { AdaptiveCards, markdownit, document } = globalThis;
   const markdown = markdownit();
   const mentions = msteams?.entities ?? [];
@@ -71,6 +73,7 @@ function draw({ msteams, ...json }, panels, hostConfigs) {
     // It is measured when it is drawn, so it must be in the page.
     document.body.append(panel);
     frame.append(card.render());
+    if (isOpened) frame.querySelector(".ac-pushButton[aria-expanded]").click();
     return panel;
   });
   for (const panel of [...document.body.children]) if (!drawn.includes(panel)) panel.remove();
@@ -140,7 +143,7 @@ async function main() {
     for (const name of names) {
       const { card } = JSON.parse(readFileSync(join(directory, `${name}.json`), "utf8"));
       await viewport(600);
-      const height = await evaluate(`(${draw})(...${JSON.stringify([card, PANELS, hostConfigs])})`);
+      const height = await evaluate(`(${draw})(...${JSON.stringify([card, name.endsWith("-opened"), PANELS, hostConfigs])})`);
       await viewport(height);
       const { data } = await page("Page.captureScreenshot", { format: "png" });
       writeFileSync(join(directory, `${name}.png`), withPalette(Buffer.from(data, "base64")));

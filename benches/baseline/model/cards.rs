@@ -102,6 +102,7 @@ impl Cards {
             names: &ResourceNames::default(),
             reader: &card::Reader::default(),
             now: clock::now(),
+            reviews: None,
         };
         card::Content::Request(Arc::new(request.clone())).draw(view).card
     }

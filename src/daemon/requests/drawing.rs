@@ -126,6 +126,7 @@ impl Sheet {
             names: &self.names,
             reader: &reader,
             now: clock::now(),
+            reviews: None,
         })
     }
 

@@ -24,7 +24,7 @@ pub fn greeting() -> Message {
         line("Teleport Bot!", None),
     ];
     Message {
-        card: Card::new(body, None, "Hello, world!".to_owned()),
+        card: Card::new(body, Vec::new(), "Hello, world!".to_owned()),
         summary: "Hello, world!".to_owned(),
     }
 }
@@ -55,6 +55,7 @@ pub fn example(id: &str, now: Timestamp) -> Message {
         names: &ResourceNames::default(),
         reader: &Reader::default(),
         now,
+        reviews: None,
     };
     Content::Request(Arc::new(request)).draw(view)
 }

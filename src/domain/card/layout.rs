@@ -1,7 +1,10 @@
 //! Which elements a card has, and in what order: what a reviewer needs to approve or deny comes first.
 
+use std::iter;
+
 use jiff::SignedDuration;
 
+use crate::domain::card::buttons::Buttons;
 use crate::domain::card::long::{self, Long, LongList};
 use crate::domain::card::schema::{Action, Container, Element, Fact, TextBlock, mention_text};
 use crate::domain::card::text::{beginning, breakable, plain};
@@ -34,7 +37,8 @@ pub(super) fn draw_request(view: View<'_>, request: &AccessRequest, detail: Deta
     body.extend(drawing.facts(request));
     body.extend(drawing.reviews(request));
     body.extend(drawing.foot(&request.user));
-    let mut card = drawing.card(body, &request.user, &subject);
+    let buttons = drawing.buttons(request);
+    let mut card = drawing.card(body, buttons, &request.user, &subject);
     if is_mentioning {
         let people = view.reader.mentions.iter();
         card.mention(people.map(|person| (person.id.as_str(), person.name.as_str())));
@@ -59,7 +63,7 @@ pub(super) fn draw_record(view: View<'_>, remembered: &Remembered, detail: Detai
     };
     body.extend(count.map(|count| small(format!("{count}; the details are no longer available"), true)));
     body.extend(drawing.foot(&remembered.user));
-    drawing.card(body, &remembered.user, &subject)
+    drawing.card(body, None, &remembered.user, &subject)
 }
 
 impl<'a> Drawing<'a> {
@@ -83,7 +87,14 @@ impl<'a> Drawing<'a> {
         self.stage.is_open()
     }
 
-    fn card(&self, body: Vec<Element>, user: &str, subject: &str) -> Card {
+    /// Returns the buttons that review the request. A long-term request is reviewed with its Access List, in Teleport.
+    fn buttons(&self, request: &AccessRequest) -> Option<Buttons> {
+        let can_review = self.stage == Stage::Pending && request.kind == RequestKind::ShortTerm;
+        let rule = self.view.reviews.filter(|_| can_review)?;
+        Buttons::new(self.id, rule)
+    }
+
+    fn card(&self, mut body: Vec<Element>, buttons: Option<Buttons>, user: &str, subject: &str) -> Card {
         let title = if self.is_open() {
             "Review in Teleport"
         } else {
@@ -91,14 +102,23 @@ impl<'a> Drawing<'a> {
         };
         // Teleport deletes an expired request, so there is nothing to view.
         let link = self.view.cluster.link(self.id).filter(|_| self.stage != Stage::Expired);
-        let link = link.map(|url| Action::OpenUrl { title, url });
         let user = self.wording.name(user);
         let id = shown_id(self.id);
-        let fallback = match self.stage {
-            Stage::Pending => format!("{user} requests {subject}. Review the Access Request {id} in Teleport."),
-            stage => format!("{user} requested {subject}. The Access Request {id} is {stage}."),
+        let fallback = match (self.stage, &link) {
+            // A client that is too old for the buttons does not draw the link either.
+            (Stage::Pending, Some(url)) if buttons.is_some() => {
+                format!("{user} requests {subject}. Review the Access Request {id} in Teleport: {url}")
+            }
+            (Stage::Pending, _) => format!("{user} requests {subject}. Review the Access Request {id} in Teleport."),
+            (stage, _) => format!("{user} requested {subject}. The Access Request {id} is {stage}."),
         };
-        Card::new(body, link, fallback)
+        let link = link.map(|url| Action::OpenUrl { title, url });
+        let Some(Buttons { direct, part }) = buttons else {
+            return Card::new(body, link.into_iter().collect(), fallback);
+        };
+        body.extend(direct);
+        let actions = iter::once(part).chain(link).collect();
+        Card::new(body, actions, fallback).with_execute()
     }
 
     /// Returns the status, and who requests what.

@@ -129,6 +129,7 @@ mod tests {
     use crate::domain::recipients::{Person, Reason};
     use crate::domain::request::{Constraints, RequestId, RequestKind, Resource, ResourceName, ResourceNames, Review};
     use crate::domain::request::{Threshold, Verdict};
+    use crate::domain::review::ReasonRule;
 
     fn request(stage: Stage) -> AccessRequest {
         let id = RequestId::new("018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11");
@@ -149,6 +150,7 @@ mod tests {
             names,
             reader,
             now: Timestamp::UNIX_EPOCH,
+            reviews: Some(ReasonRule::Optional),
         };
         Content::Request(Arc::new(request.clone())).draw(view)
     }
@@ -314,7 +316,7 @@ mod tests {
             let message = drawn(&filled(Stage::Pending, &text, &text, many), true, &reader(&text, many), &names);
             let card = serde_json::to_value(&message.card).unwrap();
             let mut bare = Vec::new();
-            each_text(&card["body"], &mut |text| {
+            each_text(&card, &mut |text| {
                 let characters: Vec<char> = text.chars().collect();
                 for (at, c) in characters.iter().enumerate() {
                     let before = at.checked_sub(1).map(|at| characters[at]);

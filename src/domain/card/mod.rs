@@ -3,6 +3,7 @@
 //! Architecture Invariant: text that people wrote reaches a card only through `text`, and a card always stays below what
 //! Teams accepts.
 
+mod buttons;
 mod cluster;
 mod example;
 mod layout;

@@ -1,4 +1,7 @@
-//! The part of the Adaptive Card schema that our cards use, with nothing newer than version 1.2: phones know no more.
+//! The part of the Adaptive Card schema that our cards use. Nothing is newer than version 1.2, which every phone knows, except
+//! the buttons of a review.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -23,9 +26,13 @@ pub struct Card {
 #[serde(tag = "type")]
 pub(super) enum Element {
     TextBlock(TextBlock),
-    FactSet { facts: Vec<Fact> },
+    FactSet {
+        facts: Vec<Fact>,
+    },
     Container(Container),
     ActionSet(ActionSet),
+    #[serde(rename = "Input.Text")]
+    Input(Input),
 }
 
 /// A text; Teams reads Markdown in it.
@@ -87,6 +94,22 @@ pub(super) struct Fact {
     pub(super) value: String,
 }
 
+/// A text that the reader types; only clients check it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Input {
+    pub(super) id: &'static str,
+    pub(super) label: &'static str,
+    pub(super) placeholder: &'static str,
+    pub(super) is_multiline: bool,
+    pub(super) max_length: usize,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) is_required: bool,
+    /// Shown if a required input is empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error_message: Option<&'static str>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type")]
 pub(super) enum Action {
@@ -94,6 +117,33 @@ pub(super) enum Action {
     OpenUrl { title: &'static str, url: String },
     #[serde(rename = "Action.ToggleVisibility")]
     Toggle(Toggle),
+    #[serde(rename = "Action.Execute")]
+    Execute(Execute),
+    /// Opens a part of the card below the buttons.
+    #[serde(rename = "Action.ShowCard")]
+    ShowCard { title: &'static str, card: Part },
+}
+
+/// Sends a press to the bot.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Execute {
+    pub(super) title: &'static str,
+    pub(super) style: &'static str,
+    pub(super) verb: &'static str,
+    pub(super) data: BTreeMap<&'static str, String>,
+    /// `none`; without it, the inputs of the part and of the card around it are sent and checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) associated_inputs: Option<&'static str>,
+}
+
+/// A part of a card that is hidden until a button opens it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename = "AdaptiveCard")]
+pub(super) struct Part {
+    pub(super) body: Vec<Element>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) actions: Vec<Action>,
 }
 
 /// Shows hidden elements and hides visible ones.
@@ -124,15 +174,20 @@ struct Mentioned {
 }
 
 impl Card {
-    pub(super) fn new(body: Vec<Element>, link: Option<Action>, fallback_text: String) -> Self {
+    pub(super) fn new(body: Vec<Element>, actions: Vec<Action>, fallback_text: String) -> Self {
         Self {
             schema: "http://adaptivecards.io/schemas/adaptive-card.json",
             version: "1.2",
             fallback_text,
             body,
-            actions: link.into_iter().collect(),
+            actions,
             msteams: None,
         }
+    }
+
+    /// Declares the first version with `Action.Execute`. An older client shows the fallback text instead of the card.
+    pub(super) fn with_execute(self) -> Self {
+        Self { version: "1.4", ..self }
     }
 
     /// Notifies the people that the texts of the card mention, by user ID and name.

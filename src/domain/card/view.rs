@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::card::{CardCluster, Reader};
 use crate::domain::request::{RequestId, ResourceNames, Stage};
+use crate::domain::review::ReasonRule;
 
 /// The recorded facts of a request that was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct View<'a> {
     pub names: &'a ResourceNames,
     pub reader: &'a Reader,
     pub now: Timestamp,
+    /// When a review needs a reason; `None` draws no buttons for reviews.
+    pub reviews: Option<ReasonRule>,
 }
 
 /// How much of everything is shown; all counts are of characters or entries.

@@ -2,7 +2,8 @@
 //! the card.
 //!
 //! Architecture Invariant: covers facts of the request only. What replicas may know differently, such as names from
-//! look-ups, the other recipients and the time, would make them update each other's cards forever.
+//! look-ups, the other recipients and the time, would make them update each other's cards forever. The buttons are not
+//! covered: besides the kind and the stage, they follow from the settings, and replicas reload those at different times.
 
 use std::fmt;
 
