@@ -6,7 +6,7 @@ use teleport_msteams::domain::card::{Content, Message, Reader};
 use teleport_msteams::domain::request::{AccessRequest, Stage, Verdict};
 use teleport_msteams::domain::review::ReasonRule;
 
-use crate::kinds::{Kind, channel, draw_with, reader, request, review};
+use super::{Kind, channel, draw_with, reader, request, review};
 
 /// Returns the kinds with buttons.
 pub(crate) fn kinds() -> Vec<Kind> {

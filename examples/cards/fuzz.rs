@@ -4,7 +4,7 @@ use teleport_msteams::domain::card::Message;
 use teleport_msteams::domain::request::AccessRequest;
 use teleport_msteams::domain::review::ReasonRule;
 
-use crate::buttons::drawn_with_buttons;
+use crate::kinds::buttons::drawn_with_buttons;
 use crate::kinds::{drawn, written_by};
 
 /// Texts that become links, markup or templates where a client reads them as such.

@@ -3,7 +3,6 @@
 //! `cargo run --example cards` writes the gallery in `docs/cards`: each kind as JSON, and as a picture that Microsoft's own
 //! renderer draws. `--lines` prints the cards on standard output instead (`tests/peers`).
 
-mod buttons;
 mod fuzz;
 mod kinds;
 mod pictures;
