@@ -11,13 +11,15 @@ use anyhow::{Context as _, bail};
 use uuid::Uuid;
 
 use crate::cli::environment;
-use crate::cli::output::{complain, say};
+use crate::cli::output::complain;
+use crate::cli::role::role;
+use crate::cli::steps::Steps;
 use crate::config::Template;
-use crate::msteams::Package;
+use crate::msteams::{Interaction, Package};
 
-const CONFIGURATION: &str = "teleport-msteams.toml";
-const ARCHIVE: &str = "app.zip";
-const ROLE: &str = "teleport-msteams-role.yaml";
+pub(super) const CONFIGURATION: &str = "teleport-msteams.toml";
+pub(super) const ARCHIVE: &str = "app.zip";
+pub(super) const ROLE: &str = "teleport-msteams-role.yaml";
 
 const SECRET_VARIABLE: &str = "AZURE_APPSECRET";
 
@@ -42,7 +44,9 @@ Examples:
   teleport-msteams configure assets --appID ID --tenantID ID --appSecretFile /run/secrets/teams
       reads the secret from a file, and writes its path to the configuration
   teleport-msteams configure assets --appID ID --tenantID ID --force
-      regenerates app.zip for the same Teams app and keeps the configuration")]
+      regenerates app.zip for the same Teams app and keeps the configuration
+  teleport-msteams configure assets --appID ID --tenantID ID --review
+      also prepares buttons on the cards, with which reviewers approve and deny requests")]
 pub(super) struct Options {
     /// Directory to create
     dir: PathBuf,
@@ -69,6 +73,9 @@ pub(super) struct Options {
     /// Use an existing directory: regenerate the package, and keep an existing configuration
     #[arg(long)]
     force: bool,
+    /// Prepare reviews in Teams: an interactive app, a role that submits reviews, and [review] in the configuration
+    #[arg(long)]
+    review: bool,
 }
 
 impl Options {
@@ -97,7 +104,12 @@ impl Options {
             (Some(wanted), None) => wanted,
             (None, None) => Uuid::new_v4(),
         };
-        let package = Package::new(self.app_id, teams_app_id);
+        let interaction = if self.review {
+            Interaction::Buttons
+        } else {
+            Interaction::None
+        };
+        let package = Package::new(self.app_id, teams_app_id, interaction);
         let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
         if kept.is_none() {
             let template = Template {
@@ -105,11 +117,12 @@ impl Options {
                 tenant_id: &self.tenant_id.to_string(),
                 teams_app_id: &teams_app_id.to_string(),
                 app_secret: &self.secret()?,
+                reviews: self.review,
             };
             files.push((CONFIGURATION, template.text().into_bytes()));
         }
         files.extend(package.files().map(|(name, bytes)| (name, bytes.to_vec())));
-        files.push((ROLE, include_bytes!("role.yaml").to_vec()));
+        files.push((ROLE, role(self.review).into_bytes()));
         files.push((ARCHIVE, package.archive()));
         check_links(dir, &files)?;
         let written = write(dir, &files);
@@ -118,7 +131,23 @@ impl Options {
             let _ = fs::remove_dir_all(dir);
         }
         written?;
-        self.print_steps(teams_app_id, existed, kept.is_some());
+        let steps = Steps {
+            dir,
+            app_id: self.app_id,
+            tenant_id: self.tenant_id,
+            teams_app_id,
+            existed,
+            kept: kept.is_some(),
+            review: self.review,
+            enabled: kept.as_ref().map_or(self.review, |kept| kept.has_reviews),
+        };
+        steps.print();
+        if !self.review && kept.is_some_and(|kept| kept.has_reviews) {
+            complain!(
+                "WARNING: {CONFIGURATION} enables [review], but the buttons of cards need an interactive app; run configure \
+                 --force --review"
+            );
+        }
         Ok(())
     }
 
@@ -156,50 +185,6 @@ impl Options {
         }
         Ok(secret.to_owned())
     }
-
-    /// Prints what was done, and the next steps.
-    fn print_steps(&self, teams_app_id: Uuid, existed: bool, kept: bool) {
-        let Self { app_id, tenant_id, .. } = self;
-        let dir = self.dir.display();
-        if existed {
-            say!("[1] Using directory: {dir}");
-        } else {
-            say!("[1] Created target directory: {dir}");
-        }
-        if kept {
-            say!("[2] Kept the existing {CONFIGURATION}");
-        } else {
-            say!("[2] Generated configuration files");
-        }
-        say!("[3] Copied assets");
-        say!("[4] Created {ARCHIVE}");
-        say!("");
-        say!("TeamsAppID: {teams_app_id}");
-        say!("");
-        say!("Next steps:");
-        say!("");
-        let consent = format!("https://login.microsoftonline.com/{tenant_id}/adminconsent?client_id={app_id}");
-        let steps = [
-            format!("In Azure, ask an administrator to grant admin consent for the app's permissions:\n     {consent}"),
-            format!(
-                "In Teams, upload {dir}/{ARCHIVE} to the app catalog:\n     \
-                 https://admin.teams.microsoft.com/policies/manage-apps"
-            ),
-            "Add the app to each team whose channels should be notified.".to_owned(),
-            format!("In Teleport, create the role and the user: tctl create -f {dir}/{ROLE}"),
-            "Issue an identity of that user with tbot, or: tctl auth sign --user=teleport-msteams --out=identity"
-                .to_owned(),
-            format!(
-                "Set addr, identity and [role_to_recipients] in {dir}/{CONFIGURATION}, and move it to \
-                 /etc/{CONFIGURATION}"
-            ),
-            "Check the setup: teleport-msteams validate --all".to_owned(),
-            "Start the daemon: teleport-msteams start".to_owned(),
-        ];
-        for (number, step) in steps.iter().enumerate() {
-            say!("  {}. {step}", number + 1);
-        }
-    }
 }
 
 /// Parses an ID of Azure or Teams.
@@ -225,6 +210,7 @@ fn tenant(text: &str) -> Result<Uuid, String> {
 /// The relevant content of an existing configuration.
 struct Kept {
     teams_app_id: Uuid,
+    has_reviews: bool,
 }
 
 impl Kept {
@@ -236,10 +222,14 @@ impl Kept {
         let text = fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
         let found = text.parse::<toml::Table>().ok().and_then(|table| {
             let id = table.get("msapi")?.get("teams_app_id")?.as_str()?;
-            id.parse().ok()
+            let enabled = table.get("review").and_then(|review| review.get("enabled")?.as_bool());
+            Some(Self {
+                teams_app_id: id.parse().ok()?,
+                has_reviews: enabled.unwrap_or(false),
+            })
         });
         match found {
-            Some(teams_app_id) => Ok(Some(Self { teams_app_id })),
+            Some(kept) => Ok(Some(kept)),
             None => bail!(
                 "could not configure: {} contains no valid msapi.teams_app_id; fix it, or move the file",
                 file.display()

@@ -10,13 +10,20 @@ pub struct Template<'a> {
     pub teams_app_id: &'a str,
     /// A value, the path of a file, or `env:NAME`, as `[msapi] app_secret` accepts them.
     pub app_secret: &'a str,
+    /// Enables reviews in Teams.
+    pub reviews: bool,
 }
 
 impl Template<'_> {
     /// Returns the text, with every value quoted as TOML requires.
     pub fn text(&self) -> String {
         let quoted = |text: &str| Value::String(text.to_owned()).to_string();
-        include_str!("template.toml")
+        let reviews = if self.reviews {
+            include_str!("template-review.toml")
+        } else {
+            ""
+        };
+        format!("{}{reviews}", include_str!("template.toml"))
             .replace("{app_id}", &quoted(self.app_id))
             .replace("{tenant_id}", &quoted(self.tenant_id))
             .replace("{teams_app_id}", &quoted(self.teams_app_id))
@@ -39,10 +46,12 @@ mod tests {
                 tenant_id: "b",
                 teams_app_id: "c",
                 app_secret,
+                reviews: true,
             };
             let table: Table = template.text().parse().unwrap();
             assert_eq!(table["msapi"]["app_secret"].as_str(), Some(app_secret));
             assert_eq!(table["msapi"]["tenant_id"].as_str(), Some("b"));
+            assert_eq!(table["review"]["enabled"].as_bool(), Some(true));
         }
     }
 }

@@ -46,7 +46,7 @@ pub use call_event::{CallEvent, Endpoint, Observer};
 pub use call_queue::{Priority, Urgency};
 pub use error::{Error, Meaning, Retry};
 pub use graph::CatalogApp;
-pub use package::Package;
+pub use package::{Interaction, Package};
 pub use permissions::{FIND_BY_ALIAS, PERMISSIONS, Permission};
 pub use resolver::{Conversation, ConversationKind, InstalledAt};
 pub use teams::Teams;

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use teleport_msteams::config;
-use teleport_msteams::msteams::Package;
+use teleport_msteams::msteams::{Interaction, Package};
 
 use crate::process::run;
 use crate::support::{ALICE, Program, Town};
@@ -54,13 +54,42 @@ async fn a_new_directory_holds_all_files_of_the_guide_and_only_its_owner_can_rea
     for name in names {
         assert_eq!(mode(&dir.join(name)), 0o600);
     }
-    let package = Package::new(APP.parse().unwrap(), TEAMS_APP.parse().unwrap());
+    let package = Package::new(APP.parse().unwrap(), TEAMS_APP.parse().unwrap(), Interaction::None);
     assert_eq!(fs::read(dir.join("app.zip")).unwrap(), package.archive());
     let loaded = config::load(&dir.join("teleport-msteams.toml"), &|_| None).unwrap();
     let microsoft = loaded.settings.microsoft;
     assert_eq!((microsoft.app_id.as_str(), microsoft.tenant_id.as_str()), (APP, TENANT));
     assert_eq!(microsoft.teams_app_id, TEAMS_APP);
     assert_eq!(microsoft.app_secret.value.expose(), "hush~\"plantedsecret");
+}
+
+#[tokio::test]
+async fn reviews_in_teams_are_prepared_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("assets");
+    let name = dir.to_str().unwrap();
+    let (status, stdout, stderr) = configure(&dir, &["--teamsAppID", TEAMS_APP, "--review"]).await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("configure_review", stdout.replace(name, "DIR"));
+    let package = Package::new(APP.parse().unwrap(), TEAMS_APP.parse().unwrap(), Interaction::Buttons);
+    assert_eq!(fs::read(dir.join("app.zip")).unwrap(), package.archive());
+    let role = fs::read_to_string(dir.join("teleport-msteams-role.yaml")).unwrap();
+    assert!(role.contains("submit_for_users: [\"*\"]"), "{role}");
+    let file = dir.join("teleport-msteams.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let table: toml::Table = text.parse().unwrap();
+    assert_eq!(table["review"]["enabled"].as_bool(), Some(true));
+
+    // The app of an enabled configuration must stay interactive.
+    let (status, _, stderr) = configure(&dir, &["--force"]).await;
+    assert_eq!(status, Some(0));
+    assert!(stderr.contains("enables [review]"), "{stderr}");
+    fs::write(&file, text.replace("enabled = true", "enabled = false")).unwrap();
+    let (status, _, stderr) = configure(&dir, &["--force"]).await;
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    let (status, stdout, _) = configure(&dir, &["--force", "--review"]).await;
+    assert_eq!(status, Some(0));
+    assert!(stdout.contains("Set enabled = true in [review]"), "{stdout}");
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ AppManifestUtils.readAndValidateTeamsManifest(process.argv[2]).then(
             console.error(failures);
             process.exit(1);
         }
-        console.log(`the manifest of "${manifest.name.short}" is valid at ${manifest.manifestVersion}`);
+        const [bot] = manifest.bots;
+        const kind = bot.isNotificationOnly ? "notifications only" : "interactive";
+        console.log(`ok: the manifest of "${manifest.name.short}" (${kind}) is valid at ${manifest.manifestVersion}`);
     },
     (error) => {
         console.error(error);

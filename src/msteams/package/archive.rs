@@ -6,7 +6,7 @@ use uuid::Uuid;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use crate::msteams::package::manifest::{APP_VERSION, manifest};
+use crate::msteams::package::manifest::{APP_VERSION, INTERACTIVE_VERSION, Interaction, manifest};
 
 /// The icon that Teams shows in lists, 192 by 192 pixels.
 const COLOR: &[u8] = include_bytes!("color.png");
@@ -24,10 +24,13 @@ impl Package {
     /// The version in the catalog after the package is uploaded.
     pub const VERSION: &str = APP_VERSION;
 
+    /// The same of an interactive package.
+    pub const INTERACTIVE_VERSION: &str = INTERACTIVE_VERSION;
+
     /// Creates the package of a bot (`app_id`) as an app of the catalog (`teams_app_id`).
-    pub fn new(app_id: Uuid, teams_app_id: Uuid) -> Self {
+    pub fn new(app_id: Uuid, teams_app_id: Uuid, interaction: Interaction) -> Self {
         Self {
-            manifest: format!("{:#}\n", manifest(app_id, teams_app_id)),
+            manifest: format!("{:#}\n", manifest(app_id, teams_app_id, interaction)),
         }
     }
 
@@ -40,7 +43,7 @@ impl Package {
         ]
     }
 
-    /// Creates the archive. The same ids always give the same bytes.
+    /// Creates the archive. The same values always give the same bytes.
     ///
     /// # Panics
     /// Never: three small files fit into memory and into an archive.
@@ -72,38 +75,52 @@ mod tests {
 
     #[test]
     fn the_same_ids_give_the_same_bytes() {
-        let archive = Package::new(APP, TEAMS_APP).archive();
-        assert_eq!(archive, Package::new(APP, TEAMS_APP).archive());
-        assert_ne!(archive, Package::new(TEAMS_APP, APP).archive());
+        for interaction in [Interaction::None, Interaction::Buttons] {
+            let archive = |app, teams_app| Package::new(app, teams_app, interaction).archive();
+            assert_eq!(archive(APP, TEAMS_APP), archive(APP, TEAMS_APP));
+            assert_ne!(archive(APP, TEAMS_APP), archive(TEAMS_APP, APP));
+        }
     }
 
     #[test]
     fn the_manifest_respects_microsofts_limits() {
-        let manifest = manifest(APP, TEAMS_APP);
-        insta::assert_snapshot!("manifest", Package::new(APP, TEAMS_APP).manifest);
-        let length = |pointer: &str| {
-            manifest
-                .pointer(pointer)
-                .and_then(serde_json::Value::as_str)
-                .unwrap()
-                .len()
-        };
-        for (pointer, longest) in [
-            ("/developer/name", 32),
-            ("/developer/privacyUrl", 2_048),
-            ("/name/short", 30),
-            ("/name/full", 100),
-            ("/description/short", 80),
-            ("/description/full", 4_000),
+        for (name, interaction) in [
+            ("manifest", Interaction::None),
+            ("manifest_interactive", Interaction::Buttons),
         ] {
-            assert!((1..=longest).contains(&length(pointer)), "{pointer}");
+            let manifest = manifest(APP, TEAMS_APP, interaction);
+            insta::assert_snapshot!(name, Package::new(APP, TEAMS_APP, interaction).manifest);
+            let length = |pointer: &str| {
+                manifest
+                    .pointer(pointer)
+                    .and_then(serde_json::Value::as_str)
+                    .unwrap()
+                    .len()
+            };
+            for (pointer, longest) in [
+                ("/developer/name", 32),
+                ("/developer/privacyUrl", 2_048),
+                ("/name/short", 30),
+                ("/name/full", 100),
+                ("/description/short", 80),
+                ("/description/full", 4_000),
+            ] {
+                assert!((1..=longest).contains(&length(pointer)), "{pointer}");
+            }
+            assert!(manifest["$schema"].as_str().unwrap().contains("/v1.25/"));
         }
-        assert!(manifest["$schema"].as_str().unwrap().contains("/v1.25/"));
+    }
+
+    #[test]
+    fn the_catalog_takes_the_interactive_app_as_an_update() {
+        let version = |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
+        assert!(version(Package::INTERACTIVE_VERSION) > version(Package::VERSION));
+        assert!(version(Package::VERSION) > version("1.0.0"), "the Go plugin's");
     }
 
     #[test]
     fn the_developers_addresses_belong_to_no_organization() {
-        let manifest = manifest(APP, TEAMS_APP);
+        let manifest = manifest(APP, TEAMS_APP, Interaction::None);
         for key in ["websiteUrl", "privacyUrl", "termsOfUseUrl"] {
             let address: url::Url = manifest["developer"][key].as_str().unwrap().parse().unwrap();
             let host = address.host_str().unwrap();
@@ -113,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_archive_has_the_manifest_and_valid_icons_at_its_root() {
-        let package = Package::new(APP, TEAMS_APP);
+        let package = Package::new(APP, TEAMS_APP, Interaction::None);
         let mut archive = zip::ZipArchive::new(Cursor::new(package.archive())).unwrap();
         let mut names: Vec<_> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
         names.sort();
