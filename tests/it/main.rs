@@ -6,6 +6,7 @@ mod architecture;
 mod cards;
 mod causes;
 mod configure;
+mod delegated;
 mod deployment;
 mod diagnostics;
 mod documentation;

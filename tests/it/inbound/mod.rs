@@ -4,6 +4,7 @@
 //! tokens are those of the pretend tenant.
 
 mod bodies;
+mod pretend;
 mod properties;
 mod signer;
 mod source;

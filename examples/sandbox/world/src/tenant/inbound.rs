@@ -88,6 +88,7 @@ impl Tenant {
     ) -> Option<Inbound> {
         let button = button::find(shown, button, inputs)?;
         let mut inbound = self.inbound(user, "invoke", &card.conversation, Some(&card.id));
+        inbound.body["replyToId"] = json!(card.id);
         let mut action = json!({"id": "", "data": button.data});
         for name in ["type", "title", "verb", "id"] {
             if let Some(value) = button.action.get(name) {
@@ -99,7 +100,6 @@ impl Tenant {
         }
         inbound.is_press = true;
         inbound.body["name"] = json!("adaptiveCard/action");
-        inbound.body["replyToId"] = json!(card.id);
         inbound.body["value"] = json!({"action": action, "trigger": "manual"});
         Some(inbound)
     }
