@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::now;
 use crate::tenant::call::{Asked, Reply};
-use crate::tenant::state::{Card, World};
+use crate::tenant::state::{Card, Text, World};
 
 const SCOPE: &str = "https://api.botframework.com/.default";
 
@@ -115,8 +115,13 @@ fn post(world: &mut World, conversation: &str, activity: Value) -> Reply {
     world.activities += 1;
     if let Some(text) = activity["text"].as_str() {
         let texts = world.texts.entry(conversation.to_owned()).or_default();
-        texts.push(text.to_owned());
-        return Reply::ok(201, json!({"id": world.activities.to_string()}));
+        let id = world.activities.to_string();
+        texts.push(Text {
+            id: id.clone(),
+            at: now(),
+            text: text.to_owned(),
+        });
+        return Reply::ok(201, json!({ "id": id }));
     }
     let cards = world.chats.entry(conversation.to_owned()).or_default();
     let id = if world.faults.same_activity_ids {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::gate::Gate;
 use crate::tenant::state::{Account, Team, World};
-use crate::tenant::{Call, Card, Fault, Rule, TenantFaults, User, server};
+use crate::tenant::{Call, Card, Fault, Rule, TenantFaults, Text, User, server};
 
 /// A pretend tenant. Clones share it.
 #[derive(Clone)]
@@ -287,7 +287,7 @@ impl Tenant {
     }
 
     /// Returns the messages without a card to a user, in order.
-    pub fn texts_of(&self, user: &User) -> Vec<String> {
+    pub fn texts_of(&self, user: &User) -> Vec<Text> {
         self.change_quietly(|world| {
             let account = world.accounts.iter().find(|account| account.user.id == user.id);
             let conversation = account.map(|account| world.conversation_of(account));

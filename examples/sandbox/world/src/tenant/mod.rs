@@ -19,5 +19,5 @@ pub use call::Call;
 pub use faults::{Chance, Fault, Rule, TenantFaults};
 pub use handle::{Tenant, TenantOptions};
 pub use inbound::{Delivery, Inbound, Repeat};
-pub use state::{Card, User};
+pub use state::{Card, Text, User};
 pub use wire::{Answer, NoAnswer};

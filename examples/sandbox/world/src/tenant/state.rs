@@ -36,6 +36,14 @@ pub struct Card {
     pub confirmed: bool,
 }
 
+/// A message without a card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    pub id: String,
+    pub at: SystemTime,
+    pub text: String,
+}
+
 pub(super) struct Account {
     pub(super) user: User,
     /// Other addresses of the mailbox.
@@ -89,7 +97,7 @@ pub(super) struct World {
     pub(super) limits: Limits,
     pub(super) activities: u64,
     /// Messages without a card, by conversation.
-    pub(super) texts: BTreeMap<String, Vec<String>>,
+    pub(super) texts: BTreeMap<String, Vec<Text>>,
     pub(super) keys: Keys,
     /// The address of the bot.
     pub(super) endpoint: Option<String>,
