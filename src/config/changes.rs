@@ -1,6 +1,6 @@
 //! Applies a reloaded configuration to the running daemon.
 
-use crate::config::{Credentials, Endpoints, MicrosoftSettings, Settings, TeleportSettings};
+use crate::config::{Credentials, MicrosoftSettings, ReviewSettings, Settings, TeleportSettings};
 
 /// The changes of a reloaded configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,7 @@ impl Settings {
             microsoft,
             routing,
             notify,
+            review,
             log,
             // These come from the environment and the program, not from the file.
             fail_fast: _,
@@ -33,6 +34,7 @@ impl Settings {
         changes.live("preload", &mut self.preload, preload);
         changes.live("role_to_recipients", &mut self.routing, routing);
         changes.live("notify", &mut self.notify, notify);
+        changes.review(&mut self.review, review);
         changes.live("log", &mut self.log, log);
         changes
     }
@@ -85,17 +87,35 @@ impl Changes {
         self.fixed("msapi.app_id", current.app_id == app_id);
         self.fixed("msapi.tenant_id", current.tenant_id == tenant_id);
         self.fixed("msapi.teams_app_id", current.teams_app_id == teams_app_id);
-        let Endpoints {
-            login,
-            graph,
-            bot,
-            graph_scope,
-            bot_scope,
-        } = &endpoints;
-        let old = &current.endpoints;
-        let same = (&old.login, &old.graph, &old.bot, &old.graph_scope, &old.bot_scope)
-            == (login, graph, bot, graph_scope, bot_scope);
-        self.fixed("msapi.cloud, region or endpoints", same);
+        self.fixed("msapi.cloud, region or endpoints", current.endpoints == endpoints);
         self.live("msapi.app_secret", &mut current.app_secret, app_secret);
+    }
+    /// The port is opened at the start only. So reviews can be turned off at run time, but not on.
+    fn review(&mut self, current: &mut ReviewSettings, new: ReviewSettings) {
+        let ReviewSettings {
+            enabled,
+            listen,
+            path,
+            tls,
+            user_id_trait,
+            allow_email_username_match,
+            reason,
+        } = new;
+        if enabled {
+            self.fixed("review.enabled", current.enabled);
+        } else {
+            self.live("review.enabled", &mut current.enabled, false);
+        }
+        self.fixed("review.listen", current.listen == listen);
+        self.fixed("review.path", current.path == path);
+        self.fixed("review.certificate or key", current.tls == tls);
+        self.live("review.teams_user_id_trait", &mut current.user_id_trait, user_id_trait);
+        let match_names = &mut current.allow_email_username_match;
+        self.live(
+            "review.allow_email_username_match",
+            match_names,
+            allow_email_username_match,
+        );
+        self.live("review.reason", &mut current.reason, reason);
     }
 }

@@ -7,13 +7,15 @@ use toml::Table;
 
 use crate::config::exposure;
 use crate::config::file::{Notes, Root, Section};
+use crate::config::listen::listening;
 use crate::config::microsoft::microsoft;
 use crate::config::recipients::{foreign, routing};
+use crate::config::review::review;
 use crate::config::shown::quoted;
 use crate::config::source::Source;
 use crate::config::teleport::teleport;
 use crate::config::unknown::explain;
-use crate::config::{HostPort, Limits, LogFormat, LogOutput, LogSettings, NotifySettings, Problem, Problems, Settings};
+use crate::config::{Limits, LogFormat, LogOutput, LogSettings, NotifySettings, Problem, Problems, Settings};
 
 /// Valid settings, and the warnings about their file.
 #[derive(Debug)]
@@ -77,7 +79,10 @@ pub fn known_keys() -> BTreeSet<String> {
 fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mut Notes) -> Option<Settings> {
     let mut root = Root::new(table);
     let preload = root.boolean("preload", notes).unwrap_or(false);
-    let diagnostics = root.string("diag_addr", notes).and_then(|text| listening(text, notes));
+    let diagnostics = root.string("diag_addr", notes).and_then(|text| {
+        let hint = hint!("Set it to host:port, such as \"127.0.0.1:8081\"");
+        listening("diag_addr", text, "127.0.0.1", hint, notes)
+    });
 
     let mut section = Section::take(&mut root, "teleport", notes);
     let teleport = teleport(&mut section, environment, notes);
@@ -100,6 +105,10 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
     };
     section.finish(notes);
 
+    let mut section = Section::take(&mut root, "review", notes);
+    let review = review(&mut section, diagnostics.as_ref(), notes);
+    section.finish(notes);
+
     let mut section = Section::take(&mut root, "log", notes);
     let before = notes.problems.len();
     let log = log(&mut section, notes);
@@ -116,27 +125,10 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
         microsoft: microsoft?,
         routing: routing?,
         notify,
+        review: review?,
         log,
         fail_fast: false,
         limits: Limits::default(),
-    })
-}
-
-/// Reads `host:port`, or `:port` for the loopback address.
-fn listening(text: &str, notes: &mut Notes) -> Option<HostPort> {
-    let parts = text
-        .rsplit_once(':')
-        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
-    let Some((host, port)) = parts else {
-        let hint = hint!("Set it to host:port, such as \"127.0.0.1:8081\"");
-        notes.problem("diag_addr", format!("{} is not a listen address", quoted(text)), hint);
-        return None;
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let host = if host.is_empty() { "127.0.0.1" } else { host };
-    Some(HostPort {
-        host: host.to_owned(),
-        port,
     })
 }
 

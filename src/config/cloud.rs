@@ -8,6 +8,10 @@ pub(super) struct Cloud {
     pub(super) graph: &'static str,
     pub(super) bot: Option<&'static str>,
     pub(super) bot_scope: &'static str,
+    /// The base URL of the `OpenID` metadata of the Bot connector.
+    pub(super) openid: &'static str,
+    /// The issuer of the connector's tokens.
+    pub(super) issuer: &'static str,
 }
 
 pub(super) const CLOUDS: [Cloud; 5] = [
@@ -17,6 +21,8 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         graph: "https://graph.microsoft.com",
         bot: Some("https://smba.trafficmanager.net/teams"),
         bot_scope: "https://api.botframework.com/.default",
+        openid: "https://login.botframework.com",
+        issuer: "https://api.botframework.com",
     },
     Cloud {
         name: "gcc",
@@ -24,6 +30,8 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         graph: "https://graph.microsoft.com",
         bot: Some("https://smba.infra.gcc.teams.microsoft.com/teams"),
         bot_scope: "https://api.botframework.com/.default",
+        openid: "https://login.botframework.com",
+        issuer: "https://api.botframework.com",
     },
     Cloud {
         name: "gcc-high",
@@ -31,6 +39,8 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         graph: "https://graph.microsoft.us",
         bot: Some("https://smba.infra.gov.teams.microsoft.us/teams"),
         bot_scope: "https://api.botframework.us/.default",
+        openid: "https://login.botframework.azure.us",
+        issuer: "https://api.botframework.us",
     },
     Cloud {
         name: "dod",
@@ -38,6 +48,8 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         graph: "https://dod-graph.microsoft.us",
         bot: Some("https://smba.infra.dod.teams.microsoft.us/teams"),
         bot_scope: "https://api.botframework.us/.default",
+        openid: "https://login.botframework.azure.us",
+        issuer: "https://api.botframework.us",
     },
     Cloud {
         name: "china",
@@ -45,5 +57,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         graph: "https://microsoftgraph.chinacloudapi.cn",
         bot: None,
         bot_scope: "https://api.botframework.azure.cn/.default",
+        openid: "https://login.botframework.azure.cn",
+        issuer: "https://api.botframework.azure.cn",
     },
 ];

@@ -40,6 +40,14 @@ pub(super) fn examine(configuration: &Path, settings: &Settings, notes: &mut Not
         Credentials::Tls { key, .. } => ("teleport.client_key", key),
     };
     warn(key, "which holds the private key", file, true);
+    if let Some(tls) = &settings.review.tls {
+        warn(
+            "review.key",
+            "which holds the private key of the certificate",
+            &tls.key,
+            true,
+        );
+    }
 }
 
 /// Returns what other users can do with a file, if they can reach it through its parent directories.

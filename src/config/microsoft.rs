@@ -258,14 +258,17 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
     let login = base("login", cloud.map(|cloud| cloud.login));
     let graph = base("graph", cloud.map(|cloud| cloud.graph));
     let bot = base("bot", regional.as_deref().or(cloud.and_then(|cloud| cloud.bot)));
+    let openid = base("openid", cloud.map(|cloud| cloud.openid));
     table.finish(notes);
     let cloud = cloud?;
     Some(Endpoints {
         login: login?,
         graph: graph?,
         bot: bot?,
+        openid: openid?,
         graph_scope: format!("{}/.default", cloud.graph),
         bot_scope: cloud.bot_scope.to_owned(),
+        issuer: cloud.issuer.to_owned(),
     })
 }
 

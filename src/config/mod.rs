@@ -10,10 +10,12 @@ mod duration;
 mod excerpt;
 mod exposure;
 mod file;
+mod listen;
 mod microsoft;
 mod problem;
 mod proxy;
 mod recipients;
+mod review;
 mod settings;
 mod shown;
 mod source;
@@ -27,6 +29,7 @@ pub use check::{Loaded, known_keys, load};
 pub use problem::{Problem, Problems};
 pub use proxy::Proxies;
 pub use recipients::VALID_RECIPIENTS;
+pub use review::{ReviewSettings, TlsFiles};
 pub use settings::{
     AppSecret, Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings,
     NotifySettings, Proxy, ProxyKind, Settings, TeleportSettings, Upgrade,

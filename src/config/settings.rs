@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use crate::config::Proxies;
+use crate::config::{Proxies, ReviewSettings};
 use crate::domain::recipients::RoutingTable;
 use crate::secret::Secret;
 
@@ -21,6 +21,7 @@ pub struct Settings {
     pub microsoft: MicrosoftSettings,
     pub routing: RoutingTable,
     pub notify: NotifySettings,
+    pub review: ReviewSettings,
     pub log: LogSettings,
     /// Exit instead of reconnecting when the event stream breaks.
     pub fail_fast: bool,
@@ -116,7 +117,8 @@ pub struct AppSecret {
     pub inline: bool,
 }
 
-/// The addresses of Microsoft's services, and the scopes of their tokens.
+/// The addresses of Microsoft's services, the scopes of their tokens, and the issuer of the tokens that the Bot connector
+/// sends.
 ///
 /// The URLs may have a path, to which request paths are appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,8 +126,12 @@ pub struct Endpoints {
     pub login: Url,
     pub graph: Url,
     pub bot: Url,
+    /// Its `/v1/.well-known/openidconfiguration` leads to the keys of the Bot connector.
+    pub openid: Url,
     pub graph_scope: String,
     pub bot_scope: String,
+    /// The exact text of the claim `iss`.
+    pub issuer: String,
 }
 
 /// How recipients notice a card.

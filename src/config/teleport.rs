@@ -71,7 +71,7 @@ pub(super) fn teleport(
 fn credentials(section: &mut Section<'_>, notes: &mut Notes) -> Option<Credentials> {
     let mut path = |key| {
         let path = PathBuf::from(section.string(key, notes)?);
-        examine(&section.key(key), &path, notes);
+        examine(&section.key(key), &path, "identity", notes);
         Some(path)
     };
     let identity = path("identity");
@@ -109,13 +109,14 @@ fn credentials(section: &mut Section<'_>, notes: &mut Notes) -> Option<Credentia
     }
 }
 
-/// Records a path that cannot be right. A file that does not exist (yet) is reported when it is opened.
-fn examine(key: &str, path: &Path, notes: &mut Notes) {
+/// Records a path that cannot be right; `example` is the name of a file in a hint. A file that does not exist (yet) is reported
+/// when it is opened.
+pub(super) fn examine(key: &str, path: &Path, example: &str, notes: &mut Notes) {
     let shown = path.display();
     if path.is_dir() {
         let hint = hint_with!(
             "Set it to the path of the file, such as {}",
-            path.join("identity").display()
+            path.join(example).display()
         );
         notes.problem(key, format!("{shown} is a directory"), hint);
     } else if path.starts_with("~") && !path.exists() {

@@ -16,6 +16,9 @@ const OTHER_NAMES: [(&str, &str); 7] = [
     ("auth_addr", "addr"),
 ];
 
+/// Names that fit many tables, so they do not show which table was meant.
+const COMMON: [&str; 4] = ["enabled", "path", "certificate", "key"];
+
 /// A deprecated key, and its replacement.
 const DEPRECATED: [(&str, &str); 1] = [("auth_server", "addr")];
 
@@ -71,6 +74,7 @@ fn meant(tables: &[Asked], asked: &Asked, key: &str) -> Option<Meant> {
     let elsewhere = tables
         .iter()
         .filter(|table| !table.table.is_empty() && table.table != asked.table)
+        .filter(|_| !COMMON.contains(&lower.as_str()))
         .find_map(|table| {
             let known = table.known.iter().find(|known| **known == lower)?;
             Some(Meant {

@@ -50,6 +50,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         microsoft,
         routing: _,
         notify: _,
+        review: _,
         log: _,
         fail_fast,
         limits,

@@ -62,8 +62,10 @@ async fn with_server(answers: &[(u16, &'static str)], test: impl AsyncFnOnce(Tea
             login: url("login"),
             graph: url("graph"),
             bot: url("bot/teams/"),
+            openid: url("openid"),
             graph_scope: "graph".to_owned(),
             bot_scope: "bot".to_owned(),
+            issuer: "issuer".to_owned(),
         },
     };
     let limits = Limits {
