@@ -1,11 +1,15 @@
 //! The actions on the page, and their effect on the fake cluster, the fake tenant and the daemon.
 
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::sandbox::Sandbox;
 use world::cluster::{Draft, State, Verdict};
+use world::tenant::NoAnswer;
 
 /// One button or form of the page.
 #[derive(Debug, Deserialize)]
@@ -45,6 +49,14 @@ pub enum Action {
     Microsoft {
         mode: Mode,
     },
+    Press(Press),
+    RepeatPresses {
+        on: bool,
+    },
+    KeysDown {
+        on: bool,
+    },
+    RotateKeys,
     ClusterStop,
     ClusterStart,
     ClusterCut,
@@ -65,6 +77,19 @@ pub struct NewRequest {
     pub resources: Vec<String>,
     /// The number of approving reviews that it needs.
     pub approvals: u32,
+}
+
+/// A press of a button in Teams.
+#[derive(Debug, Deserialize)]
+pub struct Press {
+    /// The email address of the person who presses.
+    pub person: String,
+    pub chat: String,
+    pub card: String,
+    /// The title of the button.
+    pub button: String,
+    /// What the person has typed, by the IDs of the inputs.
+    pub inputs: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -129,6 +154,10 @@ impl Action {
             Self::Block { chat } => tenant.block(company.user(&chat)?),
             Self::Unblock { chat } => tenant.unblock(company.user(&chat)?),
             Self::Microsoft { mode } => sandbox.set_mode(mode),
+            Self::Press(press) => return press.send(sandbox).await,
+            Self::RepeatPresses { on } => sandbox.repeat_presses(on),
+            Self::KeysDown { on } => sandbox.take_keys_down(on),
+            Self::RotateKeys => tenant.rotate_keys(),
             Self::ClusterStop => cluster.stop().await,
             Self::ClusterStart => cluster.start_again().await,
             Self::ClusterCut => cluster.cut_streams(),
@@ -138,6 +167,30 @@ impl Action {
             Self::DaemonStart => daemon.start()?,
         }
         Ok(json!({}))
+    }
+}
+
+impl Press {
+    /// Sends the press to the daemon, and returns what the person sees: a card, a message or an error.
+    pub async fn send(self, sandbox: &Sandbox) -> anyhow::Result<Value> {
+        let user = sandbox.company.user(&self.person)?;
+        let card = sandbox.card(&self.chat, &self.card)?;
+        let inputs: Vec<_> = self.inputs.iter().map(|(id, text)| (&**id, &**text)).collect();
+        let press = sandbox.tenant.try_press(user, &card, &self.button, &inputs);
+        let press = press.context("the newest version of the card has no such button")?;
+        let answer = match press.send().await {
+            Ok(answer) => answer,
+            Err(NoAnswer(why)) => return Ok(json!({ "error": format!("no answer: {why}") })),
+        };
+        Ok(if let Some(card) = answer.card() {
+            json!({ "card": card })
+        } else if let Some(message) = answer.message() {
+            json!({ "message": message })
+        } else if let Some(error) = answer.error() {
+            json!({ "error": error })
+        } else {
+            json!({ "error": format!("Something went wrong. Please try again. (HTTP {})", answer.status) })
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use serde::Serialize;
 
+use world::cluster::Cluster;
 use world::tenant::{Tenant, User};
 
 /// The chat of a user, or a channel.
@@ -22,6 +23,12 @@ pub struct Company {
     pub chats: Vec<Chat>,
     users: BTreeMap<String, User>,
 }
+
+/// The trait of a Teleport user that names the user in Microsoft Teams.
+const USER_ID: &str = "teams_user_id";
+
+/// The first names of the people whose roles do not let them review.
+const BARRED: &[&str] = &["eve"];
 
 const TEAM: &str = "Platform";
 
@@ -45,14 +52,18 @@ const ROUTES: [(&str, &[&str]); 4] = [
 ];
 
 impl Company {
-    /// Creates the users and channels in a tenant.
-    pub fn create(tenant: &Tenant) -> Self {
+    /// Creates the users and channels in a tenant, and the same users in a cluster.
+    pub fn create(cluster: &Cluster, tenant: &Tenant) -> Self {
         let mut users = BTreeMap::new();
         let mut chats = Vec::new();
         for (name, mail, installed) in PEOPLE {
             let user = tenant.add_user(name, Some(mail), mail);
             if !installed {
                 tenant.uninstall(&user);
+            }
+            cluster.set_traits(mail, false, &[(USER_ID, &[&user.id])]);
+            if BARRED.iter().any(|first_name| mail.starts_with(first_name)) {
+                cluster.bar_reviewer(mail);
             }
             users.insert(mail.to_owned(), user);
             chats.push(Chat {

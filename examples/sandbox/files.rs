@@ -14,24 +14,33 @@ use world::identity::Validity;
 use world::tenant::Tenant;
 
 /// Writes the files to `folder`, and returns the path of the configuration.
-pub fn write(folder: &Path, cluster: &Cluster, tenant: &Tenant, company: &Company) -> anyhow::Result<PathBuf> {
+///
+/// The daemon listens at `listen` for what Teams sends.
+pub fn write(
+    folder: &Path,
+    cluster: &Cluster,
+    tenant: &Tenant,
+    company: &Company,
+    listen: &str,
+) -> anyhow::Result<PathBuf> {
     let identity = folder.join("identity");
     let authority = cluster.authority();
     let user = authority.user("access-plugin", &["access-plugin"], Validity::ONE_DAY);
     put(&identity, &authority.identity_file(&user))?;
     let config = folder.join("teleport-msteams.toml");
-    put(&config, &configuration(&identity, cluster, tenant, company))?;
+    put(&config, &configuration(&identity, cluster, tenant, company, listen))?;
     Ok(config)
 }
 
-fn configuration(identity: &Path, cluster: &Cluster, tenant: &Tenant, company: &Company) -> String {
+fn configuration(identity: &Path, cluster: &Cluster, tenant: &Tenant, company: &Company, listen: &str) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
     let options = tenant.options();
     let mut text = format!(
         "preload = true\n\n\
          [teleport]\naddr = {}\nidentity = {}\n\n\
          [msapi]\napp_id = {}\napp_secret = {}\ntenant_id = {}\nteams_app_id = {}\n\n\
-         [msapi.endpoints]\nlogin = {}\ngraph = {}\nbot = {}\n\n\
+         [msapi.endpoints]\nlogin = {}\ngraph = {}\nbot = {}\nopenid = {}\n\n\
+         [review]\nenabled = true\nlisten = {}\n\n\
          [log]\noutput = \"stderr\"\nseverity = \"INFO\"\n\n\
          [role_to_recipients]\n",
         quoted(&cluster.address()),
@@ -43,6 +52,8 @@ fn configuration(identity: &Path, cluster: &Cluster, tenant: &Tenant, company: &
         quoted(&tenant.login()),
         quoted(&tenant.graph()),
         quoted(&tenant.bot()),
+        quoted(&tenant.openid()),
+        quoted(listen),
     );
     for (role, chats) in company.routes() {
         let recipients = Value::Array(chats.into_iter().map(|chat| Value::from(chat.id.as_str())).collect());

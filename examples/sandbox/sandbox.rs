@@ -1,6 +1,7 @@
 //! The fake cluster, the fake tenant, and the real daemon between them.
 
 use std::fs::Permissions;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,9 +22,11 @@ use crate::files;
 use crate::ledger::Ledger;
 use crate::log_lines::LogLines;
 use crate::view;
-use crate::view::{CardView, ChatView, ClusterView, DaemonView, MicrosoftView, Person, RoleView, Verdict, View};
+use crate::view::{
+    CardView, ChatView, ClusterView, DaemonView, MicrosoftView, Person, RoleView, TextView, Verdict, View,
+};
 use world::cluster::{Cluster, ClusterOptions};
-use world::tenant::{Fault, Rule, Tenant, TenantOptions};
+use world::tenant::{Card, Fault, Repeat, Rule, Tenant, TenantOptions};
 
 /// The delay in slow mode: visible on the page, and shorter than the daemon's time limits.
 const SLOW: Duration = Duration::from_secs(3);
@@ -41,9 +44,17 @@ pub struct Sandbox {
 
 struct Shared {
     ledger: Mutex<Ledger>,
-    mode: watch::Sender<Mode>,
+    microsoft: watch::Sender<Microsoft>,
     /// Deleted with all its files when the sandbox ends.
     folder: TempDir,
+}
+
+/// The faults of Microsoft.
+#[derive(Clone, Copy, Default)]
+struct Microsoft {
+    mode: Mode,
+    repeats_presses: bool,
+    keys_are_down: bool,
 }
 
 /// The resources that have another name than their ID, by the kind under which they are listed.
@@ -59,13 +70,15 @@ impl Sandbox {
     pub async fn start(log: LogLines) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
         let tenant = Tenant::start(TenantOptions::default()).await;
-        let company = Company::create(&tenant);
+        let company = Company::create(&cluster, &tenant);
+        let listen = free_address()?;
+        tenant.set_messaging_endpoint(&format!("http://{listen}/api/messages"));
         let folder = tempfile::Builder::new()
             .prefix("teleport-msteams-sandbox-")
             .permissions(Permissions::from_mode(0o700))
             .tempdir();
         let folder = folder.context("could not create a temporary directory")?;
-        let config = files::write(folder.path(), &cluster, &tenant, &company)?;
+        let config = files::write(folder.path(), &cluster, &tenant, &company, &listen)?;
         for (kind, id, name) in RESOURCES {
             cluster.name_resource(kind, id, name);
         }
@@ -77,7 +90,7 @@ impl Sandbox {
             log,
             shared: Arc::new(Shared {
                 ledger: Mutex::default(),
-                mode: watch::Sender::default(),
+                microsoft: watch::Sender::default(),
                 folder,
             }),
         })
@@ -103,16 +116,50 @@ impl Sandbox {
 
     /// Changes how Microsoft answers.
     pub fn set_mode(&self, mode: Mode) {
-        let fault = match mode {
+        self.change_microsoft(|microsoft| microsoft.mode = mode);
+    }
+
+    /// Sets whether Teams sends every press twice.
+    pub fn repeat_presses(&self, repeats: bool) {
+        self.change_microsoft(|microsoft| microsoft.repeats_presses = repeats);
+    }
+
+    /// Sets whether the keys that verify presses cannot be fetched.
+    pub fn take_keys_down(&self, down: bool) {
+        self.change_microsoft(|microsoft| microsoft.keys_are_down = down);
+    }
+
+    fn change_microsoft(&self, change: impl FnOnce(&mut Microsoft)) {
+        self.shared.microsoft.send_modify(change);
+        let Microsoft {
+            mode,
+            repeats_presses,
+            keys_are_down,
+        } = *self.shared.microsoft.borrow();
+        let keys = keys_are_down.then(|| Rule::every("GET", "/openid/", Fault::Status(503, None)));
+        let all = match mode {
             Mode::Normal => None,
             Mode::Throttled => Some(Fault::Status(429, Some(1))),
             Mode::Broken => Some(Fault::Status(502, None)),
             Mode::Slow => Some(Fault::Slow(SLOW)),
         };
         self.tenant.faults(|faults| {
-            faults.rules = fault.into_iter().map(Rule::always).collect();
+            faults.rules = keys.into_iter().chain(all.map(Rule::always)).collect();
+            faults.repeat_presses = repeats_presses.then(Repeat::default);
         });
-        self.shared.mode.send_replace(mode);
+    }
+
+    /// Returns a message in a chat, by the ID of its card.
+    pub fn card(&self, chat: &str, card: &str) -> anyhow::Result<Card> {
+        let mut cards = self.cards(chat).into_iter();
+        cards.find(|known| known.id == card).context("there is no such card")
+    }
+
+    fn cards(&self, chat: &str) -> Vec<Card> {
+        match self.company.user(chat) {
+            Ok(_) => self.tenant.chat_of(chat),
+            Err(_) => self.tenant.channel_cards(chat),
+        }
     }
 
     /// Returns an error unless Teleport has the request.
@@ -132,6 +179,7 @@ impl Sandbox {
         ledger.observe(self.cluster.requests());
         let mut chats: Vec<_> = self.company.chats.iter().map(|chat| self.chat(chat, &ledger)).collect();
         let phase = self.daemon.phase();
+        let microsoft = *self.shared.microsoft.borrow();
         let roles = self.company.routes().filter(|(name, _)| *name != "*");
         View {
             cluster: ClusterView {
@@ -144,7 +192,9 @@ impl Sandbox {
                 note: phase.note,
             },
             microsoft: MicrosoftView {
-                mode: self.shared.mode.borrow().as_str(),
+                mode: microsoft.mode.as_str(),
+                repeats_presses: microsoft.repeats_presses,
+                keys_are_down: microsoft.keys_are_down,
                 throttled: self.tenant.throttled(),
             },
             roles: roles.map(|(name, chats)| RoleView::new(name, &chats)).collect(),
@@ -159,13 +209,15 @@ impl Sandbox {
     }
 
     fn chat(&self, chat: &Chat, ledger: &Ledger) -> ChatView {
-        let (cards, standing) = match self.company.user(&chat.id) {
-            Ok(user) => (self.tenant.chat_of(&chat.id), self.tenant.standing(user)),
-            Err(_) => (self.tenant.channel_cards(&chat.id), "ok"),
+        let (texts, standing) = match self.company.user(&chat.id) {
+            Ok(user) => (self.tenant.texts_of(user), self.tenant.standing(user)),
+            Err(_) => (Vec::new(), "ok"),
         };
+        let cards = self.cards(&chat.id);
         ChatView {
             chat: chat.clone(),
             standing,
+            texts: texts.iter().map(TextView::new).collect(),
             cards: cards.into_iter().map(|card| CardView::new(&card, ledger)).collect(),
         }
     }
@@ -176,7 +228,7 @@ impl Sandbox {
             cluster: self.cluster.changes(),
             tenant: self.tenant.changes(),
             daemon: self.daemon.subscribe(),
-            mode: self.shared.mode.subscribe(),
+            microsoft: self.shared.microsoft.subscribe(),
         }
     }
 
@@ -185,12 +237,19 @@ impl Sandbox {
     }
 }
 
+/// Returns a free loopback address for the daemon.
+fn free_address() -> anyhow::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("could not open a port on 127.0.0.1")?;
+    let address = listener.local_addr().context("could not read a free port")?;
+    Ok(address.to_string())
+}
+
 /// Waits for changes on either side.
 pub struct Changes {
     cluster: watch::Receiver<u64>,
     tenant: watch::Receiver<u64>,
     daemon: watch::Receiver<u64>,
-    mode: watch::Receiver<Mode>,
+    microsoft: watch::Receiver<Microsoft>,
 }
 
 impl Changes {
@@ -200,7 +259,7 @@ impl Changes {
             changed = self.cluster.changed() => changed,
             changed = self.tenant.changed() => changed,
             changed = self.daemon.changed() => changed,
-            changed = self.mode.changed() => changed,
+            changed = self.microsoft.changed() => changed,
         };
         changed.context("the sandbox has ended")
     }

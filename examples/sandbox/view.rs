@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::company::Chat;
 use crate::ledger::{Entry, Ledger};
 use world::reading;
-use world::tenant::Card;
+use world::tenant::{Card, Text};
 use world::types::RequestState;
 
 /// The number of requests that the page lists, newest first.
@@ -52,6 +52,9 @@ pub struct DaemonView {
 pub struct MicrosoftView {
     pub mode: &'static str,
     pub throttled: usize,
+    /// Teams sends every press twice.
+    pub repeats_presses: bool,
+    pub keys_are_down: bool,
 }
 
 /// The number of requests, of cards, and of cards that are up to date.
@@ -113,7 +116,16 @@ pub struct ChatView {
     pub chat: Chat,
     /// `ok`, `blocked` or `missing`.
     pub standing: &'static str,
+    pub texts: Vec<TextView>,
     pub cards: Vec<CardView>,
+}
+
+/// A message without a card.
+#[derive(Debug, Serialize)]
+pub struct TextView {
+    pub id: String,
+    pub at: i64,
+    pub text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -201,6 +213,16 @@ impl CardView {
             request,
             says,
             versions: versions.collect(),
+        }
+    }
+}
+
+impl TextView {
+    pub fn new(text: &Text) -> Self {
+        Self {
+            id: text.id.clone(),
+            at: milliseconds(text.at),
+            text: text.text.clone(),
         }
     }
 }
