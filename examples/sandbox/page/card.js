@@ -10,16 +10,20 @@ const DRAWERS = {
   FactSet: factSet,
   ColumnSet: columnSet,
   Container: (element, context) => h("div", {}, ...elements(element.items, context)),
+  "Input.Text": inputText,
   ActionSet: (element, context) => actions(element.actions, context) ?? h("div"),
 };
 
 // Numbers the elements with an id, because several cards on the page may use the same one.
 let drawn = 0;
 
-/** Draws a card. `context.open(url)` is called when a button with a link is pressed. */
+/**
+ * Draws a card. `context.open(url)` is called when a button with a link is pressed, and `context.press(title, inputs)` when
+ * a button is pressed that the bot answers.
+ */
 export function drawCard(card, context) {
   const wide = card.msteams?.width === "Full" ? " full" : "";
-  const own = { ...context, mentions: card.msteams?.entities ?? [], byId: new Map() };
+  const own = { ...context, mentions: card.msteams?.entities ?? [], byId: new Map(), inputs: new Map() };
   return h("div", { class: `ac${wide}`, lang: card.lang }, ...elements(card.body, own), actions(card.actions, own));
 }
 
@@ -98,16 +102,58 @@ function columnSet(element, context) {
   return h("div", { class: "ac-columns" }, ...columns);
 }
 
+/** Draws a text box, with a place for the error if it is required. */
+function inputText(element, context) {
+  drawn += 1;
+  const id = `ac-input-${drawn}`;
+  const box = h(element.isMultiline ? "textarea" : "input", { id, placeholder: element.placeholder, maxlength: element.maxLength, rows: element.isMultiline ? 2 : null, "aria-required": element.isRequired ? "true" : null });
+  box.value = element.value ?? "";
+  const error = h("p", { class: "ac-input-error", role: "alert", hidden: true }, element.errorMessage ?? "This is required");
+  if (element.id) context.inputs.set(element.id, { box, error, isRequired: element.isRequired === true });
+  return h("div", { class: "ac-input" }, element.label ? h("label", { for: id }, element.label, element.isRequired ? h("span", { class: "ac-required" }, " *") : null) : null, box, error);
+}
+
 function actions(list, context) {
+  const parts = [];
   const buttons = (list ?? []).map((action) => {
-    const act = { "Action.OpenUrl": openUrl, "Action.ToggleVisibility": toggleVisibility }[action.type];
+    const act = { "Action.OpenUrl": openUrl, "Action.ToggleVisibility": toggleVisibility, "Action.Execute": execute, "Action.ShowCard": showCard }[action.type];
     if (!act) return h("p", { class: "ac-unknown" }, `unknown action ${action.type}`);
     const style = action.style ? ` ac-action-${word(action.style)}` : "";
     const button = h("button", { type: "button", class: `ac-action${style}` }, action.title ?? "");
-    act(button, action, context);
+    const part = act(button, action, context);
+    if (part) parts.push(part);
     return button;
   });
-  return buttons.length ? h("div", { class: "ac-actions" }, ...buttons) : null;
+  if (buttons.length === 0) return null;
+  const row = h("div", { class: "ac-actions" }, ...buttons);
+  return parts.length ? h("div", { class: "ac-action-part" }, row, ...parts) : row;
+}
+
+/** Sends a press with what was typed in this card and those around it. Teams checks required inputs first. */
+function execute(button, action, context) {
+  button.addEventListener("click", async () => {
+    const inputs = action.associatedInputs === "none" ? [] : [...context.inputs];
+    const missing = inputs.filter(([, input]) => input.isRequired && !input.box.value.trim());
+    for (const [, input] of inputs) input.error.hidden = true;
+    for (const [, input] of missing) input.error.hidden = false;
+    if (missing.length > 0) return missing[0][1].box.focus();
+    await context.press(action.title ?? "", Object.fromEntries(inputs.map(([id, input]) => [id, input.box.value])));
+  });
+}
+
+/** Returns a part of the card that its button opens and closes. It has the inputs around it, too. */
+function showCard(button, action, context) {
+  const own = { ...context, inputs: new Map(context.inputs) };
+  const part = h("div", { class: "ac-show", hidden: true }, ...elements(action.card?.body, own), actions(action.card?.actions, own));
+  button.setAttribute("aria-expanded", "false");
+  button.addEventListener("click", () => {
+    part.hidden = !part.hidden;
+    button.setAttribute("aria-expanded", String(!part.hidden));
+    if (part.hidden) return;
+    part.querySelector("textarea, input")?.focus();
+    part.scrollIntoView({ block: "nearest" });
+  });
+  return part;
 }
 
 function openUrl(button, action, context) {

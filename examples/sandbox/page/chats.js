@@ -9,6 +9,8 @@ const BOT = "TeleBot";
 
 let chosen = null;
 let byHand = false;
+// The person who presses buttons in channels.
+let you = null;
 // The number of versions of each card that the user has seen; an absent card is unread.
 const seen = new Map();
 
@@ -17,6 +19,7 @@ export function wireChats(context) {
     const button = byId("chat-block");
     context.act({ do: button.dataset.do, chat: chosen });
   });
+  byId("you-are").addEventListener("change", () => { you = byId("you-are").value; });
   byId("new-card").addEventListener("click", toEnd);
   byId("scroller").addEventListener("scroll", () => {
     if (isAtEnd()) byId("new-card").hidden = true;
@@ -41,7 +44,7 @@ export function drawChats(state, context) {
   const total = items.reduce((sum, item) => sum + item.unread, 0);
   byId("views-unread").hidden = total === 0;
   setText(byId("views-unread"), String(total));
-  drawConversation(chat, context);
+  drawConversation(chat, state.people, context);
 }
 
 function newestChat(chats) {
@@ -88,11 +91,11 @@ function updateItem(element, item) {
   badge.setAttribute("aria-label", item.unread > 0 ? `${item.unread} unread` : item.edited ? "edited" : "");
 }
 
-function drawConversation(chat, context) {
+function drawConversation(chat, people, context) {
   const messages = byId("messages");
   byId("chat-head").hidden = !chat;
   const cards = chat?.cards ?? [];
-  byId("no-cards").hidden = cards.length > 0;
+  byId("no-cards").hidden = cards.length > 0 || chat?.texts?.length > 0;
   setText(byId("no-cards"), chat ? `No messages to ${chat.title} yet.` : "No chats.");
   if (!chat) return messages.replaceChildren();
   paint(byId("chat-avatar"), chat);
@@ -102,15 +105,30 @@ function drawConversation(chat, context) {
   block.hidden = chat.kind !== "person" || chat.standing === "missing";
   block.dataset.do = chat.standing === "blocked" ? "unblock" : "block";
   setText(block, chat.standing === "blocked" ? "Unblock the app" : "Block the app");
+  drawYou(chat, people);
   const atEnd = isAtEnd();
   const changed = messages.dataset.chat !== chat.id;
   messages.dataset.chat = chat.id;
   const count = messages.children.length;
-  const items = cards.map((card) => ({ ...card, chat: chat.id }));
-  keyed(messages, items, (card) => `${chat.id} ${card.id}`, (card) => createMessage(card, context), (element, card) => updateMessage(element, card, context));
+  const presser = () => (chat.kind === "person" ? chat.id : you);
+  const items = [...cards.map((card) => ({ ...card, chat: chat.id })), ...(chat.texts ?? [])].sort((a, b) => sentAt(a) - sentAt(b));
+  keyed(messages, items, (item) => `${chat.id} ${item.id}`,
+    (item) => (item.versions ? createMessage(item, context) : createText(item)),
+    (element, item) => item.versions && updateMessage(element, item, { ...context, presser }));
   // Edits make cards longer, so scroll to the end after every change.
   if (changed || atEnd) toEnd();
   else if (messages.children.length > count) byId("new-card").hidden = false;
+}
+
+/** Shows who presses: in a chat its owner, in a channel whoever was chosen. */
+function drawYou(chat, people) {
+  byId("you").hidden = chat.kind !== "channel";
+  you ??= people[0]?.mail ?? null;
+  keyed(byId("you-are"), people, (person) => person.mail, (person) => h("option", { value: person.mail, selected: person.mail === you }, person.name), () => {});
+}
+
+function sentAt(item) {
+  return item.versions?.[0].at ?? item.at;
 }
 
 function toEnd() {
@@ -131,7 +149,40 @@ function createMessage(card, context) {
     h("span", { class: "avatar bot", "aria-hidden": "true" }, h("img", { src: "/icon.svg", alt: "", width: 32, height: 32 })),
     h("div", { class: "bubble" },
       h("p", { class: "byline" }, h("b", {}, BOT), h("span", { class: "tag" }, "App"), h("time", {}, clock(card.versions[0].at)), h("span", { class: "edited" })),
-      h("div", { class: "card-place" }), h("div", { class: "under" }, cardState, earlier)));
+      h("div", { class: "card-place" }), h("p", { class: "answer", role: "status", hidden: true }), h("div", { class: "under" }, cardState, earlier)));
+}
+
+function createText({ at, text }) {
+  return h("li", { class: "message" },
+    h("span", { class: "avatar bot", "aria-hidden": "true" }, h("img", { src: "/icon.svg", alt: "", width: 32, height: 32 })),
+    h("div", { class: "bubble" },
+      h("p", { class: "byline" }, h("b", {}, BOT), h("span", { class: "tag" }, "App"), h("time", {}, clock(at))),
+      h("p", { class: "text-message" }, text)));
+}
+
+/** Sends a press, and shows the answer as Teams does: instead of the card, or as a line below it. */
+async function press(element, context, button, inputs) {
+  const { chat, id, versions } = element.card;
+  showAnswer(element, "waiting", "Sending…");
+  const answer = await context.act({ do: "press", person: context.presser(), chat, card: id, button, inputs });
+  const card = answer?.card;
+  // Teams shows the person the card of the answer until the message itself changes.
+  if (card && element.card.versions.length === versions.length) drawInto(element, card, context);
+  if (!answer || card) return showAnswer(element, "", "");
+  return answer.error ? showAnswer(element, "error", answer.error) : showAnswer(element, "message", answer.message);
+}
+
+function showAnswer(element, kind, text) {
+  const line = element.querySelector(".answer");
+  line.className = `answer ${kind}`;
+  line.hidden = !text;
+  setText(line, text ?? "");
+  if (text) line.scrollIntoView({ block: "nearest" });
+}
+
+function drawInto(element, card, context) {
+  const place = element.querySelector(".card-place");
+  place.replaceChildren(drawCard(card, { ...context, press: (button, inputs) => press(element, context, button, inputs) }));
 }
 
 function updateMessage(element, card, context) {
@@ -140,7 +191,7 @@ function updateMessage(element, card, context) {
   element.card = card;
   // What the reader has expanded stays so until the card itself changes.
   const shown = JSON.stringify(newest.card);
-  if (element.shown !== shown) element.querySelector(".card-place").replaceChildren(drawCard(newest.card, context));
+  if (element.shown !== shown) drawInto(element, newest.card, context);
   element.shown = shown;
   const edited = element.querySelector(".edited");
   setText(edited, edits > 0 ? "Edited" : "");
@@ -160,7 +211,7 @@ function updateMessage(element, card, context) {
 function fillHistory(history, context) {
   const earlier = history.closest(".message").card.versions.slice(0, -1).map((version, index) => ({ ...version, index })).reverse();
   keyed(history.querySelector("ol"), earlier, (version) => version.index, (version) =>
-    h("li", {}, h("p", { class: "quiet" }, `${version.index === 0 ? "Posted" : "Edited"} at ${clock(version.at)}, ${version.says}`), drawCard(version.card, context)), () => {});
+    h("li", {}, h("p", { class: "quiet" }, `${version.index === 0 ? "Posted" : "Edited"} at ${clock(version.at)}, ${version.says}`), drawCard(version.card, { ...context, press: () => {} })), () => {});
 }
 
 function flash(element) {

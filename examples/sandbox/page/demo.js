@@ -9,6 +9,10 @@ const LOOK = {
 };
 const ALICE = "<at>Alice Archer</at>";
 
+function press(title, verb, request) {
+  return { type: "Action.Execute", title, verb, style: verb === "approve" ? "positive" : "destructive", data: { request } };
+}
+
 /** A card with every element that the page can draw. */
 function card(id, word, user, roles, reason, reviews = []) {
   const [title, color, style] = LOOK[word];
@@ -38,8 +42,13 @@ function card(id, word, user, roles, reason, reviews = []) {
         text(`${author}, 26 Nov 06:12 UTC`, { weight: "Bolder" }), text("**Bold**, _italic_, a [link](https://example.com) and \\[no link\\](https://example.com)\n- one\n- two", { spacing: "Small" })] })),
       text(`Also notified: ${ALICE} and \\<at>everyone</at>`, { ...quiet, separator: true, spacing: "Large" }),
       text(`sandbox.example.com · ${id}`, { ...quiet, wrap: false, spacing: "None" }),
+      ...(word === "PENDING" ? [{ type: "ActionSet", actions: ["Approve", "Deny"].map((title) => ({ ...press(title, title.toLowerCase(), id), associatedInputs: "none" })) }] : []),
     ],
     actions: [
+      ...(word === "PENDING" ? [{ type: "Action.ShowCard", title: "Add reason", card: { type: "AdaptiveCard", body: [
+        { type: "Input.Text", id: "reason", label: "Reason", placeholder: "The requester can read it", isMultiline: true, maxLength: 2000 },
+        { type: "ActionSet", actions: [press("Approve with this reason", "approve", id)] },
+        { type: "ActionSet", spacing: "Small", actions: [press("Deny with this reason", "deny", id)] }] } }] : []),
       { type: "Action.OpenUrl", title: "Review in Teleport", style: "positive", url: `https://teleport.sandbox.example.com/web/requests/${id}` },
       { type: "Action.ToggleVisibility", title: "Details", targetElements: ["all"] },
     ],
@@ -65,7 +74,7 @@ const third = ["bob@example.com", "dev", EXAMPLES[2].reason];
 const scene = {
   cluster: { name: "sandbox.example.com", up: true, watches: 1 },
   daemon: { state: "running", note: "" },
-  microsoft: { mode: "normal", throttled: 0 },
+  microsoft: { mode: "normal", throttled: 0, repeats_presses: false, keys_are_down: false },
   verdict: { requests: 3, cards: 5, up_to_date: 5 },
   roles: [{ name: "dev", recipients: ["Dan O'Dell"] }, { name: "dba", recipients: ["# Access requests"] }, { name: "admin", recipients: ["Alice Archer", "# Access requests"] }],
   people: PEOPLE,
@@ -76,7 +85,7 @@ const scene = {
   ],
   chats: [
     { id: "c", title: "Access requests", detail: "Platform team", kind: "channel", standing: "ok", cards: [entry("1", A, ["PENDING", "PENDING", "APPROVED"], ...first), entry("2", B, ["PENDING"], ...second)] },
-    { id: "a", title: "Alice Archer", detail: "alice@example.com", kind: "person", standing: "ok", cards: [entry("3", A, ["PENDING", "APPROVED"], ...first), entry("4", B, ["PENDING"], ...second), entry("5", C, ["PENDING"], ...third)] },
+    { id: "a", title: "Alice Archer", detail: "alice@example.com", kind: "person", standing: "ok", texts: [{ id: "t1", at: START + 90_000, text: "Your approval has arrived." }], cards: [entry("3", A, ["PENDING", "APPROVED"], ...first), entry("4", B, ["PENDING"], ...second), entry("5", C, ["PENDING"], ...third)] },
     { id: "b", title: "Bob Baker", detail: "bob@example.com", kind: "person", standing: "blocked", cards: [] },
     { id: "d", title: "Dan O'Dell", detail: "dan@example.com", kind: "person", standing: "missing", cards: [] },
   ],
@@ -85,7 +94,10 @@ const scene = {
 export const demo = {
   async act(action) {
     document.getElementById("announcer").textContent = JSON.stringify(action);
-    return null;
+    if (action.do !== "press") return null;
+    if (action.button === "Approve") return { message: "Your approval counts. One more is needed." };
+    if (action.button === "Deny") return { error: "Something went wrong. Please try again. (HTTP 503)" };
+    return { card: card(action.card, "DENIED", "bob@example.com", "dba", action.inputs.reason || "no reason") };
   },
   listen(onState, onLog) {
     onState(structuredClone(scene));

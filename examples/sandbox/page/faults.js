@@ -9,14 +9,23 @@ export function wireFaults(context) {
   for (const input of document.querySelectorAll("[name=microsoft]")) {
     input.addEventListener("change", () => context.act({ do: "microsoft", mode: input.value }));
   }
+  wireSwitches(context);
   for (const button of document.querySelectorAll(".faults [data-do]")) {
     button.addEventListener("click", () => context.act({ do: button.dataset.do }));
+  }
+}
+
+function wireSwitches(context) {
+  for (const input of document.querySelectorAll("[data-switch]")) {
+    input.addEventListener("change", () => context.act({ do: input.dataset.switch, on: input.checked }));
   }
 }
 
 export function drawFaults(state) {
   const { cluster, daemon, microsoft, verdict } = state;
   for (const input of document.querySelectorAll("[name=microsoft]")) input.checked = input.value === microsoft.mode;
+  document.querySelector("[data-switch=repeat_presses]").checked = microsoft.repeats_presses;
+  document.querySelector("[data-switch=keys_down]").checked = microsoft.keys_are_down;
   const running = daemon.state === "running" || daemon.state === "starting";
   enable("cluster_stop", cluster.up);
   enable("cluster_start", !cluster.up);
