@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use teleport_msteams::clock;
 use teleport_msteams::config::{Limits, Proxies};
 use teleport_msteams::domain::review::Verb;
-use teleport_msteams::msteams::inbound::{Audience, Bearer, Event, InvokeAnswer, KeySource, Reply, Submit, Trigger};
+use teleport_msteams::msteams::inbound::{
+    Audience, Bearer, BodyRefusal, Event, InvokeAnswer, KeySource, Reply, Submit, Trigger,
+};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -31,7 +33,7 @@ async fn answer(source: &KeySource, audience: &Audience, headers: &HeaderMap, bo
     let keys = source.fetch().await.map_err(|_| 503_u16)?;
     let key = keys.find(bearer.kid()).ok_or(401_u16)?.map_err(|_| 401_u16)?;
     let verified = bearer.verify(&key, audience, clock::now()).map_err(|_| 401_u16)?;
-    Event::read(body, verified, audience).map_err(|refusal| refusal.status())
+    Event::read(body, verified, audience).map_err(BodyRefusal::status)
 }
 
 impl Bot {

@@ -204,7 +204,7 @@ fn place(world: &World, user: &User, conversation: &str, root: Option<&str>) -> 
     let owner = world.accounts.iter().find(owns);
     let is_user = |account: &&Account| account.user.id == user.id;
     let owner = owner.or_else(|| world.accounts.iter().find(is_user));
-    let id = owner.map_or_else(|| conversation.to_owned(), |account| account.chat_for_bots());
+    let id = owner.map_or_else(|| conversation.to_owned(), Account::chat_for_bots);
     let conversation = json!({"id": id, "conversationType": "personal", "tenantId": tenant});
     (conversation, data)
 }
