@@ -105,7 +105,7 @@ async fn a_review_that_is_not_allowed_is_not_stored() {
     town.cluster.faults(|faults| faults.old_server = false);
     town.cluster.add_bot("machine");
     town.denied("machine", "is a bot").await;
-    let (meaning, error) = town.failure("nobody", Verb::Approve).await.unwrap();
+    let (meaning, error) = town.failure("unknown", Verb::Approve).await.unwrap();
     assert_eq!(meaning, Meaning::NotFound, "{error}");
     town.cluster.delete(&town.request);
     let (meaning, error) = town.failure("alice", Verb::Approve).await.unwrap();

@@ -120,7 +120,7 @@ function drawConversation(chat, people, context) {
   else if (messages.children.length > count) byId("new-card").hidden = false;
 }
 
-/** Shows who presses: in a chat its owner, in a channel whoever was chosen. */
+/** Shows who presses: in a chat its owner, in a channel the chosen person. */
 function drawYou(chat, people) {
   byId("you").hidden = chat.kind !== "channel";
   you ??= people[0]?.mail ?? null;

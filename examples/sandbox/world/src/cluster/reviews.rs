@@ -12,7 +12,7 @@ use crate::cluster::{Cluster, Moment, State, Verdict, access_requests};
 use crate::types;
 
 impl Cluster {
-    /// Sets the authors for whom the daemon's role may submit reviews; `*` means everyone, as by default.
+    /// Sets the users on behalf of which the daemon's role may submit reviews; `*` means all of them, as by default.
     pub fn set_submit_for_users(&self, users: &[&str]) {
         let users = users.iter().map(|user| (*user).to_owned()).collect();
         self.change(|state| state.submit_for_users = Some(users));

@@ -44,7 +44,7 @@ pub struct ClusterState {
     pub resource_names: BTreeMap<(String, String), String>,
     /// Users that are bots.
     pub bots: BTreeSet<String>,
-    /// The authors for whom the daemon's role may submit reviews; everyone if it is `None`.
+    /// The users on behalf of which the daemon's role may submit reviews; all of them if it is `None`.
     pub submit_for_users: Option<Vec<String>>,
     /// Users whose roles do not let them review.
     pub barred_reviewers: BTreeSet<String>,
