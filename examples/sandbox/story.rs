@@ -1,9 +1,11 @@
 //! The story of `--scenario demo`: a few requests, with and without faults.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use anyhow::ensure;
 
-use crate::action::{Action, Mode, NewRequest, Proposal};
+use crate::action::{Action, Mode, NewRequest, Press, Proposal};
 use crate::narrator::{Narrator, picture};
 use crate::sandbox::Sandbox;
 use crate::view::View;
@@ -23,6 +25,7 @@ pub async fn play(sandbox: Sandbox) -> anyhow::Result<()> {
         expected: Vec::new(),
     };
     story.without_faults().await?;
+    story.reviewed_in_teams().await?;
     story.throttled().await?;
     story.teleport_is_down().await?;
     story.daemon_is_killed().await?;
@@ -97,6 +100,25 @@ impl Story {
         self.act(Action::Expire { id: self.id(expired) }).await?;
         self.expected[expired].word = "EXPIRED";
         self.see(expired, "both cards are updated: EXPIRED").await
+    }
+
+    async fn reviewed_in_teams(&mut self) -> anyhow::Result<()> {
+        self.narrator
+            .say("Dan requests dba; Alice presses Approve on her card, and Teams repeats the press");
+        self.act(Action::RepeatPresses { on: true }).await?;
+        let request = self.ask("dan", "dba", &["alice"], 1).await?;
+        self.see(request, "Alice and the channel Databases have a card: PENDING")
+            .await?;
+        self.press(request, "alice", "Approve").await?;
+        self.act(Action::RepeatPresses { on: false }).await?;
+        self.expected[request].word = "APPROVED";
+        self.see(request, "both cards are updated: APPROVED").await?;
+        let reviews = self.sandbox.cluster.reviews(&self.id(request));
+        ensure!(
+            reviews.len() == 1,
+            "Teleport has other reviews than Alice's: {reviews:?}"
+        );
+        Ok(())
     }
 
     async fn throttled(&mut self) -> anyhow::Result<()> {
@@ -239,6 +261,24 @@ impl Story {
             reason,
         })
         .await
+    }
+
+    /// Presses a button on the card that a person has of a request.
+    async fn press(&self, request: usize, person: &str, button: &str) -> anyhow::Result<()> {
+        let chat = self.sandbox.company.mail(person);
+        let (id, view) = (self.id(request), self.sandbox.view());
+        let mut cards = view.cards_of(&id).filter(|(owner, _)| *owner == chat);
+        let (_, card) = cards.next().context("the person has no card of the request")?;
+        let press = Press {
+            person: chat.clone(),
+            chat,
+            card: card.id.clone(),
+            button: button.to_owned(),
+            inputs: BTreeMap::new(),
+        };
+        let answer = Action::Press(press).perform(&self.sandbox).await?;
+        ensure!(answer.get("error").is_none(), "the press failed: {answer}");
+        Ok(())
     }
 
     async fn act(&self, action: Action) -> anyhow::Result<()> {
