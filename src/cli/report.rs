@@ -7,6 +7,7 @@ use tracing::error;
 
 use crate::cli::output::complain;
 use crate::config::{LogFormat, LogOutput, LogSettings, Problems};
+use crate::daemon::ReviewPortError;
 use crate::msteams;
 use crate::telemetry;
 use crate::teleport;
@@ -48,7 +49,8 @@ impl Report {
             let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
             let microsoft = || cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint);
             let machine = || cause.downcast_ref::<telemetry::Error>().map(telemetry::Error::hint);
-            teleport.or_else(microsoft).or_else(machine)
+            let port = || cause.downcast_ref::<ReviewPortError>().map(ReviewPortError::hint);
+            teleport.or_else(microsoft).or_else(machine).or_else(port)
         });
         let is_written_wrong = |cause: &(dyn std::error::Error + 'static)| {
             cause

@@ -15,9 +15,10 @@ use crate::daemon::requests::Lookups;
 use crate::daemon::requests::Names;
 use crate::daemon::requests::RuleBook;
 use crate::daemon::requests::Turns;
-use crate::daemon::upkeep::Live;
+use crate::daemon::upkeep::{InForce, Live};
 use crate::domain::card::CardCluster;
 use crate::domain::lifecycle::Claim;
+use crate::domain::review::ReasonRule;
 use crate::msteams::Teams;
 use crate::telemetry::Metrics;
 use crate::teleport::Client;
@@ -33,6 +34,8 @@ pub(super) struct Context {
     pub(super) lookups: Lookups,
     pub(super) names: Names,
     pub(super) cluster: CardCluster,
+    /// Whether the cluster accepts reviews on behalf of people.
+    pub(super) knows_reviews: bool,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
     pub(super) outages: Arc<OutageLog>,
@@ -59,7 +62,7 @@ impl Context {
         client: Client,
         teams: Teams,
         live: Live,
-        cluster: CardCluster,
+        (cluster, knows_reviews): (CardCluster, bool),
         limits: Limits,
         outages: Arc<OutageLog>,
         stopping: CancellationToken,
@@ -75,6 +78,7 @@ impl Context {
             lookups,
             names,
             cluster,
+            knows_reviews,
             limits,
             metrics,
             outages,
@@ -103,6 +107,12 @@ impl Context {
     /// Records the number of requests with open cards that were missing from a list. Returns whether it has changed.
     pub(super) fn note_unlisted(&self, hidden: usize) -> bool {
         self.hidden.swap(hidden, Ordering::Relaxed) != hidden
+    }
+
+    /// Returns when a review needs a reason, if cards have buttons.
+    pub(super) fn reviews(&self, live: &InForce) -> Option<ReasonRule> {
+        let settings = &live.review;
+        (settings.enabled && self.knows_reviews).then_some(settings.reason)
     }
 
     /// Returns the name of this replica in its marks.

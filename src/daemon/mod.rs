@@ -3,6 +3,7 @@
 //! Architecture Invariant: the only module that uses both Teleport and Microsoft. It does no protocol work, and all
 //! decisions are made in `domain`.
 
+mod actions;
 mod context;
 mod courier;
 mod dispatcher;
@@ -12,6 +13,7 @@ mod start;
 mod tasks;
 mod upkeep;
 
+pub use actions::Error as ReviewPortError;
 pub use courier::{Courier, Placed, Undelivered};
 pub use requests::{FIX_RULE, GRANT_RULES};
 pub use start::run;

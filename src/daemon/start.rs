@@ -12,6 +12,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::config::{HostPort, Limits, Settings};
+use crate::daemon::actions::{self, Opened};
 use crate::daemon::context::Context;
 use crate::daemon::dispatcher::Dispatcher;
 use crate::daemon::outages::OutageLog;
@@ -28,6 +29,7 @@ use crate::daemon::upkeep::secret;
 use crate::daemon::upkeep::watchdog;
 use crate::domain::card;
 use crate::listener::Connection;
+use crate::msteams::inbound::KeyCache;
 use crate::msteams::{Endpoint, Teams};
 use crate::telemetry::systemd;
 use crate::telemetry::{Diagnostics, Health, Metrics, Readings};
@@ -50,7 +52,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         microsoft,
         routing: _,
         notify: _,
-        review: _,
+        review,
         log: _,
         fail_fast,
         limits,
@@ -62,6 +64,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     if let Some(address) = diagnostics {
         serve_diagnostics(&address, &health, &metrics, &tasks).await?;
     }
+    let presses = actions::open(&review, &microsoft, &limits).await?;
     let client = Client::new(&teleport, &limits).await?;
     let outages = Arc::new(OutageLog::new(metrics.clone()));
     let teams = Teams::observed(&microsoft, &limits, outages.observer())?;
@@ -82,7 +85,10 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     );
     let context = Arc::new(context);
     let lanes = Lanes::new(Arc::clone(&context), tasks.clone());
-    metrics.read_from(readings(&lanes, &teams));
+    metrics.read_from(readings(&lanes, &teams, presses.as_ref().map(Opened::keys)));
+    if let Some(presses) = presses {
+        presses.serve(&context, &tasks, &health);
+    }
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
     let (graph, bot) = (health.register("graph-token"), health.register("bot-token"));
     tasks.service("tokens", async move { teams.renew_tokens(&graph, &bot).await });
@@ -153,7 +159,11 @@ async fn serve_diagnostics(
 }
 
 /// Reads the sizes of the queues for the metrics.
-fn readings(lanes: &Lanes, teams: &Teams) -> impl Fn() -> Readings + Send + Sync + 'static {
+fn readings(
+    lanes: &Lanes,
+    teams: &Teams,
+    keys: Option<Arc<KeyCache>>,
+) -> impl Fn() -> Readings + Send + Sync + 'static {
     let (census, teams) = (lanes.census(), teams.clone());
     move || {
         let (open_requests, unfinished_requests) = census();
@@ -162,6 +172,7 @@ fn readings(lanes: &Lanes, teams: &Teams) -> impl Fn() -> Readings + Send + Sync
             unfinished_requests,
             queued_for_graph: teams.waiting(Endpoint::Graph),
             queued_for_bot: teams.waiting(Endpoint::Bot),
+            inbound_keys_age: keys.as_ref().and_then(|keys| keys.age()),
         }
     }
 }
@@ -171,7 +182,7 @@ async fn start_teleport(
     client: &Client,
     address: &HostPort,
     limits: &Limits,
-) -> anyhow::Result<(card::CardCluster, Watch)> {
+) -> anyhow::Result<((card::CardCluster, bool), Watch)> {
     let mut started = pin!(connect_teleport(client));
     if let Ok(started) = timeout(limits.teleport_slow_start, &mut started).await {
         return started;
@@ -181,7 +192,7 @@ async fn start_teleport(
     started.await
 }
 
-async fn connect_teleport(client: &Client) -> anyhow::Result<(card::CardCluster, Watch)> {
+async fn connect_teleport(client: &Client) -> anyhow::Result<((card::CardCluster, bool), Watch)> {
     let identity = client.keyring().newest();
     info!(user = identity.user, cluster = identity.cluster, expires = %identity.not_after, "Credentials loaded");
     debug!("Checking Teleport server version");
@@ -199,8 +210,9 @@ async fn connect_teleport(client: &Client) -> anyhow::Result<(card::CardCluster,
         None
     };
     let watch = Watch::open(client).await?;
+    let knows_reviews = facts.knows_delegated_reviews();
     let cluster = card::CardCluster { name: facts.name, web };
-    Ok((cluster, watch))
+    Ok(((cluster, knows_reviews), watch))
 }
 
 async fn start_microsoft(teams: &Teams) -> anyhow::Result<()> {

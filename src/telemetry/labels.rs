@@ -6,6 +6,7 @@ use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 
 use crate::domain::lifecycle::{Audience, Change};
 use crate::domain::request::Stage;
+use crate::domain::review::{Outcome as ReviewOutcome, Verb};
 use crate::domain::rules::FailureKind;
 
 /// The outcome of one delivery.
@@ -28,6 +29,27 @@ pub enum Peer {
     Teleport,
 }
 
+/// What became of a request to the bot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Inbound {
+    /// A button was pressed.
+    Press,
+    /// Another activity of Teams.
+    Other,
+    /// The path, the method, the type or the size is wrong.
+    Malformed,
+    /// The token is missing, or not one of Teams.
+    Unverified,
+    /// The keys that verify tokens are not known.
+    Unavailable,
+    /// The token is valid, but the body is not for this bot and tenant.
+    Foreign,
+}
+
+/// The outcome of a press, as its metric names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Reviewed(pub(super) &'static str);
+
 /// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Outcome {
@@ -41,6 +63,24 @@ pub(super) enum Outcome {
 pub(super) enum RuleState {
     InForce,
     Broken,
+}
+
+impl Inbound {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Press,
+        Self::Other,
+        Self::Malformed,
+        Self::Unverified,
+        Self::Unavailable,
+        Self::Foreign,
+    ];
+}
+
+impl Reviewed {
+    /// Every outcome.
+    pub(super) fn all() -> impl Iterator<Item = Self> + Clone {
+        ReviewOutcome::WORDS.into_iter().map(Self)
+    }
 }
 
 impl Delivery {
@@ -82,6 +122,19 @@ label!("api", Peer, |api| match api {
     Peer::Bot => "bot",
     Peer::Teleport => "teleport",
 });
+
+label!("outcome", Inbound, |outcome| match outcome {
+    Inbound::Press => "press",
+    Inbound::Other => "other",
+    Inbound::Malformed => "malformed",
+    Inbound::Unverified => "unverified",
+    Inbound::Unavailable => "unavailable",
+    Inbound::Foreign => "foreign",
+});
+
+label!("verb", Verb, |verb| verb.as_str());
+
+label!("outcome", Reviewed, |outcome| outcome.0);
 
 label!("outcome", Outcome, |outcome| match outcome {
     Outcome::Done => "done",

@@ -16,8 +16,9 @@ use prometheus_client::registry::Registry;
 
 use crate::domain::lifecycle::{Audience, Change};
 use crate::domain::request::Stage;
+use crate::domain::review::{Outcome as ReviewOutcome, Verb};
 use crate::domain::rules::FailureKind;
-use crate::telemetry::labels::{Delivery, Outcome, Peer, RuleState};
+use crate::telemetry::labels::{Delivery, Inbound, Outcome, Peer, Reviewed, RuleState};
 use crate::telemetry::logs;
 use crate::telemetry::process::Process;
 use crate::telemetry::readings::{Readings, Source};
@@ -27,6 +28,9 @@ const PREFIX: &str = "teleport_msteams";
 
 /// Buckets of the delivery time, in seconds: from two round trips to a burst with Microsoft's longest pauses.
 const DELAYS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+
+/// Buckets of the time to answer a press, in seconds. Teams expects an answer within five.
+const ANSWERS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0];
 
 /// The content type of [`Metrics::text`].
 pub(super) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
@@ -54,6 +58,9 @@ struct Numbers {
     identity_renewals: Family<Outcome, Counter>,
     rules: Family<RuleState, Gauge>,
     rule_errors: Family<FailureKind, Counter>,
+    reviews: Family<(Verb, Reviewed), Counter>,
+    inbound: Family<Inbound, Counter>,
+    press_seconds: Histogram,
 }
 
 impl Metrics {
@@ -144,6 +151,22 @@ impl Metrics {
         self.numbers.rule_errors.get_or_create(&kind).inc();
     }
 
+    /// Records a press and its outcome.
+    pub fn reviewed(&self, verb: Verb, outcome: ReviewOutcome) {
+        let labels = (verb, Reviewed(outcome.as_str()));
+        self.numbers.reviews.get_or_create(&labels).inc();
+    }
+
+    /// Records a request to the bot.
+    pub fn inbound(&self, outcome: Inbound) {
+        self.numbers.inbound.get_or_create(&outcome).inc();
+    }
+
+    /// Records the time from receiving a press to its answer.
+    pub fn press_answered(&self, after: Duration) {
+        self.numbers.press_seconds.observe(after.as_secs_f64());
+    }
+
     /// Returns all metrics in Prometheus' text format.
     pub fn text(&self) -> String {
         let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
@@ -189,6 +212,9 @@ impl Numbers {
             identity_renewals: at_zero([Outcome::Done, Outcome::Failed]),
             rules: at_zero([RuleState::InForce, RuleState::Broken]),
             rule_errors: at_zero(FailureKind::ALL),
+            reviews: at_zero(pairs(Verb::ALL, Reviewed::all())),
+            inbound: at_zero(Inbound::ALL),
+            press_seconds: Histogram::new(ANSWERS),
         }
     }
 
@@ -264,6 +290,21 @@ impl Numbers {
             "rule_errors",
             "Rule evaluations that failed, by kind of error",
             self.rule_errors.clone(),
+        );
+        registry.register(
+            "reviews",
+            "Buttons pressed in Teams, by verb and outcome",
+            self.reviews.clone(),
+        );
+        registry.register(
+            "inbound_requests",
+            "HTTP requests to the bot, by outcome",
+            self.inbound.clone(),
+        );
+        registry.register(
+            "press_answer_seconds",
+            "Time from receiving a press to its answer",
+            self.press_seconds.clone(),
         );
         registry.register_collector(Box::new(LogLines));
     }

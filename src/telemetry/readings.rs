@@ -1,6 +1,7 @@
 //! What is read at each scrape, since it changes all the time.
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -17,6 +18,8 @@ pub struct Readings {
     /// Requests that wait for their turn under Microsoft's limits.
     pub queued_for_graph: usize,
     pub queued_for_bot: usize,
+    /// The time since the keys that verify requests from Teams were fetched, if they were.
+    pub inbound_keys_age: Option<Duration>,
 }
 
 /// Where readings are taken.
@@ -35,6 +38,7 @@ impl Collector for Source {
             unfinished_requests,
             queued_for_graph,
             queued_for_bot,
+            inbound_keys_age,
         } = (self.0)();
         for (name, help, value) in [
             ("open_requests", "Access Requests being tracked.", open_requests),
@@ -51,6 +55,11 @@ impl Collector for Source {
         let mut queued = encoder.encode_descriptor("queued_calls", help, None, MetricType::Gauge)?;
         for (api, value) in [(Peer::Graph, queued_for_graph), (Peer::Bot, queued_for_bot)] {
             ConstGauge::new(value).encode(queued.encode_family(&api)?)?;
+        }
+        if let Some(age) = inbound_keys_age {
+            let help = "Time since the keys that verify requests from Teams were fetched.";
+            let gauge = ConstGauge::new(age.as_secs_f64());
+            gauge.encode(encoder.encode_descriptor("inbound_keys_age_seconds", help, None, gauge.metric_type())?)?;
         }
         Ok(())
     }

@@ -245,6 +245,40 @@ fn requests_from_teams_are_read_by_pure_code() {
 }
 
 #[test]
+fn only_a_verified_press_becomes_a_review() {
+    for (file, text) in sources() {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let submits = ["submit_review(", "Submission::new("]
+            .iter()
+            .any(|call| code.contains(call));
+        let defines = ["teleport/reviews.rs", "domain/review/submission.rs"]
+            .iter()
+            .any(|home| file.ends_with(home));
+        let is_home = file.ends_with("daemon/actions/review.rs");
+        assert!(!submits || defines || is_home, "{} submits a review", file.display());
+        if is_home {
+            let entries: Vec<_> = code
+                .lines()
+                .filter(|line| line.contains("pub(super) async fn"))
+                .collect();
+            assert!(
+                matches!(*entries, [entry] if entry.contains("press: &Press")),
+                "{entries:?}"
+            );
+        }
+        if file.starts_with("daemon/actions") {
+            for used in [
+                "daemon::requests::Lanes",
+                "domain::lifecycle",
+                "crate::daemon::requests",
+            ] {
+                assert!(!code.contains(used), "{} uses {used}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn each_external_crate_is_used_in_one_module() {
     for (file, text) in sources() {
         let module = module_of(&file);

@@ -13,6 +13,7 @@ use crate::domain::card::{CardCluster, Content, Message, Reader, View};
 use crate::domain::lifecycle::{Observed, Recipient, Record, Target};
 use crate::domain::recipients::{Address, Person, Reason};
 use crate::domain::request::{AccessRequest, ResourceNames};
+use crate::domain::review::ReasonRule;
 
 /// The number of people that a card in a channel mentions.
 const MOST_MENTIONS: usize = 10;
@@ -27,6 +28,8 @@ pub(super) struct Sheet {
     /// The addresses of suggested reviewers, also of those that a rule does not notify.
     suggested: Vec<Address>,
     notify: NotifySettings,
+    /// When a review needs a reason; `None` if cards have no buttons.
+    reviews: Option<ReasonRule>,
 }
 
 /// A recipient of the request, as cards name it.
@@ -60,6 +63,7 @@ impl Sources<'_> {
             audience: if is_open { self.audience(targets) } else { Vec::new() },
             suggested: if is_open { self.suggested() } else { Vec::new() },
             notify: self.live.notify,
+            reviews: self.context.reviews(self.live),
         }
     }
 
@@ -126,7 +130,7 @@ impl Sheet {
             names: &self.names,
             reader: &reader,
             now: clock::now(),
-            reviews: None,
+            reviews: self.reviews,
         })
     }
 

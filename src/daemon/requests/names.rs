@@ -46,7 +46,12 @@ impl Names {
 
     /// Returns the names that a card of the request shows, as far as they are known or Teleport answers within `patience`.
     /// A card with IDs is better than a late card.
-    pub(super) async fn of(&self, request: &AccessRequest, cluster: &str, patience: Duration) -> Arc<ResourceNames> {
+    pub(in crate::daemon) async fn of(
+        &self,
+        request: &AccessRequest,
+        cluster: &str,
+        patience: Duration,
+    ) -> Arc<ResourceNames> {
         let own: Vec<&Resource> = request
             .resources
             .iter()

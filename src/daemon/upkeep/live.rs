@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::config::{AppSecret, NotifySettings, Settings};
+use crate::config::{AppSecret, NotifySettings, ReviewSettings, Settings};
 use crate::domain::recipients::RoutingTable;
 
 /// The reloadable settings.
@@ -17,6 +17,7 @@ use crate::domain::recipients::RoutingTable;
 pub(in crate::daemon) struct InForce {
     pub(in crate::daemon) routing: RoutingTable,
     pub(in crate::daemon) notify: NotifySettings,
+    pub(in crate::daemon) review: ReviewSettings,
     pub(in crate::daemon) app_secret: AppSecret,
     /// When they were read.
     pub(in crate::daemon) since: Timestamp,
@@ -49,6 +50,7 @@ impl InForce {
         Self {
             routing: settings.routing.clone(),
             notify: settings.notify,
+            review: settings.review.clone(),
             app_secret: settings.microsoft.app_secret.clone(),
             since: clock::now(),
         }

@@ -7,13 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::card::schema::{Action, ActionSet, Element, Execute, Input, Part};
 use crate::domain::request::RequestId;
-use crate::domain::review::{REASON_INPUT, REQUEST_DATA, ReasonRule, Verb};
-
-/// Longest ID of a request that a press is read with, in bytes.
-const LONGEST_ID: usize = 128;
-
-/// Longest reason in characters. The reader of a press cuts it there, too.
-const LONGEST_REASON: usize = 2_000;
+use crate::domain::review::{LONGEST_REASON, LONGEST_REQUEST_ID, REASON_INPUT, REQUEST_DATA, ReasonRule, Verb};
 
 /// The buttons of a card.
 #[derive(Clone, Debug)]
@@ -72,7 +66,7 @@ impl Buttons {
 
 fn is_returnable(id: &RequestId) -> bool {
     let text = id.as_str();
-    (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=LONGEST_REQUEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn title(verb: Verb) -> &'static str {
@@ -253,8 +247,8 @@ mod tests {
                 .to_string()
                 .contains("Action.Execute")
         };
-        assert!(has_buttons(request(&"x".repeat(LONGEST_ID))));
-        for odd in ["", "a b", "é", "a\n", &"x".repeat(LONGEST_ID + 1)] {
+        assert!(has_buttons(request(&"x".repeat(LONGEST_REQUEST_ID))));
+        for odd in ["", "a b", "é", "a\n", &"x".repeat(LONGEST_REQUEST_ID + 1)] {
             assert!(!has_buttons(request(odd)), "{odd:?}");
         }
         for kind in [RequestKind::LongTerm, RequestKind::Other] {

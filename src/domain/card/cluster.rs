@@ -39,7 +39,7 @@ impl CardCluster {
     }
 
     /// Returns the address at which the request can be reviewed.
-    pub(super) fn link(&self, id: &RequestId) -> Option<String> {
+    pub fn link(&self, id: &RequestId) -> Option<String> {
         const KEPT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
         // An ID of Teleport is a UUID; the size of a card must not depend on one that is not.
         let web = self.web.as_ref().filter(|_| id.as_str().len() <= LONGEST_LINKED_ID)?;

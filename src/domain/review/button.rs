@@ -7,6 +7,12 @@ pub const VERB_DATA: &str = "verb";
 /// The ID of the input for the reason.
 pub const REASON_INPUT: &str = "reason";
 
+/// Longest ID of a request in a button, in bytes. Teleport's are UUIDs.
+pub const LONGEST_REQUEST_ID: usize = 128;
+
+/// Longest reason in characters. Only clients check the length of an input.
+pub const LONGEST_REASON: usize = 2_000;
+
 /// What a button does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {

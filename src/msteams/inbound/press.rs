@@ -11,7 +11,7 @@ use std::{error, fmt};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::review::Verb;
+use crate::domain::review::{LONGEST_REASON, LONGEST_REQUEST_ID, Verb};
 use crate::msteams::inbound::answer::InvokeAnswer;
 use crate::msteams::inbound::fields::{BadField, field, required, text};
 use crate::msteams::inbound::message::Event;
@@ -82,12 +82,6 @@ pub enum BadPress {
 
 /// The length of a UUID as Entra writes it. Without hyphens, or in braces, it is another form.
 const UUID_LENGTH: usize = 36;
-
-/// Longest ID of a request in bytes. Teleport's are UUIDs.
-const LONGEST_REQUEST_ID: usize = 128;
-
-/// Longest reason in characters. Only clients check the `maxLength` of an input.
-const LONGEST_REASON: usize = 2_000;
 
 /// What the person sees if the button cannot be understood.
 pub(super) const UNREADABLE: &str = "This button does not work here. Use the link on the card to open the request.";

@@ -1,0 +1,92 @@
+//! Messages to people who wrote to the bot, or whose press took long.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use tracing::{debug, warn};
+
+use crate::daemon::actions::answer::is_shared;
+use crate::daemon::context::Context;
+use crate::daemon::courier::Courier;
+use crate::domain::recipients::Address;
+use crate::msteams::inbound::Press;
+use crate::msteams::{Activity, Priority, Urgency};
+
+/// What people are answered who write to the bot. It reads nothing.
+const INTRODUCTION: &str = "This app posts Teleport Access Requests and does not read messages. Use the buttons of a request, or its link to \
+     Teleport.";
+
+/// How often one conversation is answered.
+const EVERY: Duration = Duration::from_hours(1);
+
+/// The number of conversations that are remembered; further ones get no answer.
+const MOST: usize = 10_000;
+
+/// How long a message may take. The person can see the state of the request on the card.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// When conversations were last answered.
+#[derive(Debug, Default)]
+pub(super) struct Chats(Mutex<HashMap<String, Instant>>);
+
+impl Chats {
+    /// Answers a person who wrote to the bot, once an hour.
+    pub(super) async fn introduce(&self, conversation: String, context: Arc<Context>) {
+        if !self.is_due(&conversation) {
+            return;
+        }
+        let priority = Priority::new(Urgency::Announcement, &conversation);
+        let courier = Courier::new(&context.teams, &priority, &context.stopping);
+        let introduction = Activity::text(INTRODUCTION);
+        let sent = courier.post_in(conversation, &introduction);
+        if let Ok(Err(undelivered)) = timeout(PATIENCE, sent).await {
+            let error = undelivered.into_error().map(|error| error.to_string());
+            debug!(error, "Could not answer a message to the bot");
+        }
+    }
+
+    fn is_due(&self, conversation: &str) -> bool {
+        let mut answered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered.get(conversation).is_some_and(|at| at.elapsed() < EVERY) {
+            return false;
+        }
+        if answered.len() >= MOST {
+            answered.retain(|_, at| at.elapsed() < EVERY);
+        }
+        let has_room = answered.len() < MOST;
+        if has_room {
+            answered.insert(conversation.to_owned(), Instant::now());
+        }
+        has_room
+    }
+}
+
+/// Sends the result of a press to the person alone: in the chat of the card, or in the app's chat with them.
+pub(super) async fn notify(press: &Press, text: &str, context: &Context) {
+    let activity = Activity::text(text);
+    let priority = Priority::new(Urgency::Resolution, &press.request);
+    let courier = Courier::new(&context.teams, &priority, &context.stopping);
+    let send = async {
+        if !is_shared(press) {
+            return courier.post_in(press.conversation.clone(), &activity).await.map(|_| ());
+        }
+        let Ok(address) = Address::parse(&press.person.object_id) else {
+            return Ok(());
+        };
+        let conversation = courier.find(&address).await?;
+        courier.post(&address, conversation, &activity).await.map(|_| ())
+    };
+    let error = match timeout(PATIENCE, Box::pin(send)).await {
+        Ok(Ok(())) => return,
+        Ok(Err(undelivered)) => undelivered.into_error().map(|error| error.to_string()),
+        Err(_) => Some("Microsoft did not answer in time".to_owned()),
+    };
+    warn!(
+        request.id = press.request,
+        person = press.person.object_id,
+        error,
+        "Could not send the result of a review to the person who pressed the button"
+    );
+}

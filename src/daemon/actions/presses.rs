@@ -1,0 +1,176 @@
+//! The presses that are being worked on: one job for each person and request, however often Teams sends the press.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use crate::daemon::actions::answer;
+use crate::daemon::actions::chats;
+use crate::daemon::actions::review::{Reviewed, review};
+use crate::daemon::actions::users::Users;
+use crate::daemon::context::Context;
+use crate::daemon::tasks::Tasks;
+use crate::domain::review::{Outcome, Refusal, Verb};
+use crate::msteams::inbound::{InvokeAnswer, Press};
+
+/// The largest number of presses that are worked on, and of answers that are remembered.
+const MOST: usize = 1_000;
+
+/// How long a successful review is remembered, so that a repeated press has the same answer although the server's cache
+/// does not contain the review yet. Teams repeats a press after 15 seconds.
+const REMEMBERED: Duration = Duration::from_mins(1);
+
+/// How often a press waits for an earlier one of the same person with another verb.
+const EARLIER: usize = 3;
+
+/// The presses of one daemon. Clones share them.
+#[derive(Clone)]
+pub(super) struct Presses(Arc<Inner>);
+
+struct Inner {
+    context: Arc<Context>,
+    tasks: Tasks,
+    users: Users,
+    jobs: Mutex<HashMap<Key, Arc<Job>>>,
+}
+
+/// A person, by object ID, and a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    person: String,
+    request: String,
+}
+
+struct Job {
+    verb: Verb,
+    state: watch::Sender<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The result, and when it arrived.
+    done: Option<(Reviewed, Instant)>,
+    /// A person was told to wait for a message.
+    is_late: bool,
+}
+
+impl Presses {
+    pub(super) fn new(context: Arc<Context>, tasks: Tasks) -> Self {
+        Self(Arc::new(Inner {
+            context,
+            tasks,
+            users: Users::new(),
+            jobs: Mutex::default(),
+        }))
+    }
+
+    /// Submits the review that a press asks for, and returns what the person sees, at the latest at `deadline`.
+    pub(super) async fn answer(&self, press: Press, deadline: Instant) -> InvokeAnswer {
+        let context = &self.0.context;
+        for _ in 0..EARLIER {
+            let Some(job) = self.join(&press) else {
+                context.metrics.reviewed(press.verb, Outcome::Refused(Refusal::Busy));
+                return refusal(&press, Refusal::Busy, context).await;
+            };
+            let Some(reviewed) = job.wait(deadline).await else {
+                return InvokeAnswer::message(answer::PROCESSING);
+            };
+            if job.verb == press.verb {
+                return answer::to_press(&press, &reviewed, context).await;
+            }
+            if reviewed.outcome.is_success() {
+                return refusal(&press, Refusal::Reviewed(Some(job.verb)), context).await;
+            }
+            // The earlier press was no review, so this one counts.
+        }
+        refusal(&press, Refusal::Busy, context).await
+    }
+
+    /// Returns the job of the same person and request, or starts one; `None` if there are too many.
+    fn join(&self, press: &Press) -> Option<Arc<Job>> {
+        let key = Key {
+            person: press.person.object_id.clone(),
+            request: press.request.clone(),
+        };
+        let mut jobs = self.lock();
+        if let Some(job) = jobs.get(&key).filter(|job| job.is_current()) {
+            debug!(
+                request.id = press.request,
+                person = key.person,
+                "Teams repeats a press, or the person pressed again"
+            );
+            return Some(Arc::clone(job));
+        }
+        if jobs.len() >= MOST {
+            jobs.retain(|_, job| job.is_current());
+        }
+        if jobs.len() >= MOST {
+            return None;
+        }
+        let job = Arc::new(Job {
+            verb: press.verb,
+            state: watch::Sender::new(State::default()),
+        });
+        jobs.insert(key, Arc::clone(&job));
+        let (inner, press, started) = (Arc::clone(&self.0), press.clone(), Arc::clone(&job));
+        self.0
+            .tasks
+            .must_finish("review", async move { inner.run(&press, &started).await });
+        Some(job)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Job>>> {
+        self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    async fn run(&self, press: &Press, job: &Job) {
+        let reviewed = review(press, &self.context, &self.users).await;
+        let mut is_late = false;
+        job.state.send_modify(|state| {
+            state.done = Some((reviewed.clone(), Instant::now()));
+            is_late = state.is_late;
+        });
+        if is_late {
+            let text = answer::follow_up(press, &reviewed, &self.context);
+            chats::notify(press, &text, &self.context).await;
+        }
+    }
+}
+
+impl Job {
+    /// Waits for the result; `None` after the deadline, and then the person gets a message.
+    async fn wait(&self, deadline: Instant) -> Option<Reviewed> {
+        let mut state = self.state.subscribe();
+        // The sender lives as long as `self`.
+        let _ = timeout_at(deadline, state.wait_for(|state| state.done.is_some())).await;
+        let mut done = None;
+        self.state.send_if_modified(|state| {
+            done = state.done.as_ref().map(|(reviewed, _)| reviewed.clone());
+            state.is_late |= done.is_none();
+            false
+        });
+        done
+    }
+
+    /// Returns whether the job is under way, or has had a success that is remembered.
+    fn is_current(&self) -> bool {
+        match &self.state.borrow().done {
+            None => true,
+            Some((reviewed, at)) => reviewed.outcome.is_success() && at.elapsed() < REMEMBERED,
+        }
+    }
+}
+
+async fn refusal(press: &Press, refusal: Refusal, context: &Context) -> InvokeAnswer {
+    let reviewed = Reviewed {
+        outcome: Outcome::Refused(refusal),
+        request: None,
+    };
+    answer::to_press(press, &reviewed, context).await
+}
