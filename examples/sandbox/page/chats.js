@@ -19,7 +19,13 @@ export function wireChats(context) {
     const button = byId("chat-block");
     context.act({ do: button.dataset.do, chat: chosen });
   });
-  byId("you-are").addEventListener("change", () => { you = byId("you-are").value; });
+  byId("you-are").addEventListener("change", () => {
+    you = byId("you-are").value;
+    // Only the person who pressed a button sees its answer.
+    for (const element of byId("messages").children) element.print = element.shown = null;
+    for (const line of byId("messages").querySelectorAll(".answer")) line.hidden = true;
+    context.redraw();
+  });
   byId("new-card").addEventListener("click", toEnd);
   byId("scroller").addEventListener("scroll", () => {
     if (isAtEnd()) byId("new-card").hidden = true;
