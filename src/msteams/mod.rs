@@ -16,7 +16,6 @@ mod bot;
 mod call_event;
 mod call_queue;
 mod cause;
-mod chats;
 mod credential;
 mod envelope;
 mod error;

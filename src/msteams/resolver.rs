@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::domain::recipients::{Address, Person};
 use crate::msteams::call_queue::Priority;
-use crate::msteams::chats::Chats;
 use crate::msteams::error::{Error, Meaning, Operation};
 use crate::msteams::graph::{CatalogApp, Graph};
 use crate::msteams::people::People;
@@ -62,7 +61,6 @@ pub(crate) struct Resolver {
     app_confirmed: Mutex<Option<Instant>>,
     refusals: Refusals,
     people: People,
-    chats: Chats,
     known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
 }
 
@@ -79,7 +77,6 @@ impl Resolver {
             app_confirmed: Mutex::new(None),
             refusals: Refusals::new(refusal_holds),
             people: People::default(),
-            chats: Chats::default(),
             known: Mutex::new(HashMap::new()),
         }
     }
@@ -140,22 +137,11 @@ impl Resolver {
     pub(crate) fn forget(&self, address: &Address) {
         self.app.forget_if(|_| true);
         self.refusals.forget(address);
-        let entry = self.lock().remove(address);
-        if let Some(person) = entry.and_then(|entry| entry.held()?.person) {
-            self.chats.forget(&person.id);
-        }
-    }
-
-    /// Remembers the chat with a user who has installed the app.
-    pub(crate) fn learn_chat(&self, user: &str, conversation: &str) {
-        self.chats.learn(user, conversation);
-        // Whatever was refused may be possible now.
-        self.refusals.forget_all();
+        self.lock().remove(address);
     }
 
     /// Forgets the chat with a user who has uninstalled the app.
     pub(crate) fn forget_chat(&self, user: &str) {
-        self.chats.forget(user);
         let is_other = |conversation: Conversation| conversation.person.is_none_or(|person| person.id != user);
         self.lock().retain(|_, entry| entry.held().is_none_or(is_other));
     }
@@ -163,13 +149,6 @@ impl Resolver {
     async fn look_up(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
         let app = self.app(priority).await?;
         let user = self.user(address, priority).await?;
-        if let Some(id) = user.as_ref().and_then(|user| self.chats.of(&user.id)) {
-            return Ok(Conversation {
-                id,
-                kind: ConversationKind::User,
-                person: user,
-            });
-        }
         let priority = &priority.continued();
         let user_id = user.as_ref().map(|user| user.id.as_str());
         let place = match self.place(address, user_id, &app, priority).await {

@@ -214,11 +214,6 @@ impl Teams {
         self.0.resolver.forget(address);
     }
 
-    /// Remembers the chat with a user who has installed the app, as Teams reports it. Graph is not needed for it then.
-    pub fn learn_chat(&self, user: &str, conversation: &str) {
-        self.0.resolver.learn_chat(user, conversation);
-    }
-
     /// Forgets the chat with a user who has uninstalled the app.
     pub fn forget_chat(&self, user: &str) {
         self.0.resolver.forget_chat(user);

@@ -198,7 +198,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Shortens the email addresses in a text from Teleport, which may name a user: `b…@example.com`.
-pub(super) fn shortened(text: &str) -> String {
+pub fn shortened(text: &str) -> String {
     let mut short = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('@') {

@@ -28,7 +28,7 @@ pub use anything::read_anything;
 pub use client::{Client, Listed};
 pub use cluster::Cluster;
 pub use connect::Route;
-pub use error::{Error, Meaning};
+pub use error::{Error, Meaning, shortened};
 pub use identity::{Identity, IdentityEvent, Keyring};
 pub use lookups::{ListedResources, NamedResource};
 pub use plugin_data::{PluginData, PluginDataKey, PluginDataKind, Swap};

@@ -37,6 +37,7 @@ mod reload;
 mod renewal;
 mod requests;
 mod resync;
+mod review;
 mod routes;
 mod rules;
 mod startup;

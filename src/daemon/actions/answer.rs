@@ -54,7 +54,7 @@ async fn card(press: &Press, request: &Arc<AccessRequest>, context: &Context) ->
 }
 
 /// Returns whether others see the conversation of the card.
-pub(super) fn is_shared(press: &Press) -> bool {
+fn is_shared(press: &Press) -> bool {
     press.conversation.starts_with(SHARED)
 }
 

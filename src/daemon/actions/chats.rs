@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
-use crate::daemon::actions::answer::is_shared;
 use crate::daemon::context::Context;
 use crate::daemon::courier::Courier;
 use crate::domain::recipients::Address;
@@ -63,15 +62,12 @@ impl Chats {
     }
 }
 
-/// Sends the result of a press to the person alone: in the chat of the card, or in the app's chat with them.
+/// Sends the result of a press to the person alone, in the app's chat with them.
 pub(super) async fn notify(press: &Press, text: &str, context: &Context) {
     let activity = Activity::text(text);
     let priority = Priority::new(Urgency::Resolution, &press.request);
     let courier = Courier::new(&context.teams, &priority, &context.stopping);
     let send = async {
-        if !is_shared(press) {
-            return courier.post_in(press.conversation.clone(), &activity).await.map(|_| ());
-        }
         let Ok(address) = Address::parse(&press.person.object_id) else {
             return Ok(());
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -49,7 +49,7 @@ impl Endpoint {
         let arrived = Instant::now();
         if let Err(status) = self.check(&request) {
             self.context.metrics.inbound(Inbound::Malformed);
-            return empty(status);
+            return last(status);
         }
         let verified = match self.keys.verify(request.headers(), &self.audience, clock::now()).await {
             Ok(verified) => verified,
@@ -60,7 +60,7 @@ impl Endpoint {
                 };
                 self.context.metrics.inbound(outcome);
                 debug!(error = %refusal, "Request rejected, because its token is not from Teams");
-                return empty(status(refusal.status()));
+                return last(status(refusal.status()));
             }
         };
         let _kept = place.keep();
@@ -129,7 +129,7 @@ impl Endpoint {
             }
             Event::Press(press) => return Reply::Invoke(self.presses.answer(press, deadline).await),
             Event::BadPress { problem, .. } => debug!(error = %problem, "A button cannot be understood"),
-            Event::Installed(installation) => self.installed(&installation),
+            Event::Installed(_) => self.installed(),
             Event::Uninstalled(installation) => self.uninstalled(&installation),
             Event::Text(chat) => self.introduce(chat.conversation),
             // The older kind of button, which no card of this version has.
@@ -143,16 +143,10 @@ impl Endpoint {
         standard.unwrap_or(Reply::Empty)
     }
 
-    /// Remembers the chat with a person who has the app now.
-    fn installed(&self, installation: &Installation) {
-        let chat = &installation.chat;
-        if let (Some(ChatKind::Personal), Some(person)) = (chat.kind, &chat.person) {
-            debug!(person = person.object_id, "The app was installed for a person");
-            self.context.teams.learn_chat(&person.object_id, &chat.conversation);
-        } else {
-            // Recipients that were rejected may be reachable now.
-            self.context.teams.forget_refusals();
-        }
+    /// Recipients that were rejected may be reachable now. The chat itself is looked up in Graph, because Teams reports it
+    /// under another ID, and people with two addresses are recognized by the ID.
+    fn installed(&self) {
+        self.context.teams.forget_refusals();
     }
 
     fn uninstalled(&self, installation: &Installation) {
@@ -179,6 +173,15 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn status(number: u16) -> StatusCode {
     StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Returns an answer that closes the connection, so that a flood without tokens does not occupy it.
+fn last(status: StatusCode) -> Response<String> {
+    let mut response = empty(status);
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn empty(status: StatusCode) -> Response<String> {

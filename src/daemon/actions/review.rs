@@ -87,7 +87,7 @@ async fn attempt(
         Ok(Found::Several) => return refused(Refusal::SeveralUsers),
         Err(error) => return account.of_look_up(&error),
     };
-    account.user = Some(user.clone());
+    account.user = Some(teleport::shortened(&user));
     let request = match request {
         Ok(request) => request,
         Err(error) => return account.failed(&error),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use teleport_msteams::config;
 use teleport_msteams::config::Limits;
 use teleport_msteams::config::{Loaded, Problems, Settings};
+use teleport_msteams::daemon::ReviewPortError;
 use teleport_msteams::msteams;
 use teleport_msteams::teleport;
 use tempfile::TempDir;
@@ -133,6 +134,7 @@ impl Town {
             login = "{}"
             graph = "{}"
             bot = "{}"
+            openid = "{}"
             [role_to_recipients]
             {recipients}
             "#,
@@ -145,6 +147,7 @@ impl Town {
             self.tenant.login(),
             self.tenant.graph(),
             self.tenant.bot(),
+            self.tenant.openid(),
         )
     }
 
@@ -304,7 +307,9 @@ pub(crate) async fn fails(town: &Town, settings: Settings, parts: &[&str], expec
     }
     let hint = error.chain().find_map(|cause| {
         let teleport = cause.downcast_ref::<teleport::Error>().and_then(teleport::Error::hint);
-        teleport.or_else(|| cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint))
+        let microsoft = || cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint);
+        let port = || cause.downcast_ref::<ReviewPortError>().map(ReviewPortError::hint);
+        teleport.or_else(microsoft).or_else(port)
     });
     let hint = hint.unwrap_or_default();
     assert!(

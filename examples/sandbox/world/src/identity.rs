@@ -216,3 +216,15 @@ pub(super) fn params(validity: Validity) -> CertificateParams {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params
 }
+
+/// Returns a certificate for the loopback address that no authority signed, and its key, both in PEM form.
+///
+/// # Panics
+/// If the machine has no random numbers.
+pub fn self_signed() -> (String, String) {
+    let key = rcgen::KeyPair::generate().expect("the machine has random numbers");
+    let names = vec!["127.0.0.1".to_owned()];
+    let parameters = rcgen::CertificateParams::new(names).expect("an address is a valid name");
+    let certificate = parameters.self_signed(&key).expect("the key can sign");
+    (certificate.pem(), key.serialize_pem())
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::cluster::listener::Peer;
 use crate::cluster::service::AuthService;
@@ -34,6 +34,11 @@ impl Cluster {
             state.users.insert(name.to_owned(), BTreeMap::new());
             state.bots.insert(name.to_owned());
         });
+    }
+
+    /// Answers this number of reviews with a gRPC code, without storing them.
+    pub fn fail_reviews(&self, times: u32, code: i32) {
+        self.faults(|faults| faults.fail_reviews = Some((times, Code::from_i32(code))));
     }
 
     /// Sets the version that the server reports from now on.
