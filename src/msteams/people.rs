@@ -81,8 +81,8 @@ struct Member {
     user_type: Option<String>,
 }
 
-/// Returns the user principal name of a member of the tenant; `None` for a guest, and for a user of whom Graph does not
-/// show that they are a member.
+/// Returns the user principal name of a member of the tenant; `None` for a guest, and if Graph does not show that the
+/// user is a member.
 pub(crate) async fn member_name(graph: &Graph, id: &str, priority: &Priority) -> Result<Option<String>, Error> {
     let url = graph.service().url(&["v1.0", "users", id], Some(MEMBER));
     let member: Member = graph.get(Operation::FindUser, url, &no_key(), priority).await?;

@@ -219,8 +219,8 @@ impl Teams {
         self.0.resolver.forget_chat(user);
     }
 
-    /// Returns the user principal name of a member of the tenant by the user ID; `None` for a guest, and for a user of whom
-    /// Graph does not show that they are a member.
+    /// Returns the user principal name of a member of the tenant by the user ID; `None` for a guest, and if Graph does
+    /// not show that the user is a member.
     ///
     /// # Errors
     /// The user does not exist, or Microsoft did not answer or refused.

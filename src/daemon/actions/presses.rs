@@ -54,7 +54,7 @@ struct Job {
 struct State {
     /// The result, and when it arrived.
     done: Option<(Reviewed, Instant)>,
-    /// A person was told to wait for a message.
+    /// A person waits for a message.
     is_late: bool,
 }
 

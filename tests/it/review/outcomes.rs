@@ -120,7 +120,7 @@ async fn requesters_cannot_review_their_own_requests() {
 }
 
 #[tokio::test]
-async fn a_person_without_exactly_one_user_is_told_what_to_ask_for() {
+async fn a_person_without_exactly_one_user_learns_what_to_ask_for() {
     let desk = Desk::start().await;
     let id = desk.asked().await;
     let (dan, carol) = (desk.town.people["Dan"].id.clone(), desk.town.people["Carol"].id.clone());
@@ -140,7 +140,7 @@ async fn a_person_without_exactly_one_user_is_told_what_to_ask_for() {
 }
 
 #[tokio::test]
-async fn a_user_who_was_deleted_is_told_to_log_in() {
+async fn a_user_who_was_deleted_must_log_in() {
     let desk = Desk::start().await;
     let id = desk.asked().await;
     desk.town.cluster.bar_reviewer("bob");
@@ -239,7 +239,7 @@ async fn a_missing_permission_to_find_users_has_its_own_sentence_and_hint() {
 }
 
 #[tokio::test]
-async fn people_are_told_when_teleport_does_not_answer() {
+async fn people_learn_that_teleport_does_not_answer() {
     let desk = Desk::start().await;
     let id = desk.asked().await;
     desk.town.stop_teleport().await;
