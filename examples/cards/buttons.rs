@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use teleport_msteams::domain::card::{Content, Message, Reader};
-use teleport_msteams::domain::request::{AccessRequest, Stage, Verdict};
+use teleport_msteams::domain::request::{AccessRequest, Review, Stage, Verdict};
 use teleport_msteams::domain::review::ReasonRule;
 
-use super::{Kind, channel, draw_with, reader, request, review};
+use super::{Kind, PLUGIN, channel, draw_with, reader, request, review};
 
 /// Returns the kinds with buttons.
 pub(crate) fn kinds() -> Vec<Kind> {
@@ -17,7 +17,10 @@ pub(crate) fn kinds() -> Vec<Kind> {
         message: drawn_with_buttons(&pending, rule),
     };
     let approved_once = AccessRequest {
-        reviews: vec![review("carol@example.com", Verdict::Approve, "")],
+        reviews: vec![Review {
+            submitted_by: PLUGIN.to_owned(),
+            ..review("carol@example.com", Verdict::Approve, "")
+        }],
         ..request(Stage::Pending)
     };
     vec![
@@ -59,13 +62,14 @@ pub(crate) fn kinds() -> Vec<Kind> {
         Kind {
             name: "buttons-answer",
             title: "What a reviewer in a channel sees after an approval, while another one is missing.",
-            message: draw(
-                &approved_once,
+            message: draw_with(
+                &Content::Request(Arc::new(approved_once)),
+                true,
                 &Reader {
                     is_channel: true,
                     ..Reader::default()
                 },
-                ReasonRule::Optional,
+                None,
             ),
         },
     ]

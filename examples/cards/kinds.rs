@@ -239,6 +239,9 @@ pub(crate) fn drawn(request: &AccessRequest) -> Message {
     draw(&Content::Request(Arc::new(request.clone())), true, &reader())
 }
 
+/// The Teleport user of the program.
+pub(crate) const PLUGIN: &str = "access-plugin";
+
 fn draw(content: &Content, web: bool, reader: &Reader) -> Message {
     draw_with(content, web, reader, None)
 }
@@ -248,6 +251,7 @@ pub(crate) fn draw_with(content: &Content, web: bool, reader: &Reader, reviews: 
     let cluster = CardCluster {
         name: CLUSTER.to_owned(),
         web: web.then(|| format!("https://{CLUSTER}")),
+        plugin: PLUGIN.to_owned(),
     };
     let name = |kind: &str, id: &str, name| ((kind.to_owned(), id.to_owned()), name);
     let names = ResourceNames {

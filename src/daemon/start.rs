@@ -211,7 +211,11 @@ async fn connect_teleport(client: &Client) -> anyhow::Result<((card::CardCluster
     };
     let watch = Watch::open(client).await?;
     let knows_reviews = facts.knows_delegated_reviews();
-    let cluster = card::CardCluster { name: facts.name, web };
+    let cluster = card::CardCluster {
+        name: facts.name,
+        web,
+        plugin: identity.user.clone(),
+    };
     Ok(((cluster, knows_reviews), watch))
 }
 

@@ -64,6 +64,7 @@ impl Plugin {
             cluster: card::CardCluster {
                 web: card::CardCluster::web_address(&facts.proxy_public_addr),
                 name: facts.name,
+                plugin: String::new(),
             },
             teleport: teleport.clone(),
             microsoft,

@@ -124,6 +124,7 @@ mod tests {
             cluster: &CardCluster {
                 name: "teleport.example.com".to_owned(),
                 web: Some("https://teleport.example.com".to_owned()),
+                plugin: String::new(),
             },
             names: &ResourceNames::default(),
             reader: &Reader::default(),

@@ -14,6 +14,8 @@ pub struct CardCluster {
     pub name: String,
     /// The Web UI, such as `https://teleport.example.com`, where it can show requests.
     pub web: Option<String>,
+    /// The Teleport user of this program, which submits the reviews of people who press a button.
+    pub plugin: String,
 }
 
 impl CardCluster {

@@ -49,6 +49,7 @@ pub fn example(id: &str, now: Timestamp) -> Message {
     let cluster = CardCluster {
         name: "local-cluster".to_owned(),
         web: None,
+        plugin: String::new(),
     };
     let view = View {
         cluster: &cluster,

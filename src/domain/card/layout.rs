@@ -69,7 +69,7 @@ pub(super) fn draw_record(view: View<'_>, remembered: &Remembered, detail: Detai
 impl<'a> Drawing<'a> {
     fn new(view: View<'a>, id: &'a RequestId, stage: Stage, detail: Detail) -> Self {
         let wording = Wording {
-            cluster: &view.cluster.name,
+            cluster: view.cluster,
             names: view.names,
             name: detail.name,
             write: plain,

@@ -57,7 +57,7 @@ impl Content {
 /// Returns the wording of a notification, which is plain text.
 fn wording_of(view: View<'_>) -> Wording<'_> {
     Wording {
-        cluster: &view.cluster.name,
+        cluster: view.cluster,
         names: view.names,
         name: SUMMARY,
         write: squeezed,
@@ -144,6 +144,7 @@ mod tests {
         let cluster = CardCluster {
             name: "teleport.example.com".to_owned(),
             web: web.then(|| "https://teleport.example.com".to_owned()),
+            plugin: "teleport-msteams".to_owned(),
         };
         let view = View {
             cluster: &cluster,

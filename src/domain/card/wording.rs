@@ -1,6 +1,6 @@
 //! Sentences and lists on cards.
 
-use crate::domain::card::{Reader, time};
+use crate::domain::card::{CardCluster, Reader, time};
 use crate::domain::recipients::Reason;
 use crate::domain::request::{AccessRequest, Constraints, Progress, RequestKind, Resource, ResourceName};
 use crate::domain::request::{ResourceNames, Review, Verdict};
@@ -14,7 +14,7 @@ const CONSTRAINT_VALUES: usize = 10;
 /// The names of resources, and how much of each text is shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wording<'a> {
-    pub(super) cluster: &'a str,
+    pub(super) cluster: &'a CardCluster,
     pub(super) names: &'a ResourceNames,
     /// Maximum length of a name in characters.
     pub(super) name: usize,
@@ -122,7 +122,7 @@ impl Wording<'_> {
         if !resource.sub_resource.is_empty() {
             text = format!("{text}/{}", self.name(&resource.sub_resource));
         }
-        if !resource.cluster.is_empty() && resource.cluster != self.cluster {
+        if !resource.cluster.is_empty() && resource.cluster != self.cluster.name {
             text = format!("{text} on {}", self.name(&resource.cluster));
         }
         text
@@ -187,12 +187,13 @@ impl Wording<'_> {
             text = format!("{text}, {}", time::written(created));
         }
         if !review.submitted_by.is_empty() && review.submitted_by != review.author {
-            text = format!("{text}, via {}", self.submitter(&review.submitted_by));
+            text = format!("{text}, {}", self.submitter(&review.submitted_by));
         }
         text
     }
 
-    /// Returns the name of the plugin that submitted a review. Plugins are users whose names administrators choose.
+    /// Returns where the review was submitted: by this program, or by another plugin. Plugins are users whose names
+    /// administrators choose.
     fn submitter(self, user: &str) -> String {
         const PLUGINS: [(&str, &str); 9] = [
             ("slack", "Slack"),
@@ -205,6 +206,9 @@ impl Wording<'_> {
             ("opsgenie", "Opsgenie"),
             ("datadog", "Datadog"),
         ];
+        if user == self.cluster.plugin {
+            return "in Teams".to_owned();
+        }
         let user_words = user.to_ascii_lowercase();
         let is_word = |word: &&str| {
             user_words
@@ -212,8 +216,8 @@ impl Wording<'_> {
                 .any(|part| part == *word)
         };
         match PLUGINS.iter().find(|(word, _)| is_word(word)) {
-            Some((_, product)) => format!("the {product} plugin"),
-            None => self.name(user),
+            Some((_, product)) => format!("via the {product} plugin"),
+            None => format!("via {}", self.name(user)),
         }
     }
 

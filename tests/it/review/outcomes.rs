@@ -64,7 +64,11 @@ async fn the_first_of_two_approvals_shows_the_pending_card_with_the_review() {
     desk.town.settled(&id).await;
     let answer = desk.press("Alice", "approve", None).await;
     shows(&answer, "Pending");
-    assert!(answer.card().unwrap().to_string().contains("Approved by alice"));
+    let card = answer.card().unwrap().to_string();
+    assert!(
+        card.contains("Approved by alice, ") && card.contains(" UTC, in Teams"),
+        "{card}"
+    );
     shows(&desk.press("Bob", "approve", None).await, "Approved");
     desk.town.sees_after(ALICE, &["PENDING"], &["APPROVED"]).await;
     desk.town.settled(&id).await;
