@@ -220,6 +220,9 @@ pub struct Limits {
     pub rules_wait: Duration,
     /// How long a card waits for names and people that it would show. A card without them is better than a late card.
     pub look_up_patience: Duration,
+    /// The shortest time between a fetch of Microsoft's keys and another one for a token that names an unknown key. Anyone can
+    /// send such tokens.
+    pub unknown_key_every: Duration,
     /// How long deliveries in flight may take after the first signal to stop.
     pub drain: Duration,
 }
@@ -291,6 +294,7 @@ impl Default for Limits {
             absent_for: Duration::from_mins(5),
             rules_wait: Duration::from_secs(30),
             look_up_patience: Duration::from_secs(1),
+            unknown_key_every: Duration::from_mins(5),
             drain: Duration::from_secs(15),
         }
     }

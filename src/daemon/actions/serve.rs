@@ -71,7 +71,7 @@ pub(in crate::daemon) async fn open(
         certificate,
         audience: Audience::new(&endpoints.issuer, &microsoft.app_id, &microsoft.tenant_id),
         source,
-        keys: Arc::new(KeyCache::new()),
+        keys: Arc::new(KeyCache::new(limits.unknown_key_every)),
         path: settings.path.clone(),
     }))
 }

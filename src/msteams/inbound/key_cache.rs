@@ -54,11 +54,11 @@ pub enum NoKey {
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl KeyCache {
-    /// Creates a cache without keys. [`Self::keep`] fetches them.
-    pub fn new() -> Self {
+    /// Creates a cache without keys. [`Self::keep`] fetches them. Unknown keys cause one fetch in `unknown_key_every`.
+    pub fn new(unknown_key_every: Duration) -> Self {
         Self {
             state: Mutex::new(State {
-                schedule: Schedule::new(Instant::now()),
+                schedule: Schedule::new(Instant::now(), unknown_key_every),
                 held: None,
             }),
             changed: Notify::new(),
@@ -140,12 +140,6 @@ impl KeyCache {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for KeyCache {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -237,7 +231,7 @@ mod tests {
 
     /// Runs the loop beside `story`, and returns the number of fetches.
     async fn beside(published: &Published, story: impl AsyncFnOnce(&KeyCache)) -> usize {
-        let cache = KeyCache::new();
+        let cache = KeyCache::new(5 * MINUTE);
         let heartbeat = Heartbeat::new("keys", MINUTE);
         tokio::select! {
             never = cache.keep(&heartbeat, || published.fetch()) => match never {},
@@ -327,7 +321,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_does_not_wait_for_a_slow_fetch() {
-        let cache = KeyCache::new();
+        let cache = KeyCache::new(5 * MINUTE);
         cache.settle(Published::new(&["a"]).fetch().await);
         sleep(6 * MINUTE).await;
         let asked = Instant::now();

@@ -4,7 +4,7 @@
 //! keys in an emergency, too; then tokens name a key that is not known yet.
 //!
 //! Architecture Invariant: pure. The time is a parameter, and a sender of requests cannot cause more than one fetch in
-//! five minutes, whatever it sends.
+//! a given time, whatever it sends.
 
 use std::time::Duration;
 
@@ -17,15 +17,13 @@ pub(super) struct Schedule {
     is_running: bool,
     /// When the last fetch ended, with or without keys.
     ended: Option<Instant>,
+    /// The shortest time between a fetch and another one for an unknown key.
+    guard: Duration,
     pauses: Backoff,
 }
 
 /// Keys are refreshed once a day (Bot Connector authentication, step 3).
 const REFRESH: Duration = Duration::from_hours(24);
-
-/// The shortest time between a fetch and another one for the sake of an unknown key. Anyone can send tokens that name
-/// unknown keys.
-const GUARD: Duration = Duration::from_mins(5);
 
 /// Pauses after failed fetches. Without keys no press can be answered.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -33,11 +31,12 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 
 impl Schedule {
     /// Creates a schedule whose first fetch is due now.
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, guard: Duration) -> Self {
         Self {
             due: now,
             is_running: false,
             ended: None,
+            guard,
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
         }
     }
@@ -67,7 +66,7 @@ impl Schedule {
         if self.is_running || self.due <= now {
             return true;
         }
-        let allowed = self.ended.is_none_or(|ended| now >= ended + GUARD);
+        let allowed = self.ended.is_none_or(|ended| now >= ended + self.guard);
         if allowed {
             self.due = now;
         }
@@ -79,9 +78,11 @@ impl Schedule {
 mod tests {
     use super::*;
 
+    const GUARD: Duration = Duration::from_mins(5);
+
     /// A schedule whose first fetch ended now.
     fn fetched(succeeded: bool, now: Instant) -> Schedule {
-        let mut schedule = Schedule::new(now);
+        let mut schedule = Schedule::new(now, GUARD);
         assert_eq!(schedule.due(), now);
         schedule.started();
         schedule.ended(succeeded, now);

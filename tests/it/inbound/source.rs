@@ -64,7 +64,10 @@ async fn a_request_is_verified_with_fetched_keys() {
     let signer = Signer::new();
     let document = Arc::new(Mutex::new("{}".to_owned()));
     let (source, server) = serve("{base}/keys", Arc::clone(&document)).await;
-    let (cache, heartbeat) = (KeyCache::new(), Heartbeat::new("keys", Duration::from_secs(1)));
+    let (cache, heartbeat) = (
+        KeyCache::new(Duration::from_mins(5)),
+        Heartbeat::new("keys", Duration::from_secs(1)),
+    );
     let audience = audience();
     let verify = async |header: &str| cache.verify(&headers(Some(header)), &audience, now()).await;
     let good = format!("Bearer {}", signer.good_token());
@@ -103,7 +106,7 @@ async fn a_request_is_verified_with_fetched_keys() {
 async fn the_loop_that_keeps_the_keys_can_run_as_a_task() {
     let openid = Url::parse("http://127.0.0.1:1").unwrap();
     let source = KeySource::new(&openid, &Proxies::default(), &Limits::default()).unwrap();
-    let cache = Arc::new(KeyCache::new());
+    let cache = Arc::new(KeyCache::new(Duration::from_mins(5)));
     let kept = Arc::clone(&cache);
     #[expect(clippy::disallowed_methods, reason = "a test is not the daemon")]
     let task = tokio::spawn(async move {

@@ -1,9 +1,12 @@
 //! The keys that verify tokens, and the certificate of the port.
 
 use std::fs;
+use std::time::Duration;
+
+use futures_util::future::join_all;
 
 use super::{Desk, answered, shows};
-use crate::support::{ALICE, fails};
+use crate::support::{ALICE, fails, for_alice};
 use crate::world::identity::self_signed;
 use crate::world::tenant::{Fault, Rule};
 
@@ -18,6 +21,37 @@ async fn a_new_key_is_fetched_when_a_token_names_it() {
     assert_eq!((answer.status, answer.text.as_str()), (401, ""));
     assert_eq!(desk.town.tenant.key_fetches(), before);
     assert_eq!(desk.reviews(&id), []);
+    desk.town.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_replaced_under_load_interrupts_no_press() {
+    let desk = Desk::start_with("", |mut settings| {
+        settings.limits.unknown_key_every = Duration::from_millis(1);
+        settings
+    });
+    let desk = desk.await;
+    let mut ids = Vec::new();
+    for round in 0..6 {
+        ids.push(desk.town.cluster.create(for_alice()));
+        desk.town.sees(ALICE, &vec!["PENDING"; round + 1]).await;
+    }
+    let fetches = desk.town.tenant.key_fetches();
+    desk.town.tenant.rotate_keys();
+    let people = ["Alice", "Bob", "Carol", "Dan", "Eve", "Alice"];
+    let presses = ids
+        .iter()
+        .zip(people)
+        .map(|(id, person)| answered(desk.forged(person, id)));
+    for answer in join_all(presses).await {
+        shows(&answer, "Approved");
+    }
+    // All of them wait for the same fetch.
+    assert_eq!(desk.town.tenant.key_fetches(), fetches + 1);
+    desk.town.sees(ALICE, &["APPROVED"; 6]).await;
+    for id in &ids {
+        desk.town.settled(id).await;
+    }
     desk.town.finish().await;
 }
 
