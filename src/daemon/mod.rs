@@ -13,7 +13,7 @@ mod start;
 mod tasks;
 mod upkeep;
 
-pub use actions::Error as ReviewPortError;
+pub use actions::{Error as ReviewPortError, review_port};
 pub use courier::{Courier, Placed, Undelivered};
 pub use requests::{FIX_RULE, GRANT_RULES};
 pub use start::run;

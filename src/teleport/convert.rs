@@ -140,6 +140,20 @@ pub(super) fn listed_user(bytes: &Bytes) -> Read<(String, BTreeMap<String, Vec<S
     }
 }
 
+/// Decodes the users for which a role may submit reviews.
+pub(super) fn submit_for_users(role: &str, bytes: Bytes) -> Read<Vec<String>> {
+    let mut reading = Reading::default();
+    let message: types::RoleV6 = reading.message(bytes);
+    let spec: types::RoleSpecV6 = reading.or_default(message.spec);
+    let allow: types::RoleConditions = reading.or_default(spec.allow);
+    let conditions: types::AccessReviewConditions = reading.or_default(allow.review_requests);
+    Read {
+        item: Some(texts(&conditions.submit_for_users)),
+        id: Some(role.to_owned()),
+        flaw: reading.flaw().map(str::to_owned),
+    }
+}
+
 /// Decodes the data of one plugin for one request. Damage in the data of other plugins is ignored. Our own data is all
 /// or nothing: a record that is missing from it would be delivered a second time.
 pub(super) fn plugin_data(bytes: &Bytes, plugin: &str) -> Read<Option<BTreeMap<String, String>>> {

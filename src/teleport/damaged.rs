@@ -27,6 +27,7 @@ pub(super) enum Kind {
     Rule,
     User,
     AccessList,
+    Role,
     Resource,
     Cluster,
     Reviewers,
@@ -62,6 +63,7 @@ impl Damaged {
             (Kind::Rule, _) => "Could not decode an Access Monitoring Rule, skipping it",
             (Kind::AccessList, _) => "Could not decode parts of an Access List, ignoring them",
             (Kind::User, _) => "Could not decode parts of a user, ignoring them",
+            (Kind::Role, _) => "Could not decode parts of a role, ignoring them",
             (Kind::Resource, _) => "Could not decode the details of a resource, ignoring them",
             (Kind::Cluster, _) => "Could not decode parts of the cluster description, ignoring them",
         };

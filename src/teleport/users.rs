@@ -1,10 +1,12 @@
-//! Finds users by a trait.
+//! Users, and the users for which a role may submit reviews.
+
+use std::collections::BTreeMap;
 
 use prost::Message as _;
 
 use crate::teleport::damaged::Kind;
 use crate::teleport::pages::Pages;
-use crate::teleport::wire::types;
+use crate::teleport::wire::{proto, types};
 use crate::teleport::{Client, Error, Meaning, convert};
 
 /// Number of users per page.
@@ -23,30 +25,18 @@ impl Client {
             let values = types::TraitValues {
                 values: vec![value.to_owned()],
             };
-            let query = types::ListUsersRequest {
-                page_size: PAGE,
-                page_token: pages.key(),
-                filter: Some(types::UserFilter {
-                    traits: Some(types::UserTraits {
-                        values: [(name.to_owned(), values)].into(),
-                    }),
+            let filter = types::UserFilter {
+                traits: Some(types::UserTraits {
+                    values: [(name.to_owned(), values)].into(),
                 }),
             };
-            let page = self
-                .ask(doing, "/teleport.users.v1.UsersService/ListUsers", query)
-                .await;
-            let page: types::ListUsersResponse = page.map_err(|error| match error.meaning() {
-                Meaning::Denied => error.or_hint(hint!("Grant the role list and read on user")),
-                _ => error,
-            })?;
+            let page = self.list_users(doing, &pages, Some(filter)).await?;
             for bytes in &page.users {
                 let Some((user, traits)) = self.damaged().take(Kind::User, bytes, convert::listed_user(bytes)) else {
                     continue;
                 };
-                if !traits
-                    .get(name)
-                    .is_some_and(|values| values.iter().any(|held| held == value))
-                {
+                let values = traits.get(name).map(Vec::as_slice).unwrap_or_default();
+                if !values.iter().any(|held| held == value) {
                     let detail = "the server does not select users by their traits";
                     return Err(Error::new(Meaning::Unsupported, doing, detail).or_hint(hint!("Upgrade the cluster")));
                 }
@@ -59,6 +49,60 @@ impl Client {
                 return Ok(users);
             }
         }
+    }
+
+    /// Lists the users that have a trait, by its values.
+    ///
+    /// # Errors
+    /// `Denied` if the role may not list users.
+    pub async fn users_by_trait(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>, Error> {
+        let doing = "list users";
+        let mut pages = Pages::new(doing);
+        let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        loop {
+            let page = self.list_users(doing, &pages, None).await?;
+            for bytes in &page.users {
+                let listed = self.damaged().take(Kind::User, bytes, convert::listed_user(bytes));
+                let Some((user, mut traits)) = listed else { continue };
+                for value in traits.remove(name).unwrap_or_default() {
+                    users.entry(value).or_default().push(user.clone());
+                }
+            }
+            if !pages.advance(page.encoded_len(), page.next_page_token)? {
+                return Ok(users);
+            }
+        }
+    }
+
+    async fn list_users(
+        &self,
+        doing: &'static str,
+        pages: &Pages,
+        filter: Option<types::UserFilter>,
+    ) -> Result<types::ListUsersResponse, Error> {
+        let query = types::ListUsersRequest {
+            page_size: PAGE,
+            page_token: pages.key(),
+            filter,
+        };
+        let page = self
+            .ask(doing, "/teleport.users.v1.UsersService/ListUsers", query)
+            .await;
+        page.map_err(|error: Error| match error.meaning() {
+            Meaning::Denied => error.or_hint(hint!("Grant the role list and read on user")),
+            _ => error,
+        })
+    }
+
+    /// Returns the users for which a role may submit reviews.
+    ///
+    /// # Errors
+    /// `Denied` if our role may not read roles, `NotFound` if the role does not exist.
+    pub async fn submit_for_users(&self, role: &str) -> Result<Vec<String>, Error> {
+        let query = proto::GetRoleRequest { name: role.to_owned() };
+        let bytes = self.ask_raw("read a role", "/proto.AuthService/GetRole", query).await?;
+        let read = convert::submit_for_users(role, bytes.clone());
+        Ok(self.damaged().take(Kind::Role, &bytes, read).unwrap_or_default())
     }
 
     /// Returns whether there is a user with this name.

@@ -191,6 +191,61 @@ async fn a_failed_check_shows_its_hint_and_does_not_hide_the_rest() {
     insta::assert_snapshot!("validate_all_wrong", tidy(&town, &stdout));
 }
 
+/// Returns a configuration with reviews, and recipients that are people with and without a Teleport user.
+fn with_reviews(town: &Town) -> String {
+    let recipients = format!("\"*\" = [\"{ALICE}\", \"carol@example.com\", \"{}\"]", town.channel);
+    let review = "[review]\nenabled = true\nlisten = \"127.0.0.1:0\"";
+    format!("{}\n{review}", town.config_for(&recipients))
+}
+
+#[tokio::test]
+async fn with_reviews_the_check_covers_what_they_need() {
+    let options = TenantOptions {
+        version: "1.2.0".to_owned(),
+        ..TenantOptions::default()
+    };
+    let town = Town::build_with(ClusterOptions::default(), options).await;
+    for (user, person) in [("alice", "Alice"), ("carol", "Carol")] {
+        let id = &town.people[person].id;
+        town.cluster.set_traits(user, false, &[("teams_user_id", &[id])]);
+    }
+    let (status, stdout, _) = validate_with(&town, &with_reviews(&town), &["--all"]).await;
+    assert_eq!(status, Some(0), "{stdout}");
+    insta::assert_snapshot!("validate_all_reviews", tidy(&town, &stdout));
+    // What cannot be verified is no failure.
+    town.cluster.faults(|faults| faults.deny_roles = true);
+    let (status, stdout, _) = validate_with(&town, &with_reviews(&town), &["--all"]).await;
+    assert_eq!(status, Some(0), "{stdout}");
+    assert!(
+        stdout.contains("skipped  permission to submit reviews: not verified"),
+        "{stdout}"
+    );
+}
+
+#[tokio::test]
+async fn each_mistake_of_a_set_up_for_reviews_is_one_line_with_its_hint() {
+    let town = Town::build().await;
+    let (alice, bob) = (&town.people["Alice"].id, &town.people["Bob"].id);
+    town.cluster.set_version("18.10.2");
+    town.cluster.set_submit_for_users(&[]);
+    town.cluster.set_traits("alice", false, &[("teams_user_id", &[alice])]);
+    town.cluster.set_traits("alice2", false, &[("teams_user_id", &[alice])]);
+    town.cluster
+        .set_traits("bob", false, &[("teams_user_id", &[&bob.to_uppercase()])]);
+    let down = Rule::every("GET", "/openid/", Fault::Status(404, None));
+    town.tenant.faults(|faults| faults.rules.push(down));
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let config = with_reviews(&town).replace("\"127.0.0.1:0\"", &format!("\"127.0.0.1:{port}\""));
+    let (status, stdout, _) = validate_with(&town, &config, &["--all"]).await;
+    assert_eq!(status, Some(1));
+    let text = tidy(&town, &stdout).replace(&port.to_string(), "PORT");
+    insta::assert_snapshot!(
+        "validate_all_reviews_wrong",
+        text.replace(&bob.to_uppercase(), "<ID OF BOB>")
+    );
+}
+
 #[tokio::test]
 async fn machines_read_one_object_for_each_line() {
     let town = Town::build().await;

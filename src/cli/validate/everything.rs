@@ -10,6 +10,7 @@ use crate::cli::environment;
 use crate::cli::report::Failed;
 use crate::cli::validate::recipients::{Failure, post};
 use crate::cli::validate::results::{CheckResults, counted};
+use crate::cli::validate::reviews::{self, UsersByPerson};
 use crate::cli::validate::rules::rules;
 use crate::config;
 use crate::config::{MicrosoftSettings, Settings, VALID_RECIPIENTS};
@@ -20,7 +21,7 @@ use crate::teleport;
 use crate::teleport::{Client, PluginDataKind, Watch};
 
 /// Recipients at the same time; the calls themselves are paced to Microsoft's limits.
-const CONCURRENCY: usize = 16;
+pub(super) const CONCURRENCY: usize = 16;
 
 /// The checks to run, and the output format.
 pub(super) struct Wanted {
@@ -40,15 +41,21 @@ pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
     let mut results = CheckResults::new(wanted.json, colours);
     let settings = configuration(file, &mut results)?;
     let client = identity(&settings, &mut results).await;
-    let mut by_rules = Vec::new();
+    if settings.review.enabled {
+        reviews::port(&settings.review, &mut results).await;
+    }
+    let mut found = Found::default();
     if wanted.offline {
         results.skipped("network", "--offline: Teleport and Microsoft were not contacted");
     } else {
         match client {
-            Some(client) => by_rules = cluster(&client, &mut results).await,
+            Some(client) => found = cluster(&client, &settings, &mut results).await,
             None => results.skipped("Teleport", "cannot be checked without an identity"),
         }
-        microsoft(&settings, &wanted, &by_rules, &mut results).await;
+        microsoft(&settings, &wanted, &found, &mut results).await;
+        if settings.review.enabled {
+            reviews::keys(&settings, &mut results).await;
+        }
     }
     results.finish();
     match results.failed {
@@ -133,9 +140,17 @@ fn role(client: &Client) -> String {
     }
 }
 
+/// What Teleport says about the recipients.
+#[derive(Default)]
+struct Found {
+    by_rules: Vec<Address>,
+    /// The users of people who may review in Teams, if that is enabled and they can be listed.
+    users: Option<UsersByPerson>,
+}
+
 /// Checks the connection to Teleport and the permissions, and returns the recipients of the rules.
-async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
-    match client.ping().await {
+async fn cluster(client: &Client, settings: &Settings, results: &mut CheckResults) -> Found {
+    let cluster = match client.ping().await {
         Ok(cluster) => {
             if let Some(route) = client.route() {
                 results.ok("connection to Teleport", route.to_string());
@@ -149,13 +164,28 @@ async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
                     Some(hint),
                 );
             }
+            cluster
         }
         Err(error) => {
             failed(results, "route to Teleport", &error);
             results.skipped("permissions in Teleport", "cannot be checked without a connection");
-            return Vec::new();
+            return Found::default();
         }
+    };
+    let has_rules = permissions_in_teleport(client, results).await;
+    let users = if settings.review.enabled {
+        reviews::cluster(client, &cluster, &settings.review, results).await
+    } else {
+        None
+    };
+    Found {
+        by_rules: rules(client, has_rules, results).await,
+        users,
     }
+}
+
+/// Returns whether rules can be watched.
+async fn permissions_in_teleport(client: &Client, results: &mut CheckResults) -> bool {
     let role = role(client);
     let check = "permission to watch requests";
     let mut has_rules = true;
@@ -196,16 +226,16 @@ async fn cluster(client: &Client, results: &mut CheckResults) -> Vec<Address> {
         Ok(()) => results.ok(check, "granted"),
         Err(error) => failed_for(results, check, &error, &role),
     }
-    rules(client, has_rules, results).await
+    has_rules
 }
 
-async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], results: &mut CheckResults) {
+async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results: &mut CheckResults) {
     let teams = match Teams::new(&settings.microsoft, &settings.limits) {
         Ok(teams) => teams,
         Err(error) => return results.failed("HTTPS", error.to_string(), error.hint()),
     };
     let mut addresses = settings.routing.addresses();
-    for address in by_rules {
+    for address in &found.by_rules {
         if !addresses.contains(address) {
             addresses.push(address.clone());
         }
@@ -240,7 +270,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], r
     match teams.find_app().await {
         Ok(app) => {
             results.ok("app in the catalog", format!("{} ({})", app.name, app.id));
-            published(&teams, results).await;
+            published(&teams, settings.review.enabled, results).await;
         }
         Err(error) => {
             let detail = format!("{error}; teams_app_id is {}", settings.microsoft.teams_app_id);
@@ -250,6 +280,9 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, by_rules: &[Address], r
         }
     }
     recipients(&teams, &addresses, wanted.send, results).await;
+    if let Some(users) = &found.users {
+        reviews::reviewers(&teams, &addresses, users, &settings.review, results).await;
+    }
     if !wanted.send {
         results.skipped(
             "Teams channel of the bot",
@@ -308,10 +341,18 @@ fn permissions(granted: Option<&[String]>, channels: bool, results: &mut CheckRe
     }
 }
 
-async fn published(teams: &Teams, results: &mut CheckResults) {
+/// Checks the version of the app. The interactive app also serves without buttons.
+async fn published(teams: &Teams, has_buttons: bool, results: &mut CheckResults) {
     let check = "version of the app";
     match teams.published_version().await {
-        Ok(Some(version)) if version == Package::VERSION => results.ok(check, version),
+        Ok(Some(version)) if version == Package::INTERACTIVE_VERSION => results.ok(check, version),
+        Ok(Some(version)) if version == Package::VERSION && !has_buttons => results.ok(check, version),
+        Ok(Some(version)) if has_buttons => {
+            let needed = Package::INTERACTIVE_VERSION;
+            let detail = format!("the catalog has {version}, buttons need {needed}");
+            let hint = hint!("Run `configure --review --force` and upload app.zip as an update of the app");
+            results.failed(check, detail, Some(hint));
+        }
         Ok(Some(version)) => {
             let detail = format!("the catalog has {version}, this program creates {}", Package::VERSION);
             let hint = hint!("Run `configure --force` and upload app.zip as an update of the app");

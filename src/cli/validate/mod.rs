@@ -6,6 +6,7 @@ mod everything;
 mod options;
 mod recipients;
 mod results;
+mod reviews;
 mod rules;
 
 pub(super) use options::Options;

@@ -13,11 +13,17 @@ pub struct Error {
     address: String,
     cause: String,
     hint: String,
+    is_in_use: bool,
 }
 
 impl Error {
     pub fn hint(&self) -> &str {
         &self.hint
+    }
+
+    /// Returns whether another program, or the running daemon, uses the port.
+    pub fn is_in_use(&self) -> bool {
+        self.is_in_use
     }
 
     pub(super) fn port(address: &HostPort, cause: &io::Error) -> Self {
@@ -34,6 +40,7 @@ impl Error {
             address: address.to_string(),
             cause: cause.to_string(),
             hint,
+            is_in_use: cause.kind() == ErrorKind::AddrInUse,
         }
     }
 
@@ -53,6 +60,7 @@ impl Error {
             address: address.to_string(),
             cause: cause.to_string(),
             hint: hint.to_owned(),
+            is_in_use: false,
         }
     }
 }

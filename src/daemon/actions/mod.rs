@@ -22,4 +22,5 @@ mod serve;
 mod users;
 
 pub use error::Error;
+pub use serve::review_port;
 pub(in crate::daemon) use serve::{Opened, open};

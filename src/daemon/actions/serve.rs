@@ -50,6 +50,31 @@ pub(in crate::daemon) async fn open(
     if !settings.enabled {
         return Ok(None);
     }
+    let (listener, certificate) = bind(settings).await?;
+    let endpoints = &microsoft.endpoints;
+    let source = KeySource::new(&endpoints.openid, &microsoft.proxies, limits)?;
+    Ok(Some(Opened {
+        listener,
+        certificate,
+        audience: Audience::new(&endpoints.issuer, &microsoft.app_id, &microsoft.tenant_id),
+        source,
+        keys: Arc::new(KeyCache::new(limits.unknown_key_every)),
+        path: settings.path.clone(),
+    }))
+}
+
+/// Checks whether the port can be opened and the certificate can be used.
+///
+/// # Errors
+/// The port cannot be opened, or the certificate cannot be used.
+pub async fn review_port(settings: &ReviewSettings) -> Result<(), Error> {
+    bind(settings).await.map(|_| ())
+}
+
+/// The certificate of the port, with its files.
+type Followed = (TlsFiles, Certificate);
+
+async fn bind(settings: &ReviewSettings) -> Result<(Listener, Option<Followed>), Error> {
     let address = &settings.listen;
     let certificate = match &settings.tls {
         Some(files) => {
@@ -64,16 +89,7 @@ pub(in crate::daemon) async fn open(
     if let Some((_, certificate)) = &certificate {
         listener = listener.with_certificate(certificate);
     }
-    let endpoints = &microsoft.endpoints;
-    let source = KeySource::new(&endpoints.openid, &microsoft.proxies, limits)?;
-    Ok(Some(Opened {
-        listener,
-        certificate,
-        audience: Audience::new(&endpoints.issuer, &microsoft.app_id, &microsoft.tenant_id),
-        source,
-        keys: Arc::new(KeyCache::new(limits.unknown_key_every)),
-        path: settings.path.clone(),
-    }))
+    Ok((listener, certificate))
 }
 
 impl Opened {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use tonic::{Code, Request, Response, Status};
 
 use crate::cluster::listener::Peer;
+use crate::cluster::rules::denied;
 use crate::cluster::service::AuthService;
 use crate::cluster::state::ClusterState;
 use crate::cluster::{Cluster, Moment, State, Verdict, access_requests};
@@ -171,6 +172,21 @@ fn check_review(
 }
 
 impl AuthService {
+    /// Answers `GetRole` with the role of the daemon.
+    pub(super) fn own_role(&self) -> Result<types::RoleV6, Status> {
+        let mut state = self.cluster().state();
+        if state.faults.deny_roles {
+            state.meet("deny_roles");
+            return Err(denied("\"read\" on \"role\""));
+        }
+        let submit_for_users = state.submit_for_users.clone().unwrap_or_else(|| vec!["*".to_owned()]);
+        let review_requests = Some(types::AccessReviewConditions { submit_for_users });
+        let allow = Some(types::RoleConditions { review_requests });
+        Ok(types::RoleV6 {
+            spec: Some(types::RoleSpecV6 { allow }),
+        })
+    }
+
     /// Answers `SubmitAccessReview`.
     pub(super) async fn review(
         &self,

@@ -213,6 +213,11 @@ impl auth_service_server::AuthService for AuthService {
         self.review(request).await
     }
 
+    async fn get_role(&self, request: Request<proto::GetRoleRequest>) -> Result<Response<types::RoleV6>, Status> {
+        self.begin("GetRole", request).await?;
+        self.own_role().map(Response::new)
+    }
+
     async fn list_access_requests(
         &self,
         request: Request<proto::ListAccessRequestsRequest>,

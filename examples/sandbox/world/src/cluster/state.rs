@@ -135,6 +135,8 @@ pub struct ClusterFaults {
     pub old_server: bool,
     /// Users cannot be read or listed.
     pub deny_users: bool,
+    /// The daemon's role may not read roles.
+    pub deny_roles: bool,
     /// Older servers list all users, whatever their traits.
     pub ignore_user_filter: bool,
     pub deny_rules: bool,
