@@ -54,6 +54,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ splitList ":" .Values.diagAddr | last }}
 {{- end }}
 
+{{- define "msteams.reviewService" -}}
+{{ include "msteams.fullname" . | trunc 56 | trimSuffix "-" }}-review
+{{- end }}
+
 {{/* Fails with the list of all missing values, instead of creating a pod that cannot start. */}}
 {{- define "msteams.check" -}}
 {{- $missing := list }}
@@ -86,6 +90,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled (not .Values.diagAddr) }}
 {{- fail "\n\nserviceMonitor.enabled: set diagAddr too; the metrics are served there\n" }}
+{{- end }}
+{{- if and .Values.review.ingress.enabled (not .Values.review.enabled) }}
+{{- fail "\n\nreview.ingress.enabled: set review.enabled too\n" }}
+{{- end }}
+{{- if and .Values.review.ingress.enabled (not .Values.review.ingress.host) }}
+{{- fail "\n\nreview.ingress.host: set the public host name of the bot's messaging endpoint\n" }}
+{{- end }}
+{{- if and .Values.review.enabled (eq (toString .Values.review.port) (include "msteams.diagPort" .)) }}
+{{- fail "\n\nreview.port: set another port than that of diagAddr\n" }}
 {{- end }}
 {{- if and .Values.customCA.secretName .Values.customCA.configMapName }}
 {{- fail "\n\ncustomCA: set secretName or configMapName, not both\n" }}
