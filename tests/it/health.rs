@@ -8,7 +8,13 @@ use crate::world::cluster::{Draft, Verdict, rule};
 
 /// Starts a daemon whose port the system chooses, and returns its address.
 pub(crate) async fn start(town: &mut Town) -> String {
-    let config = format!("diag_addr = \":0\"\n{}", town.config());
+    let config = town.config();
+    start_with(town, &config).await
+}
+
+/// Starts a daemon with another configuration.
+pub(crate) async fn start_with(town: &mut Town, config: &str) -> String {
+    let config = format!("diag_addr = \":0\"\n{config}");
     town.start_daemon_with(&config).await;
     let log = town.daemon().log();
     let line = log
