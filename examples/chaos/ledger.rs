@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use teleport_msteams::domain::lifecycle::Record;
 
 use crate::company;
-use world::cluster::{Cluster, ClusterState};
+use world::cluster::{Cluster, ClusterState, State};
 use world::reading::{card_of, word_of};
 use world::tenant::{Card, Tenant};
 
@@ -51,6 +51,8 @@ pub(crate) struct Verdict {
     pub(crate) twice: BTreeMap<usize, Vec<String>>,
     /// Posts that were retried too soon or too often after one with an unknown outcome.
     pub(crate) repeated: BTreeMap<usize, Vec<String>>,
+    /// Reviews that do not match the buttons that people pressed.
+    pub(crate) reviews: BTreeMap<usize, Vec<String>>,
 }
 
 impl Verdict {
@@ -60,13 +62,13 @@ impl Verdict {
     }
 
     pub(crate) fn passed(&self) -> bool {
-        self.is_settled() && self.twice.is_empty() && self.repeated.is_empty()
+        self.is_settled() && self.twice.is_empty() && self.repeated.is_empty() && self.reviews.is_empty()
     }
 
     /// Returns the problems of each request that has any.
     pub(crate) fn failures(&self) -> BTreeMap<usize, Vec<&str>> {
         let mut failures: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-        for kind in [&self.lost, &self.stale, &self.twice, &self.repeated] {
+        for kind in [&self.lost, &self.stale, &self.twice, &self.repeated, &self.reviews] {
             for (number, what) in kind {
                 failures
                     .entry(*number)
@@ -78,7 +80,29 @@ impl Verdict {
     }
 }
 
+impl Entry {
+    /// Takes the state over that a review has given to the request.
+    pub(crate) fn follow(&mut self, cluster: &Cluster) {
+        let state = cluster
+            .request(&self.id)
+            .and_then(|request| request.spec)
+            .map(|spec| spec.state());
+        match state {
+            Some(State::Approved) if self.shows == "PENDING" => self.shows = "APPROVED",
+            Some(State::Denied) if self.shows == "PENDING" => self.shows = "DENIED",
+            _ => {}
+        }
+    }
+}
+
 impl Ledger {
+    /// Takes the states over that reviews have given to the requests.
+    pub(crate) fn follow(&mut self, cluster: &Cluster) {
+        for entry in &mut self.entries {
+            entry.follow(cluster);
+        }
+    }
+
     /// Remembers which cards are not recorded: a kill at this moment may have lost their IDs.
     pub(crate) fn remember_in_flight(&mut self, cluster: &Cluster, tenant: &Tenant) {
         let records = records(&cluster.state());

@@ -7,6 +7,8 @@ use std::process::Stdio;
 use anyhow::Context as _;
 use tokio::process::{Child, Command};
 
+use crate::company;
+
 /// One replica. It keeps its number across restarts.
 pub(crate) struct Replica {
     pub(crate) number: usize,
@@ -19,7 +21,7 @@ impl Replica {
     pub(crate) fn new(number: usize, folder: &Path) -> Self {
         Self {
             number,
-            config: folder.join("teleport-msteams.toml"),
+            config: company::configuration(folder, number),
             log: folder.join(format!("replica-{number}.log")),
             child: None,
         }

@@ -11,10 +11,11 @@ use crate::Args;
 use crate::company::{self, Company};
 use crate::fault::{self, NEAR};
 use crate::ledger::{Entry, Ledger, Verdict};
+use crate::presses::{self, Presses};
 use crate::replica::Replica;
 use crate::script::{self, Action};
 use world::cluster::{Cluster, ClusterOptions, Draft, NOT_UTF8, State, Verdict as Review, WRONG_TYPE};
-use world::tenant::{Tenant, TenantOptions};
+use world::tenant::{Tenant, TenantOptions, User};
 
 /// The time limit for all cards to settle after the faults are cleared: claims of killed daemons expire, and a post with an
 /// unknown outcome is retried first after one minute, then after four.
@@ -35,6 +36,9 @@ pub(crate) struct Run {
     /// Whether a replica is meant to run.
     wanted: Vec<bool>,
     pub(crate) ledger: Ledger,
+    pub(crate) presses: Presses,
+    /// The messaging endpoint of each replica.
+    endpoints: Vec<String>,
     begun: Instant,
     pub(crate) kills: usize,
     pub(crate) stops: usize,
@@ -96,10 +100,11 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<bool> {
 }
 
 impl Run {
-    async fn set_up(rng: Rng, replicas: usize) -> anyhow::Result<Self> {
+    async fn set_up(mut rng: Rng, replicas: usize) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
         let tenant = Tenant::start(TenantOptions::default()).await;
-        let company = Company::create(&tenant);
+        let company = Company::create(&cluster, &tenant);
+        let ports: Vec<u16> = (0..replicas).map(|_| presses::free_port(&mut rng)).collect();
         cluster.faults(|faults| faults.latency = NEAR);
         tenant.faults(|faults| {
             faults.latency = NEAR;
@@ -107,7 +112,7 @@ impl Run {
             faults.same_activity_ids = true;
         });
         let folder = tempfile::tempdir().context("could not create a temporary directory")?;
-        company::write_files(&cluster, &tenant, folder.path())?;
+        company::write_files(&cluster, &tenant, folder.path(), &ports)?;
         let mut run = Self {
             cluster,
             tenant,
@@ -118,6 +123,11 @@ impl Run {
                 .collect(),
             wanted: vec![true; replicas],
             ledger: Ledger::default(),
+            presses: Presses::default(),
+            endpoints: ports
+                .iter()
+                .map(|port| format!("http://127.0.0.1:{port}/api/messages"))
+                .collect(),
             begun: Instant::now(),
             kills: 0,
             stops: 0,
@@ -148,6 +158,7 @@ impl Run {
             Action::Review(number) => self.change(number, None, "is reviewed", |cluster, id| {
                 cluster.review(id, "reviewer", Review::Approve, "one of two");
             }),
+            Action::Press(number) => self.press(number),
             Action::Approve(number) => self.change(number, Some("APPROVED"), "is approved", |cluster, id| {
                 cluster.set_state(id, State::Approved, "yes");
             }),
@@ -232,12 +243,26 @@ impl Run {
     fn change(&mut self, number: usize, shows: Option<&'static str>, what: &str, change: impl FnOnce(&Cluster, &str)) {
         let at = self.begun.elapsed().as_secs_f64();
         let entry = &mut self.ledger.entries[number];
+        entry.follow(&self.cluster);
         if entry.shows != "PENDING" {
             return;
         }
         change(&self.cluster, &entry.id);
         entry.shows = shows.unwrap_or(entry.shows);
         entry.story.push(format!("{at:.3} s  {what}"));
+    }
+
+    /// Lets one of the recipients press a button of their card.
+    fn press(&mut self, number: usize) {
+        let at = self.begun.elapsed().as_secs_f64();
+        let entry = &mut self.ledger.entries[number];
+        let mail = &entry.recipients[self.rng.usize(..entry.recipients.len())];
+        let is_it = |person: &&User| person.upn == *mail;
+        if let Some(person) = self.company.people.iter().find(is_it) {
+            self.presses
+                .press(&self.tenant, &mut self.rng, person, &entry.id, &self.endpoints);
+            entry.story.push(format!("{at:.3} s  {mail} presses a button"));
+        }
     }
 
     fn print_progress(&self) {
@@ -260,10 +285,16 @@ impl Run {
         let mut settled_since: Option<Instant> = None;
         loop {
             self.restart_ended()?;
-            let verdict = self.ledger.check(&self.cluster, &self.tenant);
-            let since = verdict
-                .is_settled()
-                .then(|| *settled_since.get_or_insert_with(Instant::now));
+            self.ledger.follow(&self.cluster);
+            let mut verdict = self.ledger.check(&self.cluster, &self.tenant);
+            for (number, entry) in self.ledger.entries.iter().enumerate() {
+                let wrong = self.presses.check(&self.cluster, &entry.id);
+                if !wrong.is_empty() {
+                    verdict.reviews.insert(number, wrong);
+                }
+            }
+            let is_over = verdict.is_settled() && self.presses.are_over();
+            let since = is_over.then(|| *settled_since.get_or_insert_with(Instant::now));
             settled_since = since;
             if let Some(since) = since.filter(|since| since.elapsed() >= STABLE) {
                 return Ok((verdict, since - cleared));

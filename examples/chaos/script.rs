@@ -12,6 +12,8 @@ pub(crate) enum Action {
     /// The number of the request, and the time after which it expires.
     Create(usize, Duration),
     Review(usize),
+    /// A recipient presses a button of the card.
+    Press(usize),
     Approve(usize),
     Deny(usize),
     Promote(usize),
@@ -55,6 +57,9 @@ pub(crate) fn write(rng: &mut Rng, requests: usize, replicas: usize, length: Dur
             _ => None,
         };
         script.push((created, Action::Create(number, ends_in)));
+        for _ in 0..rng.u32(..3) {
+            script.push((created + later(rng, 20.0), Action::Press(number)));
+        }
         script.extend(review.map(|after| (created + after, Action::Review(number))));
         script.extend(resolution.map(|resolution| (created + after, resolution)));
     }
