@@ -78,7 +78,7 @@ impl Drop for Far {
 /// Runs the servers until the input is closed.
 #[tokio::main]
 pub(crate) async fn serve() -> anyhow::Result<()> {
-    let servers = Servers::start(1, Duration::ZERO).await?;
+    let servers = Servers::start(1, Duration::ZERO, "").await?;
     println!("{}", servers.config().display());
     let mut requests = Requests {
         servers,

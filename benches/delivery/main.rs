@@ -1,10 +1,11 @@
-//! Measures how fast the daemon delivers cards, and its memory and processor time: the real binary between a fake cluster and a
+//! Measures how fast the daemon delivers cards and answers presses, and its memory and processor time: the real binary between a fake cluster and a
 //! fake tenant with 50 ms of latency, which enforce Microsoft's documented limits.
 //!
 //! `cargo bench --bench delivery` prints a table. It asserts nothing.
 
 #![expect(clippy::print_stdout, reason = "the table goes to the terminal")]
 
+mod press;
 mod rig;
 mod servers;
 
@@ -23,11 +24,13 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 const MESSAGES_A_SECOND: f64 = 50.0;
 
 /// All benches, in the order in which they run.
-const BENCHES: [&str; 7] = [
+const BENCHES: [&str; 9] = [
     "size",
     "start",
     "first_card",
     "hundred_recipients",
+    "press",
+    "press_flood",
     "validate",
     "burst",
     "flood",
@@ -47,6 +50,8 @@ async fn main() -> anyhow::Result<()> {
             "start" => start().await?,
             "first_card" => first_card().await?,
             "hundred_recipients" => hundred_recipients().await?,
+            "press" => press::press().await?,
+            "press_flood" => press::press_flood().await?,
             "validate" => validate().await?,
             "burst" => burst().await?,
             "flood" => flood().await?,

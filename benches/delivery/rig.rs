@@ -21,7 +21,12 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts everything with this number of recipients, who all have the app, and waits until they are preloaded.
     pub(crate) async fn start(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
-        let servers = Servers::start(recipients, round_trip).await?;
+        Self::start_with(recipients, round_trip, "").await
+    }
+
+    /// Does the same with further lines of the configuration.
+    pub(crate) async fn start_with(recipients: usize, round_trip: Duration, review: &str) -> anyhow::Result<Self> {
+        let servers = Servers::start(recipients, round_trip, review).await?;
         let mut child = Command::new(PROGRAM)
             .args(["start", "--config"])
             .arg(servers.config())

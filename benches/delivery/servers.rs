@@ -29,13 +29,15 @@ pub(crate) fn request(recipients: impl IntoIterator<Item = usize>) -> Draft {
 }
 
 impl Servers {
-    /// Starts both with this number of recipients, who all have the app, and writes a configuration for them.
-    pub(crate) async fn start(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
+    /// Starts both with this number of recipients, who all have the app, and writes a configuration for them; `review` are
+    /// further lines.
+    pub(crate) async fn start(recipients: usize, round_trip: Duration, review: &str) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
         let tenant = Tenant::start(TenantOptions::default()).await;
         let mails: Vec<_> = (0..recipients).map(recipient).collect();
         for mail in &mails {
-            tenant.add_user(mail, Some(mail), mail);
+            let person = tenant.add_user(mail, Some(mail), mail);
+            cluster.set_traits(mail, false, &[("teams_user_id", &[&person.id])]);
         }
         let folder = tempfile::tempdir()?;
         let servers = Self {
@@ -45,7 +47,7 @@ impl Servers {
         };
         servers.move_away(round_trip);
         servers.tenant.faults(|faults| faults.enforce_limits = true);
-        servers.write_config(&mails)?;
+        servers.write_config(&mails, review)?;
         Ok(servers)
     }
 
@@ -59,7 +61,7 @@ impl Servers {
         self.folder.path().join("teleport-msteams.toml")
     }
 
-    fn write_config(&self, mails: &[String]) -> anyhow::Result<()> {
+    fn write_config(&self, mails: &[String], review: &str) -> anyhow::Result<()> {
         let (cluster, tenant) = (&self.cluster, &self.tenant);
         let identity = self.folder.path().join("identity");
         let user = cluster.authority().user("bench", &[], Validity::ONE_DAY);
@@ -69,7 +71,7 @@ impl Servers {
         let config = format!(
             "preload = true\n[teleport]\naddr = {:?}\nidentity = {:?}\n[msapi]\napp_id = {:?}\napp_secret = {:?}\n\
              tenant_id = {:?}\nteams_app_id = {:?}\n[msapi.endpoints]\nlogin = {:?}\ngraph = {:?}\nbot = {:?}\n\
-             [role_to_recipients]\n\"*\" = []\neverybody = {mails:?}\n",
+             openid = {:?}\n[role_to_recipients]\n\"*\" = []\neverybody = {mails:?}\n{review}",
             cluster.address(),
             identity.to_string_lossy(),
             options.app_id,
@@ -79,6 +81,7 @@ impl Servers {
             tenant.login(),
             tenant.graph(),
             tenant.bot(),
+            tenant.openid(),
         );
         std::fs::write(self.config(), config)?;
         Ok(())

@@ -5,14 +5,12 @@
 
 mod tls;
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -25,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 pub use tls::{Certificate, CertificateError};
@@ -36,11 +34,11 @@ const NO_ROOM: Duration = Duration::from_millis(100);
 /// What clients may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Open connections. Above it, the oldest one that is not kept is closed.
+    /// Open connections. Above it, one that is not kept is closed: the one that was opened, or was kept last, the longest ago.
     pub connections: usize,
     /// The longest wait for the TLS handshake, and for the head of each request.
     pub head: Duration,
-    /// The longest lifetime of a connection.
+    /// The longest lifetime of a connection. A request in progress is answered first.
     pub connection: Duration,
     /// The largest head of a request, in bytes; hyper allows no less than 8 KiB.
     pub head_bytes: usize,
@@ -60,8 +58,16 @@ pub struct Listener {
 pub type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The connection of a request, as its handler sees it.
-#[derive(Clone, Debug, Default)]
-pub struct Place(Arc<AtomicUsize>);
+#[derive(Clone, Debug)]
+pub struct Place(Arc<Mutex<Use>>);
+
+#[derive(Debug)]
+struct Use {
+    /// The number of requests that keep the connection.
+    keepers: usize,
+    /// When it was opened, or was kept last.
+    since: Instant,
+}
 
 /// Keeps a connection open until it is dropped, however many others arrive.
 #[derive(Debug)]
@@ -106,8 +112,8 @@ impl Listener {
         F: Fn(Request<Incoming>, Place) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Response<String>> + Send + 'static,
     {
-        // Oldest first. Dropping the sender closes the connection.
-        let mut open: VecDeque<(oneshot::Sender<Infallible>, Place)> = VecDeque::new();
+        // Dropping the sender closes the connection.
+        let mut open: Vec<(oneshot::Sender<Infallible>, Place)> = Vec::new();
         loop {
             let Ok((stream, _)) = self.tcp.accept().await else {
                 sleep(NO_ROOM).await;
@@ -115,15 +121,17 @@ impl Listener {
             };
             open.retain(|(connection, _)| !connection.is_closed());
             if open.len() >= self.bounds.connections {
-                match open.iter().position(|(_, place)| !place.is_kept()) {
-                    Some(oldest) => drop(open.remove(oldest)),
+                let idle = open.iter().enumerate();
+                let idle = idle.filter_map(|(at, (_, place))| Some((place.idle_since()?, at)));
+                match idle.min() {
+                    Some((_, oldest)) => drop(open.swap_remove(oldest)),
                     // Every connection works for a client that has proved who it is.
                     None => continue,
                 }
             }
             let (sender, closed) = oneshot::channel();
-            let place = Place::default();
-            open.push_back((sender, place.clone()));
+            let place = Place::new();
+            open.push((sender, place.clone()));
             let (bounds, tls, answer) = (self.bounds, self.tls.clone(), answer.clone());
             spawn(Box::pin(async move {
                 tokio::select! {
@@ -136,20 +144,36 @@ impl Listener {
 }
 
 impl Place {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Use {
+            keepers: 0,
+            since: Instant::now(),
+        })))
+    }
+
     /// Keeps the connection while the request is answered.
     pub fn keep(&self) -> Kept {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.lock().keepers += 1;
         Kept(self.clone())
     }
 
-    fn is_kept(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+    /// Returns since when nothing keeps the connection.
+    fn idle_since(&self) -> Option<Instant> {
+        let place = self.lock();
+        (place.keepers == 0).then_some(place.since)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Use> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        let mut place = self.0.lock();
+        place.keepers -= 1;
+        // The answer is yet to be sent.
+        place.since = Instant::now();
     }
 }
 
@@ -207,5 +231,9 @@ where
         .max_buf_size(bounds.head_bytes)
         .keep_alive(bounds.keep_alive)
         .serve_connection(stream, service);
-    let _ = timeout(bounds.connection, pin!(connection)).await;
+    let mut connection = pin!(connection);
+    if timeout(bounds.connection, &mut connection).await.is_err() {
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(bounds.head, connection).await;
+    }
 }

@@ -20,7 +20,7 @@ use crate::telemetry::Health;
 /// Microsoft needs one connection for each press, for three seconds at most. Connections without a verified request make
 /// room for others, oldest first.
 const BOUNDS: Bounds = Bounds {
-    connections: 256,
+    connections: 512,
     head: Duration::from_secs(5),
     connection: Duration::from_mins(5),
     // A token of 16 KiB, and the other headers.

@@ -90,8 +90,12 @@ async fn look_up(question: &Question, context: &Context) -> Result<Found, Error>
     }
     // The body names the person too, but only Graph says who they are.
     let priority = Priority::new(Urgency::Resolution, object_id);
-    let Some(name) = context.teams.member_name(object_id, &priority).await? else {
-        return Ok(Found::None);
+    let name = match context.teams.member_name(object_id, &priority).await {
+        Ok(Some(name)) => name,
+        Ok(None) => return Ok(Found::None),
+        // A person of another organization, in a shared channel.
+        Err(error) if error.meaning() == msteams::Meaning::NotFound => return Ok(Found::None),
+        Err(error) => return Err(error.into()),
     };
     Ok(if context.client.has_user(&name).await? {
         Found::One(name)

@@ -47,7 +47,7 @@ pub enum Refusal {
     OldServer,
     /// Teleport does not allow the plugin to find the person.
     NoPermission,
-    /// Teleport did not answer, or did not confirm the review.
+    /// Teleport did not answer, or did not confirm the review, or Microsoft did not say who the person is.
     NoAnswer,
     /// There are too many presses.
     Busy,
@@ -166,7 +166,7 @@ impl Refusal {
                  and read on user, or review the request {place}"
             ),
             Self::NoAnswer => {
-                "Teleport did not confirm your review. Press the button again in a minute: it counts once.".to_owned()
+                "Your review was not confirmed. Press the button again in a minute: it counts once.".to_owned()
             }
             Self::Busy => "Too many reviews are being submitted. Press the button again in a minute.".to_owned(),
         }
