@@ -55,6 +55,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         entry.get_or_try_init(look_up).await.map(|answer| answer.value.clone())
     }
 
+    /// Forgets an answer.
+    pub fn forget(&self, key: &K) {
+        self.lock().remove(key);
+    }
+
     fn entry(&self, key: &K) -> Arc<Entry<V>> {
         let now = Instant::now();
         let mut entries = self.lock();

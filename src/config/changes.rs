@@ -90,6 +90,7 @@ impl Changes {
         self.fixed("msapi.cloud, region or endpoints", current.endpoints == endpoints);
         self.live("msapi.app_secret", &mut current.app_secret, app_secret);
     }
+
     /// The port is opened at the start only. So reviews can be turned off at run time, but not on.
     fn review(&mut self, current: &mut ReviewSettings, new: ReviewSettings) {
         let ReviewSettings {

@@ -115,9 +115,14 @@ impl Listener {
         // Dropping the sender closes the connection.
         let mut open: Vec<(oneshot::Sender<Infallible>, Place)> = Vec::new();
         loop {
-            let Ok((stream, _)) = self.tcp.accept().await else {
-                sleep(NO_ROOM).await;
-                continue;
+            let stream = match self.tcp.accept().await {
+                Ok((stream, _)) => stream,
+                // The client is gone already.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(_) => {
+                    sleep(NO_ROOM).await;
+                    continue;
+                }
             };
             open.retain(|(connection, _)| !connection.is_closed());
             if open.len() >= self.bounds.connections {

@@ -6,27 +6,23 @@ use crate::clock;
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::domain::review::{Rejection, Submission, Verb};
 use crate::teleport::wire::types;
-use crate::teleport::{Client, Error, Meaning, convert};
+use crate::teleport::{Client, Error, Meaning, convert, shortened};
 
-/// Interprets Teleport's rejection of a review; `None` if the failure is temporary.
+/// Interprets Teleport's rejection of a review by an author; `None` if the failure is temporary.
 ///
 /// Only texts distinguish most of them: Teleport rejects a review of a resolved request, a second review, and a reviewer
 /// without the role with the same code. Teleport's own Slack plugin matches the text of a resolved request, too.
-pub fn rejection(error: &Error) -> Option<Rejection> {
-    let says = |part| error.detail().contains(part);
+pub fn rejection(error: &Error, author: &str) -> Option<Rejection> {
+    let says = |part: &str| error.detail().contains(part);
     match error.meaning() {
         Meaning::Denied if says("already reviewed") => Some(Rejection::Reviewed),
         Meaning::Denied if says("has been already") => Some(Rejection::Resolved),
-        Meaning::Denied if says("on behalf") || says("submit_for_users") || says("cannot submit reviews") => {
-            Some(Rejection::NotForUser)
-        }
+        Meaning::Denied if says("on behalf") || says("submit_for_users") => Some(Rejection::NotForUser),
         Meaning::Denied => Some(Rejection::NotAllowed),
         // `AlreadyExists` in newer servers; a write that lost against another one is a conflict too.
         Meaning::Conflict if says("already") => Some(Rejection::Reviewed),
-        Meaning::NotFound if says("user ") => Some(Rejection::NoUser),
+        Meaning::NotFound if says(&format!("{:?}", shortened(author))) => Some(Rejection::NoUser),
         Meaning::NotFound => Some(Rejection::Gone),
-        // Before version 6, servers did not know reviews.
-        Meaning::Unsupported => Some(Rejection::NotForUser),
         _ => None,
     }
 }
@@ -89,5 +85,58 @@ impl Client {
         let method = "/proto.AuthService/SubmitAccessReview";
         let bytes = self.ask_raw("submit a review", method, query).await?;
         Ok(self.damaged().take_request(&bytes, convert::access_request(&bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+
+    #[test]
+    fn rejections_are_recognized_by_what_teleport_says() {
+        let denied = Status::permission_denied;
+        for (status, expected) in [
+            (
+                denied("user \"bob@x.y\" has already reviewed this request"),
+                Some(Rejection::Reviewed),
+            ),
+            (
+                Status::already_exists("user \"bob@x.y\" has already reviewed this request"),
+                Some(Rejection::Reviewed),
+            ),
+            (
+                denied("the access request has been already approved"),
+                Some(Rejection::Resolved),
+            ),
+            (
+                denied("user \"plugin\" cannot submit reviews on behalf of \"bob@x.y\""),
+                Some(Rejection::NotForUser),
+            ),
+            // The author's own roles.
+            (
+                denied("user \"bob@x.y\" cannot submit reviews"),
+                Some(Rejection::NotAllowed),
+            ),
+            (
+                denied("user \"bob@x.y\" cannot review request \"1\""),
+                Some(Rejection::NotAllowed),
+            ),
+            (
+                Status::not_found("user \"bob@x.y\" is not found"),
+                Some(Rejection::NoUser),
+            ),
+            (Status::not_found("user \"carol\" is not found"), Some(Rejection::Gone)),
+            (
+                Status::not_found("access request \"1\" is not found"),
+                Some(Rejection::Gone),
+            ),
+            (Status::failed_precondition("too many concurrent writes"), None),
+            (Status::unavailable("starting"), None),
+        ] {
+            let error = Error::of_status("submit a review", &status);
+            assert_eq!(rejection(&error, "bob@x.y"), expected, "{status}");
+        }
     }
 }

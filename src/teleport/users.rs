@@ -1,6 +1,6 @@
 //! Users, and the users for which a role may submit reviews.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
 
@@ -32,11 +32,13 @@ impl Client {
             };
             let page = self.list_users(doing, &pages, Some(filter)).await?;
             for bytes in &page.users {
-                let Some((user, traits)) = self.damaged().take(Kind::User, bytes, convert::listed_user(bytes)) else {
-                    continue;
+                let listed = self.damaged().take(Kind::User, bytes, convert::listed_user(bytes));
+                // Another user with the same value must not stay unnoticed.
+                let Some((user, traits)) = listed else {
+                    return Err(Error::new(Meaning::Undecodable, doing, "a user could not be decoded"));
                 };
                 let values = traits.get(name).map(Vec::as_slice).unwrap_or_default();
-                if !values.iter().any(|held| held == value) {
+                if !values.iter().any(|held| held.eq_ignore_ascii_case(value)) {
                     let detail = "the server does not select users by their traits";
                     return Err(Error::new(Meaning::Unsupported, doing, detail).or_hint(hint!("Upgrade the cluster")));
                 }
@@ -64,7 +66,8 @@ impl Client {
             for bytes in &page.users {
                 let listed = self.damaged().take(Kind::User, bytes, convert::listed_user(bytes));
                 let Some((user, mut traits)) = listed else { continue };
-                for value in traits.remove(name).unwrap_or_default() {
+                let values: BTreeSet<_> = traits.remove(name).unwrap_or_default().into_iter().collect();
+                for value in values {
                     users.entry(value).or_default().push(user.clone());
                 }
             }
@@ -105,22 +108,30 @@ impl Client {
         Ok(self.damaged().take(Kind::Role, &bytes, read).unwrap_or_default())
     }
 
-    /// Returns whether there is a user with this name.
+    /// Returns the values of a trait of the user with this name; `None` if there is no such user.
     ///
     /// # Errors
-    /// `Denied` if the role may not read users.
-    pub async fn has_user(&self, name: &str) -> Result<bool, Error> {
-        let query = types::GetUserRequest { name: name.to_owned() };
+    /// `Denied` if the role may not read users; `Undecodable` if the answer is.
+    pub async fn trait_of_user(&self, user: &str, name: &str) -> Result<Option<Vec<String>>, Error> {
+        let doing = "read a user";
+        let query = types::GetUserRequest { name: user.to_owned() };
         let answer = self
-            .ask_raw("read a user", "/teleport.users.v1.UsersService/GetUser", query)
+            .ask_raw(doing, "/teleport.users.v1.UsersService/GetUser", query)
             .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) if error.meaning() == Meaning::NotFound => Ok(false),
+        let bytes = match answer {
+            Ok(bytes) => bytes,
+            Err(error) if error.meaning() == Meaning::NotFound => return Ok(None),
             Err(error) if error.meaning() == Meaning::Denied => {
-                Err(error.or_hint(hint!("Grant the role read on user")))
+                return Err(error.or_hint(hint!("Grant the role read on user")));
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        match self
+            .damaged()
+            .take(Kind::User, &bytes, convert::user(user, bytes.clone()))
+        {
+            Some(mut traits) => Ok(Some(traits.remove(name).unwrap_or_default())),
+            None => Err(Error::new(Meaning::Undecodable, doing, "the user could not be decoded")),
         }
     }
 }

@@ -137,12 +137,14 @@ async fn users_are_found_by_a_trait() {
     town.cluster
         .set_traits("robert", false, &[("teams_user_id", &["x", "bob"])]);
     assert_eq!(find("bob").await.unwrap(), ["bob", "robert"]);
-    assert!(town.client.has_user("robert").await.unwrap());
+    let found = town.client.trait_of_user("robert", "teams_user_id").await.unwrap();
+    assert!(found.is_some());
     town.cluster.faults(|faults| faults.ignore_user_filter = true);
     assert_eq!(find("carol").await.unwrap_err().meaning(), Meaning::Unsupported);
     town.cluster.faults(|faults| faults.deny_users = true);
     assert_eq!(find("bob").await.unwrap_err().meaning(), Meaning::Denied);
     town.cluster.delete_user("robert");
     town.cluster.faults(|faults| faults.deny_users = false);
-    assert!(!town.client.has_user("robert").await.unwrap());
+    let found = town.client.trait_of_user("robert", "teams_user_id").await.unwrap();
+    assert_eq!(found, None);
 }

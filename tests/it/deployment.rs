@@ -75,7 +75,7 @@ async fn alerts_and_the_dashboard_use_only_metrics_that_exist() {
         })
         .collect();
     let query = Regex::new(r"(teleport_msteams_[a-z_]+)(?:\{([^}]*)\})?").unwrap();
-    let label = Regex::new(r#"([a-z_]+)=~?"([a-z|]+)""#).unwrap();
+    let label = Regex::new(r#"([a-z_]+)=~?"([a-z_|]+)""#).unwrap();
     for path in ["examples/prometheus-rules.yaml", "examples/grafana-dashboard.json"] {
         let text = fs::read_to_string(file(path)).unwrap().replace("\\\"", "\"");
         let mut asked = 0;

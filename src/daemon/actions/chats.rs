@@ -17,23 +17,27 @@ use crate::msteams::{Activity, Priority, Urgency};
 const INTRODUCTION: &str = "This app posts Teleport Access Requests and does not read messages. Use the buttons of a request, or its link to \
      Teleport.";
 
-/// How often one conversation is answered.
+/// How often one conversation is answered, and how often an installation counts.
 const EVERY: Duration = Duration::from_hours(1);
 
-/// The number of conversations that are remembered; further ones get no answer.
+/// The number of conversations that are remembered; further ones are ignored.
 const MOST: usize = 10_000;
 
 /// How long a message may take. The person can see the state of the request on the card.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// When conversations were last answered.
+/// The answers to people who wrote to the bot.
 #[derive(Debug, Default)]
-pub(super) struct Chats(Mutex<HashMap<String, Instant>>);
+pub(super) struct Chats(Recent);
+
+/// The conversations in which something has happened within the last hour.
+#[derive(Debug, Default)]
+pub(super) struct Recent(Mutex<HashMap<String, Instant>>);
 
 impl Chats {
     /// Answers a person who wrote to the bot, once an hour.
     pub(super) async fn introduce(&self, conversation: String, context: Arc<Context>) {
-        if !self.is_due(&conversation) {
+        if !self.0.is_first(&conversation) {
             return;
         }
         let priority = Priority::new(Urgency::Announcement, &conversation);
@@ -45,18 +49,21 @@ impl Chats {
             debug!(error, "Could not answer a message to the bot");
         }
     }
+}
 
-    fn is_due(&self, conversation: &str) -> bool {
-        let mut answered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if answered.get(conversation).is_some_and(|at| at.elapsed() < EVERY) {
+impl Recent {
+    /// Returns whether it is the first time within an hour, as far as there is room to remember.
+    pub(super) fn is_first(&self, conversation: &str) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.get(conversation).is_some_and(|at| at.elapsed() < EVERY) {
             return false;
         }
-        if answered.len() >= MOST {
-            answered.retain(|_, at| at.elapsed() < EVERY);
+        if known.len() >= MOST {
+            known.retain(|_, at| at.elapsed() < EVERY);
         }
-        let has_room = answered.len() < MOST;
+        let has_room = known.len() < MOST;
         if has_room {
-            answered.insert(conversation.to_owned(), Instant::now());
+            known.insert(conversation.to_owned(), Instant::now());
         }
         has_room
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::clock;
-use crate::daemon::actions::chats::Chats;
+use crate::daemon::actions::chats::{Chats, Recent};
 use crate::daemon::actions::presses::Presses;
 use crate::daemon::context::Context;
 use crate::daemon::tasks::Tasks;
@@ -21,13 +21,13 @@ use crate::msteams::inbound::{
 use crate::telemetry::Inbound;
 
 /// The time for an answer, without the way to Microsoft: Teams expects it within five seconds.
-const ANSWER_WITHIN: Duration = Duration::from_millis(2_700);
+const ANSWER_WITHIN: Duration = Duration::from_millis(2_500);
 
 /// The largest body in bytes. A press has a few KB.
 const LARGEST_BODY: usize = 256 << 10;
 
 /// The longest wait for a body, whose head has been verified.
-const BODY_PATIENCE: Duration = Duration::from_secs(5);
+const BODY_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// What a client sees that refreshes a card. Our cards do not ask for it.
 const NO_REFRESH: &str = "This card is not refreshed. Use the link on the card to open the request.";
@@ -41,6 +41,7 @@ pub(super) struct Endpoint {
     pub(super) keys: Arc<KeyCache>,
     pub(super) presses: Presses,
     pub(super) chats: Arc<Chats>,
+    pub(super) installations: Recent,
 }
 
 impl Endpoint {
@@ -129,7 +130,7 @@ impl Endpoint {
             }
             Event::Press(press) => return Reply::Invoke(self.presses.answer(press, deadline).await),
             Event::BadPress { problem, .. } => debug!(error = %problem, "A button cannot be understood"),
-            Event::Installed(_) => self.installed(),
+            Event::Installed(installation) => self.installed(&installation),
             Event::Uninstalled(installation) => self.uninstalled(&installation),
             Event::Text(chat) => self.introduce(chat.conversation),
             // The older kind of button, which no card of this version has.
@@ -145,8 +146,11 @@ impl Endpoint {
 
     /// Recipients that were rejected may be reachable now. The chat itself is looked up in Graph, because Teams reports it
     /// under another ID, and people with two addresses are recognized by the ID.
-    fn installed(&self) {
-        self.context.teams.forget_refusals();
+    fn installed(&self, installation: &Installation) {
+        // A person who installs the app again and again does not cause look-ups each time.
+        if self.installations.is_first(&installation.chat.conversation) {
+            self.context.teams.forget_refusals();
+        }
     }
 
     fn uninstalled(&self, installation: &Installation) {

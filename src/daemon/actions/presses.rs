@@ -10,15 +10,18 @@ use tracing::debug;
 
 use crate::daemon::actions::answer;
 use crate::daemon::actions::chats;
-use crate::daemon::actions::review::{Reviewed, review};
+use crate::daemon::actions::review::{self, Reviewed};
 use crate::daemon::actions::users::Users;
 use crate::daemon::context::Context;
 use crate::daemon::tasks::Tasks;
-use crate::domain::review::{Outcome, Refusal, Verb};
+use crate::domain::review::{Refusal, Verb};
 use crate::msteams::inbound::{InvokeAnswer, Press};
 
 /// The largest number of presses that are worked on, and of answers that are remembered.
 const MOST: usize = 1_000;
+
+/// The largest number of presses of one person that are worked on, so that one person cannot occupy all places.
+const MOST_OF_ONE_PERSON: usize = 8;
 
 /// How long a successful review is remembered, so that a repeated press has the same answer although the server's cache
 /// does not contain the review yet. Teams repeats a press after 15 seconds.
@@ -47,6 +50,7 @@ struct Key {
 
 struct Job {
     verb: Verb,
+    reason: Option<String>,
     state: watch::Sender<State>,
 }
 
@@ -54,7 +58,7 @@ struct Job {
 struct State {
     /// The result, and when it arrived.
     done: Option<(Reviewed, Instant)>,
-    /// A person waits for a message.
+    /// The person waits for a message with the result.
     is_late: bool,
 }
 
@@ -68,26 +72,30 @@ impl Presses {
         }))
     }
 
-    /// Submits the review that a press asks for, and returns what the person sees, at the latest at `deadline`.
+    /// Submits the review that a press asks for, and returns what the person sees, shortly after `deadline` at the latest.
     pub(super) async fn answer(&self, press: Press, deadline: Instant) -> InvokeAnswer {
         let context = &self.0.context;
+        let refuse = async |refusal| answer::to_press(&press, &review::refuse(&press, refusal, context), context).await;
         for _ in 0..EARLIER {
             let Some(job) = self.join(&press) else {
-                context.metrics.reviewed(press.verb, Outcome::Refused(Refusal::Busy));
-                return refusal(&press, Refusal::Busy, context).await;
+                return refuse(Refusal::Busy).await;
             };
-            let Some(reviewed) = job.wait(deadline).await else {
-                return InvokeAnswer::message(answer::PROCESSING);
-            };
-            if job.verb == press.verb {
-                return answer::to_press(&press, &reviewed, context).await;
+            match job.wait(deadline, job.is_for(&press)).await {
+                Some(reviewed) if job.is_for(&press) => return answer::to_press(&press, &reviewed, context).await,
+                // The review has another reason, but the same verdict.
+                Some(reviewed) if reviewed.outcome.is_success() && job.verb == press.verb => {
+                    return answer::to_press(&press, &reviewed, context).await;
+                }
+                Some(reviewed) if reviewed.outcome.is_success() => {
+                    return refuse(Refusal::Reviewed(Some(job.verb))).await;
+                }
+                // The earlier press was no review, so this one counts.
+                Some(_) => {}
+                None if job.is_for(&press) => return InvokeAnswer::message(answer::PROCESSING),
+                None => return refuse(Refusal::EarlierPress).await,
             }
-            if reviewed.outcome.is_success() {
-                return refusal(&press, Refusal::Reviewed(Some(job.verb)), context).await;
-            }
-            // The earlier press was no review, so this one counts.
         }
-        refusal(&press, Refusal::Busy, context).await
+        refuse(Refusal::Busy).await
     }
 
     /// Returns the job of the same person and request, or starts one; `None` if there are too many.
@@ -108,18 +116,20 @@ impl Presses {
         if jobs.len() >= MOST {
             jobs.retain(|_, job| job.is_current());
         }
-        if jobs.len() >= MOST {
+        let is_theirs = |(other, job): &(&Key, &Arc<Job>)| other.person == key.person && job.is_running();
+        if jobs.len() >= MOST || jobs.iter().filter(is_theirs).count() >= MOST_OF_ONE_PERSON {
             return None;
         }
         let job = Arc::new(Job {
             verb: press.verb,
+            reason: press.reason.clone(),
             state: watch::Sender::new(State::default()),
         });
         jobs.insert(key, Arc::clone(&job));
-        let (inner, press, started) = (Arc::clone(&self.0), press.clone(), Arc::clone(&job));
+        let (inner, press, started) = (Arc::clone(&self.0), press.clone(), Unfinished(Arc::clone(&job)));
         self.0
             .tasks
-            .must_finish("review", async move { inner.run(&press, &started).await });
+            .must_finish("review", async move { inner.run(&press, started).await });
         Some(job)
     }
 
@@ -129,33 +139,58 @@ impl Presses {
 }
 
 impl Inner {
-    async fn run(&self, press: &Press, job: &Job) {
-        let reviewed = review(press, &self.context, &self.users).await;
-        let mut is_late = false;
-        job.state.send_modify(|state| {
-            state.done = Some((reviewed.clone(), Instant::now()));
-            is_late = state.is_late;
-        });
-        if is_late {
+    async fn run(&self, press: &Press, job: Unfinished) {
+        let reviewed = review::review(press, &self.context, &self.users).await;
+        if job.0.end(&reviewed) {
             let text = answer::follow_up(press, &reviewed, &self.context);
             chats::notify(press, &text, &self.context).await;
         }
     }
 }
 
+/// A job that ends without a result when it is dropped, so that nothing waits for it for ever.
+struct Unfinished(Arc<Job>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.0.is_running() {
+            self.0.end(&review::refused(Refusal::NoAnswer));
+        }
+    }
+}
+
 impl Job {
-    /// Waits for the result; `None` after the deadline, and then the person gets a message.
-    async fn wait(&self, deadline: Instant) -> Option<Reviewed> {
+    /// Returns whether the job does exactly what a press asks for.
+    fn is_for(&self, press: &Press) -> bool {
+        self.verb == press.verb && self.reason == press.reason
+    }
+
+    /// Records the result. Returns whether a person waits for a message with it.
+    fn end(&self, reviewed: &Reviewed) -> bool {
+        let mut is_late = false;
+        self.state.send_modify(|state| {
+            state.done = Some((reviewed.clone(), Instant::now()));
+            is_late = state.is_late;
+        });
+        is_late
+    }
+
+    /// Waits until the deadline for the result. If there is none, and `wants_message` is set, the person gets a message.
+    async fn wait(&self, deadline: Instant, wants_message: bool) -> Option<Reviewed> {
         let mut state = self.state.subscribe();
         // The sender lives as long as `self`.
         let _ = timeout_at(deadline, state.wait_for(|state| state.done.is_some())).await;
         let mut done = None;
         self.state.send_if_modified(|state| {
             done = state.done.as_ref().map(|(reviewed, _)| reviewed.clone());
-            state.is_late |= done.is_none();
+            state.is_late |= done.is_none() && wants_message;
             false
         });
         done
+    }
+
+    fn is_running(&self) -> bool {
+        self.state.borrow().done.is_none()
     }
 
     /// Returns whether the job is under way, or has had a success that is remembered.
@@ -165,12 +200,4 @@ impl Job {
             Some((reviewed, at)) => reviewed.outcome.is_success() && at.elapsed() < REMEMBERED,
         }
     }
-}
-
-async fn refusal(press: &Press, refusal: Refusal, context: &Context) -> InvokeAnswer {
-    let reviewed = Reviewed {
-        outcome: Outcome::Refused(refusal),
-        request: None,
-    };
-    answer::to_press(press, &reviewed, context).await
 }

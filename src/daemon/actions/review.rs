@@ -46,26 +46,39 @@ pub(super) async fn review(press: &Press, context: &Context, users: &Users) -> R
     let begun = Instant::now();
     let mut account = Account::default();
     let live = context.live.current();
-    let reviewed = if live.review.enabled {
-        attempt(press, context, users, &live.review, &mut account).await
-    } else {
+    let reviewed = if !live.review.enabled {
         refused(Refusal::TurnedOff)
+    } else if !context.knows_reviews {
+        refused(Refusal::OldServer)
+    } else {
+        attempt(press, context, users, &live.review, &mut account).await
     };
     let took = begun.elapsed();
-    context.metrics.reviewed(press.verb, reviewed.outcome);
+    report(press, reviewed.outcome, Some(took), account, context);
+    reviewed
+}
+
+/// Logs and counts a press that was refused without a look at Teleport.
+pub(super) fn refuse(press: &Press, refusal: Refusal, context: &Context) -> Reviewed {
+    let reviewed = refused(refusal);
+    report(press, reviewed.outcome, None, Account::default(), context);
+    reviewed
+}
+
+fn report(press: &Press, outcome: Outcome, took: Option<Duration>, account: Account, context: &Context) {
+    context.metrics.reviewed(press.verb, outcome);
     let Account { user, error, hint } = account;
     info!(
         person = press.person.object_id,
         user,
         request.id = press.request,
         verb = press.verb.as_str(),
-        outcome = reviewed.outcome.as_str(),
-        took = clock::readable(took),
+        outcome = outcome.as_str(),
+        took = took.map(clock::readable),
         error,
         hint,
         "Review button pressed"
     );
-    reviewed
 }
 
 async fn attempt(
@@ -105,6 +118,8 @@ async fn attempt(
     if let Some(reviewed) = decided(request) {
         return reviewed;
     }
+    // Whether an earlier submission may have been accepted.
+    let mut is_unconfirmed = false;
     let submission = Submission::new(id.clone(), &user, press.verb, press.reason.clone());
     loop {
         let error = match context.client.submit_review(&submission).await {
@@ -116,7 +131,8 @@ async fn attempt(
             }
             Err(error) => error,
         };
-        let rejection = teleport::rejection(&error);
+        let rejection = teleport::rejection(&error, &user);
+        is_unconfirmed |= rejection.is_none();
         let readings = match rejection {
             // The request shows who decided how, as soon as the server's cache has it.
             Some(Rejection::Reviewed | Rejection::Resolved | Rejection::Gone) => READINGS,
@@ -134,7 +150,15 @@ async fn attempt(
         }
         if let Some(rejection) = rejection {
             account.note(&error);
-            return refused(explain(rejection, context.knows_reviews));
+            let may_be_own = is_unconfirmed && matches!(rejection, Rejection::Reviewed | Rejection::Resolved);
+            if rejection == Rejection::NoUser {
+                users.forget(&press.person, settings);
+            }
+            return refused(if may_be_own {
+                Refusal::NoAnswer
+            } else {
+                explain(rejection)
+            });
         }
         if Instant::now() >= until {
             return account.failed(&error);
@@ -210,7 +234,7 @@ impl Account {
     }
 }
 
-fn refused(refusal: Refusal) -> Reviewed {
+pub(super) fn refused(refusal: Refusal) -> Reviewed {
     Reviewed {
         outcome: Outcome::Refused(refusal),
         request: None,

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use crate::config::{Limits, MicrosoftSettings, ReviewSettings, TlsFiles};
 use crate::daemon::actions::certificate;
+use crate::daemon::actions::chats::Recent;
 use crate::daemon::actions::endpoint::Endpoint;
 use crate::daemon::actions::error::Error;
 use crate::daemon::actions::keys;
@@ -20,11 +21,11 @@ use crate::telemetry::Health;
 /// Microsoft needs one connection for each press, for three seconds at most. Connections without a verified request make
 /// room for others, oldest first.
 const BOUNDS: Bounds = Bounds {
-    connections: 512,
+    connections: 384,
     head: Duration::from_secs(5),
     connection: Duration::from_mins(5),
     // A token of 16 KiB, and the other headers.
-    head_bytes: 32 << 10,
+    head_bytes: 20 << 10,
     keep_alive: true,
 };
 
@@ -93,7 +94,7 @@ async fn bind(settings: &ReviewSettings) -> Result<(Listener, Option<Followed>),
 }
 
 impl Opened {
-    /// Returns the time since the keys were fetched.
+    /// Returns the keys that verify requests.
     pub(in crate::daemon) fn keys(&self) -> Arc<KeyCache> {
         Arc::clone(&self.keys)
     }
@@ -140,6 +141,7 @@ impl Opened {
             keys,
             presses: Presses::new(Arc::clone(context), tasks.clone()),
             chats: Arc::default(),
+            installations: Recent::default(),
         });
         let connections = tasks.clone();
         let spawn = move |connection: Connection| connections.background("review-connection", connection);

@@ -44,6 +44,16 @@ struct Question {
     by_name: bool,
 }
 
+impl Question {
+    fn new(person: &Person, settings: &ReviewSettings) -> Self {
+        Self {
+            object_id: person.object_id.clone(),
+            user_id_trait: settings.user_id_trait.clone(),
+            by_name: settings.allow_email_username_match,
+        }
+    }
+}
+
 /// The users of people.
 #[derive(Debug)]
 pub(super) struct Users(Cache<Question, Found>);
@@ -56,6 +66,11 @@ impl Users {
         }))
     }
 
+    /// Forgets the user of a person, who does not exist any more.
+    pub(super) fn forget(&self, person: &Person, settings: &ReviewSettings) {
+        self.0.forget(&Question::new(person, settings));
+    }
+
     /// Finds the one user with the person's object ID in the configured trait. If there is none, and the settings allow it,
     /// finds the user whose name is the person's user principal name.
     pub(super) async fn of(
@@ -64,11 +79,7 @@ impl Users {
         settings: &ReviewSettings,
         context: &Context,
     ) -> Result<Found, Error> {
-        let question = Question {
-            object_id: person.object_id.clone(),
-            user_id_trait: settings.user_id_trait.clone(),
-            by_name: settings.allow_email_username_match,
-        };
+        let question = Question::new(person, settings);
         let look_up = || Box::pin(look_up(&question, context));
         self.0.get(&question, look_up).await
     }
@@ -97,9 +108,10 @@ async fn look_up(question: &Question, context: &Context) -> Result<Found, Error>
         Err(error) if error.meaning() == msteams::Meaning::NotFound => return Ok(Found::None),
         Err(error) => return Err(error.into()),
     };
-    Ok(if context.client.has_user(&name).await? {
-        Found::One(name)
-    } else {
-        Found::None
+    let linked = context.client.trait_of_user(&name, &question.user_id_trait).await?;
+    Ok(match linked {
+        Some(linked) if linked.is_empty() => Found::One(name),
+        // The user belongs to another person, who may have had the same name before.
+        Some(_) | None => Found::None,
     })
 }

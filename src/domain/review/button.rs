@@ -8,10 +8,15 @@ pub const VERB_DATA: &str = "verb";
 pub const REASON_INPUT: &str = "reason";
 
 /// Longest ID of a request in a button, in bytes. Teleport's are UUIDs.
-pub const LONGEST_REQUEST_ID: usize = 128;
+const LONGEST_REQUEST_ID: usize = 128;
 
 /// Longest reason in characters. Only clients check the length of an input.
 pub const LONGEST_REASON: usize = 2_000;
+
+/// Returns whether a text can be the ID of a request in a button.
+pub fn is_request_id(text: &str) -> bool {
+    (1..=LONGEST_REQUEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
 
 /// What a button does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -29,7 +29,7 @@ pub enum Rejection {
     Gone,
     /// The author does not exist. Users of single sign-on are deleted when their session has ended.
     NoUser,
-    /// The caller may not submit reviews for the author. An old server says so of every author.
+    /// The caller may not submit reviews for the author.
     NotForUser,
     /// Any other reason why the author may not review the request.
     NotAllowed,
@@ -46,7 +46,7 @@ pub fn decide(
         return Some(Outcome::Refused(Refusal::Gone));
     };
     // First, because the person's own review may have resolved the request.
-    let own = request.reviews.iter().rfind(|review| review.author == intent.user);
+    let own = request.reviews.iter().find(|review| review.author == intent.user);
     if let Some(review) = own {
         return Some(match verb_of(review) {
             Some(verb) if verb == intent.verb => Outcome::Repeated,
@@ -68,16 +68,14 @@ pub fn decide(
     refusal.map(Outcome::Refused)
 }
 
-/// Interprets a rejection for which the request shows no reason. `knows_such_reviews` is whether the cluster is new enough
-/// for reviews on behalf of a person.
-pub fn explain(rejection: Rejection, knows_such_reviews: bool) -> Refusal {
+/// Interprets a rejection for which the request shows no reason.
+pub fn explain(rejection: Rejection) -> Refusal {
     match rejection {
         Rejection::Reviewed => Refusal::Reviewed(None),
         // The cache of the server lags behind.
         Rejection::Resolved => Refusal::Resolved(Stage::Unknown),
         Rejection::Gone => Refusal::Gone,
         Rejection::NoUser => Refusal::UserGone,
-        Rejection::NotForUser if !knows_such_reviews => Refusal::OldServer,
         Rejection::NotForUser => Refusal::NotForUser,
         Rejection::NotAllowed => Refusal::NotAReviewer,
     }
@@ -158,10 +156,13 @@ mod tests {
             Review::new("carol", Verdict::Deny),
             Review::new("alice", Verdict::Approve),
         ];
-        let outcome = |verb| decided(&approved, "alice", verb, ReasonRule::Always);
-        assert_eq!(outcome(Verb::Approve), Some(Outcome::Repeated));
+        let outcome = |request: &AccessRequest, verb| decided(request, "alice", verb, ReasonRule::Always);
+        assert_eq!(outcome(&approved, Verb::Approve), Some(Outcome::Repeated));
         let reviewed = Refusal::Reviewed(Some(Verb::Approve));
-        assert_eq!(outcome(Verb::Deny), Some(Outcome::Refused(reviewed)));
+        assert_eq!(outcome(&approved, Verb::Deny), Some(Outcome::Refused(reviewed)));
+        // Teleport stores one review of an author only.
+        approved.reviews.push(Review::new("alice", Verdict::Deny));
+        assert_eq!(outcome(&approved, Verb::Approve), Some(Outcome::Repeated));
         approved.reviews[1].verdict = Verdict::Promote;
         let reviewed = Refusal::Reviewed(None);
         assert_eq!(
@@ -213,6 +214,7 @@ mod tests {
             Refusal::NoPermission,
             Refusal::NoAnswer,
             Refusal::Busy,
+            Refusal::EarlierPress,
         ];
         let outcomes = refusals.map(Outcome::Refused);
         let outcomes = [Outcome::Submitted, Outcome::Repeated].into_iter().chain(outcomes);

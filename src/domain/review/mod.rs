@@ -8,7 +8,7 @@ mod decision;
 mod outcome;
 mod submission;
 
-pub use button::{LONGEST_REASON, LONGEST_REQUEST_ID, REASON_INPUT, REQUEST_DATA, ReasonRule, VERB_DATA, Verb};
+pub use button::{LONGEST_REASON, REASON_INPUT, REQUEST_DATA, ReasonRule, VERB_DATA, Verb, is_request_id};
 pub use decision::{Intent, Rejection, decide, explain};
 pub use outcome::{Naming, Outcome, Refusal};
 pub use submission::Submission;

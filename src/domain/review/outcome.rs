@@ -45,12 +45,14 @@ pub enum Refusal {
     NotForUser,
     /// The cluster does not know reviews on behalf of a person.
     OldServer,
-    /// Teleport does not allow the plugin to find the person.
+    /// Teleport does not allow the plugin to find the person, or to read the request.
     NoPermission,
     /// Teleport did not answer, or did not confirm the review, or Microsoft did not say who the person is.
     NoAnswer,
     /// There are too many presses.
     Busy,
+    /// The same person's earlier press of another button is still being processed.
+    EarlierPress,
 }
 
 impl Outcome {
@@ -82,7 +84,7 @@ impl Outcome {
             Refusal::Resolved(_) | Refusal::Reviewed(_) => "already_decided",
             Refusal::Gone | Refusal::Expired | Refusal::LongTerm | Refusal::Unknown => "not_reviewable",
             Refusal::NotForUser | Refusal::OldServer | Refusal::NoPermission => "role",
-            Refusal::NoAnswer | Refusal::Busy => "no_answer",
+            Refusal::NoAnswer | Refusal::Busy | Refusal::EarlierPress => "no_answer",
             Refusal::TurnedOff | Refusal::NoReason(_) => "refused",
         }
     }
@@ -128,16 +130,18 @@ impl Refusal {
             Self::UserGone => {
                 "Your Teleport user does not exist any more. Log in to Teleport, and press the button again.".to_owned()
             }
-            Self::Gone => "This request has expired, or does not exist in Teleport any more.".to_owned(),
+            Self::Gone => "This request has expired or was deleted. The requester can create a new one.".to_owned(),
             Self::Expired => "This request has expired. The requester can create a new one.".to_owned(),
             Self::LongTerm => format!("Long-term access is granted with an Access List. Review the request {place}"),
             Self::Unknown => format!("This request cannot be reviewed here. Review the request {place}"),
             Self::Resolved(stage) => match stage {
-                Stage::Approved => "This request is already approved.",
-                Stage::Denied => "This request is already denied.",
-                Stage::Promoted => "This request is already promoted to a membership of an Access List.",
+                Stage::Approved => "This request is already approved. Nothing is left to do.",
+                Stage::Denied => "This request is already denied. Nothing is left to do.",
+                Stage::Promoted => {
+                    "This request is already promoted to a membership of an Access List. Nothing is left to do."
+                }
                 Stage::Expired => "This request has expired. The requester can create a new one.",
-                Stage::Pending | Stage::Unknown => "This request is already resolved.",
+                Stage::Pending | Stage::Unknown => "This request is already resolved. Nothing is left to do.",
             }
             .to_owned(),
             Self::OwnRequest => "You cannot review your own request. Another reviewer has to decide.".to_owned(),
@@ -162,11 +166,15 @@ impl Refusal {
                 "Your Teleport cluster accepts reviews from Teams from version 18.11 on. Review the request {place}"
             ),
             Self::NoPermission => format!(
-                "The plugin's role does not allow it to look up your user. Ask your Teleport administrator to add list \
-                 and read on user, or review the request {place}"
+                "The plugin's role lacks a permission that reviews need. Ask your Teleport administrator to run \
+                 `validate --all`, or review the request {place}"
             ),
             Self::NoAnswer => {
                 "Your review was not confirmed. Press the button again in a minute: it counts once.".to_owned()
+            }
+            Self::EarlierPress => {
+                "Your earlier press is still being processed. Wait for its result before you press another button."
+                    .to_owned()
             }
             Self::Busy => "Too many reviews are being submitted. Press the button again in a minute.".to_owned(),
         }

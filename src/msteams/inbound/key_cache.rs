@@ -12,7 +12,6 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::debug;
 
 use crate::heartbeat::Heartbeat;
 use crate::msteams::inbound::keys::{Key, KeySet, Unusable};
@@ -51,7 +50,7 @@ pub enum NoKey {
 }
 
 /// How long a request waits for a fetch. Teams expects an answer within five seconds.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl KeyCache {
     /// Creates a cache without keys. [`Self::keep`] fetches them. Unknown keys cause one fetch in `unknown_key_every`.
@@ -131,9 +130,9 @@ impl KeyCache {
         let now = Instant::now();
         let mut state = self.lock();
         state.schedule.ended(outcome.is_ok(), now);
-        match outcome {
-            Ok(keys) => state.held = Some(Held { keys, fetched: now }),
-            Err(error) => debug!(error = %error, "Could not fetch the keys of the Bot connector"),
+        // The fetch has reported a failure.
+        if let Ok(keys) = outcome {
+            state.held = Some(Held { keys, fetched: now });
         }
         self.fetches.send_modify(|count| *count += 1);
     }

@@ -11,7 +11,7 @@ use std::{error, fmt};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::review::{LONGEST_REASON, LONGEST_REQUEST_ID, Verb};
+use crate::domain::review::{LONGEST_REASON, Verb, is_request_id};
 use crate::msteams::inbound::answer::InvokeAnswer;
 use crate::msteams::inbound::fields::{BadField, field, required, text};
 use crate::msteams::inbound::message::Event;
@@ -157,8 +157,7 @@ impl Press {
         }
         let verb = text(body, paths.verb)?.or(text(body, EXECUTE.verb)?);
         let request = text(body, paths.request)?.unwrap_or_default();
-        let is_id = request.bytes().all(|byte| byte.is_ascii_graphic());
-        if request.is_empty() || request.len() > LONGEST_REQUEST_ID || !is_id {
+        if !is_request_id(request) {
             return Err(BadPress::Request);
         }
         Ok(Self {

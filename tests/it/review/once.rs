@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{APPROVED, Desk, answered, refused, shows};
+use super::{APPROVED, DENIED, Desk, answered, refused, shows};
 use crate::support::{ALICE, for_alice};
 use crate::world::cluster::{ClusterState, Draft, Moment, Verdict};
 use crate::world::tenant::Repeat;
@@ -102,6 +102,58 @@ async fn a_press_counts_after_another_one_that_was_no_review() {
     shows(&desk.press("Alice", "approve", None).await, "Approved");
     desk.town.sees(ALICE, &["APPROVED"]).await;
     desk.town.settled(&id).await;
+    desk.town.finish().await;
+}
+
+#[tokio::test]
+async fn a_press_with_a_reason_does_not_share_the_result_of_one_without() {
+    let desk = Desk::start_with("reason = \"deny\"", |settings| settings).await;
+    let id = desk.asked().await;
+    let gate = desk.town.cluster.hold("GetAccessRequestsV2", Moment::Before, 0);
+    let without = desk.pressing("Alice", "deny", Some(""));
+    let with = desk.pressing("Alice", "deny", Some("not tonight"));
+    let second = async {
+        gate.reached(1).await;
+        let (answer, ()) = tokio::join!(answered(with), async { gate.open() });
+        answer
+    };
+    let (first, second) = tokio::join!(answered(without), second);
+    refused(&first, "Enter a reason to deny");
+    shows(&second, "Denied");
+    desk.town.sees(ALICE, &["DENIED"]).await;
+    desk.town.settled(&id).await;
+    assert_eq!(
+        desk.reviews(&id),
+        [("alice".to_owned(), DENIED, "not tonight".to_owned())]
+    );
+    desk.town.finish().await;
+}
+
+#[tokio::test]
+async fn another_press_during_a_slow_one_is_refused_and_has_no_message() {
+    let desk = Desk::start_with("", |mut settings| {
+        settings.limits.teleport_timeout = Duration::from_secs(15);
+        settings
+    });
+    let desk = desk.await;
+    let id = desk.asked().await;
+    let gate = desk.town.cluster.hold("SubmitAccessReview", Moment::Before, 0);
+    let (approve, deny) = (
+        desk.pressing("Alice", "approve", None),
+        desk.pressing("Alice", "deny", None),
+    );
+    let (first, second) = tokio::join!(answered(approve), async {
+        gate.reached(1).await;
+        answered(deny).await
+    });
+    refused(&first, "being processed");
+    refused(&second, "Wait for its result");
+    gate.open();
+    desk.town.sees(ALICE, &["APPROVED"]).await;
+    let text = format!("Access Request {id}: Your approval was submitted.");
+    assert_eq!(desk.texts(&desk.town.people["Alice"], 1).await, [text]);
+    desk.town.settled(&id).await;
+    assert_eq!(desk.reviews(&id), [("alice".to_owned(), APPROVED, String::new())]);
     desk.town.finish().await;
 }
 

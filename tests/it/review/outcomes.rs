@@ -103,7 +103,7 @@ async fn a_request_that_is_over_is_not_reviewed() {
     desk.town.cluster.delete(&id);
     desk.town.cluster.set_traits("eve", false, &[]);
     let gone = answered(desk.pressing_old("Alice", "approve")).await;
-    refused(&gone, "has expired, or does not exist");
+    refused(&gone, "has expired or was deleted");
     assert_eq!(desk.town.cluster.calls_of("SubmitAccessReview"), 0);
     desk.town.finish().await;
 }
@@ -183,6 +183,29 @@ async fn the_name_of_a_member_counts_only_where_it_is_allowed() {
 }
 
 #[tokio::test]
+async fn a_name_that_belongs_to_another_person_does_not_count() {
+    let mut options = TenantOptions::default();
+    options.roles.push("User.Read.All");
+    let mut desk = Desk::build_with(options).await;
+    desk.town.cluster.set_traits("alice", false, &[]);
+    // Someone else had this name before.
+    desk.town.cluster.set_traits(
+        ALICE,
+        false,
+        &[("teams_user_id", &["a36aec2e-f11c-4219-b79a-19ffff57de70"])],
+    );
+    let settings = desk.town.settings(&desk.config("allow_email_username_match = true"));
+    desk.start_daemon_on(settings).await;
+    let id = desk.asked().await;
+    refused(
+        &desk.press("Alice", "approve", None).await,
+        "not linked to a Teleport user",
+    );
+    assert_eq!(desk.reviews(&id), []);
+    desk.town.finish().await;
+}
+
+#[tokio::test]
 async fn without_the_permission_to_recognize_guests_no_name_counts() {
     let mut desk = Desk::build().await;
     desk.town.cluster.set_traits("alice", false, &[]);
@@ -237,7 +260,10 @@ async fn a_missing_permission_to_find_users_has_its_own_sentence_and_hint() {
     let desk = Desk::start().await;
     desk.asked().await;
     desk.town.cluster.faults(|faults| faults.deny_users = true);
-    refused(&desk.press("Alice", "approve", None).await, "list and read on user");
+    refused(
+        &desk.press("Alice", "approve", None).await,
+        "lacks a permission that reviews need",
+    );
     desk.town.daemon().says("Grant the role list and read on user").await;
     desk.town.finish().await;
 }
