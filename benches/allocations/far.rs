@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tokio::time::timeout;
 
-use crate::servers::{Servers, request};
+use crate::servers::{Servers, recipient, request};
 use world::cluster::{Draft, State, Verdict};
 
 /// The argument that starts this program as the servers.
@@ -78,7 +78,8 @@ impl Drop for Far {
 /// Runs the servers until the input is closed.
 #[tokio::main]
 pub(crate) async fn serve() -> anyhow::Result<()> {
-    let servers = Servers::start(1, Duration::ZERO, "").await?;
+    let servers = Servers::start(1, Duration::ZERO).await?;
+    servers.turn_on_reviews()?;
     println!("{}", servers.config().display());
     let mut requests = Requests {
         servers,
@@ -100,6 +101,7 @@ struct Requests {
 impl Requests {
     async fn act(&mut self, word: &str) -> anyhow::Result<()> {
         let cluster = &self.servers.cluster;
+        let tenant = &self.servers.tenant;
         match word {
             "create" => {
                 let draft = Draft {
@@ -115,6 +117,16 @@ impl Requests {
             }
             "review" => {
                 cluster.review(&self.newest, "alice", Verdict::Approve, "fine");
+                self.until("reviews_count", |_| true).await
+            }
+            "press" => {
+                let cards = tenant.chat_of(&recipient(0));
+                let press = cards
+                    .last()
+                    .and_then(|card| tenant.try_press(&self.servers.people[0], card, "approve", &[]));
+                let answer = press.context("the newest card has no button")?.send().await;
+                let is_card = answer.as_ref().is_ok_and(|answer| answer.card().is_some());
+                ensure!(is_card, "the answer is not a card: {answer:?}");
                 self.until("reviews_count", |_| true).await
             }
             "approve" => {

@@ -26,10 +26,11 @@ static HEAP: dhat::Alloc = dhat::Alloc;
 const TIMES: usize = 50;
 
 /// Each figure, and the command that the servers get for it.
-const FIGURES: [(&str, &str); 4] = [
+const FIGURES: [(&str, &str); 5] = [
     ("an event that changes nothing", "repeat"),
     ("an announcement to one preloaded recipient", "create"),
     ("a review, shown on one card", "review"),
+    ("a press, its answer, and the review on one card", "press"),
     ("an approval, shown on one card", "approve"),
 ];
 

@@ -34,7 +34,7 @@ impl Side {
 
     /// Starts the model, without latency until it has looked up all recipients one after another.
     pub(crate) async fn model(recipients: usize, round_trip: Duration, repeat: Repeat) -> anyhow::Result<Self> {
-        let servers = Servers::start(recipients, Duration::ZERO, "").await?;
+        let servers = Servers::start(recipients, Duration::ZERO).await?;
         let Begun::Ready(plugin) = Plugin::start(&servers, repeat, PATIENCE).await? else {
             bail!("the model did not start");
         };

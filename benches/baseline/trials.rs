@@ -142,7 +142,7 @@ pub(crate) async fn start(recipients: usize, round_trip: Duration) -> anyhow::Re
         anyhow::Ok(((rig.ready - begun).as_secs_f64(), begun.elapsed().as_secs_f64()))
     };
     let model = async |budget| {
-        let servers = Servers::start(recipients, round_trip, "").await?;
+        let servers = Servers::start(recipients, round_trip).await?;
         let begun = Plugin::start(&servers, Repeat::WithoutBody, budget).await?;
         anyhow::Ok(begun)
     };

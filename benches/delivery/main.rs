@@ -1,4 +1,4 @@
-//! Measures how fast the daemon delivers cards and answers presses, and its memory and processor time: the real binary between a fake cluster and a
+//! Measures how fast the daemon delivers cards, and its memory and processor time: the real binary between a fake cluster and a
 //! fake tenant with 50 ms of latency, which enforce Microsoft's documented limits.
 //!
 //! `cargo bench --bench delivery` prints a table. It asserts nothing.
@@ -29,11 +29,11 @@ const BENCHES: [&str; 9] = [
     "start",
     "first_card",
     "hundred_recipients",
-    "press",
-    "press_flood",
     "validate",
     "burst",
     "flood",
+    "press",
+    "unsigned",
 ];
 
 #[tokio::main]
@@ -50,11 +50,11 @@ async fn main() -> anyhow::Result<()> {
             "start" => start().await?,
             "first_card" => first_card().await?,
             "hundred_recipients" => hundred_recipients().await?,
-            "press" => press::press().await?,
-            "press_flood" => press::press_flood().await?,
             "validate" => validate().await?,
             "burst" => burst().await?,
             "flood" => flood().await?,
+            "press" => press::press().await?,
+            "unsigned" => press::unsigned().await?,
             other => anyhow::bail!("there is no bench {other}; use one or more of {}", BENCHES.join(", ")),
         }
     }

@@ -21,12 +21,17 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts everything with this number of recipients, who all have the app, and waits until they are preloaded.
     pub(crate) async fn start(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
-        Self::start_with(recipients, round_trip, "").await
+        Self::around(Servers::start(recipients, round_trip).await?).await
     }
 
-    /// Does the same with further lines of the configuration.
-    pub(crate) async fn start_with(recipients: usize, round_trip: Duration, review: &str) -> anyhow::Result<Self> {
-        let servers = Servers::start(recipients, round_trip, review).await?;
+    /// Does the same, with buttons on the cards, and returns the address for presses too.
+    pub(crate) async fn with_reviews(recipients: usize, round_trip: Duration) -> anyhow::Result<(Self, String)> {
+        let servers = Servers::start(recipients, round_trip).await?;
+        let address = servers.turn_on_reviews()?;
+        Ok((Self::around(servers).await?, address))
+    }
+
+    async fn around(servers: Servers) -> anyhow::Result<Self> {
         let mut child = Command::new(PROGRAM)
             .args(["start", "--config"])
             .arg(servers.config())

@@ -1,5 +1,6 @@
 //! A fake cluster and a fake tenant with the latency and the limits that a figure needs.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,11 +8,12 @@ use tempfile::TempDir;
 
 use world::cluster::{Cluster, ClusterOptions, Draft};
 use world::identity::Validity;
-use world::tenant::{Tenant, TenantOptions};
+use world::tenant::{Tenant, TenantOptions, User};
 
 pub(crate) struct Servers {
     pub(crate) cluster: Cluster,
     pub(crate) tenant: Tenant,
+    pub(crate) people: Vec<User>,
     folder: TempDir,
 }
 
@@ -29,26 +31,41 @@ pub(crate) fn request(recipients: impl IntoIterator<Item = usize>) -> Draft {
 }
 
 impl Servers {
-    /// Starts both with this number of recipients, who all have the app, and writes a configuration for them; `review` are
-    /// further lines.
-    pub(crate) async fn start(recipients: usize, round_trip: Duration, review: &str) -> anyhow::Result<Self> {
+    /// Starts both with this number of recipients, who all have the app, and writes a configuration for them.
+    pub(crate) async fn start(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
         let tenant = Tenant::start(TenantOptions::default()).await;
         let mails: Vec<_> = (0..recipients).map(recipient).collect();
-        for mail in &mails {
-            let person = tenant.add_user(mail, Some(mail), mail);
-            cluster.set_traits(mail, false, &[("teams_user_id", &[&person.id])]);
-        }
+        let people = mails.iter().map(|mail| tenant.add_user(mail, Some(mail), mail));
+        let people = people.collect();
         let folder = tempfile::tempdir()?;
         let servers = Self {
             cluster,
             tenant,
+            people,
             folder,
         };
         servers.move_away(round_trip);
         servers.tenant.faults(|faults| faults.enforce_limits = true);
-        servers.write_config(&mails, review)?;
+        servers.write_config(&mails)?;
         Ok(servers)
+    }
+
+    /// Turns on reviews, with a Teleport user for each person, before the daemon starts. Returns the address at
+    /// which the daemon will receive presses.
+    pub(crate) fn turn_on_reviews(&self) -> anyhow::Result<String> {
+        // The port is free again when the listener is dropped.
+        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let config = std::fs::read_to_string(self.config())?;
+        let config = format!("{config}[review]\nenabled = true\nlisten = {listen:?}\n");
+        std::fs::write(self.config(), config)?;
+        for (number, user) in self.people.iter().enumerate() {
+            let traits = [("teams_user_id".to_owned(), vec![user.id.clone()])].into();
+            self.cluster.state().users.insert(format!("user-{number}"), traits);
+        }
+        self.tenant
+            .set_messaging_endpoint(&format!("http://{listen}/api/messages"));
+        Ok(listen)
     }
 
     /// Sets the latency of both.
@@ -61,7 +78,7 @@ impl Servers {
         self.folder.path().join("teleport-msteams.toml")
     }
 
-    fn write_config(&self, mails: &[String], review: &str) -> anyhow::Result<()> {
+    fn write_config(&self, mails: &[String]) -> anyhow::Result<()> {
         let (cluster, tenant) = (&self.cluster, &self.tenant);
         let identity = self.folder.path().join("identity");
         let user = cluster.authority().user("bench", &[], Validity::ONE_DAY);
@@ -71,7 +88,7 @@ impl Servers {
         let config = format!(
             "preload = true\n[teleport]\naddr = {:?}\nidentity = {:?}\n[msapi]\napp_id = {:?}\napp_secret = {:?}\n\
              tenant_id = {:?}\nteams_app_id = {:?}\n[msapi.endpoints]\nlogin = {:?}\ngraph = {:?}\nbot = {:?}\n\
-             openid = {:?}\n[role_to_recipients]\n\"*\" = []\neverybody = {mails:?}\n{review}",
+             openid = {:?}\n[role_to_recipients]\n\"*\" = []\neverybody = {mails:?}\n",
             cluster.address(),
             identity.to_string_lossy(),
             options.app_id,

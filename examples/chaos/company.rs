@@ -1,9 +1,8 @@
 //! The recipients of a run, and the configuration of the daemons.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::presses::PLUGIN;
 use world::cluster::Cluster;
 use world::identity::Validity;
 use world::tenant::{Tenant, User};
@@ -11,20 +10,51 @@ use world::tenant::{Tenant, User};
 /// The number of recipients: enough to stay below Microsoft's limit for one conversation.
 const PEOPLE: usize = 40;
 
+/// The user who creates all requests.
+pub(crate) const REQUESTER: &str = "robin@example.com";
+
+/// A user without the right to review.
+pub(crate) const BARRED: &str = "barred@example.com";
+
+/// The reviewers whose reviews are no presses.
+pub(crate) const SCRIPT_AUTHORS: [&str; 2] = ["reviewer", "owner"];
+
+/// The Teams user ID of each Teleport user is in this trait.
+const TRAIT: &str = "teams_user_id";
+
 pub(crate) struct Company {
     pub(crate) people: Vec<User>,
+    pub(crate) requester: User,
+    pub(crate) barred: User,
+    /// A person without a Teleport user.
+    pub(crate) outsider: User,
 }
 
 impl Company {
     pub(crate) fn create(cluster: &Cluster, tenant: &Tenant) -> Self {
-        let people = mails().map(|mail| tenant.add_user(&mail, Some(&mail), &mail));
-        let people: Vec<_> = people.collect();
-        for person in &people {
-            cluster.set_traits(&person.upn, false, &[("teams_user_id", &[&person.id])]);
+        let add = |mail: &str| tenant.add_user(mail, Some(mail), mail);
+        let link = |name: String, user: &User| {
+            let traits = [(TRAIT.to_owned(), vec![user.id.clone()])].into();
+            cluster.state().users.insert(name, traits);
+        };
+        let company = Self {
+            people: mails().map(|mail| add(&mail)).collect(),
+            requester: add(REQUESTER),
+            barred: add(BARRED),
+            outsider: add("outsider@example.com"),
+        };
+        for (mail, user) in mails().zip(&company.people) {
+            link(teleport_user(&mail), user);
         }
-        // One of them may not review.
-        cluster.bar_reviewer(&mail(0));
-        Self { people }
+        link(REQUESTER.to_owned(), &company.requester);
+        link(BARRED.to_owned(), &company.barred);
+        cluster.bar_reviewer(BARRED);
+        company
+    }
+
+    /// Returns the person with this email address.
+    pub(crate) fn person(&self, mail: &str) -> Option<&User> {
+        self.people.iter().find(|user| user.mail.as_deref() == Some(mail))
     }
 }
 
@@ -37,6 +67,12 @@ pub(crate) fn mail(number: usize) -> String {
     format!("person-{}@example.com", number % PEOPLE)
 }
 
+/// Returns the name of a person's Teleport user, which is no email address: only the trait links them.
+pub(crate) fn teleport_user(mail: &str) -> String {
+    let (name, _) = mail.split_once('@').unwrap_or((mail, ""));
+    name.replace('-', "")
+}
+
 /// The number of email addresses that the tenant does not have.
 pub(crate) const STRANGERS: usize = 100;
 
@@ -44,19 +80,16 @@ pub(crate) fn stranger(number: usize) -> String {
     format!("stranger-{}@example.com", number % STRANGERS)
 }
 
-/// Writes the identity and the configuration. Each request names its own recipients as suggested reviewers.
-///
-/// Each daemon has its own port for presses.
-pub(crate) fn write_files(cluster: &Cluster, tenant: &Tenant, folder: &Path, ports: &[u16]) -> anyhow::Result<()> {
-    let user = cluster.authority().user(PLUGIN, &[], Validity::ONE_DAY);
+/// Writes the identity and a configuration for each replica. Presses of buttons arrive at these addresses. Each request names its own recipients as suggested reviewers.
+pub(crate) fn write_files(cluster: &Cluster, tenant: &Tenant, folder: &Path, listens: &[String]) -> anyhow::Result<()> {
+    let user = cluster.authority().user("chaos", &[], Validity::ONE_DAY);
     let (identity, secret) = (folder.join("identity"), secret_file(folder));
     fs::write(&identity, cluster.authority().identity_file(&user))?;
     let options = tenant.options();
     fs::write(&secret, &options.app_secret)?;
     let config = format!(
         "[teleport]\naddr = {:?}\nidentity = {:?}\n[msapi]\napp_id = {:?}\napp_secret = {:?}\ntenant_id = {:?}\n\
-         teams_app_id = {:?}\n[msapi.endpoints]\nlogin = {:?}\ngraph = {:?}\nbot = {:?}\nopenid = {:?}\n\
-         [role_to_recipients]\n\"*\" = []\n",
+         teams_app_id = {:?}\n[msapi.endpoints]\nlogin = {:?}\ngraph = {:?}\nbot = {:?}\nopenid = {:?}\n[role_to_recipients]\n\"*\" = []\n",
         cluster.address(),
         identity.to_string_lossy(),
         options.app_id,
@@ -68,15 +101,15 @@ pub(crate) fn write_files(cluster: &Cluster, tenant: &Tenant, folder: &Path, por
         tenant.bot(),
         tenant.openid(),
     );
-    for (number, port) in ports.iter().enumerate() {
-        let review = format!("[review]\nenabled = true\nlisten = \"127.0.0.1:{port}\"\n");
-        fs::write(configuration(folder, number), format!("{config}{review}"))?;
+    for (number, listen) in listens.iter().enumerate() {
+        let review = format!("[review]\nenabled = true\nlisten = {listen:?}\nteams_user_id_trait = {TRAIT:?}\n");
+        fs::write(config_file(folder, number), config.clone() + &review)?;
     }
     Ok(())
 }
 
-/// Returns the file with the configuration of a daemon.
-pub(crate) fn configuration(folder: &Path, number: usize) -> PathBuf {
+/// Returns the configuration of a replica.
+pub(crate) fn config_file(folder: &Path, number: usize) -> std::path::PathBuf {
     folder.join(format!("replica-{number}.toml"))
 }
 

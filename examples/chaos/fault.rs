@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use fastrand::Rng;
+use tonic::Code;
 
 use crate::company::{self, Company};
 use world::cluster::{CUT_SHORT, Cluster, Draft, NOT_UTF8, WRONG_TYPE};
@@ -48,6 +49,11 @@ pub(crate) enum RandomFault {
     /// Calls to half of the chats get no response.
     CrowdHangs,
     MicrosoftSlow,
+    /// Answers to reviews are lost after the review was stored.
+    ReviewAnswersLost,
+    ReviewsFail,
+    /// The keys that verify requests from Teams cannot be fetched.
+    KeysAway,
     TokensRevoked,
     SecretRefused,
     AppRemoved,
@@ -55,12 +61,12 @@ pub(crate) enum RandomFault {
 
 use RandomFault::{
     AnswersLost, AppRemoved, CallsFail, CrowdHangs, EventsMixed, EventsRepeated, EventsTwice, HalfAnswer, Hang,
-    ListsEmpty, MicrosoftSlow, OneThrottled, Page, PageBehind, PluginDataDenied, RecordsFull, ResetAfter, ResetBefore,
-    SecretRefused, SmallPages, Status, StreamCut, SwapsLost, TeleportAway, TeleportSlow, Throttled, ThrottledSilently,
-    ThrottledUntil, TokensRevoked, Undecodable, WrongContentType,
+    KeysAway, ListsEmpty, MicrosoftSlow, OneThrottled, Page, PageBehind, PluginDataDenied, RecordsFull, ResetAfter,
+    ResetBefore, ReviewAnswersLost, ReviewsFail, SecretRefused, SmallPages, Status, StreamCut, SwapsLost, TeleportAway,
+    TeleportSlow, Throttled, ThrottledSilently, ThrottledUntil, TokensRevoked, Undecodable, WrongContentType,
 };
 
-const ALL: [RandomFault; 40] = [
+const ALL: [RandomFault; 43] = [
     StreamCut,
     EventsRepeated,
     EventsTwice,
@@ -98,6 +104,9 @@ const ALL: [RandomFault; 40] = [
     OneThrottled,
     CrowdHangs,
     MicrosoftSlow,
+    ReviewAnswersLost,
+    ReviewsFail,
+    KeysAway,
     TokensRevoked,
     SecretRefused,
     AppRemoved,
@@ -132,6 +141,12 @@ pub(crate) async fn inject(fault: RandomFault, cluster: &Cluster, tenant: &Tenan
         SwapsLost => cluster.faults(|faults| faults.lose_swaps += times),
         AnswersLost => cluster.faults(|faults| faults.lose_answers += times),
         CallsFail => cluster.faults(|faults| faults.fail_calls += times),
+        ReviewAnswersLost => cluster.faults(|faults| faults.lose_review_answers += times),
+        ReviewsFail => cluster.faults(|faults| faults.fail_reviews = Some((times, Code::Unavailable))),
+        KeysAway => tenant.faults(|faults| {
+            let rule = Rule::every("GET", "/openid/", Fault::Status(503, None));
+            faults.rules.push(rule);
+        }),
         ListsEmpty => cluster.faults(|faults| faults.hide_requests = true),
         PluginDataDenied => cluster.faults(|faults| faults.deny_plugin_data = true),
         RecordsFull => cluster.faults(|faults| faults.plugin_data_limit = Some(rng.usize(..2_000))),
@@ -209,9 +224,12 @@ pub(crate) async fn clear(fault: RandomFault, cluster: &Cluster, tenant: &Tenant
         SwapsLost | AnswersLost | CallsFail => cluster.faults(|faults| {
             (faults.lose_swaps, faults.lose_answers, faults.fail_calls) = (0, 0, 0);
         }),
+        ReviewAnswersLost | ReviewsFail => cluster.faults(|faults| {
+            (faults.lose_review_answers, faults.fail_reviews) = (0, None);
+        }),
         MicrosoftSlow => tenant.faults(|faults| faults.latency = NEAR),
         Throttled | ThrottledUntil | ThrottledSilently | Status(_) | ResetBefore | ResetAfter | Hang | HalfAnswer
-        | WrongContentType | Page(_) | PageBehind(_) | OneThrottled | CrowdHangs | SecretRefused => {
+        | WrongContentType | Page(_) | PageBehind(_) | OneThrottled | CrowdHangs | KeysAway | SecretRefused => {
             tenant.faults(|faults| faults.rules.clear());
         }
         StreamCut | EventsRepeated | TeleportAway | TokensRevoked | AppRemoved => {}

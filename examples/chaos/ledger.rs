@@ -9,6 +9,7 @@ use crate::company;
 use world::cluster::{Cluster, ClusterState, State};
 use world::reading::{card_of, word_of};
 use world::tenant::{Card, Tenant};
+use world::types::AccessReview;
 
 /// The maximum number of posts with an unknown outcome, for one request and one recipient.
 const MAX_UNKNOWN: usize = 5;
@@ -21,9 +22,30 @@ const MIN_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Entry {
     pub(crate) id: String,
     pub(crate) recipients: Vec<String>,
-    /// The state that every card must show.
-    pub(crate) shows: &'static str,
+    /// Whether Teleport has deleted the request.
+    pub(crate) is_gone: bool,
+    /// The reviews at that time.
+    pub(crate) last_reviews: Option<Vec<AccessReview>>,
     pub(crate) story: Vec<String>,
+}
+
+impl Entry {
+    /// Returns the state that every card must show. Presses change it too, so Teleport knows it.
+    pub(crate) fn shows(&self, cluster: &Cluster) -> &'static str {
+        let state = cluster
+            .state()
+            .requests
+            .get(&self.id)
+            .and_then(|request| Some(request.spec.as_ref()?.state()));
+        match state {
+            _ if self.is_gone => "EXPIRED",
+            Some(State::Approved) => "APPROVED",
+            Some(State::Denied) => "DENIED",
+            Some(State::Promoted) => "PROMOTED",
+            Some(State::Pending | State::None) => "PENDING",
+            None => "EXPIRED",
+        }
+    }
 }
 
 #[derive(Default)]
@@ -49,10 +71,10 @@ pub(crate) struct Verdict {
     /// A description of each of these cards, for searching the logs.
     pub(crate) lost_ids: Vec<String>,
     pub(crate) twice: BTreeMap<usize, Vec<String>>,
+    /// Presses that are not one review, and reviews that are no press.
+    pub(crate) presses: BTreeMap<usize, Vec<String>>,
     /// Posts that were retried too soon or too often after one with an unknown outcome.
     pub(crate) repeated: BTreeMap<usize, Vec<String>>,
-    /// Reviews that do not match the buttons that people pressed.
-    pub(crate) reviews: BTreeMap<usize, Vec<String>>,
 }
 
 impl Verdict {
@@ -62,13 +84,13 @@ impl Verdict {
     }
 
     pub(crate) fn passed(&self) -> bool {
-        self.is_settled() && self.twice.is_empty() && self.repeated.is_empty() && self.reviews.is_empty()
+        self.is_settled() && self.twice.is_empty() && self.repeated.is_empty() && self.presses.is_empty()
     }
 
     /// Returns the problems of each request that has any.
     pub(crate) fn failures(&self) -> BTreeMap<usize, Vec<&str>> {
         let mut failures: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-        for kind in [&self.lost, &self.stale, &self.twice, &self.repeated, &self.reviews] {
+        for kind in [&self.lost, &self.stale, &self.twice, &self.repeated, &self.presses] {
             for (number, what) in kind {
                 failures
                     .entry(*number)
@@ -80,29 +102,7 @@ impl Verdict {
     }
 }
 
-impl Entry {
-    /// Takes the state over that a review has given to the request.
-    pub(crate) fn follow(&mut self, cluster: &Cluster) {
-        let state = cluster
-            .request(&self.id)
-            .and_then(|request| request.spec)
-            .map(|spec| spec.state());
-        match state {
-            Some(State::Approved) if self.shows == "PENDING" => self.shows = "APPROVED",
-            Some(State::Denied) if self.shows == "PENDING" => self.shows = "DENIED",
-            _ => {}
-        }
-    }
-}
-
 impl Ledger {
-    /// Takes the states over that reviews have given to the requests.
-    pub(crate) fn follow(&mut self, cluster: &Cluster) {
-        for entry in &mut self.entries {
-            entry.follow(cluster);
-        }
-    }
-
     /// Remembers which cards are not recorded: a kill at this moment may have lost their IDs.
     pub(crate) fn remember_in_flight(&mut self, cluster: &Cluster, tenant: &Tenant) {
         let records = records(&cluster.state());
@@ -125,11 +125,12 @@ impl Ledger {
         let mut chats: BTreeMap<&str, Vec<Card>> = BTreeMap::new();
         for (number, entry) in self.entries.iter().enumerate() {
             let record = records.get(&entry.id);
+            let shows = entry.shows(cluster);
             for recipient in &entry.recipients {
                 let chat = chats.entry(recipient).or_insert_with(|| tenant.chat_of(recipient));
                 let cards: Vec<&Card> = chat.iter().filter(|card| is_about(card, &entry.id)).collect();
                 self.check_retries(number, recipient, &cards, &mut verdict);
-                self.check_recipient(number, recipient, record, cards, &mut verdict);
+                self.check_recipient(number, recipient, (shows, record), cards, &mut verdict);
             }
         }
         verdict
@@ -158,11 +159,10 @@ impl Ledger {
         &self,
         number: usize,
         recipient: &str,
-        record: Option<&Record>,
+        (shows, record): (&'static str, Option<&Record>),
         cards: Vec<&Card>,
         verdict: &mut Verdict,
     ) {
-        let shows = self.entries[number].shows;
         verdict.cards += cards.len();
         let recorded = record.map(|record| record.cards.as_slice()).unwrap_or_default();
         let recorded: Vec<&str> = recorded
@@ -221,7 +221,7 @@ fn posted(card: &Card) -> SystemTime {
     card.times.first().copied().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn is_about(card: &Card, id: &str) -> bool {
+pub(crate) fn is_about(card: &Card, id: &str) -> bool {
     let first = card.history.first().map(ToString::to_string);
     first.is_some_and(|text| text.contains(id))
 }

@@ -1,5 +1,5 @@
 //! Kills the real daemon repeatedly between a fake cluster and a fake tenant that fail at random, and finally counts the
-//! cards that are missing, stale or duplicated, and the reviews that do not match the buttons that people pressed.
+//! cards that are missing, stale or duplicated, and the presses of buttons that are not exactly one review.
 //!
 //! `cargo run --example chaos -- --seed 7` needs no account and no network. The same seed gives the same
 //! script; the timing of the processes depends on the machine.
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Kill the daemon, inject faults on both sides, and count lost, stale and duplicate cards and reviews
+/// Kill the daemon, inject faults on both sides, and count lost, stale and duplicate cards
 #[derive(Debug, Parser)]
 #[command(name = "chaos", version)]
 pub(crate) struct Args {

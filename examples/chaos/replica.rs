@@ -21,7 +21,7 @@ impl Replica {
     pub(crate) fn new(number: usize, folder: &Path) -> Self {
         Self {
             number,
-            config: company::configuration(folder, number),
+            config: company::config_file(folder, number),
             log: folder.join(format!("replica-{number}.log")),
             child: None,
         }

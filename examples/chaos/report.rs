@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::ledger::Verdict;
-use crate::presses::Fate;
 use crate::run::Run;
 
 impl Run {
@@ -25,8 +24,6 @@ impl Run {
             }
         }
         println!();
-        let fates = self.presses.fates();
-        let fate = |fate: Option<Fate>| fates.get(&fate).copied().unwrap_or_default();
         for (what, figure) in [
             ("requests", self.ledger.entries.len()),
             ("recipients of all requests", pairs),
@@ -43,13 +40,13 @@ impl Run {
             ),
             ("notified twice without such a cause", count(&verdict.twice)),
             ("posts retried too soon or too often", count(&verdict.repeated)),
-            ("presses answered with the review", fate(Some(Fate::Reviewed))),
-            ("presses answered with a sentence", fate(Some(Fate::Answered))),
-            ("presses while the keys were unavailable", fate(Some(Fate::Unavailable))),
-            ("presses while the daemon was down", fate(Some(Fate::Lost))),
-            ("presses without an end", fate(None)),
-            ("reviews that match no press, or are missing", count(&verdict.reviews)),
-        ] {
+            ("presses of buttons", self.presses.made),
+            ("  delivered twice", self.presses.repeated),
+        ]
+        .into_iter()
+        .chain(self.presses.outcomes())
+        .chain([("presses and reviews that differ", count(&verdict.presses))])
+        {
             println!("{what:<50} {figure:>6}");
         }
         println!(

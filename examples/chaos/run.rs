@@ -11,11 +11,11 @@ use crate::Args;
 use crate::company::{self, Company};
 use crate::fault::{self, NEAR};
 use crate::ledger::{Entry, Ledger, Verdict};
-use crate::presses::{self, Presses};
+use crate::presses::{Press, Presses};
 use crate::replica::Replica;
 use crate::script::{self, Action};
 use world::cluster::{Cluster, ClusterOptions, Draft, NOT_UTF8, State, Verdict as Review, WRONG_TYPE};
-use world::tenant::{Tenant, TenantOptions, User};
+use world::tenant::{Tenant, TenantOptions};
 
 /// The time limit for all cards to settle after the faults are cleared: claims of killed daemons expire, and a post with an
 /// unknown outcome is retried first after one minute, then after four.
@@ -37,8 +37,8 @@ pub(crate) struct Run {
     wanted: Vec<bool>,
     pub(crate) ledger: Ledger,
     pub(crate) presses: Presses,
-    /// The messaging endpoint of each replica.
-    endpoints: Vec<String>,
+    /// Where each replica receives presses.
+    addresses: Vec<String>,
     begun: Instant,
     pub(crate) kills: usize,
     pub(crate) stops: usize,
@@ -83,7 +83,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<bool> {
     run.wanted.fill(true);
     run.restart_ended()?;
     println!("{:>5.0} s  all faults cleared", run.begun.elapsed().as_secs_f64());
-    let (verdict, took) = run.converge().await?;
+    run.presses.finish().await?;
+    let (mut verdict, took) = run.converge().await?;
+    verdict.presses = run.presses.check(&run.cluster, &run.ledger);
     run.report(seed, &verdict, took);
     for replica in &mut run.replicas {
         replica.terminate().await?;
@@ -100,11 +102,10 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<bool> {
 }
 
 impl Run {
-    async fn set_up(mut rng: Rng, replicas: usize) -> anyhow::Result<Self> {
+    async fn set_up(rng: Rng, replicas: usize) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
         let tenant = Tenant::start(TenantOptions::default()).await;
         let company = Company::create(&cluster, &tenant);
-        let ports: Vec<u16> = (0..replicas).map(|_| presses::free_port(&mut rng)).collect();
         cluster.faults(|faults| faults.latency = NEAR);
         tenant.faults(|faults| {
             faults.latency = NEAR;
@@ -112,7 +113,10 @@ impl Run {
             faults.same_activity_ids = true;
         });
         let folder = tempfile::tempdir().context("could not create a temporary directory")?;
-        company::write_files(&cluster, &tenant, folder.path(), &ports)?;
+        let listens = (0..replicas)
+            .map(|_| free_address())
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        company::write_files(&cluster, &tenant, folder.path(), &listens)?;
         let mut run = Self {
             cluster,
             tenant,
@@ -124,9 +128,9 @@ impl Run {
             wanted: vec![true; replicas],
             ledger: Ledger::default(),
             presses: Presses::default(),
-            endpoints: ports
+            addresses: listens
                 .iter()
-                .map(|port| format!("http://127.0.0.1:{port}/api/messages"))
+                .map(|listen| format!("http://{listen}/api/messages"))
                 .collect(),
             begun: Instant::now(),
             kills: 0,
@@ -155,21 +159,21 @@ impl Run {
     async fn play(&mut self, action: Action) -> anyhow::Result<()> {
         match action {
             Action::Create(number, ends_in) => self.create(number, ends_in),
-            Action::Review(number) => self.change(number, None, "is reviewed", |cluster, id| {
+            Action::Review(number) => self.change(number, "is reviewed", |cluster, id| {
                 cluster.review(id, "reviewer", Review::Approve, "one of two");
             }),
-            Action::Press(number) => self.press(number),
-            Action::Approve(number) => self.change(number, Some("APPROVED"), "is approved", |cluster, id| {
+            Action::Press(number, press) => self.press(number, press),
+            Action::Approve(number) => self.change(number, "is approved", |cluster, id| {
                 cluster.set_state(id, State::Approved, "yes");
             }),
-            Action::Deny(number) => self.change(number, Some("DENIED"), "is denied", |cluster, id| {
+            Action::Deny(number) => self.change(number, "is denied", |cluster, id| {
                 cluster.set_state(id, State::Denied, "no");
             }),
-            Action::Promote(number) => self.change(number, Some("PROMOTED"), "is promoted", |cluster, id| {
-                cluster.promote(id, "reviewer", "on-call");
+            Action::Promote(number) => self.change(number, "is promoted", |cluster, id| {
+                cluster.promote(id, "owner", "on-call");
             }),
-            Action::Expire(number) => self.change(number, Some("EXPIRED"), "has expired", Cluster::delete),
-            Action::Withdraw(number) => self.change(number, Some("EXPIRED"), "is deleted", Cluster::delete),
+            Action::Expire(number) => self.end(number, "has expired"),
+            Action::Withdraw(number) => self.end(number, "is deleted"),
             Action::Inject(fault) => {
                 self.faults += 1;
                 fault::inject(fault, &self.cluster, &self.tenant, &self.company, &mut self.rng).await;
@@ -226,8 +230,8 @@ impl Run {
         self.ledger.entries[number] = Entry {
             id,
             recipients,
-            shows: "PENDING",
             story,
+            ..Entry::default()
         };
     }
 
@@ -240,29 +244,40 @@ impl Run {
         }
     }
 
-    fn change(&mut self, number: usize, shows: Option<&'static str>, what: &str, change: impl FnOnce(&Cluster, &str)) {
+    fn change(&mut self, number: usize, what: &str, change: impl FnOnce(&Cluster, &str)) {
         let at = self.begun.elapsed().as_secs_f64();
         let entry = &mut self.ledger.entries[number];
-        entry.follow(&self.cluster);
-        if entry.shows != "PENDING" {
+        if entry.shows(&self.cluster) != "PENDING" {
             return;
         }
         change(&self.cluster, &entry.id);
-        entry.shows = shows.unwrap_or(entry.shows);
         entry.story.push(format!("{at:.3} s  {what}"));
     }
 
-    /// Lets one of the recipients press a button of their card.
-    fn press(&mut self, number: usize) {
+    /// Deletes a request, and remembers its reviews.
+    fn end(&mut self, number: usize, what: &str) {
+        let mut reviews = None;
+        self.change(number, what, |cluster, id| {
+            let now = Some(world::now().into());
+            // From this moment on, Teleport accepts no review.
+            cluster.edit(id, |spec| {
+                spec.resource_expiry = now;
+                reviews = Some(spec.reviews.clone());
+            });
+            cluster.delete(id);
+        });
+        let entry = &mut self.ledger.entries[number];
+        entry.is_gone |= reviews.is_some();
+        entry.last_reviews = reviews.or(entry.last_reviews.take());
+    }
+
+    fn press(&mut self, number: usize, press: Press) {
         let at = self.begun.elapsed().as_secs_f64();
         let entry = &mut self.ledger.entries[number];
-        let mail = &entry.recipients[self.rng.usize(..entry.recipients.len())];
-        let is_it = |person: &&User| person.upn == *mail;
-        if let Some(person) = self.company.people.iter().find(is_it) {
-            self.presses
-                .press(&self.tenant, &mut self.rng, person, &entry.id, &self.endpoints);
-            entry.story.push(format!("{at:.3} s  {mail} presses a button"));
-        }
+        let made = self
+            .presses
+            .make(press, (number, entry), &self.tenant, &self.company, &self.addresses);
+        entry.story.extend(made.map(|what| format!("{at:.3} s  {what}")));
     }
 
     fn print_progress(&self) {
@@ -285,16 +300,10 @@ impl Run {
         let mut settled_since: Option<Instant> = None;
         loop {
             self.restart_ended()?;
-            self.ledger.follow(&self.cluster);
-            let mut verdict = self.ledger.check(&self.cluster, &self.tenant);
-            for (number, entry) in self.ledger.entries.iter().enumerate() {
-                let wrong = self.presses.check(&self.cluster, &entry.id);
-                if !wrong.is_empty() {
-                    verdict.reviews.insert(number, wrong);
-                }
-            }
-            let is_over = verdict.is_settled() && self.presses.are_over();
-            let since = is_over.then(|| *settled_since.get_or_insert_with(Instant::now));
+            let verdict = self.ledger.check(&self.cluster, &self.tenant);
+            let since = verdict
+                .is_settled()
+                .then(|| *settled_since.get_or_insert_with(Instant::now));
             settled_since = since;
             if let Some(since) = since.filter(|since| since.elapsed() >= STABLE) {
                 return Ok((verdict, since - cleared));
@@ -311,4 +320,16 @@ impl Run {
             sleep(TICK * 10).await;
         }
     }
+}
+
+/// Returns a loopback address whose port is free. It is below the ports of outgoing connections, so that it stays free while
+/// a replica restarts.
+fn free_address() -> anyhow::Result<String> {
+    for _ in 0..100 {
+        let address = format!("127.0.0.1:{}", fastrand::u16(20_000..32_000));
+        if std::net::TcpListener::bind(&address).is_ok() {
+            return Ok(address);
+        }
+    }
+    anyhow::bail!("no free port")
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::fault::{self, RandomFault};
+use crate::presses::Press;
 
 /// One event of a run.
 #[derive(Clone, Copy, Debug)]
@@ -12,8 +13,8 @@ pub(crate) enum Action {
     /// The number of the request, and the time after which it expires.
     Create(usize, Duration),
     Review(usize),
-    /// A recipient presses a button of the card.
-    Press(usize),
+    /// A person presses a button of a card.
+    Press(usize, Press),
     Approve(usize),
     Deny(usize),
     Promote(usize),
@@ -57,8 +58,10 @@ pub(crate) fn write(rng: &mut Rng, requests: usize, replicas: usize, length: Dur
             _ => None,
         };
         script.push((created, Action::Create(number, ends_in)));
-        for _ in 0..rng.u32(..3) {
-            script.push((created + later(rng, 20.0), Action::Press(number)));
+        // Several people press, and some of them several times.
+        for _ in 0..[0, 0, 1, 1, 2, 4][rng.usize(..6)] {
+            let press = Press::any(rng, replicas);
+            script.push((created + later(rng, 25.0), Action::Press(number, press)));
         }
         script.extend(review.map(|after| (created + after, Action::Review(number))));
         script.extend(resolution.map(|resolution| (created + after, resolution)));

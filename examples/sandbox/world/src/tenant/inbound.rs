@@ -62,17 +62,6 @@ impl Tenant {
         self.change(|world| pem.clone_into(&mut world.roots));
     }
 
-    /// Finds a user by the user principal name.
-    pub fn user(&self, upn: &str) -> Option<User> {
-        self.change_quietly(|world| {
-            let accounts = world.accounts.iter();
-            accounts
-                .map(|account| &account.user)
-                .find(|user| user.upn == upn)
-                .cloned()
-        })
-    }
-
     /// Presses a button of a card, by its title or verb, after entering texts into inputs of the card.
     ///
     /// # Panics
