@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const PEOPLE: usize = 100;
 
 /// The number of people who press at the same time, and how often each of them does.
-const AT_ONCE: usize = 32;
+const TOGETHER: usize = 32;
 const EACH: usize = 10;
 
 /// Measures the time to the answer, for people whose Teleport users are not cached and then for the same people again, and
@@ -39,10 +39,10 @@ pub(crate) async fn press() -> anyhow::Result<()> {
         // The cards of this round are updated before the next one is announced.
         sleep(Duration::from_secs(3)).await;
     }
-    announce(&rig, AT_ONCE, EACH).await;
+    announce(&rig, TOGETHER, EACH).await;
     let mut people = JoinSet::new();
     let begun = Instant::now();
-    for person in 0..AT_ONCE {
+    for person in 0..TOGETHER {
         let presses: Vec<_> = (0..EACH)
             .map(|back| newest(&rig, person, back))
             .collect::<anyhow::Result<_>>()?;
@@ -56,7 +56,7 @@ pub(crate) async fn press() -> anyhow::Result<()> {
     while let Some(done) = people.join_next().await {
         done??;
     }
-    let rate = f64::from(u32::try_from(AT_ONCE * EACH)?) / begun.elapsed().as_secs_f64();
+    let rate = f64::from(u32::try_from(TOGETHER * EACH)?) / begun.elapsed().as_secs_f64();
     row(
         "presses by 32 people at the same time, different requests",
         &format!("{rate:.0} a second"),

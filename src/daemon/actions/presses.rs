@@ -148,7 +148,7 @@ impl Inner {
     }
 }
 
-/// A job that ends without a result when it is dropped, so that nothing waits for it for ever.
+/// A job that ends without a result when it is dropped, so that nothing waits for it forever.
 struct Unfinished(Arc<Job>);
 
 impl Drop for Unfinished {
