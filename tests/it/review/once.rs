@@ -172,12 +172,12 @@ async fn a_review_whose_answer_is_lost_is_confirmed() {
 #[tokio::test]
 async fn temporary_failures_are_retried() {
     let desk = Desk::start().await;
-    let id = desk.town.cluster.create(Draft {
-        approvals: 2,
-        ..for_alice()
-    });
-    desk.town.sees(ALICE, &["PENDING"]).await;
-    desk.town.settled(&id).await;
+    let id = desk
+        .asked_for(Draft {
+            approvals: 2,
+            ..for_alice()
+        })
+        .await;
     // The server did not answer, or another write came first.
     desk.town.cluster.fail_reviews(2, 14);
     shows(&desk.press("Alice", "approve", None).await, "Pending");

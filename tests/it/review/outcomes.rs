@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{APPROVED, DENIED, Desk, answered, refused, shows};
 use crate::support::{ALICE, for_alice};
 use crate::world::cluster::{Draft, Moment, Verdict};
-use crate::world::tenant::{Fault, Rule, TenantOptions};
+use crate::world::tenant::{Fault, Rule};
 
 #[tokio::test]
 async fn an_approval_is_one_review_by_the_person_and_updates_the_card() {
@@ -55,13 +55,12 @@ async fn a_denial_contains_the_typed_reason() {
 #[tokio::test]
 async fn the_first_of_two_approvals_shows_the_pending_card_with_the_review() {
     let desk = Desk::start().await;
-    let draft = Draft {
-        approvals: 2,
-        ..for_alice()
-    };
-    let id = desk.town.cluster.create(draft);
-    desk.town.sees(ALICE, &["PENDING"]).await;
-    desk.town.settled(&id).await;
+    let id = desk
+        .asked_for(Draft {
+            approvals: 2,
+            ..for_alice()
+        })
+        .await;
     let answer = desk.press("Alice", "approve", None).await;
     shows(&answer, "Pending");
     let card = answer.card().unwrap().to_string();
@@ -115,9 +114,7 @@ async fn requesters_cannot_review_their_own_requests() {
         user: "eve".to_owned(),
         ..for_alice()
     };
-    let id = desk.town.cluster.create(draft);
-    desk.town.sees(ALICE, &["PENDING"]).await;
-    desk.town.settled(&id).await;
+    desk.asked_for(draft).await;
     refused(&desk.press("Eve", "approve", None).await, "your own request");
     assert_eq!(desk.town.cluster.calls_of("SubmitAccessReview"), 0);
     desk.town.finish().await;
@@ -158,15 +155,7 @@ async fn a_user_who_was_deleted_must_log_in() {
 
 #[tokio::test]
 async fn the_name_of_a_member_counts_only_where_it_is_allowed() {
-    let mut options = TenantOptions::default();
-    options.roles.push("User.Read.All");
-    let mut desk = Desk::build_with(options).await;
-    for name in ["alice", "bob", "carol", "dan", "eve"] {
-        desk.town.cluster.set_traits(name, false, &[]);
-    }
-    desk.town.cluster.set_traits(ALICE, false, &[]);
-    let settings = desk.town.settings(&desk.config("allow_email_username_match = true"));
-    desk.start_daemon_on(settings).await;
+    let desk = Desk::start_with_names(|town| town.cluster.set_traits(ALICE, false, &[])).await;
     let id = desk.asked().await;
     let guest = desk.town.tenant.add_guest("Alice", ALICE);
     let press = desk.town.tenant.press(&guest, &desk.card(ALICE), "approve", &[]);
@@ -184,18 +173,9 @@ async fn the_name_of_a_member_counts_only_where_it_is_allowed() {
 
 #[tokio::test]
 async fn a_name_that_belongs_to_another_person_does_not_count() {
-    let mut options = TenantOptions::default();
-    options.roles.push("User.Read.All");
-    let mut desk = Desk::build_with(options).await;
-    desk.town.cluster.set_traits("alice", false, &[]);
     // Someone else had this name before.
-    desk.town.cluster.set_traits(
-        ALICE,
-        false,
-        &[("teams_user_id", &["a36aec2e-f11c-4219-b79a-19ffff57de70"])],
-    );
-    let settings = desk.town.settings(&desk.config("allow_email_username_match = true"));
-    desk.start_daemon_on(settings).await;
+    let other: &[(&str, &[&str])] = &[("teams_user_id", &["a36aec2e-f11c-4219-b79a-19ffff57de70"])];
+    let desk = Desk::start_with_names(|town| town.cluster.set_traits(ALICE, false, other)).await;
     let id = desk.asked().await;
     refused(
         &desk.press("Alice", "approve", None).await,
