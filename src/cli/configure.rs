@@ -73,8 +73,10 @@ pub(super) struct Options {
     /// Use an existing directory: regenerate the package, and keep an existing configuration
     #[arg(long)]
     force: bool,
-    /// Prepare reviews in Teams: an interactive app, a role that submits reviews, and [review] in the configuration
-    #[arg(long)]
+    #[arg(
+        long,
+        help = "Prepare reviews in Teams: an interactive app, a role that submits reviews, and [review] in the configuration"
+    )]
     review: bool,
 }
 
