@@ -14,21 +14,19 @@ use crate::domain::request::AccessRequest;
 use crate::msteams::{Priority, Urgency};
 use crate::teleport::{Error, Meaning};
 
-/// The trait of a Teleport user that holds the object ID of the person in Entra.
-const USER_ID_TRAIT: &str = "teams_user_id";
-
 /// Traits that identity providers use for an email address, in order of preference.
 const EMAIL_TRAITS: [&str; 2] = ["email", "mail"];
 
 impl Lookups {
-    /// Looks up the suggested reviewers of a request that are Teleport user names. `failures` is the number of earlier
-    /// runs that failed.
+    /// Looks up the suggested reviewers of a request that are Teleport user names. `user_id_trait` is the trait with a
+    /// person's object ID, and `failures` is the number of earlier runs that failed.
     ///
     /// # Errors
     /// Teleport did not answer; a retry may help.
     pub(super) async fn suggested(
         &self,
         request: &AccessRequest,
+        user_id_trait: &str,
         failures: u32,
         known: &mut SuggestedReviewers,
     ) -> Result<(), Error> {
@@ -36,7 +34,7 @@ impl Lookups {
         let look_ups = users.iter().map(|user| self.traits_of(user));
         for (user, found) in users.iter().zip(join_all(look_ups).await) {
             let address = match found {
-                Ok(traits) => address_in(&traits),
+                Ok(traits) => address_in(&traits, user_id_trait),
                 Err(error) if defers_request(&error, failures) => return Err(error),
                 Err(error) => {
                     self.report_reviewer(request, user, &error);
@@ -62,12 +60,12 @@ impl Lookups {
 }
 
 /// Returns the address in the traits of a user: the object ID, or an email address.
-fn address_in(traits: &Traits) -> Option<Address> {
+fn address_in(traits: &Traits, user_id_trait: &str) -> Option<Address> {
     let only = |name: &str| match traits.get(name).map(Vec::as_slice) {
         Some([value]) => Address::parse(value).ok(),
         _ => None,
     };
-    let id = only(USER_ID_TRAIT).filter(|address| address.channel().is_none());
+    let id = only(user_id_trait).filter(|address| address.channel().is_none());
     let email = || {
         EMAIL_TRAITS
             .into_iter()
@@ -84,7 +82,7 @@ pub(super) async fn requester(context: &Context, request: &AccessRequest, patien
     } else {
         let traits = timeout(patience, context.lookups.traits_of(&request.user)).await;
         let traits = traits.ok()?.ok()?;
-        address_in(&traits)?
+        address_in(&traits, &context.live.current().review.user_id_trait)?
     };
     person(context, request, &address, patience).await
 }
@@ -153,7 +151,9 @@ mod tests {
     #[test]
     fn the_object_id_comes_before_an_email_address() {
         let id = "a36aec2e-f11c-4219-b79a-19ffff57de70";
-        let found = |pairs: &[(&str, &[&str])]| address_in(&traits(pairs)).map(|address| address.as_str().to_owned());
+        let found = |pairs: &[(&str, &[&str])]| {
+            address_in(&traits(pairs), "teams_user_id").map(|address| address.as_str().to_owned())
+        };
         assert_eq!(
             found(&[("teams_user_id", &[id]), ("email", &["a@b.c"])]).as_deref(),
             Some(id)

@@ -219,7 +219,10 @@ async fn recipients(
         )
     {
         let (lookups, failures) = (&context.lookups, memory.failures);
-        lookups.suggested(request, failures, &mut memory.suggested).await?;
+        let name = &live.review.user_id_trait;
+        lookups
+            .suggested(request, name, failures, &mut memory.suggested)
+            .await?;
     }
     let known = known_recipients(live, observed, memory.record(), &memory.suggested);
     let recipients = match (known, observed) {

@@ -1,7 +1,8 @@
 //! What the configuration changes.
 
 use super::{Desk, answered, refused, shows};
-use crate::support::{ALICE, Town, for_alice};
+use crate::support::{ALICE, BOB, Town, for_alice};
+use crate::world::cluster::Draft;
 
 #[tokio::test]
 async fn without_reviews_no_port_is_open_and_cards_have_no_buttons() {
@@ -56,4 +57,21 @@ async fn a_reload_changes_the_trait_and_the_rule_for_reasons() {
     desk.town.settled(&next).await;
     assert_eq!(desk.reviews(&id), []);
     desk.town.finish().await;
+}
+
+#[tokio::test]
+async fn suggested_reviewers_are_found_by_the_configured_trait_without_reviews_too() {
+    let mut town = Town::build().await;
+    let bob = &town.people["Bob"].id;
+    town.cluster.set_traits("bob", false, &[("entra", &[bob])]);
+    let config = format!("{}\n[review]\nteams_user_id_trait = \"entra\"", town.config());
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(Draft {
+        suggested_reviewers: vec!["bob".to_owned()],
+        ..for_alice()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.finish().await;
 }
