@@ -126,10 +126,10 @@ impl Client {
             }
             Err(error) => return Err(error),
         };
-        match self
-            .damaged()
-            .take(Kind::User, &bytes, convert::user(user, bytes.clone()))
-        {
+        let read = convert::user(user, bytes.clone());
+        // Without the damaged part, a user that has the trait would look like one without it.
+        let is_whole = read.flaw.is_none();
+        match self.damaged().take(Kind::User, &bytes, read).filter(|_| is_whole) {
             Some(mut traits) => Ok(Some(traits.remove(name).unwrap_or_default())),
             None => Err(Error::new(Meaning::Undecodable, doing, "the user could not be decoded")),
         }
