@@ -21,7 +21,7 @@ use crate::teleport;
 use crate::teleport::{Client, PluginDataKind, Watch};
 
 /// Recipients at the same time; the calls themselves are paced to Microsoft's limits.
-pub(super) const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 16;
 
 /// The checks to run, and the output format.
 pub(super) struct Wanted {
@@ -279,9 +279,9 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
             return;
         }
     }
-    recipients(&teams, &addresses, wanted.send, results).await;
+    let people = recipients(&teams, &addresses, wanted.send, results).await;
     if let Some(users) = &found.users {
-        reviews::reviewers(&teams, &addresses, users, &settings.review, results).await;
+        reviews::reviewers(&people, users, &settings.review, results);
     }
     if !wanted.send {
         results.skipped(
@@ -363,13 +363,23 @@ async fn published(teams: &Teams, has_buttons: bool, results: &mut CheckResults)
     }
 }
 
-async fn recipients(teams: &Teams, addresses: &[Address], send: bool, results: &mut CheckResults) {
+/// Checks each recipient, and returns the people among those that can be notified, with their object IDs.
+async fn recipients<'a>(
+    teams: &Teams,
+    addresses: &'a [Address],
+    send: bool,
+    results: &mut CheckResults,
+) -> Vec<(&'a Address, String)> {
+    let mut people = Vec::new();
     let mut checked = stream::iter(addresses)
         .map(|address| async move { (address, recipient(teams, address, send).await) })
         .buffered(CONCURRENCY);
     while let Some((address, found)) = checked.next().await {
         match found {
-            Ok(detail) => results.recipient(address.as_str(), Ok(&detail)),
+            Ok((detail, person)) => {
+                results.recipient(address.as_str(), Ok(detail));
+                people.extend(person.map(|person| (address, person)));
+            }
             Err(Failure { what, hint }) => results.recipient(address.as_str(), Err((&what, hint.as_deref()))),
         }
     }
@@ -377,9 +387,11 @@ async fn recipients(teams: &Teams, addresses: &[Address], send: bool, results: &
         let hint = hint!("Add recipients to [role_to_recipients] or to Access Monitoring Rules");
         results.warning("recipient", "only suggested reviewers are notified", Some(hint));
     }
+    people
 }
 
-async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<String, Failure> {
+/// Returns what is said of a recipient, and the object ID of a person.
+async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<(&'static str, Option<String>), Failure> {
     let user = teams.find_user(address).await?;
     if !send {
         let found = if teams.has_app(address, user.as_deref()).await? {
@@ -387,9 +399,9 @@ async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<Strin
         } else {
             "does not have the app yet; the first card installs it"
         };
-        return Ok(found.to_owned());
+        return Ok((found, user));
     }
     let place = teams.find_place(address, user.as_deref()).await?;
     post(teams, address.as_str(), &place.conversation.id, &card::greeting()).await?;
-    Ok("received a message".to_owned())
+    Ok(("received a message", user))
 }

@@ -2,14 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::{StreamExt as _, stream};
-
-use crate::cli::validate::everything::CONCURRENCY;
 use crate::cli::validate::results::{CheckResults, counted};
 use crate::config::{ReviewSettings, Settings};
 use crate::daemon::review_port;
 use crate::domain::recipients::Address;
-use crate::msteams::Teams;
 use crate::msteams::inbound::KeySource;
 use crate::teleport::{Client, Cluster, Meaning};
 
@@ -129,23 +125,18 @@ async fn role(client: &Client, results: &mut CheckResults) {
     }
 }
 
-/// Names the recipients that are people without exactly one Teleport user.
-pub(super) async fn reviewers(
-    teams: &Teams,
-    addresses: &[Address],
+/// Names the people among the recipients that no Teleport user is linked to, unless names count too.
+pub(super) fn reviewers(
+    people: &[(&Address, String)],
     users: &UsersByPerson,
     settings: &ReviewSettings,
     results: &mut CheckResults,
 ) {
-    let people = addresses.iter().filter(|address| address.channel().is_none());
-    let mut found = stream::iter(people)
-        .map(|address| async move { (address, teams.find_user(address).await) })
-        .buffered(CONCURRENCY);
-    while let Some((address, person)) = found.next().await {
-        // A recipient that cannot be found is a failed check already.
-        let Ok(Some(person)) = person else { continue };
-        let linked = users.get(&person.to_ascii_lowercase()).map_or(0, Vec::len);
-        if linked == 0 && !settings.allow_email_username_match {
+    if settings.allow_email_username_match {
+        return;
+    }
+    for (address, person) in people {
+        if !users.contains_key(&person.to_ascii_lowercase()) {
             let name = &settings.user_id_trait;
             let hint = hint_with!("Set the trait {name} of their Teleport user to {person}");
             let detail = format!(
