@@ -93,12 +93,13 @@ impl Endpoint {
             self.context.metrics.press_answered(arrived.elapsed());
         }
         let mut response = empty(status(reply.status()));
-        if let Reply::Invoke(answer) = &reply {
+        let body = reply.body();
+        if !body.is_empty() {
             response.headers_mut().insert(
                 CONTENT_TYPE,
                 HeaderValue::from_static("application/json; charset=utf-8"),
             );
-            *response.body_mut() = String::from_utf8_lossy(&answer.body()).into_owned();
+            *response.body_mut() = String::from_utf8_lossy(&body).into_owned();
         }
         response
     }

@@ -30,8 +30,7 @@ const REMEMBERED: Duration = Duration::from_mins(1);
 /// How often a press waits for an earlier one of the same person with another verb.
 const EARLIER: usize = 3;
 
-/// The presses of one daemon. Clones share them.
-#[derive(Clone)]
+/// The presses of one daemon.
 pub(super) struct Presses(Arc<Inner>);
 
 struct Inner {
@@ -81,13 +80,12 @@ impl Presses {
                 return refuse(Refusal::Busy).await;
             };
             match job.wait(deadline, job.is_for(&press)).await {
-                Some(reviewed) if job.is_for(&press) => return answer::to_press(&press, &reviewed, context).await,
-                // The review has another reason, but the same verdict.
-                Some(reviewed) if reviewed.outcome.is_success() && job.verb == press.verb => {
-                    return answer::to_press(&press, &reviewed, context).await;
-                }
-                Some(reviewed) if reviewed.outcome.is_success() => {
+                Some(reviewed) if reviewed.outcome.is_success() && job.verb != press.verb => {
                     return refuse(Refusal::Reviewed(Some(job.verb))).await;
+                }
+                // A review with the same verdict is the answer, also if it has another reason.
+                Some(reviewed) if reviewed.outcome.is_success() || job.is_for(&press) => {
+                    return answer::to_press(&press, &reviewed, context).await;
                 }
                 // The earlier press was no review, so this one counts.
                 Some(_) => {}

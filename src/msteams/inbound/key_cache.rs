@@ -103,7 +103,6 @@ impl KeyCache {
     pub async fn keep<F, E>(&self, heartbeat: &Heartbeat, fetch: impl Fn() -> F) -> Infallible
     where
         F: Future<Output = Result<KeySet, E>>,
-        E: fmt::Display,
     {
         loop {
             let due = self.lock().schedule.due();
@@ -126,7 +125,7 @@ impl KeyCache {
         self.lock().held.as_ref().map(|held| held.fetched.elapsed())
     }
 
-    fn settle<E: fmt::Display>(&self, outcome: Result<KeySet, E>) {
+    fn settle<E>(&self, outcome: Result<KeySet, E>) {
         let now = Instant::now();
         let mut state = self.lock();
         state.schedule.ended(outcome.is_ok(), now);

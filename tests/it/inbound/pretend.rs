@@ -1,7 +1,6 @@
 //! The requests of the pretend tenant, as the bot reads them.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -15,6 +14,7 @@ use teleport_msteams::msteams::inbound::{
     Audience, Bearer, BodyRefusal, Event, InvokeAnswer, KeySource, Reply, Submit, Trigger,
 };
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use url::Url;
 
 use super::REQUEST;
@@ -25,6 +25,8 @@ struct Bot {
     tenant: Tenant,
     alice: User,
     seen: Arc<Mutex<Vec<Event>>>,
+    /// Notified of each event.
+    arrived: Arc<Notify>,
 }
 
 /// Answers a request as the bot does, with keys that are fetched for each.
@@ -40,19 +42,20 @@ impl Bot {
     async fn start() -> Self {
         let tenant = Tenant::start(TenantOptions::default()).await;
         let alice = tenant.add_user("Alice", Some("alice@example.com"), "alice@example.com");
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (seen, arrived) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Notify::new()));
         let options = tenant.options();
         let audience = Audience::new("https://api.botframework.com", &options.app_id, &options.tenant_id);
         let openid = Url::parse(&tenant.openid()).unwrap();
         let source = KeySource::new(&openid, &Proxies::default(), &Limits::default()).unwrap();
-        let shared = Arc::new((source, audience, Arc::clone(&seen)));
+        let shared = Arc::new((source, audience, Arc::clone(&seen), Arc::clone(&arrived)));
         let handler = async move |headers: HeaderMap, body: Bytes| {
-            let (source, audience, seen) = &*shared;
+            let (source, audience, seen, arrived) = &*shared;
             match answer(source, audience, &headers, &body).await {
                 Ok(event) => {
                     let pressed = Reply::Invoke(InvokeAnswer::message("Seen"));
                     let reply = event.standard_reply().unwrap_or(pressed);
                     seen.lock().unwrap().push(event);
+                    arrived.notify_one();
                     (StatusCode::from_u16(reply.status()).unwrap(), reply.body())
                 }
                 Err(status) => (StatusCode::from_u16(status).unwrap(), Bytes::new()),
@@ -62,7 +65,12 @@ impl Bot {
         tenant.set_messaging_endpoint(&format!("http://{}/api/messages", listener.local_addr().unwrap()));
         let router = Router::new().route("/api/messages", post(handler));
         crate::world::spawn(async move { axum::serve(listener, router).await.is_ok() });
-        Self { tenant, alice, seen }
+        Self {
+            tenant,
+            alice,
+            seen,
+            arrived,
+        }
     }
 
     /// Returns the next event, in the order in which they arrived.
@@ -71,7 +79,7 @@ impl Bot {
             if let Some(event) = self.seen.lock().unwrap().pop() {
                 return event;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            self.arrived.notified().await;
         }
     }
 }
