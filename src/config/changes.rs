@@ -21,6 +21,8 @@ impl Settings {
             microsoft,
             routing,
             notify,
+            escalation,
+            digest,
             review,
             log,
             // These come from the environment and the program, not from the file.
@@ -34,6 +36,8 @@ impl Settings {
         changes.live("preload", &mut self.preload, preload);
         changes.live("role_to_recipients", &mut self.routing, routing);
         changes.live("notify", &mut self.notify, notify);
+        changes.live("escalation", &mut self.escalation, escalation);
+        changes.live("digest", &mut self.digest, digest);
         changes.review(&mut self.review, review);
         changes.live("log", &mut self.log, log);
         changes

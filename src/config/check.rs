@@ -9,13 +9,14 @@ use crate::config::exposure;
 use crate::config::file::{Notes, Root, Section};
 use crate::config::listen::listening;
 use crate::config::microsoft::microsoft;
+use crate::config::notify::{digest, escalation, notify};
 use crate::config::recipients::{foreign, routing};
 use crate::config::review::review;
 use crate::config::shown::quoted;
 use crate::config::source::Source;
 use crate::config::teleport::teleport;
 use crate::config::unknown::explain;
-use crate::config::{Limits, LogFormat, LogOutput, LogSettings, NotifySettings, Problem, Problems, Settings};
+use crate::config::{Limits, LogFormat, LogOutput, LogSettings, Problem, Problems, Settings};
 
 /// Valid settings, and the warnings about their file.
 #[derive(Debug)]
@@ -95,14 +96,23 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
     let section = Section::take(&mut root, "role_to_recipients", notes);
     let routing = routing(section, table, notes);
     if let (Some(routing), Some(microsoft)) = (&routing, &microsoft) {
-        foreign(routing, &microsoft.tenant_id, notes);
+        foreign("role_to_recipients", routing, &microsoft.tenant_id, notes);
     }
 
     let mut section = Section::take(&mut root, "notify", notes);
-    let notify = NotifySettings {
-        alert: section.boolean("alert", notes).unwrap_or(true),
-        mention: section.boolean("mention", notes).unwrap_or(true),
-    };
+    let notify = notify(&mut section, notes);
+    section.finish(notes);
+
+    let mut section = Section::take(&mut root, "escalation", notes);
+    let escalation = escalation(&mut section, notes);
+    section.finish(notes);
+    if let (Some(escalation), Some(microsoft)) = (&escalation, &microsoft) {
+        let key = "escalation.role_to_recipients";
+        foreign(key, &escalation.routing, &microsoft.tenant_id, notes);
+    }
+
+    let mut section = Section::take(&mut root, "digest", notes);
+    let digest = digest(&mut section, notes);
     section.finish(notes);
 
     let mut section = Section::take(&mut root, "review", notes);
@@ -125,6 +135,8 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
         microsoft: microsoft?,
         routing: routing?,
         notify,
+        escalation,
+        digest,
         review: review?,
         log,
         fail_fast: false,

@@ -12,6 +12,7 @@ mod exposure;
 mod file;
 mod listen;
 mod microsoft;
+mod notify;
 mod problem;
 mod proxy;
 mod recipients;
@@ -26,12 +27,13 @@ mod upgrade;
 
 pub use changes::Changes;
 pub use check::{Loaded, known_keys, load};
+pub use notify::{Attention, DigestSettings, EscalationSettings, NotifySettings};
 pub use problem::{Problem, Problems};
 pub use proxy::Proxies;
 pub use recipients::VALID_RECIPIENTS;
 pub use review::{ReviewSettings, TlsFiles};
 pub use settings::{
     AppSecret, Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings,
-    NotifySettings, Proxy, ProxyKind, Settings, TeleportSettings, Upgrade,
+    Proxy, ProxyKind, Settings, TeleportSettings, Upgrade,
 };
 pub use template::Template;

@@ -53,7 +53,7 @@ pub(super) fn routing(mut section: Section<'_>, table: &Table, notes: &mut Notes
 
 /// Reads a string or a list of strings. Invalid recipients cause a warning and are skipped: the Go plugin accepts them, and an
 /// existing file must keep working for the other recipients.
-fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>> {
+pub(super) fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>> {
     let values = match value {
         Value::Array(values) => values.as_slice(),
         one => std::slice::from_ref(one),
@@ -91,7 +91,7 @@ fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<Vec<Address>
 }
 
 /// Warns about each link of another tenant: the app cannot post there.
-pub(super) fn foreign(routing: &RoutingTable, tenant: &str, notes: &mut Notes) {
+pub(super) fn foreign(key: &str, routing: &RoutingTable, tenant: &str, notes: &mut Notes) {
     // A tenant can also be a domain name, which cannot be compared.
     if uuid::Uuid::try_parse(tenant).is_err() {
         return;
@@ -104,7 +104,7 @@ pub(super) fn foreign(routing: &RoutingTable, tenant: &str, notes: &mut Notes) {
         if let Some((_, other)) = named.filter(|(_, id)| !id.is_empty() && !id.eq_ignore_ascii_case(tenant)) {
             let message = format!("{} is a channel of the tenant {other:?}", address.as_str());
             let hint = hint!("Copy the link of a channel in the tenant `[msapi] tenant_id`");
-            notes.warning("role_to_recipients", message, hint);
+            notes.warning(key, message, hint);
         }
     }
 }

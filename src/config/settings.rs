@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use crate::config::{Proxies, ReviewSettings};
+use crate::config::{DigestSettings, EscalationSettings, NotifySettings, Proxies, ReviewSettings};
 use crate::domain::recipients::RoutingTable;
 use crate::secret::Secret;
 
@@ -21,6 +21,8 @@ pub struct Settings {
     pub microsoft: MicrosoftSettings,
     pub routing: RoutingTable,
     pub notify: NotifySettings,
+    pub escalation: Option<EscalationSettings>,
+    pub digest: Option<DigestSettings>,
     pub review: ReviewSettings,
     pub log: LogSettings,
     /// Exit instead of reconnecting when the event stream breaks.
@@ -132,15 +134,6 @@ pub struct Endpoints {
     pub bot_scope: String,
     /// The exact text of the claim `iss`.
     pub issuer: String,
-}
-
-/// How recipients notice a card.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotifySettings {
-    /// An announcement also appears in the recipient's activity feed.
-    pub alert: bool,
-    /// An announcement in a channel mentions the reviewers that a rule or the request names.
-    pub mention: bool,
 }
 
 /// The destination, severity and format of the log.

@@ -52,6 +52,8 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         microsoft,
         routing: _,
         notify: _,
+        escalation: _,
+        digest: _,
         review,
         log: _,
         fail_fast,

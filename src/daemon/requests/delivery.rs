@@ -188,7 +188,7 @@ impl<'a> Round<'a> {
     /// Returns the people that the card of a target mentions.
     async fn mentions(&self, target: &Target) -> Vec<Person> {
         match self.sheet.request() {
-            Some(request) if self.sheet.notify().mention && target.address.channel().is_some() => {
+            Some(request) if self.sheet.attention().mention && target.address.channel().is_some() => {
                 let patience = self.context.limits.look_up_patience;
                 let requester = self.known.requester.as_ref();
                 mentioned(self.context, request, &self.sheet.named_people(), requester, patience).await
@@ -227,7 +227,7 @@ impl<'a> Round<'a> {
         }
         let mentions = self.mentions(target).await;
         let is_plain = mentions.is_empty();
-        let (recipient, alert) = (target.recipient(), self.sheet.notify().alert);
+        let (recipient, alert) = (target.recipient(), self.sheet.attention().alert);
         let card = self.draw(&recipient, mentions, alert);
         let mut posted = courier.post(&target.address, conversation.clone(), &card).await;
         // Microsoft does not document who can be mentioned, and a card without mentions is better than none.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock;
-use crate::config::NotifySettings;
+use crate::config::Attention;
 use crate::daemon::context::Context;
 use crate::daemon::requests::job::Known;
 use crate::daemon::requests::lane_state::LaneState;
@@ -27,7 +27,7 @@ pub(super) struct Sheet {
     audience: Vec<Listed>,
     /// The addresses of suggested reviewers, also of those that a rule does not notify.
     suggested: Vec<Address>,
-    notify: NotifySettings,
+    attention: Attention,
     /// When a review needs a reason; `None` if cards have no buttons.
     reviews: Option<ReasonRule>,
 }
@@ -62,7 +62,7 @@ impl Sources<'_> {
             names: Arc::clone(&self.known.names),
             audience: if is_open { self.audience(targets) } else { Vec::new() },
             suggested: if is_open { self.suggested() } else { Vec::new() },
-            notify: self.live.notify,
+            attention: self.live.notify.attention,
             reviews: self.context.reviews(self.live),
         }
     }
@@ -118,8 +118,8 @@ impl Sheet {
         }
     }
 
-    pub(super) fn notify(&self) -> NotifySettings {
-        self.notify
+    pub(super) fn attention(&self) -> Attention {
+        self.attention
     }
 
     /// Draws the card for a recipient.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::config::{AppSecret, NotifySettings, ReviewSettings, Settings};
+use crate::config::{AppSecret, DigestSettings, EscalationSettings, NotifySettings, ReviewSettings, Settings};
 use crate::domain::recipients::RoutingTable;
 
 /// The reloadable settings.
@@ -17,6 +17,10 @@ use crate::domain::recipients::RoutingTable;
 pub(in crate::daemon) struct InForce {
     pub(in crate::daemon) routing: RoutingTable,
     pub(in crate::daemon) notify: NotifySettings,
+    #[expect(dead_code, reason = "used by the next changes")]
+    pub(in crate::daemon) escalation: Option<EscalationSettings>,
+    #[expect(dead_code, reason = "used by the next changes")]
+    pub(in crate::daemon) digest: Option<DigestSettings>,
     pub(in crate::daemon) review: ReviewSettings,
     pub(in crate::daemon) app_secret: AppSecret,
     /// When they were read.
@@ -49,7 +53,9 @@ impl InForce {
     fn of(settings: &Settings) -> Self {
         Self {
             routing: settings.routing.clone(),
-            notify: settings.notify,
+            notify: settings.notify.clone(),
+            escalation: settings.escalation.clone(),
+            digest: settings.digest,
             review: settings.review.clone(),
             app_secret: settings.microsoft.app_secret.clone(),
             since: clock::now(),

@@ -6,6 +6,7 @@
 mod buttons;
 mod cluster;
 mod example;
+mod instructions;
 mod layout;
 mod long;
 mod message;
@@ -18,6 +19,7 @@ mod wording;
 
 pub use cluster::CardCluster;
 pub use example::{example, greeting};
+pub use instructions::Instructions;
 pub use message::{Content, Message};
 pub use reader::Reader;
 pub use schema::Card;
