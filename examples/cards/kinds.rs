@@ -302,6 +302,7 @@ pub(crate) fn channel() -> Reader {
             id: "a36aec2e-f11c-4219-b79a-19ffff57de70".to_owned(),
             name: "Carol Clark".to_owned(),
         }],
+        ..Reader::default()
     }
 }
 

@@ -145,6 +145,7 @@ impl Sheet {
             more_others: others().count() - labels.len(),
             others: labels,
             mentions,
+            ..Reader::default()
         }
     }
 

@@ -47,6 +47,11 @@ impl CardCluster {
         let web = self.web.as_ref().filter(|_| id.as_str().len() <= LONGEST_LINKED_ID)?;
         Some(format!("{web}/web/requests/{}", utf8_percent_encode(id.as_str(), KEPT)))
     }
+
+    /// Returns the address at which access can be requested.
+    pub fn link_to_request(&self) -> Option<String> {
+        self.web.as_ref().map(|web| format!("{web}/web/requests/new"))
+    }
 }
 
 #[cfg(test)]

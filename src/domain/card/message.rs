@@ -9,7 +9,7 @@ use crate::domain::card::layout::{draw_record, draw_request};
 use crate::domain::card::text::squeezed;
 use crate::domain::card::view::Detail;
 use crate::domain::card::wording::Wording;
-use crate::domain::card::{Card, Remembered, View};
+use crate::domain::card::{Card, Remembered, Role, View};
 use crate::domain::request::{AccessRequest, Stage};
 
 /// Largest message in bytes of UTF-16, which is how Teams counts. Its documented limit is about 100 KB, and 80 KB is what
@@ -38,24 +38,31 @@ impl Content {
     /// Draws the card for one reader.
     pub fn draw(&self, view: View<'_>) -> Message {
         match self {
-            Self::Request(request) => Message {
-                card: fitting(|detail| draw_request(view, request, detail)),
-                summary: summary(request.stage, &request.user, &wording_of(view).subject(request)),
-            },
-            Self::Record(remembered) => Message {
-                card: fitting(|detail| draw_record(view, remembered, detail)),
-                summary: summary(
-                    remembered.stage,
-                    &remembered.user,
-                    &wording_of(view).role_subject(&remembered.role_names()),
-                ),
-            },
+            Self::Request(request) => {
+                let subject = wording_of(view).subject(request);
+                let summary = summary(view, request.stage, &request.user, &subject);
+                Message::fitting(summary, |detail| draw_request(view, request, detail))
+            }
+            Self::Record(remembered) => {
+                let subject = wording_of(view).role_subject(&remembered.role_names());
+                let summary = summary(view, remembered.stage, &remembered.user, &subject);
+                Message::fitting(summary, |detail| draw_record(view, remembered, detail))
+            }
         }
     }
 }
 
+impl Message {
+    /// Draws a message that Teams accepts, whatever is in it.
+    pub(super) fn fitting(summary: String, draw: impl Fn(Detail) -> Card) -> Self {
+        let summary = squeezed(&summary, SUMMARY);
+        let card = fitting(draw);
+        Self { card, summary }
+    }
+}
+
 /// Returns the wording of a notification, which is plain text.
-fn wording_of(view: View<'_>) -> Wording<'_> {
+pub(super) fn wording_of(view: View<'_>) -> Wording<'_> {
     Wording {
         cluster: view.cluster,
         names: view.names,
@@ -64,15 +71,20 @@ fn wording_of(view: View<'_>) -> Wording<'_> {
     }
 }
 
-fn summary(stage: Stage, user: &str, subject: &str) -> String {
+fn summary(view: View<'_>, stage: Stage, user: &str, subject: &str) -> String {
     let status = match stage {
-        Stage::Pending | Stage::Unknown => return squeezed(&format!("{user} requests {subject}"), SUMMARY),
-        Stage::Approved => "Approved",
-        Stage::Denied => "Denied",
-        Stage::Promoted => "Promoted",
-        Stage::Expired => "Expired",
+        Stage::Pending | Stage::Unknown => None,
+        Stage::Approved => Some("Approved"),
+        Stage::Denied => Some("Denied"),
+        Stage::Promoted => Some("Promoted"),
+        Stage::Expired => Some("Expired"),
     };
-    squeezed(&format!("{status}: {user} requested {subject}"), SUMMARY)
+    match (view.reader.role, status) {
+        (Role::Reviewer, None) => format!("{user} requests {subject}"),
+        (Role::Reviewer, Some(status)) => format!("{status}: {user} requested {subject}"),
+        (Role::Requester, None) => format!("Your request for {subject} is pending"),
+        (Role::Requester, Some(status)) => format!("{status}: your request for {subject}"),
+    }
 }
 
 /// Draws with decreasing detail until the card fits. The last step shows one entry of everything, and always fits.
@@ -284,7 +296,7 @@ mod tests {
             reason: Some(Reason::Rule(Some(long.to_owned()))),
             others: vec![long.to_owned(); many],
             more_others: many,
-            mentions: Vec::new(),
+            ..Reader::default()
         }
     }
 

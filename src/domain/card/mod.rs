@@ -1,16 +1,22 @@
-//! The Adaptive Card of a request.
+//! The Adaptive Card of a request, and the other messages about it.
 //!
 //! Architecture Invariant: text that people wrote reaches a card only through `text`, and a card always stays below what
 //! Teams accepts.
 
 mod buttons;
 mod cluster;
+mod decision;
+mod details;
+mod drawing;
+mod elements;
+mod ending;
 mod example;
 mod instructions;
 mod layout;
 mod long;
 mod message;
 mod reader;
+mod reminder;
 mod schema;
 mod text;
 mod time;
@@ -18,9 +24,12 @@ mod view;
 mod wording;
 
 pub use cluster::CardCluster;
+pub use decision::decision;
+pub use ending::access_ends;
 pub use example::{example, greeting};
 pub use instructions::Instructions;
 pub use message::{Content, Message};
-pub use reader::Reader;
+pub use reader::{Reader, Role};
+pub use reminder::{ReminderKind, reminder};
 pub use schema::Card;
 pub use view::{Remembered, View};

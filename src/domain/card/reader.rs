@@ -2,9 +2,20 @@
 
 use crate::domain::recipients::{Person, Reason};
 
+/// What a reader has to do with the request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Can review it.
+    #[default]
+    Reviewer,
+    /// Made it.
+    Requester,
+}
+
 /// The reader of a card: one person, or everyone in a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reader {
+    pub role: Role,
     pub is_channel: bool,
     /// Why the reader is notified, if it is known.
     pub reason: Option<Reason>,

@@ -26,6 +26,10 @@ pub struct Card {
 #[serde(tag = "type")]
 pub(super) enum Element {
     TextBlock(TextBlock),
+    /// Texts that are shown as they are.
+    RichTextBlock {
+        inlines: Vec<TextRun>,
+    },
     FactSet {
         facts: Vec<Fact>,
     },
@@ -60,6 +64,14 @@ pub(super) struct TextBlock {
     /// Hidden until a [`Toggle`] shows it.
     #[serde(rename = "isVisible", skip_serializing_if = "is_false", serialize_with = "not")]
     pub(super) hidden: bool,
+}
+
+/// A text that clients show as it is, without Markdown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub(super) struct TextRun {
+    pub(super) text: String,
+    pub(super) font_type: &'static str,
 }
 
 /// Elements that are drawn together.

@@ -1,5 +1,7 @@
 //! Times and durations on cards: one format, with the zone named. Teams does not localize times in cards reliably.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 /// Writes a time, such as `26 Nov 2026 07:38 UTC`.
@@ -20,7 +22,7 @@ pub(super) fn with_distance(time: Timestamp, now: Timestamp) -> String {
 /// Writes the two largest units that matter: `2 days 4 hours`, `8 hours`, `1 hour 30 minutes`.
 pub(super) fn length(length: SignedDuration) -> String {
     // Teleport computes the two times a moment apart, so seconds are meaningless.
-    let minutes = (length.as_secs() + 30) / 60;
+    let minutes = length.as_secs().saturating_add(30) / 60;
     let parts = [
         unit(minutes / 1_440, "day"),
         unit(minutes / 60 % 24, "hour"),
@@ -32,6 +34,11 @@ pub(super) fn length(length: SignedDuration) -> String {
     } else {
         parts.join(" ")
     }
+}
+
+/// Writes a duration that was configured or measured, like [`length`].
+pub(super) fn length_of(duration: Duration) -> String {
+    length(SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX))
 }
 
 /// Writes the largest unit of which there are at least two, rounded: `6 days`, `36 hours`, `90 minutes`.

@@ -30,7 +30,7 @@ impl Wording<'_> {
 
     /// Returns what is requested: `dba`, `access to 3 nodes`, `membership in On-call engineers`.
     pub(super) fn subject(self, request: &AccessRequest) -> String {
-        if request.kind == RequestKind::LongTerm && !request.recommended_list.is_empty() {
+        if is_membership(request) {
             return format!("membership in {}", self.list(request));
         }
         match &request.resources[..] {
@@ -174,6 +174,17 @@ impl Wording<'_> {
         }
     }
 
+    /// Returns a request's access: `access to dba`, `access to 3 nodes`, `access`.
+    pub(super) fn access(self, request: &AccessRequest) -> String {
+        let subject = self.subject(request);
+        let has_roles = request.roles.iter().any(|role| !self.name(role).is_empty());
+        if has_roles && request.resources.is_empty() && !is_membership(request) {
+            format!("access to {subject}")
+        } else {
+            subject
+        }
+    }
+
     /// Returns who reviewed, and how: `✅ Approved by carol@example.com, 26 Nov 2026 06:12 UTC`.
     pub(super) fn review(self, review: &Review) -> String {
         let verdict = match review.verdict {
@@ -182,7 +193,12 @@ impl Wording<'_> {
             Verdict::Promote => "⤴️ Promoted",
             Verdict::Other => "❔ Other review",
         };
-        let mut text = format!("{verdict} by {}", self.name(&review.author));
+        format!("{verdict} by {}", self.reviewer(review))
+    }
+
+    /// Returns who reviewed, when and where: `carol@example.com, 26 Nov 2026 06:12 UTC, in Teams`.
+    pub(super) fn reviewer(self, review: &Review) -> String {
+        let mut text = self.name(&review.author);
         if let Some(created) = review.created {
             text = format!("{text}, {}", time::written(created));
         }
@@ -239,29 +255,47 @@ impl Wording<'_> {
             }
             Reason::Rule(None) => format!("{subject} a recipient of an Access Monitoring Rule."),
             Reason::Suggested => format!("{subject} a suggested reviewer."),
+            Reason::Escalation { is_manager: true, .. } => {
+                format!("{subject} the manager of a recipient who has not reviewed.")
+            }
+            Reason::Escalation { .. } => format!("{subject} a recipient of escalated requests."),
         });
         let sentences = [reason, self.others(reader)];
         let sentences: Vec<_> = sentences.into_iter().flatten().collect();
         sentences.join(" ")
     }
 
-    fn others(self, reader: &Reader) -> Option<String> {
-        let named: Vec<_> = reader
-            .others
-            .iter()
-            .take(Reader::NAMED_OTHERS)
-            .map(|name| self.name(name))
-            .collect();
-        let more = reader.others.len() - named.len() + reader.more_others;
-        let named = named.join(", ");
-        match (named.is_empty(), more) {
-            (true, 0) => None,
-            (true, 1) => Some("1 other recipient was notified.".to_owned()),
-            (true, more) => Some(format!("{more} other recipients were notified.")),
-            (false, 0) => Some(format!("Also notified: {named}.")),
-            (false, more) => Some(format!("Also notified: {named} and {more} more.")),
+    /// Returns who was asked to review, for the requester; empty if that is unknown.
+    pub(super) fn asked(self, reader: &Reader) -> String {
+        match self.named_others(reader) {
+            (None, 0) => String::new(),
+            (None, 1) => "1 recipient was asked to review.".to_owned(),
+            (None, more) => format!("{more} recipients were asked to review."),
+            (Some(named), more) => format!("Asked to review: {}.", and_more(named, more)),
         }
     }
+
+    fn others(self, reader: &Reader) -> Option<String> {
+        Some(match self.named_others(reader) {
+            (None, 0) => return None,
+            (None, 1) => "1 other recipient was notified.".to_owned(),
+            (None, more) => format!("{more} other recipients were notified."),
+            (Some(named), more) => format!("Also notified: {}.", and_more(named, more)),
+        })
+    }
+
+    /// Returns the names of other recipients, and the number of the rest.
+    fn named_others(self, reader: &Reader) -> (Option<String>, usize) {
+        let names = reader.others.iter().take(Reader::NAMED_OTHERS);
+        let named: Vec<_> = names.map(|name| self.name(name)).collect();
+        let more = reader.others.len() - named.len() + reader.more_others;
+        ((!named.is_empty()).then(|| named.join(", ")), more)
+    }
+}
+
+/// Returns whether membership in a certain Access List is requested.
+fn is_membership(request: &AccessRequest) -> bool {
+    request.kind == RequestKind::LongTerm && !request.recommended_list.is_empty()
 }
 
 fn and_more(shown: String, more: usize) -> String {

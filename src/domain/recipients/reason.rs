@@ -1,6 +1,7 @@
 //! Why someone receives a request.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Why a recipient is notified of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +14,9 @@ pub enum Reason {
     Rule(Option<String>),
     /// The request suggests the reviewer.
     Suggested,
+    /// The request was still pending this long after its announcement. A manager is notified because a recipient has not
+    /// reviewed, and others because `escalation.role_to_recipients` names them.
+    Escalation { after: Duration, is_manager: bool },
 }
 
 impl fmt::Display for Reason {
@@ -23,6 +27,8 @@ impl fmt::Display for Reason {
             Self::OtherRoles { position } => write!(f, "role_to_recipients.\"*\"[{position}]"),
             Self::Rule(_) => f.write_str("access_monitoring_rule"),
             Self::Suggested => f.write_str("suggested_reviewers"),
+            Self::Escalation { is_manager: true, .. } => f.write_str("escalation.manager"),
+            Self::Escalation { .. } => f.write_str("escalation.role_to_recipients"),
         }
     }
 }
