@@ -8,6 +8,7 @@ mod context;
 mod courier;
 mod dispatcher;
 mod outages;
+mod people;
 mod requests;
 mod start;
 mod tasks;

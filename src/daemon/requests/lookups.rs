@@ -48,7 +48,7 @@ pub(super) enum Unanswered {
     Unknown(String),
 }
 
-pub(super) type Traits = BTreeMap<String, Vec<String>>;
+pub(in crate::daemon) type Traits = BTreeMap<String, Vec<String>>;
 
 impl Lookups {
     pub(in crate::daemon) fn new(client: Client) -> Self {
@@ -63,7 +63,7 @@ impl Lookups {
     }
 
     /// Returns the traits of a user, from the cache or from Teleport.
-    pub(super) async fn traits_of(&self, user: &str) -> Result<Arc<Traits>, Error> {
+    pub(in crate::daemon) async fn traits_of(&self, user: &str) -> Result<Arc<Traits>, Error> {
         let look_up = async || {
             // The semaphore is never closed.
             let _slot = self.slots.acquire().await;

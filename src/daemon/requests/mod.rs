@@ -29,7 +29,7 @@ mod turns;
 mod waiting;
 
 pub(super) use lanes::Lanes;
-pub(super) use lookups::Lookups;
+pub(super) use lookups::{Lookups, Traits};
 pub(super) use names::Names;
 pub(super) use resync::Resync;
 pub(super) use rulebook::RuleBook;

@@ -8,14 +8,12 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use crate::daemon::context::Context;
-use crate::daemon::requests::lookups::{Lookups, Traits, defers_request};
+use crate::daemon::people::address_in;
+use crate::daemon::requests::lookups::{Lookups, defers_request};
 use crate::domain::recipients::{Address, Person, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 use crate::msteams::{Priority, Urgency};
 use crate::teleport::{Error, Meaning};
-
-/// Traits that identity providers use for an email address, in order of preference.
-const EMAIL_TRAITS: [&str; 2] = ["email", "mail"];
 
 impl Lookups {
     /// Looks up the suggested reviewers of a request that are Teleport user names. `user_id_trait` is the trait with a
@@ -57,21 +55,6 @@ impl Lookups {
             debug!(request.id = %request.id, reviewer = user, %error, "Could not read a suggested reviewer");
         }
     }
-}
-
-/// Returns the address in the traits of a user: the object ID, or an email address.
-fn address_in(traits: &Traits, user_id_trait: &str) -> Option<Address> {
-    let only = |name: &str| match traits.get(name).map(Vec::as_slice) {
-        Some([value]) => Address::parse(value).ok(),
-        _ => None,
-    };
-    let id = only(user_id_trait).filter(|address| address.channel().is_none());
-    let email = || {
-        EMAIL_TRAITS
-            .into_iter()
-            .find_map(|name| only(name).filter(Address::is_email))
-    };
-    id.or_else(email)
 }
 
 /// Finds the requester in Microsoft's directory, by the user name or by the traits of the user, if Teleport and Microsoft
@@ -139,35 +122,6 @@ fn mentionable(person: Person) -> Option<Person> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn traits(pairs: &[(&str, &[&str])]) -> Traits {
-        let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
-        pairs
-            .iter()
-            .map(|(name, values)| ((*name).to_owned(), list(values)))
-            .collect()
-    }
-
-    #[test]
-    fn the_object_id_comes_before_an_email_address() {
-        let id = "a36aec2e-f11c-4219-b79a-19ffff57de70";
-        let found = |pairs: &[(&str, &[&str])]| {
-            address_in(&traits(pairs), "teams_user_id").map(|address| address.as_str().to_owned())
-        };
-        assert_eq!(
-            found(&[("teams_user_id", &[id]), ("email", &["a@b.c"])]).as_deref(),
-            Some(id)
-        );
-        assert_eq!(
-            found(&[("email", &["a@b.c"]), ("mail", &["d@b.c"])]).as_deref(),
-            Some("a@b.c")
-        );
-        assert_eq!(
-            found(&[("teams_user_id", &[id, id]), ("mail", &["d@b.c"])]).as_deref(),
-            Some("d@b.c")
-        );
-        assert_eq!(found(&[("email", &["alice"]), ("teams_user_id", &["https://x"])]), None);
-    }
 
     #[test]
     fn a_mention_contains_nothing_that_needs_an_escape() {
