@@ -1,10 +1,11 @@
 //! Cards with hostile and random texts, rich in characters that begin markup.
 
 use teleport_msteams::domain::card::Message;
-use teleport_msteams::domain::request::AccessRequest;
+use teleport_msteams::domain::request::{AccessRequest, Stage};
 use teleport_msteams::domain::review::ReasonRule;
 
 use crate::kinds::buttons::drawn_with_buttons;
+use crate::kinds::notifications::{self, requester};
 use crate::kinds::{drawn, written_by};
 
 /// Texts that become links, markup or templates where a client reads them as such.
@@ -34,10 +35,17 @@ pub(crate) fn random(count: u64, seed: u64) -> impl Iterator<Item = (String, Mes
     let mut random = Random(seed.max(1));
     (0..count).map(move |number| {
         let request = random.request();
-        let message = match number % 4 {
+        let message = match number % 8 {
             0 => drawn_with_buttons(&request, ReasonRule::Optional),
             1 => drawn_with_buttons(&request, ReasonRule::Deny),
             2 => drawn_with_buttons(&request, ReasonRule::Always),
+            3 => notifications::card(&request, &requester()),
+            4 => notifications::ending(&request, true),
+            5 => notifications::reminded(&request, 60, None),
+            6 => {
+                let stage = Stage::Approved;
+                notifications::decided(&AccessRequest { stage, ..request })
+            }
             _ => drawn(&request),
         };
         (format!("fuzz {number}"), message)

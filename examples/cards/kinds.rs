@@ -3,6 +3,8 @@
 // The tests load this file by its path, too, and find the module by its own.
 #[path = "buttons.rs"]
 pub(crate) mod buttons;
+#[path = "notifications.rs"]
+pub(crate) mod notifications;
 
 use std::sync::Arc;
 
@@ -40,6 +42,7 @@ pub(crate) fn kinds() -> Vec<Kind> {
     kinds.extend(buttons::kinds());
     kinds.extend(long());
     kinds.extend(resolved());
+    kinds.extend(notifications::kinds());
     kinds
 }
 
@@ -248,6 +251,12 @@ fn draw(content: &Content, web: bool, reader: &Reader) -> Message {
 
 /// Draws a card, on a cluster with a Web UI or without one, and with buttons if `reviews` says when they need a reason.
 pub(crate) fn draw_with(content: &Content, web: bool, reader: &Reader, reviews: Option<ReasonRule>) -> Message {
+    let now = time(120).unwrap_or_default();
+    with_view(web, reader, now, |view| content.draw(View { reviews, ..view }))
+}
+
+/// Draws a message on a cluster with a Web UI or without one.
+fn with_view(web: bool, reader: &Reader, now: Timestamp, draw: impl FnOnce(View<'_>) -> Message) -> Message {
     let cluster = CardCluster {
         name: CLUSTER.to_owned(),
         web: web.then(|| format!("https://{CLUSTER}")),
@@ -267,12 +276,12 @@ pub(crate) fn draw_with(content: &Content, web: bool, reader: &Reader, reviews: 
         .into(),
         lists: [("0d7f".to_owned(), "On-call engineers".to_owned())].into(),
     };
-    content.draw(View {
+    draw(View {
         cluster: &cluster,
         names: &names,
         reader,
-        now: time(120).unwrap_or_default(),
-        reviews,
+        now,
+        reviews: None,
     })
 }
 

@@ -16,7 +16,7 @@ const INSTRUCTION_LINES: usize = 20;
 pub fn decision(view: View<'_>, request: &AccessRequest, instructions: &Instructions) -> Message {
     let subject = wording_of(view).subject(request);
     let summary = format!("Your request for {subject} {}", Outcome::of(request.stage).verb);
-    Message::fitting(summary, |detail| {
+    Message::fitting(&summary, |detail| {
         let drawing = Drawing::of(view, request, detail);
         drawing.decision(request, instructions)
     })
@@ -137,4 +137,130 @@ impl Drawing<'_> {
 fn last(request: &AccessRequest, verdict: Verdict) -> Option<&Review> {
     let mut newest_first = request.reviews.iter().rev();
     newest_first.find(|review| review.verdict == verdict && !plain(&review.author, 1).is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::domain::card::{CardCluster, Reader, Role};
+    use crate::domain::request::{AccessList, RequestId, ResourceNames};
+
+    fn resolved(stage: Stage) -> AccessRequest {
+        AccessRequest {
+            roles: vec!["dba".to_owned()],
+            stage,
+            ..AccessRequest::new(RequestId::new("42"), "bob")
+        }
+    }
+
+    fn review(author: &str, verdict: Verdict, reason: &str) -> Review {
+        Review {
+            reason: reason.to_owned(),
+            ..Review::new(author, verdict)
+        }
+    }
+
+    fn drawn(request: &AccessRequest, instructions: &Instructions) -> String {
+        let cluster = CardCluster {
+            name: "teleport.example.com".to_owned(),
+            web: None,
+            plugin: String::new(),
+        };
+        let reader = Reader {
+            role: Role::Requester,
+            ..Reader::default()
+        };
+        let view = View {
+            cluster: &cluster,
+            names: &ResourceNames::default(),
+            reader: &reader,
+            now: Timestamp::UNIX_EPOCH,
+            reviews: None,
+        };
+        serde_json::to_string(&decision(view, request, instructions).card).unwrap()
+    }
+
+    fn shows(request: &AccessRequest, expected: &[&str], missing: &[&str]) {
+        let card = drawn(request, &Instructions::default());
+        for text in expected {
+            assert!(card.contains(text), "{text} is missing: {card}");
+        }
+        for text in missing {
+            assert!(!card.contains(text), "{text} is there: {card}");
+        }
+    }
+
+    #[test]
+    fn the_last_review_of_the_same_verdict_explains_the_decision() {
+        let mut denied = resolved(Stage::Denied);
+        denied.reviews = vec![
+            review("carol", Verdict::Deny, "too early"),
+            review("dan", Verdict::Deny, "not now"),
+            review("erin", Verdict::Approve, "why not"),
+        ];
+        denied.resolve_reason = "not now".to_owned();
+        shows(
+            &denied,
+            &["❌ Your request for dba was denied", "Denied by", "dan", "not now"],
+            &["carol", "erin", "Reason", "tsh login"],
+        );
+        // An administrator changed the state afterwards.
+        denied.resolve_reason = "closed by on-call".to_owned();
+        shows(&denied, &["dan", "Reason", "closed by on-call"], &[]);
+        denied.reviews.clear();
+        shows(&denied, &["Reason", "closed by on-call"], &["Denied by"]);
+    }
+
+    #[test]
+    fn an_approval_says_from_when_until_when_and_how_to_use_the_access() {
+        let after = |hours| Some(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours));
+        let mut approved = resolved(Stage::Approved);
+        approved.access_until = after(2);
+        approved.access_from = after(-1);
+        let end = "1 Jan 1970 02:00 UTC (in 2 hours)";
+        shows(
+            &approved,
+            &["was approved", end, "tsh login --request-id=42"],
+            &["Starts"],
+        );
+        approved.access_from = after(1);
+        shows(&approved, &["Starts", "1 Jan 1970 01:00 UTC (in 60 minutes)"], &[]);
+        approved.kind = RequestKind::LongTerm;
+        shows(&approved, &["was approved"], &["tsh login"]);
+    }
+
+    #[test]
+    fn a_promotion_names_the_access_list() {
+        let mut promoted = resolved(Stage::Promoted);
+        promoted.promoted_to = Some(AccessList {
+            name: "0d7f".to_owned(),
+            title: "On-call".to_owned(),
+        });
+        promoted.reviews = vec![review("carol", Verdict::Promote, "")];
+        shows(
+            &promoted,
+            &["was promoted", "Promoted by", "carol", "On-call"],
+            &["tsh login"],
+        );
+    }
+
+    #[test]
+    fn instructions_are_bounded_and_contain_no_odd_id() {
+        let text = "one *two*\n\nthree\n".repeat(30);
+        let instructions = Instructions::new(BTreeMap::new(), Some(text));
+        let mut approved = resolved(Stage::Approved);
+        let card = drawn(&approved, &instructions);
+        assert_eq!(card.matches("Monospace").count(), INSTRUCTION_LINES);
+        assert!(
+            card.contains("\"one *two*\"") && card.contains("40 more lines"),
+            "{card}"
+        );
+        assert!(!drawn(&approved, &Instructions::new(BTreeMap::new(), Some(String::new()))).contains("How to"));
+        approved.id = RequestId::new("42; rm -r ~");
+        assert!(!drawn(&approved, &Instructions::default()).contains("tsh"));
+    }
 }

@@ -286,8 +286,8 @@ impl Wording<'_> {
 
     /// Returns the names of other recipients, and the number of the rest.
     fn named_others(self, reader: &Reader) -> (Option<String>, usize) {
-        let names = reader.others.iter().take(Reader::NAMED_OTHERS);
-        let named: Vec<_> = names.map(|name| self.name(name)).collect();
+        let first = reader.others.iter().take(Reader::NAMED_OTHERS);
+        let named: Vec<_> = first.map(|name| self.name(name)).collect();
         let more = reader.others.len() - named.len() + reader.more_others;
         ((!named.is_empty()).then(|| named.join(", ")), more)
     }
