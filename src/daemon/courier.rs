@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::recipients::Address;
-use crate::msteams::{Activity, Error, Meaning, Priority, Retry, Teams};
+use crate::msteams::{Activity, Error, Meaning, Priority, Retry, Teams, thread_of};
 
 /// Posts and updates messages.
 #[derive(Clone, Copy)]
@@ -31,7 +31,8 @@ pub struct Placed {
 pub enum Undelivered {
     /// Not started: the courier was halted.
     NotBegun,
-    /// Microsoft does not find the message to update in this conversation, which is the current one of the address.
+    /// Microsoft does not find the message to update or to reply to in this conversation, which is the current one of the
+    /// address.
     Gone(Error, String),
     /// It can be retried, at the earliest after the pause that Microsoft requested.
     Later(Error, Option<Duration>),
@@ -111,6 +112,24 @@ impl<'a> Courier<'a> {
                 Ok(self.edit(conversation, id, activity).await?)
             }
             (updated, _) => Ok(updated?),
+        }
+    }
+
+    /// Replies to a message in a channel, in its thread. Chats with people have no threads.
+    ///
+    /// # Errors
+    /// Every variant.
+    pub async fn reply(self, placed: &Placed, activity: &Activity) -> Result<Placed, Undelivered> {
+        let thread = thread_of(&placed.conversation, &placed.activity);
+        match self.send(thread.clone(), activity).await {
+            // A thread is known only by its first message, so the channel may exist.
+            Err(Attempt::Elsewhere(error)) if error.meaning() == Meaning::NotFound => {
+                Err(Undelivered::Gone(error, thread))
+            }
+            Err(Attempt::Failed(Undelivered::Refused(error))) if error.meaning() == Meaning::Gone => {
+                Err(Undelivered::Gone(error, thread))
+            }
+            sent => Ok(sent?),
         }
     }
 

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::msteams::activity::Activity;
 use crate::msteams::answer::Expects;
-use crate::msteams::call_queue::Priority;
+use crate::msteams::call_queue::{Key, Priority};
+use crate::msteams::conversation::channel_of;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::http::{Effect, JSON, Request};
 use crate::msteams::pace::PaceLimits;
@@ -49,6 +50,11 @@ pub(crate) fn pace() -> PaceLimits {
     }
 }
 
+/// Returns what the limits of a conversation count for: replies in a thread count for its channel.
+fn pace_key(conversation: &str) -> Key {
+    Arc::from(channel_of(conversation))
+}
+
 impl Bot {
     pub(crate) fn new(service: Service) -> Self {
         Self { service }
@@ -76,7 +82,7 @@ impl Bot {
             effect: Effect::CreatesMessage,
             expects: Expects::Message,
         };
-        let key = Arc::from(conversation);
+        let key = pace_key(conversation);
         let answer = self.service.call(&request, priority.caller(&key), stop).await;
         let answer = answer.map_err(|error| error.about(conversation))?;
         let id = answer.json::<Posted>().ok().and_then(|posted| posted.id);
@@ -103,7 +109,7 @@ impl Bot {
             effect: Effect::Idempotent,
             expects: Expects::Edit,
         };
-        let key = Arc::from(conversation);
+        let key = pace_key(conversation);
         let answer = self.service.call(&request, priority.caller(&key), stop).await;
         answer.map(|_| ()).map_err(|error| error.about(conversation))
     }

@@ -104,6 +104,7 @@ pub(crate) enum Operation {
     BotToken,
     FindApp,
     FindUser,
+    FindManager,
     FindInstallation,
     Install,
     Uninstall,
@@ -329,6 +330,7 @@ impl Operation {
             Self::Prepare | Self::GraphToken | Self::BotToken | Self::Keys => Endpoint::Login,
             Self::FindApp
             | Self::FindUser
+            | Self::FindManager
             | Self::FindInstallation
             | Self::Install
             | Self::Uninstall
@@ -352,6 +354,7 @@ impl Operation {
             Self::BotToken => "get a token for the Bot connector",
             Self::FindApp => "find the app in the catalog",
             Self::FindUser => "find the user",
+            Self::FindManager => "find the manager of the user",
             Self::FindInstallation => "look up the installed app",
             Self::Install => "install the app",
             Self::Uninstall => "uninstall the app",

@@ -25,6 +25,15 @@ pub const FIND_BY_ALIAS: Permission = Permission {
     operations: &[],
 };
 
+/// Only needed if managers are notified of escalated requests.
+pub const FIND_MANAGER: Permission = Permission {
+    purpose: "find the managers of recipients",
+    least: "User.Read.All",
+    broader: &["User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"],
+    for_channels: false,
+    operations: &[Operation::FindManager],
+};
+
 /// Sources: Graph's reference of each call, and `permissions.json` of its explorer (August 2026).
 pub const PERMISSIONS: [Permission; 4] = [
     Permission {
@@ -73,7 +82,7 @@ pub const PERMISSIONS: [Permission; 4] = [
 impl Permission {
     /// Returns the permission for an operation; sending cards needs none.
     pub(crate) fn of(operation: Operation) -> Option<&'static Self> {
-        let mut all = PERMISSIONS.iter();
+        let mut all = PERMISSIONS.iter().chain([&FIND_MANAGER]);
         all.find(|permission| permission.operations.contains(&operation))
     }
 

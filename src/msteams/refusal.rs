@@ -33,9 +33,8 @@ pub(crate) fn by_connector(operation: Operation, status: u16, envelope: &Envelop
         // Observed for some deleted messages, instead of the documented 404.
         403 if operation == Operation::Update && envelope.is("ServiceError") => (Meaning::Gone, Retry::Never),
         403 => (Meaning::Denied, later),
-        404 if operation == Operation::Update && envelope.is("ActivityNotFoundInConversation") => {
-            (Meaning::Gone, Retry::Never)
-        }
+        // The message to update, or the one to reply to.
+        404 if envelope.is("ActivityNotFoundInConversation") => (Meaning::Gone, Retry::Never),
         // Graph returned this conversation, so one of the two services is behind.
         404 if envelope.is("ConversationNotFound") => (Meaning::NotFound, later),
         409 => (Meaning::Conflict, later),
@@ -57,9 +56,11 @@ pub(crate) fn by_graph(operation: Operation, status: u16, envelope: &Envelope) -
             _ => (Meaning::Denied, later),
         },
         404 if envelope.is_one_of(&NOT_FOUND) => match operation {
-            Operation::FindUser | Operation::FindInTeam | Operation::FindInstallation | Operation::Install => {
-                (Meaning::NotFound, Retry::Never)
-            }
+            Operation::FindUser
+            | Operation::FindManager
+            | Operation::FindInTeam
+            | Operation::FindInstallation
+            | Operation::Install => (Meaning::NotFound, Retry::Never),
             _ => (Meaning::NotFound, later),
         },
         409 => (Meaning::Conflict, later),

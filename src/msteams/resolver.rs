@@ -13,6 +13,7 @@ use crate::domain::recipients::{Address, Person};
 use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning, Operation};
 use crate::msteams::graph::{CatalogApp, Graph};
+use crate::msteams::managers::Managers;
 use crate::msteams::people::People;
 use crate::msteams::refusals::Refusals;
 use crate::msteams::single_flight::SingleFlight;
@@ -61,6 +62,7 @@ pub(crate) struct Resolver {
     app_confirmed: Mutex<Option<Instant>>,
     refusals: Refusals,
     people: People,
+    managers: Managers,
     known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
 }
 
@@ -77,6 +79,7 @@ impl Resolver {
             app_confirmed: Mutex::new(None),
             refusals: Refusals::new(refusal_holds),
             people: People::default(),
+            managers: Managers::default(),
             known: Mutex::new(HashMap::new()),
         }
     }
@@ -124,6 +127,14 @@ impl Resolver {
         match self.known_person(address) {
             Some(person) => Ok(Some(person)),
             None => self.people.find(&self.graph, address, priority).await,
+        }
+    }
+
+    /// Finds the manager of the person at an address.
+    pub(crate) async fn manager(&self, address: &Address, priority: &Priority) -> Result<Option<Address>, Error> {
+        match self.person(address, priority).await? {
+            Some(person) => self.managers.of(&self.graph, &person.id, priority).await,
+            None => Ok(None),
         }
     }
 

@@ -93,6 +93,21 @@ impl Teams {
         self.0.resolver.person(address, priority).await
     }
 
+    /// Finds the manager of the person at an address, and remembers the answer for a while. `None` if the address is a
+    /// channel's or unknown, and if there is no manager who can sign in.
+    ///
+    /// # Errors
+    /// Microsoft did not answer, or refused, for example because the permission [`FIND_MANAGER`] is missing.
+    ///
+    /// [`FIND_MANAGER`]: crate::msteams::FIND_MANAGER
+    pub async fn manager(&self, address: &Address, priority: &Priority) -> Result<Option<Address>, Error> {
+        if address.channel().is_some() {
+            return Ok(None);
+        }
+        let manager = self.0.resolver.manager(address, priority).await;
+        manager.map_err(|error| error.about(address))
+    }
+
     /// Returns the person of an address whose conversation is known.
     pub fn known_person(&self, address: &Address) -> Option<Person> {
         self.0.resolver.known_person(address)

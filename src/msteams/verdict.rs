@@ -162,11 +162,14 @@ mod tests {
     /// All error statuses with which a call can be rejected.
     const REFUSALS: [u16; 11] = [400, 401, 403, 404, 405, 407, 409, 410, 413, 421, 451];
 
-    const ALL: [Operation; 12] = [
+    const DELETED: &str = "ActivityNotFoundInConversation";
+
+    const ALL: [Operation; 13] = [
         Operation::GraphToken,
         Operation::BotToken,
         Operation::FindApp,
         Operation::FindUser,
+        Operation::FindManager,
         Operation::FindInstallation,
         Operation::Install,
         Operation::Uninstall,
@@ -223,6 +226,7 @@ mod tests {
         let body = code("Authorization_RequestDenied");
         for (operation, permission) in [
             (Operation::FindUser, "User.ReadBasic.All"),
+            (Operation::FindManager, "User.Read.All"),
             (Operation::FindApp, "AppCatalog.Read.All"),
             (Operation::Install, "ReadWriteSelfForUser.All"),
             (Operation::FindInTeam, "ReadWriteSelfForTeam.All"),
@@ -327,14 +331,8 @@ mod tests {
             (update, 403, code("InvalidBotApiHost"), Meaning::Denied, LATER, "cloud"),
             (post, 403, code("NotEnoughPermissions"), Meaning::Denied, NEVER, ""),
             (update, 403, code("ServiceError"), Meaning::Gone, NEVER, ""),
-            (
-                update,
-                404,
-                code("ActivityNotFoundInConversation"),
-                Meaning::Gone,
-                NEVER,
-                "",
-            ),
+            (update, 404, code(DELETED), Meaning::Gone, NEVER, ""),
+            (post, 404, code(DELETED), Meaning::Gone, NEVER, ""),
             (update, 404, code("ConversationNotFound"), Meaning::NotFound, LATER, ""),
             (post, 404, code("ConversationNotFound"), Meaning::NotFound, LATER, ""),
             (

@@ -24,6 +24,7 @@ mod language;
 mod lifecycle;
 mod log;
 mod lookups;
+mod messages;
 mod metrics;
 mod microsoft;
 mod mistakes;

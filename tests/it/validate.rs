@@ -191,6 +191,42 @@ async fn a_failed_check_shows_its_hint_and_does_not_hide_the_rest() {
     insta::assert_snapshot!("validate_all_wrong", tidy(&town, &stdout));
 }
 
+#[tokio::test]
+async fn managers_need_a_permission_that_the_check_asks_for() {
+    for (roles, expected, code) in [
+        (
+            &[][..],
+            "User.Read.All is missing; it is needed to find the managers of recipients",
+            1,
+        ),
+        (
+            &["User.Read.All"],
+            "User.Read.All, to find the managers of recipients",
+            0,
+        ),
+        (
+            &["Directory.Read.All"],
+            "Directory.Read.All, to find the managers of recipients",
+            0,
+        ),
+    ] {
+        let options = TenantOptions {
+            roles: [&TenantOptions::default().roles[..], roles].concat(),
+            ..TenantOptions::default()
+        };
+        let town = Town::build_with(ClusterOptions::default(), options).await;
+        let config = town.config_for(&format!("\"*\" = \"{ALICE}\""));
+        let (_, without, _) = validate_with(&town, &config, &["--all"]).await;
+        assert!(!without.contains("managers"), "{without}");
+        let escalation = "[escalation]\nafter = \"1h\"\nmanager = true";
+        let (status, stdout, _) = validate_with(&town, &format!("{config}\n{escalation}"), &["--all"]).await;
+        assert!(stdout.contains(expected), "{stdout}");
+        assert_eq!(status, Some(code), "{stdout}");
+        let instead = "Replace it with User.Read.All";
+        assert_eq!(stdout.contains(instead), roles == ["Directory.Read.All"], "{stdout}");
+    }
+}
+
 /// Returns a configuration with reviews, and recipients that are people with and without a Teleport user.
 fn with_reviews(town: &Town) -> String {
     let recipients = format!("\"*\" = [\"{ALICE}\", \"carol@example.com\", \"{}\"]", town.channel);

@@ -8,6 +8,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::cli::environment;
 use crate::cli::report::Failed;
+use crate::cli::validate::permissions::permissions;
 use crate::cli::validate::recipients::{Failure, post};
 use crate::cli::validate::results::{CheckResults, counted};
 use crate::cli::validate::reviews::{self, UsersByPerson};
@@ -16,7 +17,7 @@ use crate::config;
 use crate::config::{MicrosoftSettings, Settings, VALID_RECIPIENTS};
 use crate::domain::card;
 use crate::domain::recipients::Address;
-use crate::msteams::{FIND_BY_ALIAS, PERMISSIONS, Package, Permission, Teams};
+use crate::msteams::{Package, Teams};
 use crate::teleport;
 use crate::teleport::{Client, PluginDataKind, Watch};
 
@@ -253,7 +254,11 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
     match teams.granted_permissions().await {
         Ok(granted) => {
             results.ok(check, "granted");
-            permissions(granted.as_deref(), channels, results);
+            let managers = settings
+                .escalation
+                .as_ref()
+                .is_some_and(|escalation| escalation.manager);
+            permissions(granted.as_deref(), channels, managers, results);
         }
         Err(error) => {
             let MicrosoftSettings { app_id, tenant_id, .. } = &settings.microsoft;
@@ -288,56 +293,6 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
             "Teams channel of the bot",
             "can only be checked by sending a message: add --send",
         );
-    }
-}
-
-fn permissions(granted: Option<&[String]>, channels: bool, results: &mut CheckResults) {
-    let check = "permissions in Microsoft Graph";
-    let Some(granted) = granted else {
-        results.warning(check, "the token does not list the granted permissions", None);
-        return;
-    };
-    let has = |name: &str| granted.iter().any(|granted| granted == name);
-    for permission in PERMISSIONS
-        .iter()
-        .filter(|permission| channels || !permission.for_channels)
-    {
-        let Permission {
-            purpose,
-            least,
-            broader,
-            ..
-        } = permission;
-        if has(least) {
-            results.ok(check, format!("{least}, to {purpose}"));
-        } else if let Some(instead) = broader.iter().find(|name| has(name)) {
-            results.ok(check, format!("{instead}, to {purpose}"));
-        } else {
-            let hint = hint!("Add it to the app registration as an application permission and give admin consent");
-            results.failed(
-                check,
-                format!("{least} is missing; it is needed to {purpose}"),
-                Some(hint),
-            );
-        }
-    }
-    for name in granted {
-        let needed = |permission: &&Permission| permission.least == name;
-        let serves = |permission: &&Permission| permission.serves(name);
-        if PERMISSIONS
-            .iter()
-            .chain([&FIND_BY_ALIAS])
-            .any(|permission| needed(&permission))
-        {
-            continue;
-        }
-        if let Some(Permission { least, .. }) = PERMISSIONS.iter().find(serves) {
-            let hint = hint_with!("Replace it with {least}");
-            results.warning(check, format!("{name} grants more than needed"), Some(&hint));
-        } else {
-            let hint = hint!("Remove it from the app registration");
-            results.warning(check, format!("{name} is not needed"), Some(hint));
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod everything;
 mod options;
+mod permissions;
 mod recipients;
 mod results;
 mod reviews;

@@ -274,8 +274,12 @@ impl Town {
 
 impl Drop for Town {
     fn drop(&mut self) {
-        let cards = self.tenant.cards().into_iter();
-        for text in cards.flat_map(|(_, card)| card.history).map(|body| body.to_string()) {
+        let cards = self.tenant.cards().into_iter().map(|(_, card)| card);
+        let messages = cards.chain(self.tenant.all_replies());
+        for text in messages
+            .flat_map(|message| message.history)
+            .map(|body| body.to_string())
+        {
             secrets::check("a card", &text);
         }
         secrets::check("the records", &format!("{:?}", self.cluster.state().plugin_data));

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::now;
 use crate::tenant::call::{Asked, Reply};
 use crate::tenant::state::{Card, Text, World};
+use crate::tenant::thread;
 
 const SCOPE: &str = "https://api.botframework.com/.default";
 
@@ -32,6 +33,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     else {
         return Reply::error(404, "BadArgument", "No such path");
     };
+    let root = conversation.split_once(";messageid=").map(|(_, root)| root.to_owned());
     let conversation = &world.canonical(conversation);
     let activity = match check(asked) {
         Ok(activity) => activity,
@@ -47,6 +49,8 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         return reply;
     }
     match (asked.method.as_str(), rest) {
+        ("POST", []) if root.is_some() => thread::post(world, conversation, &root.unwrap_or_default(), activity),
+        ("PUT", [id]) if thread::has(world, conversation, id) => thread::put(world, conversation, id, activity),
         ("POST", []) => post(world, conversation, activity),
         ("PUT", [id]) => put(world, conversation, id, activity),
         _ => Reply::error(405, "BadArgument", "No such method"),
@@ -111,7 +115,7 @@ fn open(world: &World, conversation: &str) -> Result<(), Reply> {
     Ok(())
 }
 
-fn post(world: &mut World, conversation: &str, activity: Value) -> Reply {
+pub(super) fn post(world: &mut World, conversation: &str, activity: Value) -> Reply {
     world.activities += 1;
     if let Some(text) = activity["text"].as_str() {
         let texts = world.texts.entry(conversation.to_owned()).or_default();

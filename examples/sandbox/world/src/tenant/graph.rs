@@ -5,9 +5,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::tenant::call::{Asked, Reply, filter};
+use crate::tenant::manager;
 use crate::tenant::state::{User, World};
 
-/// The permissions that show whether a user is a guest.
+/// The permissions that show whether a user is a guest, and who the manager is.
 const SHOW_TYPE: [&str; 4] = [
     "User.Read.All",
     "User.ReadWrite.All",
@@ -38,6 +39,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         ("GET", ["graph", "v1.0", "appCatalogs", "teamsApps"]) => catalog(world, asked),
         ("GET", ["graph", "v1.0", "users"]) => by_email(world, asked),
         ("GET", ["graph", "v1.0", "users", key]) => by_id(world, asked, key),
+        ("GET", ["graph", "v1.0", "users", key, "manager"]) => manager::answer(world, asked, key),
         (_, ["graph", "v1.0", "users", key, teamwork, "installedApps", rest @ ..])
             if teamwork.eq_ignore_ascii_case("teamwork") =>
         {
@@ -65,6 +67,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
 fn needed(segments: &[&str]) -> Option<&'static [&'static str]> {
     match segments {
         [_, _, "appCatalogs", ..] => Some(&["AppCatalog.Read.All", "AppCatalog.ReadWrite.All"]),
+        [_, _, "users", _, "manager"] => Some(&SHOW_TYPE),
         [_, _, "users", _, _, ..] => Some(&[
             "TeamsAppInstallation.ReadWriteSelfForUser.All",
             "TeamsAppInstallation.ReadWriteForUser.All",

@@ -132,6 +132,8 @@ impl Tenant {
                 aliases: Vec::new(),
                 installation: Some(Uuid::new_v4().simple().to_string()),
                 blocked: false,
+                manager: None,
+                disabled: false,
                 chat_hides: 0,
                 moves: 0,
             });

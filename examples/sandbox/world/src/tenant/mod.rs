@@ -9,10 +9,12 @@ mod handle;
 mod inbound;
 mod limits;
 mod login;
+mod manager;
 mod openid;
 mod server;
 pub mod signer;
 mod state;
+mod thread;
 mod wire;
 
 pub use call::Call;

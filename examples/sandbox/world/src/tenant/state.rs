@@ -50,6 +50,9 @@ pub(super) struct Account {
     pub(super) aliases: Vec<String>,
     pub(super) installation: Option<String>,
     pub(super) blocked: bool,
+    /// The id of another user.
+    pub(super) manager: Option<String>,
+    pub(super) disabled: bool,
     /// Number of further requests for the chat that fail.
     pub(super) chat_hides: u32,
     /// How often the chat has moved; each move gives it another id.
@@ -98,6 +101,8 @@ pub(super) struct World {
     pub(super) activities: u64,
     /// Messages without a card, by conversation.
     pub(super) texts: BTreeMap<String, Vec<Text>>,
+    /// Replies, by the conversation and the first message of their thread.
+    pub(super) threads: BTreeMap<(String, String), Vec<Card>>,
     pub(super) keys: Keys,
     /// The address of the bot.
     pub(super) endpoint: Option<String>,
@@ -124,6 +129,7 @@ impl World {
             limits: Limits::default(),
             activities: 1_700_000_000_000,
             texts: BTreeMap::new(),
+            threads: BTreeMap::new(),
             keys: Keys::default(),
             endpoint: None,
             roots: String::new(),

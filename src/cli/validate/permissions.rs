@@ -1,0 +1,58 @@
+//! The application permissions of Microsoft Graph.
+
+use crate::cli::validate::results::CheckResults;
+use crate::msteams::{FIND_BY_ALIAS, FIND_MANAGER, PERMISSIONS, Permission};
+
+/// Checks the permissions that the token for Graph lists, for what the configuration needs.
+pub(super) fn permissions(granted: Option<&[String]>, channels: bool, managers: bool, results: &mut CheckResults) {
+    let check = "permissions in Microsoft Graph";
+    let needed = needed(channels, managers);
+    let Some(granted) = granted else {
+        results.warning(check, "the token does not list the granted permissions", None);
+        return;
+    };
+    let has = |name: &str| granted.iter().any(|granted| granted == name);
+    for permission in &needed {
+        let Permission {
+            purpose,
+            least,
+            broader,
+            ..
+        } = permission;
+        if has(least) {
+            results.ok(check, format!("{least}, to {purpose}"));
+        } else if let Some(instead) = broader.iter().find(|name| has(name)) {
+            results.ok(check, format!("{instead}, to {purpose}"));
+        } else {
+            let hint = hint!("Add it to the app registration as an application permission and give admin consent");
+            results.failed(
+                check,
+                format!("{least} is missing; it is needed to {purpose}"),
+                Some(hint),
+            );
+        }
+    }
+    for name in granted {
+        let mut useful = PERMISSIONS.iter().chain([&FIND_BY_ALIAS]);
+        if useful.any(|permission| permission.least == name) {
+            continue;
+        }
+        // The last one needs the most.
+        let mut serving = needed.iter().rev().copied().chain(&PERMISSIONS);
+        if let Some(Permission { least, .. }) = serving.find(|permission| permission.serves(name)) {
+            let hint = hint_with!("Replace it with {least}");
+            results.warning(check, format!("{name} grants more than needed"), Some(&hint));
+        } else {
+            let hint = hint!("Remove it from the app registration");
+            results.warning(check, format!("{name} is not needed"), Some(hint));
+        }
+    }
+}
+
+/// Returns the permissions that the configuration needs.
+fn needed(channels: bool, managers: bool) -> Vec<&'static Permission> {
+    let mut needed: Vec<_> = PERMISSIONS.iter().collect();
+    needed.retain(|permission| channels || !permission.for_channels);
+    needed.extend(managers.then_some(&FIND_MANAGER));
+    needed
+}

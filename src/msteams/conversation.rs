@@ -1,0 +1,120 @@
+//! The IDs of conversations: threads of channels, and links to messages.
+//!
+//! Architecture Invariant: pure. The form of Microsoft's IDs is here and nowhere else.
+
+use crate::msteams::paths::encode;
+
+/// What separates the ID of a channel from that of the message that began a thread.
+const THREAD: &str = ";messageid=";
+
+/// How the IDs of channels end; the second form is older.
+const CHANNELS: [&str; 2] = ["@thread.tacv2", "@thread.skype"];
+
+/// Begins the IDs that clients know. Those that begin with `a:` are known to bots only.
+const SHARED: &str = "19:";
+
+/// Returns the conversation in which a message replies to another one. A conversation that is a thread already is returned
+/// unchanged, because only the first message of a thread has replies.
+pub fn thread_of(conversation: &str, root: &str) -> String {
+    if conversation.contains(THREAD) {
+        conversation.to_owned()
+    } else {
+        format!("{conversation}{THREAD}{root}")
+    }
+}
+
+/// Returns the channel of a thread, and any other conversation unchanged.
+pub(crate) fn channel_of(conversation: &str) -> &str {
+    parts(conversation).0
+}
+
+/// Returns the conversation, and the first message of the thread if it is one.
+fn parts(conversation: &str) -> (&str, Option<&str>) {
+    match conversation.split_once(THREAD) {
+        Some((channel, root)) => (channel, Some(root)),
+        None => (conversation, None),
+    }
+}
+
+/// Returns the link that opens a message in Teams; `None` if the IDs are not ones that clients know. `team` is the team of
+/// a channel.
+///
+/// Source: Microsoft's page on deep links. Clients find a message in a channel by its team, and in a chat by the context.
+pub fn message_link(conversation: &str, activity: &str, team: Option<&str>, tenant: &str) -> Option<String> {
+    let (place, root) = parts(conversation);
+    if !place.starts_with(SHARED) || activity.is_empty() {
+        return None;
+    }
+    let is_channel = CHANNELS.iter().any(|end| place.ends_with(end));
+    let query = match team {
+        Some(team) => {
+            let (team, tenant, root) = (encode(team), encode(tenant), encode(root.unwrap_or(activity)));
+            format!("tenantId={tenant}&groupId={team}&parentMessageId={root}")
+        }
+        None if is_channel => return None,
+        None => format!("context={}", encode(r#"{"contextType":"chat"}"#)),
+    };
+    let (place, activity) = (encode(place), encode(activity));
+    Some(format!(
+        "https://teams.microsoft.com/l/message/{place}/{activity}?{query}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_sent_to_the_thread_of_its_root_and_counts_for_the_channel() {
+        let reply = thread_of("19:x@thread.tacv2", "17");
+        assert_eq!(reply, "19:x@thread.tacv2;messageid=17");
+        assert_eq!(thread_of(&reply, "18"), reply);
+        assert_eq!(channel_of(&reply), "19:x@thread.tacv2");
+        assert_eq!(channel_of("a:1"), "a:1");
+    }
+
+    #[test]
+    fn a_message_is_linked_where_clients_know_its_ids() {
+        const CHAT: &str = "19:u_b@unq.gbl.spaces";
+        const CHANNEL: &str = "19:x@thread.tacv2";
+        let team = Some("team");
+        for (conversation, activity, team, expected) in [
+            (
+                CHAT,
+                "17",
+                None,
+                Some(
+                    "https://teams.microsoft.com/l/message/19%3Au_b%40unq.gbl.spaces/17\
+                     ?context=%7B%22contextType%22%3A%22chat%22%7D",
+                ),
+            ),
+            (
+                CHANNEL,
+                "17",
+                team,
+                Some(
+                    "https://teams.microsoft.com/l/message/19%3Ax%40thread.tacv2/17\
+                     ?tenantId=tenant%26&groupId=team&parentMessageId=17",
+                ),
+            ),
+            (
+                "19:x@thread.tacv2;messageid=16",
+                "17",
+                team,
+                Some(
+                    "https://teams.microsoft.com/l/message/19%3Ax%40thread.tacv2/17\
+                     ?tenantId=tenant%26&groupId=team&parentMessageId=16",
+                ),
+            ),
+            (CHANNEL, "17", None, None),
+            ("a:1", "17", None, None),
+            (CHAT, "", None, None),
+            ("", "17", None, None),
+        ] {
+            let link = message_link(conversation, activity, team, "tenant&");
+            assert_eq!(link.as_deref(), expected, "{conversation}");
+        }
+        let odd = message_link("19:a/b?c", "1#2", None, "").unwrap();
+        assert!(odd.contains("/l/message/19%3Aa%2Fb%3Fc/1%232?"), "{odd}");
+    }
+}
