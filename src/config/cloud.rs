@@ -12,6 +12,8 @@ pub(super) struct Cloud {
     pub(super) openid: &'static str,
     /// The issuer of the connector's tokens.
     pub(super) issuer: &'static str,
+    /// Begins the links that open Teams (`@microsoft/teams-js` 2.58, valid origins).
+    pub(super) teams: &'static str,
 }
 
 pub(super) const CLOUDS: [Cloud; 5] = [
@@ -23,6 +25,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         bot_scope: "https://api.botframework.com/.default",
         openid: "https://login.botframework.com",
         issuer: "https://api.botframework.com",
+        teams: "https://teams.microsoft.com",
     },
     Cloud {
         name: "gcc",
@@ -32,6 +35,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         bot_scope: "https://api.botframework.com/.default",
         openid: "https://login.botframework.com",
         issuer: "https://api.botframework.com",
+        teams: "https://teams.microsoft.com",
     },
     Cloud {
         name: "gcc-high",
@@ -41,6 +45,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         bot_scope: "https://api.botframework.us/.default",
         openid: "https://login.botframework.azure.us",
         issuer: "https://api.botframework.us",
+        teams: "https://gov.teams.microsoft.us",
     },
     Cloud {
         name: "dod",
@@ -50,6 +55,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         bot_scope: "https://api.botframework.us/.default",
         openid: "https://login.botframework.azure.us",
         issuer: "https://api.botframework.us",
+        teams: "https://dod.teams.microsoft.us",
     },
     Cloud {
         name: "china",
@@ -59,5 +65,6 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         bot_scope: "https://api.botframework.azure.cn/.default",
         openid: "https://login.botframework.azure.cn",
         issuer: "https://api.botframework.azure.cn",
+        teams: "https://teams.microsoftonline.cn",
     },
 ];

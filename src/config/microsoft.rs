@@ -269,6 +269,7 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
         graph_scope: format!("{}/.default", cloud.graph),
         bot_scope: cloud.bot_scope.to_owned(),
         issuer: cloud.issuer.to_owned(),
+        teams: cloud.teams.to_owned(),
     })
 }
 

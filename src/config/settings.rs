@@ -119,8 +119,8 @@ pub struct AppSecret {
     pub inline: bool,
 }
 
-/// The addresses of Microsoft's services, the scopes of their tokens, and the issuer of the tokens that the Bot connector
-/// sends.
+/// The addresses of Microsoft's services, the scopes of their tokens, the issuer of the tokens that the Bot connector
+/// sends, and the address of Teams itself.
 ///
 /// The URLs may have a path, to which request paths are appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,8 @@ pub struct Endpoints {
     pub bot_scope: String,
     /// The exact text of the claim `iss`.
     pub issuer: String,
+    /// Begins the links that open Teams, such as `https://teams.microsoft.com`.
+    pub teams: String,
 }
 
 /// The destination, severity and format of the log.

@@ -10,6 +10,9 @@ const THREAD: &str = ";messageid=";
 /// How the IDs of channels end; the second form is older.
 const CHANNELS: [&str; 2] = ["@thread.tacv2", "@thread.skype"];
 
+/// Begins the links of the public cloud.
+const PUBLIC: &str = "https://teams.microsoft.com";
+
 /// Begins the IDs that clients know. Those that begin with `a:` are known to bots only.
 const SHARED: &str = "19:";
 
@@ -36,11 +39,23 @@ fn parts(conversation: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Returns the link that opens a message in Teams of the public cloud. Links of the configured cloud come from
+/// [`Teams::message_link`](crate::msteams::Teams::message_link).
+pub fn message_link(conversation: &str, activity: &str, team: Option<&str>, tenant: &str) -> Option<String> {
+    link(PUBLIC, conversation, activity, team, tenant)
+}
+
 /// Returns the link that opens a message in Teams; `None` if the IDs are not ones that clients know. `team` is the team of
 /// a channel.
 ///
 /// Source: Microsoft's page on deep links. Clients find a message in a channel by its team, and in a chat by the context.
-pub fn message_link(conversation: &str, activity: &str, team: Option<&str>, tenant: &str) -> Option<String> {
+pub(crate) fn link(
+    teams: &str,
+    conversation: &str,
+    activity: &str,
+    team: Option<&str>,
+    tenant: &str,
+) -> Option<String> {
     let (place, root) = parts(conversation);
     if !place.starts_with(SHARED) || activity.is_empty() {
         return None;
@@ -55,9 +70,7 @@ pub fn message_link(conversation: &str, activity: &str, team: Option<&str>, tena
         None => format!("context={}", encode(r#"{"contextType":"chat"}"#)),
     };
     let (place, activity) = (encode(place), encode(activity));
-    Some(format!(
-        "https://teams.microsoft.com/l/message/{place}/{activity}?{query}"
-    ))
+    Some(format!("{teams}/l/message/{place}/{activity}?{query}"))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::msteams::activity::Activity;
 use crate::msteams::bot::{self, Bot};
 use crate::msteams::call_event::{Endpoint, Observer};
 use crate::msteams::call_queue::Priority;
+use crate::msteams::conversation;
 use crate::msteams::credential::Credential;
 use crate::msteams::error::Error;
 use crate::msteams::graph::{self, CatalogApp, Graph};
@@ -29,6 +30,9 @@ use crate::secret::Secret;
 pub struct Teams(Arc<Parts>);
 
 struct Parts {
+    /// Begins the links that open Teams.
+    links: String,
+    tenant: String,
     credential: Arc<Credential>,
     resolver: Resolver,
     bot: Bot,
@@ -59,6 +63,8 @@ impl Teams {
         let token = Token::new(&http, endpoints, &credential, Endpoint::Bot);
         let bot = Service::new(&http, &endpoints.bot, token, bot::pace(), limits);
         Ok(Self(Arc::new(Parts {
+            links: endpoints.teams.clone(),
+            tenant: settings.tenant_id.clone(),
             credential,
             resolver: Resolver::new(
                 Graph::new(graph, limits),
@@ -241,6 +247,13 @@ impl Teams {
     /// The user does not exist, or Microsoft did not answer or refused.
     pub async fn member_name(&self, user: &str, priority: &Priority) -> Result<Option<String>, Error> {
         people::member_name(self.0.resolver.graph(), user, priority).await
+    }
+
+    /// Returns the link that opens a message in Teams; `None` if clients do not know its conversation. `team` is the ID of the
+    /// team that a channel is in.
+    pub fn message_link(&self, conversation: &str, activity: &str, team: Option<&str>) -> Option<String> {
+        let Parts { links, tenant, .. } = &*self.0;
+        conversation::link(links, conversation, activity, team, tenant)
     }
 
     /// Posts a card and returns its id for updates.

@@ -66,6 +66,7 @@ async fn with_server(answers: &[(u16, &'static str)], test: impl AsyncFnOnce(Tea
             graph_scope: "graph".to_owned(),
             bot_scope: "bot".to_owned(),
             issuer: "issuer".to_owned(),
+            teams: "https://gov.teams.microsoft.us".to_owned(),
         },
     };
     let limits = Limits {
@@ -220,4 +221,16 @@ fn every_call_can_be_made_from_any_thread() {
             .await?;
         teams.post("c", &activity(), &update(), &CancellationToken::new()).await
     });
+}
+
+#[tokio::test]
+async fn links_open_teams_of_the_configured_cloud() {
+    let calls = with_server(&[], async |teams| {
+        let link = teams.message_link("19:x@thread.tacv2", "17", Some("team"));
+        let expected = "https://gov.teams.microsoft.us/l/message/19%3Ax%40thread.tacv2/17\
+                        ?tenantId=tenant&groupId=team&parentMessageId=17";
+        assert_eq!(link.as_deref(), Some(expected));
+    })
+    .await;
+    assert!(calls.is_empty());
 }
