@@ -220,7 +220,6 @@ mod tests {
     use crate::config::file::Root;
 
     /// Reads the three tables; returns them, or the problems, each in one line.
-    #[expect(clippy::type_complexity, reason = "read once, in this test")]
     fn read(text: &str) -> Result<(NotifySettings, Option<EscalationSettings>, Option<DigestSettings>), Vec<String>> {
         let table: Table = text.parse().unwrap();
         let (mut root, mut notes) = (Root::new(&table), Notes::default());

@@ -106,9 +106,7 @@ label!("outcome", Delivery, |outcome| match outcome {
     Delivery::Deferred => "deferred",
 });
 
-label!("audience", Audience, |audience| match audience {
-    Audience::Reviewers => "reviewers",
-});
+label!("audience", Audience, |audience| audience.as_str());
 
 label!("change", Change, |change| match change {
     Change::Announcement => "announcement",

@@ -58,6 +58,7 @@ fn a_record_of_a_request_that_is_being_announced_is_read() {
         conversation: Some(CHAT.to_owned()),
         shown: Some(shown(Stage::Pending, 0)),
         replacement: false,
+        digest: false,
     };
     assert_eq!(*alice, expected);
     assert_eq!(channel.activity, alice.activity);

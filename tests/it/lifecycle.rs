@@ -79,6 +79,7 @@ fn carry_out(work: Work, record: &mut Record, refuse: &[&str]) {
                 activity: format!("{}-{}", target.address.as_str(), record.cards.len()),
                 conversation: format!("chat of {}", target.address.as_str()),
                 replacement: false,
+                digest: false,
                 shown,
             },
             Step::Update(card) => Outcome::Updated {
@@ -219,6 +220,7 @@ fn cards_of_the_go_plugin_are_updated_in_place() {
         conversation: None,
         shown: None,
         replacement: false,
+        digest: false,
     };
     let record = Record {
         cards: vec![card.clone()],

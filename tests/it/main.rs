@@ -29,6 +29,7 @@ mod metrics;
 mod microsoft;
 mod mistakes;
 mod model;
+mod notifications;
 mod outages;
 mod output;
 mod process;

@@ -22,13 +22,13 @@ use crate::daemon::requests::job::{Delivered, Job, Known};
 use crate::daemon::requests::lane_state::{LaneState, Retry};
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::planning::{
-    Planned, known_recipients, nothing, planned, reason, refusal_pauses, targets, until,
+    Planned, audiences, known_recipients, nothing, planned, reason, refusal_pauses, until,
 };
 use crate::daemon::requests::report::Report;
 use crate::daemon::requests::settling::{Settled, retry_later, settle};
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Landed, Observed, Outcome, Plan, Recipient, Run, Step, Why, Work};
+use crate::domain::lifecycle::{Landed, Observed, Outcome, Plan, Recipient, Run, Step, Why, Work, targets};
 use crate::domain::request::RequestId;
 
 /// How long a write waits for further deliveries to end. A daemon that is killed meanwhile loses these cards, so it is
@@ -203,7 +203,8 @@ impl<'a> Driver<'a> {
             self.run.rest(false, false);
             return;
         };
-        let targets = &targets(recipients, self.observed);
+        let audiences = audiences(&self.live, &recipients, self.memory);
+        let targets = &targets(audiences, self.observed, Some(&record));
         let Planned {
             plan,
             deferred,

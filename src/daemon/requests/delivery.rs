@@ -90,6 +90,15 @@ impl Deferral {
 /// A conversation and the audience of its card.
 type Place = (Audience, String);
 
+/// Returns the place of a card. One conversation is asked once to review a request.
+fn place(audience: Audience, conversation: &str) -> Place {
+    let audience = match audience {
+        Audience::Reviewers | Audience::Escalation => Audience::Reviewers,
+        Audience::Requester | Audience::Decision => audience,
+    };
+    (audience, conversation.to_owned())
+}
+
 /// The conversations that have or will have a card of the request. It lives as long as the claim.
 pub(super) struct Taken {
     conversations: Mutex<HashSet<Place>>,
@@ -100,8 +109,8 @@ pub(super) struct Taken {
 
 impl Taken {
     pub(super) fn new(cards: &[Posted]) -> Self {
-        let place = |card: &Posted| Some((card.recipient.audience, card.conversation.clone()?));
-        let known = cards.iter().filter_map(place);
+        let of_card = |card: &Posted| Some(place(card.recipient.audience, card.conversation.as_deref()?));
+        let known = cards.iter().filter_map(of_card);
         let unknown = cards.iter().filter(|card| card.conversation.is_none());
         Self {
             conversations: Mutex::new(known.collect()),
@@ -131,7 +140,7 @@ impl Taken {
 
 async fn look_up(teams: Teams, target: Target, priority: Priority) -> Option<Place> {
     let conversation = teams.resolve(&target.address, &priority).await.ok()?;
-    Some((target.audience, conversation.id))
+    Some(place(target.audience, &conversation.id))
 }
 
 /// Returns whether Microsoft rejected the content of a card.
@@ -213,7 +222,7 @@ impl<'a> Round<'a> {
             Ok(conversation) => conversation,
             Err(undelivered) => return self.failed(&target.recipient(), undelivered),
         };
-        if self.known.is_requester(&target.address, &self.context.teams) {
+        if target.audience.reviews() && self.known.is_requester(&target.address, &self.context.teams) {
             debug!(request.id = %self.id, "Requester is a recipient and is not asked to review their own request");
             return Done::Elsewhere(target.clone());
         }
@@ -221,7 +230,7 @@ impl<'a> Round<'a> {
             () = self.halt.cancelled() => return Done::NotBegun,
             () = self.taken.find(self.context, priority) => {}
         }
-        let place = (target.audience, conversation.clone());
+        let place = place(target.audience, &conversation);
         if !self.taken.lock().insert(place.clone()) {
             return Done::Elsewhere(target.clone());
         }
@@ -316,7 +325,7 @@ impl<'a> Round<'a> {
         match self.posted(&card.recipient, posted, true) {
             Done::Recorded(outcomes) => Done::Recorded([vec![vanished], outcomes].concat()),
             Done::Refused(outcomes, refused) => {
-                self.taken.lock().remove(&(card.recipient.audience, conversation));
+                self.taken.lock().remove(&place(card.recipient.audience, &conversation));
                 Done::Refused([vec![vanished], outcomes].concat(), refused)
             }
             // If the post is deferred, the record keeps the old card, and the retry comes here again.
@@ -343,6 +352,7 @@ impl<'a> Round<'a> {
             activity: placed.activity,
             conversation: placed.conversation,
             replacement,
+            digest: false,
             shown: self.shown,
         }])
     }

@@ -9,8 +9,8 @@ use crate::daemon::requests::job::Known;
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::planning::reason;
 use crate::daemon::upkeep::InForce;
-use crate::domain::card::{CardCluster, Content, Message, Reader, View};
-use crate::domain::lifecycle::{Observed, Recipient, Record, Target};
+use crate::domain::card::{CardCluster, Content, Message, Reader, Role, View, decision};
+use crate::domain::lifecycle::{Audience, Observed, Recipient, Record, Target};
 use crate::domain::recipients::{Address, Person, Reason};
 use crate::domain::request::{AccessRequest, ResourceNames};
 use crate::domain::review::ReasonRule;
@@ -27,7 +27,7 @@ pub(super) struct Sheet {
     audience: Vec<Listed>,
     /// The addresses of suggested reviewers, also of those that a rule does not notify.
     suggested: Vec<Address>,
-    attention: Attention,
+    live: Arc<InForce>,
     /// When a review needs a reason; `None` if cards have no buttons.
     reviews: Option<ReasonRule>,
 }
@@ -44,7 +44,7 @@ struct Listed {
 #[derive(Clone, Copy)]
 pub(super) struct Sources<'a> {
     pub(super) context: &'a Context,
-    pub(super) live: &'a InForce,
+    pub(super) live: &'a Arc<InForce>,
     pub(super) observed: &'a Observed,
     pub(super) record: &'a Record,
     pub(super) memory: &'a LaneState,
@@ -62,23 +62,31 @@ impl Sources<'_> {
             names: Arc::clone(&self.known.names),
             audience: if is_open { self.audience(targets) } else { Vec::new() },
             suggested: if is_open { self.suggested() } else { Vec::new() },
-            attention: self.live.notify.attention,
+            live: Arc::clone(self.live),
             reviews: self.context.reviews(self.live),
         }
     }
 
-    /// Lists the recipients of the plan and of the record, without the requester and those that Microsoft rejected.
+    /// Lists the reviewers of the plan and of the record, without the requester and those that Microsoft rejected.
     fn audience(self, targets: &[Target]) -> Vec<Listed> {
         let is_notified = |target: &&Target| {
             let is_requester = self.known.is_requester(&target.address, &self.context.teams);
             let is_alias = self.memory.aliases.contains(*target);
-            !is_requester && !is_alias && !self.record.refusals.contains_key(&target.recipient())
+            target.audience.reviews()
+                && !is_requester
+                && !is_alias
+                && !self.record.refusals.contains_key(&target.recipient())
         };
         let planned = targets.iter().filter(is_notified);
         let mut audience: Vec<_> = planned
             .map(|target| self.listed(target.recipient(), Some(target.address.clone())))
             .collect();
-        for card in &self.record.cards {
+        let cards = self
+            .record
+            .cards
+            .iter()
+            .filter(|card| card.recipient.audience.reviews());
+        for card in cards {
             if audience.iter().all(|listed| listed.recipient != card.recipient) {
                 let address = Address::parse(&card.recipient.name).ok();
                 audience.push(self.listed(card.recipient.clone(), address));
@@ -119,19 +127,25 @@ impl Sheet {
     }
 
     pub(super) fn attention(&self) -> Attention {
-        self.attention
+        self.live.notify.attention
     }
 
     /// Draws the card for a recipient.
     pub(super) fn draw(&self, recipient: &Recipient, mentions: Vec<Person>) -> Message {
         let reader = self.reader(recipient, mentions);
-        self.content.draw(View {
+        let view = View {
             cluster: &self.cluster,
             names: &self.names,
             reader: &reader,
             now: clock::now(),
             reviews: self.reviews,
-        })
+        };
+        match &self.content {
+            Content::Request(request) if recipient.audience == Audience::Decision => {
+                decision(view, request, &self.live.notify.instructions)
+            }
+            content => content.draw(view),
+        }
     }
 
     fn reader(&self, recipient: &Recipient, mentions: Vec<Person>) -> Reader {
@@ -139,13 +153,18 @@ impl Sheet {
         let others = || self.audience.iter().filter(|listed| listed.recipient != *recipient);
         let labels = others().filter_map(|listed| listed.address.as_ref()?.label());
         let labels: Vec<_> = labels.take(Reader::NAMED_OTHERS).collect();
+        let role = if recipient.audience.reviews() {
+            Role::Reviewer
+        } else {
+            Role::Requester
+        };
         Reader {
+            role,
             is_channel: is_channel(recipient),
             reason: own.and_then(|listed| listed.reason.clone()),
             more_others: others().count() - labels.len(),
             others: labels,
             mentions,
-            ..Reader::default()
         }
     }
 

@@ -8,12 +8,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
+use crate::clock;
 use crate::config::Limits;
 use crate::daemon::outages::Services;
 use crate::daemon::requests::delivery::Deferral;
+use crate::daemon::requests::requester::Requester;
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::{OthersClaim, Recipient, Record, RecordState, Shown, Step, Target, Why};
 use crate::domain::recipients::SuggestedReviewers;
+use crate::domain::request::AccessRequest;
 
 /// The state of one lane. It ends with the lane and with the process. Only speed depends on it, and the last update of
 /// a card whose record expired before its request.
@@ -27,6 +30,12 @@ pub(super) struct LaneState {
     /// The addresses of suggested reviewers that are Teleport user names, and since when they are known.
     pub(super) suggested: SuggestedReviewers,
     suggested_since: Instant,
+    /// The address of the requester, if requesters are notified.
+    pub(super) requester: Requester,
+    /// A look-up of a person failed; a retry may help.
+    pub(super) is_partial: bool,
+    /// When the request was first seen, and its age then, if announcements are held.
+    first_seen: Option<(Instant, Duration)>,
     /// Failed deliveries that are retried, by recipient.
     pub(super) tries: HashMap<Recipient, Try>,
     pub(super) backoff: Backoff,
@@ -92,6 +101,9 @@ impl LaneState {
             aliases: HashSet::new(),
             suggested: SuggestedReviewers::default(),
             suggested_since: Instant::now(),
+            requester: Requester::Unknown,
+            is_partial: false,
+            first_seen: None,
             tries: HashMap::new(),
             backoff: Backoff::new(limits.teleport_first_pause, limits.again_longest_pause),
             failures: 0,
@@ -112,6 +124,28 @@ impl LaneState {
             self.suggested = SuggestedReviewers::default();
             self.suggested_since = Instant::now();
         }
+    }
+
+    /// Returns how long the announcement of a request is still held. The age of the request counts, by the clocks of both machines,
+    /// but never delays it longer than `grace` from when it was first seen.
+    pub(super) fn held_for(&mut self, request: &AccessRequest, grace: Duration) -> Duration {
+        let age = || request.created.map(|created| clock::now().duration_since(created));
+        let age = || Duration::try_from(age().unwrap_or_default()).unwrap_or_default();
+        let (seen, age) = *self.first_seen.get_or_insert_with(|| (Instant::now(), age()));
+        grace.saturating_sub(age + seen.elapsed())
+    }
+
+    /// Counts the wait for the announcement from now on, because it was held.
+    pub(super) fn release(&mut self) {
+        if self.first_seen.take().is_some() {
+            self.waiting = self.waiting.map(|waiting| waiting.not_before(Instant::now()));
+        }
+    }
+
+    /// Records the address of the requester.
+    pub(super) fn found(&mut self, requester: Requester) {
+        self.is_partial |= requester == Requester::Unknown;
+        self.requester = requester;
     }
 
     /// Records what was read from Teleport.

@@ -21,6 +21,7 @@ mod people;
 mod planning;
 mod reconcile;
 mod report;
+mod requester;
 mod resync;
 mod routing;
 mod rulebook;

@@ -10,7 +10,9 @@ use crate::config::Limits;
 use crate::daemon::context::Context;
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{Facts, Observed, Plan, Recipient, Record, RefusalPauses, RoutedBy, Target, Why, plan};
+use crate::domain::lifecycle::{
+    Audience, Audiences, Facts, Observed, Plan, Recipient, Record, RefusalPauses, RoutedBy, Target, Why, plan,
+};
 use crate::domain::recipients::{Address, Reason, Recipients, SuggestedReviewers};
 use crate::domain::request::RequestId;
 
@@ -90,12 +92,14 @@ pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
     }
 }
 
-/// Returns the targets of a request. The requester is not asked to review it.
-pub(super) fn targets(reviewers: Recipients, observed: &Observed) -> Vec<Target> {
-    let requester = observed.request().map(|request| request.user.as_str());
-    let is_other = |address: &Address| !requester.is_some_and(|requester| address.is_user_name(requester));
-    let reviewers = reviewers.addresses.into_iter().filter(is_other);
-    reviewers.map(Target::reviewer).collect()
+/// Returns the audiences of a request, as far as the lane knows them.
+pub(super) fn audiences<'a>(live: &InForce, reviewers: &'a Recipients, memory: &'a LaneState) -> Audiences<'a> {
+    Audiences {
+        reviewers: &reviewers.addresses,
+        escalation: &[],
+        requester: memory.requester.address(),
+        notifies_requester: live.notify.requester,
+    }
 }
 
 /// Returns the recipients of a request, unless the rules must be evaluated.
@@ -128,6 +132,18 @@ pub(super) fn reason(
     recipient: &Recipient,
 ) -> Option<Reason> {
     let request = observed.request()?;
+    match recipient.audience {
+        Audience::Reviewers => {}
+        Audience::Escalation => {
+            let settings = live.escalation.as_ref()?;
+            let address = Address::parse(&recipient.name).ok()?;
+            return Some(Reason::Escalation {
+                after: settings.after,
+                is_manager: settings.routing.place(request, &address).is_none(),
+            });
+        }
+        Audience::Requester | Audience::Decision => return None,
+    }
     if let RoutedBy::Rules(named) = &record.routed_by
         && let Some(named) = named.iter().find(|named| named.recipient == recipient.name)
     {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tracing::debug;
 use tracing::warn;
 
+use crate::clock::readable;
 use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::{Claimed, PLUGIN_DATA_FULL, claim, holds_since, others_turn};
 use crate::daemon::requests::deliver::deliver;
@@ -14,12 +15,15 @@ use crate::daemon::requests::job::{Job, Known};
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::people::requester;
-use crate::daemon::requests::planning::{Planned, known_recipients, nothing, planned, targets};
+use crate::daemon::requests::planning::{Planned, audiences, known_recipients, nothing, planned};
+use crate::daemon::requests::requester::{self, Requester};
 use crate::daemon::requests::routing::route;
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
 use crate::domain::card::Content;
-use crate::domain::lifecycle::{Lease, Observed, Plan, RecordState, RoutedBy, Run, Step};
+use crate::domain::lifecycle::{
+    Audience, Lease, Observed, Plan, RecordState, RoutedBy, Run, Step, Target, Work, targets,
+};
 use crate::domain::recipients::Recipients;
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
@@ -57,33 +61,29 @@ pub(super) async fn reconcile(
             return deferred_run(context, id, memory, &error);
         }
         let live = context.live.current();
+        if let Some(left) = held_for(&live, observed, memory) {
+            return RunEnd::RetryAfter(left);
+        }
         memory.refresh_suggested();
         let found = tokio::select! {
             () = news.heard() => return RunEnd::Interrupted,
-            found = recipients(context, &live, observed, memory, &mut decided) => found,
+            found = find_recipients(context, &live, observed, memory, &mut decided) => found,
         };
         let recipients = match found {
             Ok(recipients) => recipients,
             Err(error) => return deferred_run(context, id, memory, &error),
         };
         let record = memory.record().cloned();
+        let targets = targets(audiences(&live, &recipients, memory), observed, record.as_ref());
         let Planned {
             plan,
             deferred,
             retry_at,
-        } = planned(
-            context,
-            &live,
-            id,
-            observed,
-            record.as_ref(),
-            &targets(recipients, observed),
-            memory,
-        );
+        } = planned(context, &live, id, observed, record.as_ref(), &targets, memory);
         let mut work = match plan {
             Plan::Nothing { why, .. } => {
                 nothing(id, why, memory);
-                return again_at(retry_at);
+                return again_at(context, memory, retry_at);
             }
             Plan::Work(work) => work,
         };
@@ -95,10 +95,12 @@ pub(super) async fn reconcile(
         let begun = Instant::now();
         let posts = work.aim.steps.iter().any(|step| !step.is_update());
         // Boxed from here on, because most runs end before this point. The look-ups take no longer than the claim, as a rule.
-        let (claimed, known_names) = Box::pin(async {
+        let (wanted, failures) = (requester::to_find(&live, observed, memory), memory.failures);
+        let (claimed, known_names, found) = Box::pin(async {
             tokio::join!(
                 claim(context, id, observed, decided.as_ref(), memory),
-                find_names(context, &work.content, posts)
+                find_names(context, &work.content, posts),
+                OptionFuture::from(wanted.map(|request| requester::find(context, &live, request, failures)))
             )
         })
         .await;
@@ -118,6 +120,9 @@ pub(super) async fn reconcile(
         if matches!(claimed, Ok(Claimed::Ours)) {
             memory.failures = 0;
             memory.backoff.reset();
+        }
+        if let Some(found) = found {
+            add_requester(memory, found, &mut work, posts && !forgotten);
         }
         let known = match std::mem::take(&mut memory.stored) {
             RecordState::Known(known) if !work.aim.steps.is_empty() => known,
@@ -143,10 +148,59 @@ pub(super) async fn reconcile(
         if delivered.interrupted {
             return RunEnd::Interrupted;
         }
-        return again_at(delivered.retry_at);
+        return again_at(context, memory, delivered.retry_at);
     }
     debug!(request.id = %id, attempts = LOST_CLAIMS, "Lost the claim to other writers, retrying");
     RunEnd::RetryAfter(memory.backoff.pause())
+}
+
+/// Returns how long the announcement of a request is still held.
+fn held_for(live: &InForce, observed: &Observed, memory: &mut LaneState) -> Option<Duration> {
+    let is_announced = memory.record().is_some();
+    if let Observed::Request(request) = observed
+        && let Some(grace) = live.notify.grace
+        && request.stage.is_open()
+        && !is_announced
+    {
+        let left = memory.held_for(request, grace);
+        if !left.is_zero() {
+            debug!(request.id = %request.id, held_for = readable(left), "Announcement is held");
+            return Some(left);
+        }
+    }
+    memory.release();
+    None
+}
+
+/// Returns the recipients of a pending request, and finds the people besides them who are notified. The requester of a new
+/// request is found beside the claim.
+///
+/// # Errors
+/// Teleport did not answer; a retry may help.
+async fn find_recipients(
+    context: &Context,
+    live: &InForce,
+    observed: &Observed,
+    memory: &mut LaneState,
+    decided: &mut Option<Route>,
+) -> Result<Recipients, Error> {
+    let recipients = recipients(context, live, observed, memory, decided).await?;
+    memory.is_partial = false;
+    if memory.record().is_some()
+        && let Some(request) = requester::to_find(live, observed, memory)
+    {
+        let found = requester::find(context, live, request, memory.failures);
+        memory.found(Box::pin(found).await);
+    }
+    Ok(recipients)
+}
+
+/// Adds the requester, who was found beside the claim, to a plan that posts cards.
+fn add_requester(memory: &mut LaneState, found: Requester, work: &mut Work, posts: bool) {
+    memory.found(found);
+    if let Some(address) = memory.requester.address().filter(|_| posts) {
+        work.add(Target::new(Audience::Requester, address.clone()));
+    }
 }
 
 /// Looks up the names that the cards show and, before cards are posted, who the requester is.
@@ -178,8 +232,10 @@ fn unclaimed(id: &RequestId, memory: &mut LaneState, full: bool) -> RunEnd {
     RunEnd::RetryAfter(memory.backoff.pause())
 }
 
-fn again_at(retry_at: Option<Instant>) -> RunEnd {
-    match retry_at {
+/// Ends a run; a look-up that failed is retried, too.
+fn again_at(context: &Context, memory: &LaneState, retry_at: Option<Instant>) -> RunEnd {
+    let look_up_at = memory.is_partial.then(|| Instant::now() + context.limits.outage_pause);
+    match retry_at.into_iter().chain(look_up_at).min() {
         Some(at) => RunEnd::RetryAfter(at.saturating_duration_since(Instant::now())),
         None => RunEnd::Settled,
     }

@@ -49,8 +49,12 @@ impl<'a> Report<'a> {
                 } => {
                     self.posted += 1;
                     self.context.metrics.delivered(recipient.audience, Delivery::Posted);
+                    let change = match recipient.audience {
+                        Audience::Decision => Change::Resolution,
+                        Audience::Reviewers | Audience::Escalation | Audience::Requester => Change::Announcement,
+                    };
                     if !replacement {
-                        self.accepted(recipient.audience, Change::Announcement, waiting);
+                        self.accepted(recipient.audience, change, waiting);
                     }
                 }
                 Outcome::Updated { recipient, shown, .. } => {
@@ -90,6 +94,13 @@ impl<'a> Report<'a> {
         };
         let is_warning = news || refused.unconfirmed || retry_in.is_none();
         let retry_in = retry_in.map(readable);
+        if !refused.recipient.audience.reviews() && !refused.unconfirmed {
+            // Not every requester uses Microsoft Teams, and no reviewer waits for this card.
+            if news {
+                info!(request.id = %self.id, recipient, error, hint, "Cannot notify the requester");
+            }
+            return;
+        }
         warn_if!(is_warning, request.id = %self.id, recipient, source, error, hint, retry_in, "{what}");
     }
 
@@ -148,7 +159,7 @@ impl<'a> Report<'a> {
             info!(request.id = %id, posted, updated, refused, deferred, "Access Request announced");
         } else if posted + updated > 0 {
             info!(
-                request.id = %id, request.stage = %stage, reviews, updated, refused, deferred,
+                request.id = %id, request.stage = %stage, reviews, posted = (posted > 0).then_some(posted), updated, refused, deferred,
                 "Cards updated"
             );
         }

@@ -54,6 +54,15 @@ impl Waiting {
         }
     }
 
+    /// Counts every wait from this moment on.
+    pub(super) fn not_before(self, moment: Instant) -> Self {
+        Self {
+            since: self.since.max(moment),
+            newest: self.newest.max(moment),
+            ..self
+        }
+    }
+
     /// Returns how long a recipient has waited for this change. A first card counts from the oldest change.
     pub(super) fn delay(&self, change: Change, now: Instant) -> Duration {
         let since = match change {

@@ -17,7 +17,6 @@ use crate::domain::recipients::RoutingTable;
 pub(in crate::daemon) struct InForce {
     pub(in crate::daemon) routing: RoutingTable,
     pub(in crate::daemon) notify: NotifySettings,
-    #[expect(dead_code, reason = "used by the next changes")]
     pub(in crate::daemon) escalation: Option<EscalationSettings>,
     #[expect(dead_code, reason = "used by the next changes")]
     pub(in crate::daemon) digest: Option<DigestSettings>,

@@ -3,6 +3,7 @@
 //! Architecture Invariant: computes plans without I/O. A plan lists single deliveries, each of which succeeds or fails
 //! independently; a record contains only completed deliveries.
 
+mod audiences;
 mod claim;
 mod fingerprint;
 mod notice;
@@ -13,6 +14,7 @@ mod run_log;
 mod snapshot;
 mod stored;
 
+pub use audiences::{Audiences, targets};
 pub use claim::{Claim, Lease, OthersClaim};
 pub use fingerprint::Fingerprint;
 pub use notice::{Audience, Change, Due, Recipient, Target, due};

@@ -9,6 +9,12 @@ use crate::domain::request::Stage;
 pub enum Audience {
     /// The reviewers of the request.
     Reviewers,
+    /// Further reviewers of a request that was still pending after some time.
+    Escalation,
+    /// The requester, with a card that shows the state of the request.
+    Requester,
+    /// The requester, with a new message for the decision, because an update of a card is not noticed.
+    Decision,
 }
 
 /// The recipient and audience of a card.
@@ -48,13 +54,21 @@ pub struct Due {
 
 /// Returns what an audience gets. `over` means that the request has expired, whatever its stage.
 ///
-/// Reviewers get a card while they can review, and the card then shows the result.
+/// Reviewers and the requester get a card while the request can be reviewed, and the card then shows the result. The
+/// requester also gets a message for the decision; a request that expires without one only changes the card.
 pub fn due(audience: Audience, stage: Stage, over: bool) -> Due {
     match audience {
-        Audience::Reviewers => Due {
+        Audience::Reviewers | Audience::Escalation | Audience::Requester => Due {
             posts: stage.is_open() && !over,
             updates: stage != Stage::Unknown,
         },
+        Audience::Decision => {
+            let is_decided = stage.is_resolved() && stage != Stage::Expired;
+            Due {
+                posts: is_decided && !over,
+                updates: is_decided,
+            }
+        }
     }
 }
 
@@ -65,6 +79,11 @@ impl Target {
             audience: Audience::Reviewers,
             address,
         }
+    }
+
+    /// Returns the target for an address of an audience.
+    pub fn new(audience: Audience, address: Address) -> Self {
+        Self { audience, address }
     }
 
     /// Returns the recipient as the record writes it.
@@ -88,7 +107,27 @@ impl Recipient {
 
 impl Audience {
     /// Every audience.
-    pub const ALL: [Self; 1] = [Self::Reviewers];
+    pub const ALL: [Self; 4] = [Self::Reviewers, Self::Escalation, Self::Requester, Self::Decision];
+
+    /// Returns whether the audience is asked to review the request.
+    pub fn reviews(self) -> bool {
+        matches!(self, Self::Reviewers | Self::Escalation)
+    }
+
+    /// Returns the word for plugin data and metrics, such as `requester`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reviewers => "reviewers",
+            Self::Escalation => "escalation",
+            Self::Requester => "requester",
+            Self::Decision => "decision",
+        }
+    }
+
+    /// Parses the result of [`Audience::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|audience| audience.as_str() == word)
+    }
 }
 
 impl Change {

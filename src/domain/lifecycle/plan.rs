@@ -88,6 +88,14 @@ pub enum Step {
     Update(Posted),
 }
 
+impl Work {
+    /// Adds a card for a target that was found after the plan was made.
+    pub fn add(&mut self, target: Target) {
+        self.aim.steps.push(Step::Post(target.clone()));
+        self.targets.push(target);
+    }
+}
+
 impl Step {
     /// Returns whether the delivery updates an existing card.
     pub fn is_update(&self) -> bool {
@@ -121,6 +129,7 @@ impl Step {
     /// Returns what changes for the recipient if the delivery shows this.
     pub fn change(&self, shown: Shown) -> Change {
         match self {
+            Self::Post(target) if target.audience == Audience::Decision => Change::Resolution,
             Self::Post(_) => Change::Announcement,
             Self::Update(_) => Change::of_update(shown),
         }
@@ -236,9 +245,12 @@ impl<'a> Draft<'a> {
             .map(|record| record.cards.as_slice())
             .unwrap_or_default();
         let have: HashSet<Target> = cards.iter().filter_map(Posted::target).collect();
+        let is_announced = has_reviewer(self.facts);
         for target in self.facts.targets.iter().filter(|target| wants(target)) {
             let without = !have.contains(target) && !self.facts.aliases.contains(target);
-            if without && self.is_due(&target.recipient()) {
+            // A request that no reviewer can see is not announced to its requester.
+            let follows = target.audience != Audience::Requester || is_announced;
+            if without && follows && self.is_due(&target.recipient()) {
                 self.steps.push(Step::Post(target.clone()));
             }
         }
@@ -302,6 +314,11 @@ impl<'a> Draft<'a> {
 /// Returns whether the request has no recipient, because every target is the requester under another name.
 fn has_only_excluded_targets(facts: Facts<'_>) -> bool {
     let has_record = |record: &Record| !record.cards.is_empty() || !record.refusals.is_empty();
-    let all_excluded = facts.targets.iter().all(|target| facts.aliases.contains(target));
-    all_excluded && !facts.targets.is_empty() && !facts.record.is_some_and(has_record)
+    !facts.targets.is_empty() && !has_reviewer(facts) && !facts.record.is_some_and(has_record)
+}
+
+/// Returns whether a target is a reviewer who is not the requester under another name.
+fn has_reviewer(facts: Facts<'_>) -> bool {
+    let mut targets = facts.targets.iter();
+    targets.any(|target| target.audience.reviews() && !facts.aliases.contains(target))
 }

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::domain::lifecycle::stored::posted_at;
-use crate::domain::lifecycle::{Claim, Fingerprint, Recipient, Target};
+use crate::domain::lifecycle::{Audience, Claim, Fingerprint, Recipient, Target};
 use crate::domain::recipients::Address;
 use crate::domain::request::{AccessRequest, Stage};
 
@@ -35,6 +35,8 @@ pub struct Record {
     pub claim: Option<Claim>,
     /// The source of the recipients when the request was first claimed.
     pub routed_by: RoutedBy,
+    /// When the first card of a reviewer was posted; earlier versions did not record it.
+    pub announced: Option<Timestamp>,
     /// When the request itself expires.
     pub expires: Option<Timestamp>,
     /// Recipients whose card could not be delivered, by their address as written.
@@ -73,6 +75,8 @@ pub struct Posted {
     pub recipient: Recipient,
     /// The conversation of the card; unknown for cards of the Go plugin.
     pub conversation: Option<String>,
+    /// The card is shared with other requests of the conversation, so this record's recipient alone does not decide what it shows.
+    pub digest: bool,
     /// What the card shows; unknown for cards of the Go plugin, which records it once for all cards.
     pub shown: Option<Shown>,
     /// The card replaces a deleted one; it is not replaced a second time.
@@ -127,6 +131,8 @@ pub enum Outcome {
         conversation: String,
         /// It replaces a deleted card.
         replacement: bool,
+        /// It is shared with other requests.
+        digest: bool,
         shown: Shown,
     },
     Updated {
@@ -181,9 +187,19 @@ impl Record {
         self.end().is_some_and(|end| end <= now)
     }
 
-    /// Returns whether every card that can be updated shows this; when a request expires, a resolved card stays unchanged.
+    /// Returns when the request was announced, as far as it is known; `None` before.
+    pub fn announced_at(&self, request: &AccessRequest) -> Option<Timestamp> {
+        let is_announced = self
+            .cards
+            .iter()
+            .any(|card| card.recipient.audience == Audience::Reviewers);
+        self.announced.or(request.created).filter(|_| is_announced)
+    }
+
+    /// Returns whether every card of a reviewer that can be updated shows this; when a request expires, a resolved card stays unchanged.
     pub fn all_show(&self, wanted: Shown) -> bool {
-        let mut cards = self.cards.iter().filter(|card| !card.activity.is_empty());
+        let is_updated = |card: &&Posted| !card.activity.is_empty() && card.recipient.audience.reviews();
+        let mut cards = self.cards.iter().filter(is_updated);
         cards.all(|card| {
             let shown = self.shown(card);
             shown.satisfies(wanted) || shown.stage.is_resolved() && wanted.stage == Stage::Expired
@@ -203,14 +219,19 @@ impl Record {
                 activity,
                 conversation,
                 replacement,
+                digest,
                 shown,
             } => {
                 self.refusals.remove(&recipient);
+                if recipient.audience == Audience::Reviewers {
+                    self.announced.get_or_insert(now);
+                }
                 self.cards.push(Posted {
                     activity,
                     posted: posted_at(now),
                     recipient,
                     conversation: Some(conversation),
+                    digest,
                     shown: Some(shown),
                     replacement,
                 });

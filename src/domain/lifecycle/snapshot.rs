@@ -61,8 +61,13 @@ impl RecordState {
     }
 
     pub fn record(&self) -> Option<&Record> {
+        self.known().map(|known| &known.record)
+    }
+
+    /// Returns the record with the map it was read from.
+    pub fn known(&self) -> Option<&Snapshot> {
         match self {
-            Self::Known(known) => Some(&known.record),
+            Self::Known(known) => Some(known),
             Self::Unknown | Self::Doubted(_) | Self::Absent => None,
         }
     }

@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::domain::lifecycle::{Claim, Fingerprint, NamedByRule, Posted, Recipient, Record, Refusal, RoutedBy, Shown};
+use crate::domain::lifecycle::{
+    Audience, Claim, Fingerprint, NamedByRule, Posted, Recipient, Record, Refusal, RoutedBy, Shown,
+};
 use crate::domain::request::Stage;
 
 /// The keys that the Go plugin expects to be absent when it claims a request.
@@ -52,6 +54,29 @@ struct Card {
     /// The index of the card in `messages`, if its ID is ambiguous.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     place: Option<usize>,
+    /// The audience, unless the card is for the reviewers.
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+    audience: Option<String>,
+}
+
+/// A card that is not in `messages`, because the Go plugin would draw the card of a reviewer in its place.
+#[derive(Deserialize, Serialize)]
+struct OtherCard {
+    #[serde(rename = "for")]
+    audience: String,
+    id: String,
+    ts: String,
+    rid: String,
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    conversation: Option<String>,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    shown: Option<String>,
+    #[serde(rename = "f", default, skip_serializing_if = "String::is_empty")]
+    facts: String,
+    #[serde(rename = "again", default, skip_serializing_if = "is_false")]
+    replacement: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    digest: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -128,7 +153,12 @@ impl Record {
                 },
             ),
             ("x_expires", self.expires.map(seconds).unwrap_or_default()),
+            (
+                "x_announced",
+                self.announced.map(|at| at.to_string()).unwrap_or_default(),
+            ),
             ("x_cards", self.known_cards()),
+            ("x_other_cards", self.other_cards()),
             ("x_skipped", self.stored_refusals()),
         ];
         pairs.map(|(key, value)| (key.to_owned(), value)).into()
@@ -151,6 +181,7 @@ impl Record {
             access_until: time("max_duration").filter(|_| text("max_duration") != GO_ZERO_TIME),
             claim: map.get("x_claim").map(|mark| Claim::parse(mark)),
             routed_by: routed_by(text("x_recipients"), text("x_rules")),
+            announced: time("x_announced"),
             expires: time("x_expires"),
             ..Self::default()
         };
@@ -171,9 +202,13 @@ impl Record {
                 posted.conversation = card.conversation;
                 posted.shown = card.shown.and_then(|stage| shown(&stage, &card.facts));
                 posted.replacement = card.replacement;
+                let audience = card.audience.as_deref().and_then(Audience::parse);
+                posted.recipient.audience = audience.unwrap_or(Audience::Reviewers);
                 taken[place] = true;
             }
         }
+        let others: Vec<OtherCard> = serde_json::from_str(text("x_other_cards")).unwrap_or_default();
+        record.cards.extend(others.into_iter().filter_map(other_posted));
         let refusals: BTreeMap<String, StoredRefusal> = serde_json::from_str(text("x_skipped")).unwrap_or_default();
         let refusals = refusals.into_iter().filter_map(|(recipient, stored)| {
             let refusal = Refusal {
@@ -183,14 +218,19 @@ impl Record {
                 times: stored.times,
                 unconfirmed: stored.unconfirmed,
             };
-            Some((Recipient::reviewer(recipient), refusal))
+            Some((refused(recipient), refusal))
         });
         record.refusals = refusals.collect();
         Some(record)
     }
 
+    /// Returns the cards that stand in `messages`, in this order.
+    fn messages_cards(&self) -> impl Iterator<Item = &Posted> {
+        self.cards.iter().filter(|card| is_in_messages(card))
+    }
+
     fn messages(&self) -> String {
-        let entries = self.cards.iter().map(|card| {
+        let entries = self.messages_cards().map(|card| {
             let message = Message {
                 id: card.activity.clone(),
                 ts: card.posted.clone(),
@@ -204,10 +244,10 @@ impl Record {
 
     fn known_cards(&self) -> String {
         let mut ids = HashMap::new();
-        for card in &self.cards {
+        for card in self.messages_cards() {
             *ids.entry(card.activity.as_str()).or_insert(0_usize) += 1;
         }
-        let cards = self.cards.iter().enumerate();
+        let cards = self.messages_cards().enumerate();
         let known: Vec<_> = cards
             .filter(|(_, card)| card.conversation.is_some() || card.shown.is_some())
             .map(|(place, card)| Card {
@@ -217,9 +257,32 @@ impl Record {
                 facts: card.shown.map(|shown| shown.facts.to_string()).unwrap_or_default(),
                 replacement: card.replacement,
                 place: Some(place).filter(|_| ids.get(card.activity.as_str()) > Some(&1)),
+                audience: other_audience(card.recipient.audience),
             })
             .collect();
         if known.is_empty() { String::new() } else { json(&known) }
+    }
+
+    fn other_cards(&self) -> String {
+        let others = self.cards.iter().filter(|card| !is_in_messages(card));
+        let others: Vec<_> = others
+            .map(|card| OtherCard {
+                audience: card.recipient.audience.as_str().to_owned(),
+                id: card.activity.clone(),
+                ts: card.posted.clone(),
+                rid: card.recipient.name.clone(),
+                conversation: card.conversation.clone(),
+                shown: card.shown.map(|shown| shown.to_string()),
+                facts: card.shown.map(|shown| shown.facts.to_string()).unwrap_or_default(),
+                replacement: card.replacement,
+                digest: card.digest,
+            })
+            .collect();
+        if others.is_empty() {
+            String::new()
+        } else {
+            json(&others)
+        }
     }
 
     /// Encodes the oldest refusals, which have the longest pauses, and all unconfirmed posts.
@@ -236,7 +299,11 @@ impl Record {
                 times: refusal.times,
                 unconfirmed: refusal.unconfirmed,
             };
-            (&recipient.name, stored)
+            let key = match other_audience(recipient.audience) {
+                Some(audience) => format!("{audience}:{}", recipient.name),
+                None => recipient.name.clone(),
+            };
+            (key, stored)
         });
         let refusals: BTreeMap<_, _> = refusals.collect();
         if refusals.is_empty() {
@@ -267,9 +334,45 @@ fn posted(message: Message) -> Posted {
         posted: message.ts,
         recipient: Recipient::reviewer(message.rid),
         conversation: None,
+        digest: false,
         shown: None,
         replacement: false,
     }
+}
+
+fn other_posted(card: OtherCard) -> Option<Posted> {
+    Some(Posted {
+        activity: card.id,
+        posted: card.ts,
+        recipient: Recipient {
+            audience: Audience::parse(&card.audience)?,
+            name: card.rid,
+        },
+        conversation: card.conversation,
+        digest: card.digest,
+        shown: card.shown.and_then(|stage| shown(&stage, &card.facts)),
+        replacement: card.replacement,
+    })
+}
+
+/// Returns whether the Go plugin can update the card as that of a reviewer.
+fn is_in_messages(card: &Posted) -> bool {
+    card.recipient.audience.reviews() && !card.digest
+}
+
+/// Returns the word of an audience other than the reviewers.
+fn other_audience(audience: Audience) -> Option<String> {
+    (audience != Audience::Reviewers).then(|| audience.as_str().to_owned())
+}
+
+/// Decodes the recipient of a refusal; the name of another audience stands before a colon, which no address begins with.
+fn refused(key: String) -> Recipient {
+    let other = key.split_once(':').and_then(|(audience, name)| {
+        let audience = Audience::parse(audience)?;
+        let name = name.to_owned();
+        Some(Recipient { audience, name })
+    });
+    other.unwrap_or_else(|| Recipient::reviewer(key))
 }
 
 /// Decodes an entry of `messages`: Base64 of JSON, or `id/time/recipient` of plugins before version 12.

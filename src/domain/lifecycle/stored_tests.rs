@@ -16,6 +16,7 @@ fn card(activity: &str, recipient: &str) -> Posted {
         recipient: Recipient::reviewer(recipient),
         conversation: None,
         shown: None,
+        digest: false,
         replacement: false,
     }
 }
@@ -74,6 +75,38 @@ fn refusal(times: u32) -> Refusal {
         times,
         unconfirmed: false,
     }
+}
+
+#[test]
+fn cards_of_other_audiences_and_digests_stay_out_of_the_go_plugins_messages() {
+    let mut record = example();
+    record.announced = Some("2024-05-07T09:05:03.25Z".parse().unwrap());
+    let of = |audience, mut card: Posted| {
+        card.recipient.audience = audience;
+        card.conversation = Some("19:a_b@unq.gbl.spaces".to_owned());
+        card.shown = Some(Shown::new(Stage::Pending, 1));
+        card
+    };
+    record.cards[1] = of(Audience::Escalation, card("1715072703552", LINK));
+    assert_eq!(
+        record.encode()["messages"],
+        GO_MESSAGES,
+        "escalated cards are reviewers' cards"
+    );
+    let requester = of(Audience::Requester, card("1715072703560", "bob@example.com"));
+    let decision = of(Audience::Decision, card("1715072703561", "bob@example.com"));
+    let mut digest = of(Audience::Reviewers, card("1715072703562", "carol@example.com"));
+    digest.digest = true;
+    record.cards.extend([requester, decision, digest]);
+    record
+        .refusals
+        .insert(Recipient::reviewer("bob@example.com"), refusal(1));
+    for audience in [Audience::Requester, Audience::Decision] {
+        let name = "bob@example.com".to_owned();
+        record.refusals.insert(Recipient { audience, name }, refusal(2));
+    }
+    assert_eq!(record.encode()["messages"], GO_MESSAGES);
+    assert_eq!(stored_and_read(&record), record);
 }
 
 /// What version 0.1.0 wrote.

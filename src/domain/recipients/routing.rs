@@ -45,8 +45,12 @@ impl RoutingTable {
         Self { roles, others }
     }
 
-    /// Returns the recipients of a request: those of its roles, and the suggested reviewers with an address.
-    pub fn recipients(&self, request: &AccessRequest, suggested: &SuggestedReviewers) -> Recipients {
+    /// Returns the recipients of the roles of a request.
+    pub fn of_roles(&self, request: &AccessRequest) -> Vec<Address> {
+        self.find(request).addresses
+    }
+
+    fn find(&self, request: &AccessRequest) -> Found {
         let mut found = Found::default();
         for role in &request.roles {
             // An empty entry counts as no entry.
@@ -55,6 +59,12 @@ impl RoutingTable {
                 found.add(address.clone());
             }
         }
+        found
+    }
+
+    /// Returns the recipients of a request: those of its roles, and the suggested reviewers with an address.
+    pub fn recipients(&self, request: &AccessRequest, suggested: &SuggestedReviewers) -> Recipients {
+        let mut found = self.find(request);
         let mut unreachable = Vec::new();
         for reviewer in reviewers(request) {
             match suggested.address(reviewer) {

@@ -83,6 +83,7 @@ pub(super) fn done(pure: &mut Pure, mut state: State, r: usize, f: usize, answer
                     activity: activity(person, number),
                     conversation: person.to_string(),
                     replacement: false,
+                    digest: false,
                     shown,
                 }
             } else {

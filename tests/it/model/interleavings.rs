@@ -30,6 +30,7 @@ fn posted(activity: &str, shown: Shown) -> Outcome {
         activity: activity.to_owned(),
         conversation: "a".to_owned(),
         replacement: false,
+        digest: false,
         shown,
     }
 }

@@ -22,15 +22,23 @@ pub fn request_of(card: &Value) -> String {
     found
 }
 
-/// Returns the state of the request that the card shows, such as `PENDING`, or `?`: the first text that is nothing else.
+/// Returns the state of the request that the card shows, such as `PENDING`, or `?`: the first text that is nothing else, or that
+/// notifies the requester of the decision.
 pub fn word_of(card: &Value) -> &'static str {
     let mut found = None;
     each_text(card, &mut |text| {
         let letters: String = text.chars().filter(char::is_ascii_alphabetic).collect();
-        let word = WORDS.into_iter().find(|word| letters.eq_ignore_ascii_case(word));
+        let is_shown = |word: &&str| letters.eq_ignore_ascii_case(word) || is_decision(text, word);
+        let word = WORDS.into_iter().find(is_shown);
         found = found.or(word);
     });
     found.unwrap_or("?")
+}
+
+/// Returns whether a text notifies the requester of this decision, as in `Your request for dba was approved`.
+fn is_decision(text: &str, word: &str) -> bool {
+    let said = format!(" was {}", word.to_ascii_lowercase());
+    text.contains("Your request for ") && text.ends_with(&said)
 }
 
 fn is_uuid(word: &str) -> bool {
