@@ -1,6 +1,7 @@
 //! The shared context of every lane.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Limits;
 use crate::daemon::outages::OutageLog;
 use crate::daemon::outages::Services;
+use crate::daemon::reminders::Agenda;
 use crate::daemon::requests::Lookups;
 use crate::daemon::requests::Names;
 use crate::daemon::requests::RuleBook;
@@ -33,6 +35,10 @@ pub(super) struct Context {
     pub(super) rules: RuleBook,
     pub(super) lookups: Lookups,
     pub(super) names: Names,
+    /// When requests are due without an event.
+    pub(super) agenda: Agenda,
+    /// It was logged that managers cannot be read.
+    pub(super) managers_warned: AtomicBool,
     pub(super) cluster: CardCluster,
     /// Whether the cluster accepts reviews on behalf of people.
     pub(super) knows_reviews: bool,
@@ -77,6 +83,8 @@ impl Context {
             rules: RuleBook::new(metrics.clone(), limits.rules_wait),
             lookups,
             names,
+            agenda: Agenda::default(),
+            managers_warned: AtomicBool::new(false),
             cluster,
             knows_reviews,
             limits,

@@ -16,6 +16,7 @@ use crate::daemon::actions::{self, Opened};
 use crate::daemon::context::Context;
 use crate::daemon::dispatcher::Dispatcher;
 use crate::daemon::outages::OutageLog;
+use crate::daemon::reminders;
 use crate::daemon::requests::Lanes;
 use crate::daemon::requests::Resync;
 use crate::daemon::tasks::Tasks;
@@ -121,6 +122,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     }
     let reload = reload::serve(reloads, current, Arc::clone(&context), tasks.clone(), health.clone());
     tasks.service("reload", reload);
+    reminders::start(&context, &lanes, &tasks, &health);
     let heartbeat = health.register("dispatcher");
     tasks.service("watchdog", watchdog::run(health.clone()));
     let (failed, mut cannot_start) = mpsc::channel(1);
@@ -133,16 +135,20 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         Some(error) = cannot_start.recv() => Err(error.into()),
         name = tasks.failed() => Err(anyhow::anyhow!("the task {name} ended unexpectedly")),
     };
+    stopping.cancel();
+    drain(&tasks, &limits).await;
+    ended
+}
+
+/// Waits for the deliveries in flight, for a limited time.
+async fn drain(tasks: &Tasks, limits: &Limits) {
     info!("Attempting graceful shutdown...");
     systemd::stopping();
-    stopping.cancel();
-    let drained = timeout(limits.drain, tasks.drained()).await.is_ok();
-    if drained {
+    if timeout(limits.drain, tasks.drained()).await.is_ok() {
         info!("Successfully shut down");
     } else {
         warn!("Shutdown timed out with deliveries in flight; they are resumed after the next start");
     }
-    ended
 }
 
 /// Opens the port of `diag_addr` and serves it until the daemon stops.

@@ -6,6 +6,7 @@
 pub mod card;
 pub mod lifecycle;
 pub mod recipients;
+pub mod reminders;
 pub mod request;
 pub mod review;
 pub mod rules;

@@ -15,7 +15,7 @@ use crate::daemon::requests::delivery::Deferral;
 use crate::daemon::requests::requester::Requester;
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::{OthersClaim, Recipient, Record, RecordState, Shown, Step, Target, Why};
-use crate::domain::recipients::SuggestedReviewers;
+use crate::domain::recipients::{Address, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 
 /// The state of one lane. It ends with the lane and with the process. Only speed depends on it, and the last update of
@@ -32,6 +32,8 @@ pub(super) struct LaneState {
     suggested_since: Instant,
     /// The address of the requester, if requesters are notified.
     pub(super) requester: Requester,
+    /// The further recipients, once the request is escalated.
+    pub(super) escalation: Box<[Address]>,
     /// A look-up of a person failed; a retry may help.
     pub(super) is_partial: bool,
     /// When the request was first seen, and its age then, if announcements are held.
@@ -102,6 +104,7 @@ impl LaneState {
             suggested: SuggestedReviewers::default(),
             suggested_since: Instant::now(),
             requester: Requester::Unknown,
+            escalation: Box::default(),
             is_partial: false,
             first_seen: None,
             tries: HashMap::new(),

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::daemon::context::Context;
 use crate::daemon::outages::Services;
+use crate::daemon::reminders::schedule;
 use crate::daemon::requests::lane::{Lane, Listing, SharedTable};
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
@@ -146,6 +147,24 @@ impl Lanes {
         }
     }
 
+    /// Plans a request again, because the time has changed what is due.
+    pub(in crate::daemon) fn plan_again(&self, id: &RequestId) {
+        let mut table = self.table.lock();
+        if let Some(lane) = table.lanes.get_mut(id)
+            && let Some(last) = lane.last.clone()
+            && lane.newest.is_none()
+        {
+            self.offer(lane, id, Observed::Request(last));
+        }
+    }
+
+    /// Returns whether a request is pending, as far as is known.
+    pub(in crate::daemon) fn is_open(&self, id: &RequestId) -> bool {
+        let table = self.table.lock();
+        let last = table.lanes.get(id).and_then(|lane| lane.last.as_ref());
+        last.is_some_and(|last| last.stage.is_open())
+    }
+
     /// Returns whether an event of the request arrived since the listing began.
     pub(super) fn heard(&self, id: &RequestId, listing: Listing) -> bool {
         let table = self.table.lock();
@@ -209,6 +228,7 @@ impl Lanes {
             ));
             let outcome = reconciled.await;
             let changed = news.into_changed();
+            schedule(&self.context, &id, &observed, memory.stored.known());
             drop((turn, probe.take()));
             match outcome {
                 RunEnd::Settled => self.give_back(&id, memory, None),

@@ -7,6 +7,7 @@ mod claiming;
 mod deliver;
 mod delivery;
 mod drawing;
+mod escalating;
 mod in_flight;
 mod job;
 mod lane;

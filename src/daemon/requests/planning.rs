@@ -96,7 +96,7 @@ pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
 pub(super) fn audiences<'a>(live: &InForce, reviewers: &'a Recipients, memory: &'a LaneState) -> Audiences<'a> {
     Audiences {
         reviewers: &reviewers.addresses,
-        escalation: &[],
+        escalation: &memory.escalation,
         requester: memory.requester.address(),
         notifies_requester: live.notify.requester,
     }

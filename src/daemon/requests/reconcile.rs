@@ -11,6 +11,7 @@ use crate::clock::readable;
 use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::{Claimed, PLUGIN_DATA_FULL, claim, holds_since, others_turn};
 use crate::daemon::requests::deliver::deliver;
+use crate::daemon::requests::escalating::escalated;
 use crate::daemon::requests::job::{Job, Known};
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
@@ -185,7 +186,9 @@ async fn find_recipients(
     decided: &mut Option<Route>,
 ) -> Result<Recipients, Error> {
     let recipients = recipients(context, live, observed, memory, decided).await?;
-    memory.is_partial = false;
+    let escalated = Box::pin(escalated(context, live, observed, memory.record())).await;
+    memory.escalation = escalated.addresses.into();
+    memory.is_partial = escalated.is_partial;
     if memory.record().is_some()
         && let Some(request) = requester::to_find(live, observed, memory)
     {

@@ -1,6 +1,8 @@
 //! Notifications besides the cards for reviewers: requesters, reminders, escalation and held announcements.
 
+mod escalation;
 mod grace;
+mod reminders;
 mod requester;
 
 use crate::support::Town;

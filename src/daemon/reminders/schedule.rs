@@ -1,0 +1,46 @@
+//! Enters requests in the agenda.
+
+use crate::clock;
+use crate::daemon::context::Context;
+use crate::daemon::upkeep::InForce;
+use crate::domain::lifecycle::{Observed, Snapshot};
+use crate::domain::reminders::{Next, ReminderFacts, ReminderRules, Sent, due_reminders};
+use crate::domain::request::RequestId;
+
+/// Enters when a request is due next, from what its lane knows; a request that was not announced or has ended is never due.
+pub(in crate::daemon) fn schedule(context: &Context, id: &RequestId, observed: &Observed, known: Option<&Snapshot>) {
+    let Observed::Request(request) = observed else {
+        return context.agenda.remove(id);
+    };
+    let Some((known, announced)) = known.and_then(|known| Some((known, known.record.announced_at(request)?))) else {
+        return;
+    };
+    let live = context.live.current();
+    let waited = context.agenda.waited(id, announced);
+    let due = due_reminders(ReminderFacts {
+        request,
+        rules: rules(&live),
+        sent: &Sent::decode(&known.map),
+        waited,
+        now: clock::now(),
+    });
+    // The service reads what was sent, because another replica may have sent it.
+    let next = match due.message {
+        Some(_) => Next {
+            waited: Some(waited),
+            at: None,
+        },
+        None => due.next,
+    };
+    context.agenda.set(id, waited, next);
+}
+
+/// Returns the rules of the current settings.
+pub(super) fn rules(live: &InForce) -> ReminderRules<'_> {
+    ReminderRules {
+        after: &live.notify.remind_after,
+        before_expiry: live.notify.remind_before_expiry,
+        access_ends: live.notify.access_ends,
+        escalate_after: live.escalation.as_ref().map(|settings| settings.after),
+    }
+}
