@@ -1,7 +1,7 @@
 //! The possible actions and their effects: the daemon's steps around the program's decisions.
 
 use crate::model::delivering::{deliver, done, excuse, give_up, recorded, renew, round};
-use crate::model::lane::{claimed, hear, restart, resync, tick, wake};
+use crate::model::lane::{claimed, escalate, hear, restart, resync, tick, wake};
 use crate::model::pure::Pure;
 use crate::model::state::{Job, Replica, State, Task};
 use crate::model::teleport::{Arrived, arrive};
@@ -32,6 +32,8 @@ pub(super) enum Action {
     Crash(usize),
     /// A new process lists everything, and finds this version.
     Restart(usize, u8),
+    /// A replica knows that the request is due for escalation.
+    Escalate(usize),
     /// Everything is listed again.
     Resync(usize),
     /// A write is given up; it may still arrive.
@@ -102,6 +104,7 @@ fn of_replica(state: &State, r: usize, all: &mut Vec<Action>) {
     if r == 0 || first.heard.is_some() || first.life > 0 || !first.alive || !replica.alive {
         all.extend((unheard..=state.version).map(|version| Action::Hear(r, version)));
     }
+    all.push(Action::Escalate(r));
     match &replica.job {
         Job::Idle => {}
         Job::Paused(..) => all.push(Action::Wake(r)),
@@ -162,6 +165,7 @@ fn take(pure: &mut Pure, state: &State, action: Action) -> Option<Step> {
                 next.store = Some(map);
             }
         }
+        Action::Escalate(r) => escalate(pure, &mut next, r)?,
         Action::Resync(r) => resync(pure, &mut next, r)?,
     }
     Some(Ok(next))

@@ -3,17 +3,26 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use teleport_msteams::domain::lifecycle::{Record, Shown};
+use teleport_msteams::domain::lifecycle::{Audience, Record, Shown};
 use teleport_msteams::domain::request::Stage;
 
 use crate::model::act::{Action, next};
-use crate::model::pure::{Pure, activity};
+use crate::model::pure::{MOST, Pure, activity, audience, recipient};
 use crate::model::state::{Faults, Job, Replica, State, Task};
 
-/// No card of a pending request is posted once its resolution was received.
+/// No card of a pending request is posted once its resolution was received, and no decision before it.
 pub(super) fn begun_in_time(pure: &Pure, heard: Option<u8>, task: Task, shown: Shown) -> Result<(), String> {
     let newest = heard.and_then(|heard| pure.history.get(usize::from(heard)));
     let pending = newest.is_some_and(|request| request.stage.is_open());
+    if let Task::Post(person) = task
+        && audience(person) == Audience::Decision
+    {
+        return if pending || !shown.stage.is_resolved() || shown.stage == Stage::Expired {
+            Err(format!("a decision is announced at {shown}"))
+        } else {
+            Ok(())
+        };
+    }
     if matches!(task, Task::Post(_)) && (!pending || shown.stage != Stage::Pending) {
         return Err("a card is posted although the decision was heard".to_owned());
     }
@@ -59,7 +68,9 @@ fn settled(pure: &Pure, state: &State) -> Result<(), String> {
     {
         return Err("the record has a resolution that not every card shows".to_owned());
     }
-    for (person, cards) in state.cards.iter().enumerate().take(pure.people.len()) {
+    let decided = version.is_some_and(|request| request.stage.is_resolved());
+    let mut had_card = false;
+    for (person, cards) in state.cards.iter().enumerate() {
         let known = |number: usize| match &record {
             Some(record) => record
                 .cards
@@ -82,8 +93,17 @@ fn settled(pure: &Pure, state: &State) -> Result<(), String> {
         if lies > allowed {
             return Err(format!("a card lies: {cards:?}"));
         }
-        if pending && known.is_empty() {
-            return Err("a recipient was not notified".to_owned());
+        let is_due = match audience(person) {
+            Audience::Reviewers => pending && person < pure.cast.people,
+            Audience::Escalation => pending && pure.cast.escalates,
+            Audience::Requester => {
+                had_card = record.is_some() && !known.is_empty();
+                pending && pure.cast.requester
+            }
+            Audience::Decision => decided && had_card,
+        };
+        if is_due && known.is_empty() {
+            return Err(format!("{:?} was not notified", recipient(person)));
         }
     }
     Ok(())
@@ -120,9 +140,9 @@ fn begin(pure: &Pure, faults: Faults) -> State {
         last_received: 0,
         store: None,
         replicas: [Replica::new(0), Replica::new(0)],
-        cards: [Vec::new(), Vec::new()],
-        excused: [0, 0],
-        blind: [false, false],
+        cards: Default::default(),
+        excused: [0; MOST],
+        blind: [false; MOST],
         late: None,
         left: faults,
     }

@@ -1,12 +1,12 @@
 //! A replica's deliveries and entries: drives the program's own run, as `requests::deliver` does.
 
-use teleport_msteams::domain::lifecycle::{Landed, Outcome, Recipient, Record};
+use teleport_msteams::domain::lifecycle::{Landed, Outcome, Record};
 
 use crate::model::act::Step;
 use crate::model::check;
 use crate::model::lane::take;
 use crate::model::pool::Id;
-use crate::model::pure::{Input, PEOPLE, Pure, activity, task};
+use crate::model::pure::{Input, Pure, activity, recipient, task};
 use crate::model::state::{Answer, Flight, Job, Moment, Round, Seen, State, Task, Writing};
 use crate::model::teleport::{Arrived, arrive, fresh_mark, name};
 
@@ -75,7 +75,7 @@ pub(super) fn done(pure: &mut Pure, mut state: State, r: usize, f: usize, answer
         Task::Post(person) => {
             let number = u8::try_from(state.cards[person].len()).unwrap();
             state.cards[person].push(shown);
-            let recipient = Recipient::reviewer(PEOPLE[person]);
+            let recipient = recipient(person);
             let outcome = if answered {
                 round.answered.push(Answer::Posted(person, number));
                 Outcome::Posted {
@@ -102,7 +102,7 @@ pub(super) fn done(pure: &mut Pure, mut state: State, r: usize, f: usize, answer
             let before = std::mem::replace(card, shown);
             check::updated_forward(before, shown, state.blind[person])?;
             let outcome = Outcome::Updated {
-                recipient: Recipient::reviewer(PEOPLE[person]),
+                recipient: recipient(person),
                 activity: activity(person, number),
                 conversation: person.to_string(),
                 shown,
@@ -238,11 +238,7 @@ pub(super) fn excuse(pure: &Pure, state: &mut State, r: usize, flying: bool) {
     let record = state.store.and_then(|map| Record::decode(pure.maps.of(map)));
     let is_recorded = |person: usize, number: u8| {
         let record = record.as_ref();
-        record.is_some_and(|record| {
-            record
-                .card(&Recipient::reviewer(PEOPLE[person]), &activity(person, number))
-                .is_some()
-        })
+        record.is_some_and(|record| record.card(&recipient(person), &activity(person, number)).is_some())
     };
     for flight in round.flights.iter().filter(|_| flying) {
         match flight.task {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use teleport_msteams::domain::lifecycle::{Claim, OthersClaim};
+use teleport_msteams::domain::lifecycle::{Claim, OthersClaim, Record};
 
 use crate::model::delivering;
 use crate::model::pure::{ABSENT, Pure, UNKNOWN};
@@ -47,14 +47,38 @@ pub(super) fn hear(pure: &mut Pure, state: &mut State, r: usize, version: u8) {
     replica.heard = Some(version);
     if usize::from(version) < pure.history.len() {
         replica.last = Some(version);
-        replica.newest = Some(Seen::Version(version));
+        replica.newest = Some(Seen::Version(version, replica.escalated));
     } else {
         // Events come in order, so the previous version was received too.
         replica.last = None;
         replica.newest = Some(Seen::Gone(version.checked_sub(1)));
     }
-    replica.stop = true;
-    match replica.job {
+    act_on_news(pure, state, r);
+}
+
+/// The request has been pending for so long that further recipients are due; `None` if that is known, or not so.
+pub(super) fn escalate(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> {
+    let announced = state.store.and_then(|map| Record::decode(pure.maps.of(map)))?;
+    let replica = &mut state.replicas[r];
+    let last = replica
+        .last
+        .filter(|last| pure.history[usize::from(*last)].stage.is_open())?;
+    let is_announced = announced.announced_at(&pure.history[0]).is_some();
+    if !pure.cast.escalates || !replica.alive || replica.escalated || !is_announced {
+        return None;
+    }
+    replica.escalated = true;
+    replica.newest.get_or_insert(Seen::Version(last, true));
+    if let Some(Seen::Version(_, escalated)) = &mut replica.newest {
+        *escalated = true;
+    }
+    act_on_news(pure, state, r);
+    Some(())
+}
+
+fn act_on_news(pure: &mut Pure, state: &mut State, r: usize) {
+    state.replicas[r].stop = true;
+    match state.replicas[r].job {
         Job::Idle => take(pure, state, r, None),
         Job::Delivering(_) => {
             delivering::go_on(pure, state, r);
@@ -96,7 +120,7 @@ pub(super) fn resync(pure: &mut Pure, state: &mut State, r: usize) -> Option<()>
     }
     replica.newest = if usize::from(version) < pure.history.len() {
         replica.last = Some(version);
-        Some(Seen::Version(version))
+        Some(Seen::Version(version, replica.escalated))
     } else if store.is_some() {
         Some(Seen::Gone(replica.last.take()))
     } else {
@@ -127,7 +151,7 @@ pub(super) fn take(pure: &mut Pure, state: &mut State, r: usize, unfinished: Opt
 fn look(pure: &mut Pure, state: &mut State, r: usize, seen: Seen) {
     let replica = &mut state.replicas[r];
     let looks_new = match seen {
-        Seen::Version(version) => {
+        Seen::Version(version, _) => {
             let request = &pure.history[usize::from(version)];
             request.stage.is_open() && request.reviews.is_empty()
         }

@@ -31,7 +31,7 @@ use teleport_msteams::domain::request::{AccessRequest, RequestId, Review, Stage,
 
 use crate::model::act::Action;
 use crate::model::check::{explore, follow};
-use crate::model::pure::Pure;
+use crate::model::pure::{Cast, Pure};
 use crate::model::state::Faults;
 
 const NONE: Faults = Faults {
@@ -119,7 +119,7 @@ fn version(stage: Stage, reviews: usize) -> AccessRequest {
     }
 }
 
-fn pure(story: &Story, people: usize) -> Pure {
+fn pure(story: &Story, cast: Cast) -> Pure {
     let mut history: Vec<AccessRequest> = Vec::new();
     for (stage, reviews) in story.versions {
         let mut version = version(*stage, *reviews);
@@ -130,13 +130,23 @@ fn pure(story: &Story, people: usize) -> Pure {
         }
         history.push(version);
     }
-    Pure::new(history, story.end != End::Open, story.end == End::Forgotten, people)
+    Pure::new(history, story.end != End::Open, story.end == End::Forgotten, cast)
 }
 
 /// Fails with the shortest path to a violated invariant.
-#[expect(clippy::print_stdout, reason = "how much was looked at belongs to the test's output")]
 fn holds(story: &Story, people: usize, faults: Faults) {
-    match explore(&mut pure(story, people), faults) {
+    let cast = Cast {
+        people,
+        ..Cast::default()
+    };
+    holds_for(story, cast, faults);
+}
+
+/// Does the same with other audiences than the reviewers.
+#[expect(clippy::print_stdout, reason = "how much was explored belongs to the test's output")]
+fn holds_for(story: &Story, cast: Cast, faults: Faults) {
+    let people = cast.people;
+    match explore(&mut pure(story, cast), faults) {
         Ok(moments) => {
             println!("{moments} moments with {people} people and {faults:?}");
             assert!(moments > 10, "the story does not begin");
@@ -202,7 +212,7 @@ fn a_replica_that_lags_and_dies_can_show_an_earlier_fact_until_the_next_resync()
         Action::Done(0, 0),
         Action::Crash(0),
     ];
-    let what = follow(&mut pure(&CHANGED, 1), CRASH, &way).unwrap_err();
+    let what = follow(&mut pure(&CHANGED, ONE), CRASH, &way).unwrap_err();
     assert!(
         what.starts_with("a card lies: [Shown { stage: Pending, reviews: 0,"),
         "{what}"
@@ -215,6 +225,38 @@ fn an_approval_reaches_every_card() {
     holds(&APPROVED, 2, CRASH);
     holds(&APPROVED, 1, LOST_WRITE);
     holds(&APPROVED, 1, PARTITION);
+}
+
+const ONE: Cast = Cast {
+    people: 1,
+    requester: false,
+    escalates: false,
+};
+const WITH_REQUESTER: Cast = Cast {
+    people: 1,
+    requester: true,
+    escalates: false,
+};
+const WITH_ESCALATION: Cast = Cast {
+    people: 1,
+    requester: false,
+    escalates: true,
+};
+
+#[test]
+fn the_requester_gets_a_card_and_the_decision_once_each() {
+    holds_for(&PENDING, WITH_REQUESTER, CRASH);
+    holds_for(&APPROVED, WITH_REQUESTER, NONE);
+    holds_for(&DENIED, WITH_REQUESTER, LOST_POST);
+    holds_for(&DELETED, WITH_REQUESTER, NONE);
+}
+
+#[test]
+fn an_escalation_reaches_further_recipients_while_the_request_is_pending() {
+    holds_for(&PENDING, WITH_ESCALATION, CRASH);
+    holds_for(&PENDING, WITH_ESCALATION, LOST_WRITE);
+    holds_for(&APPROVED, WITH_ESCALATION, NONE);
+    holds_for(&DELETED, WITH_ESCALATION, LOST_POST);
 }
 
 #[test]
@@ -280,7 +322,7 @@ fn an_update_that_outlives_its_claim_and_its_sender_can_leave_a_card_behind() {
         Action::Crash(0),
         Action::Recorded(1),
     ];
-    let what = follow(&mut pure(&REVIEWED_AND_APPROVED, 1), faults, &way).unwrap_err();
+    let what = follow(&mut pure(&REVIEWED_AND_APPROVED, ONE), faults, &way).unwrap_err();
     assert!(
         what.starts_with("a card lies: [Shown { stage: Pending, reviews: 1,"),
         "{what}"

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use teleport_msteams::domain::lifecycle::{
-    Claim, Facts, Landed, Lease, Observed, Plan, Recipient, Record, RecordState, RefusalPauses, RoutedBy, Run,
-    Snapshot, Step, Target, Why, Write, plan,
+    Audience, Audiences, Claim, Facts, Landed, Lease, Observed, Plan, Recipient, Record, RecordState, RefusalPauses,
+    RoutedBy, Run, Snapshot, Step, Target, Why, Write, plan, targets,
 };
 use teleport_msteams::domain::recipients::Address;
 use teleport_msteams::domain::request::{AccessRequest, RequestId};
@@ -17,7 +17,28 @@ use crate::model::state::{Moment, Planned, Seen, TERM, Task};
 
 type Map = BTreeMap<String, String>;
 
-pub(super) const PEOPLE: [&str; 2] = ["alice@example.com", "carol@example.com"];
+/// Everyone who can get a card, by number. The last three are one person each of other audiences.
+const RECIPIENTS: [(Audience, &str); 5] = [
+    (Audience::Reviewers, "alice@example.com"),
+    (Audience::Reviewers, "carol@example.com"),
+    (Audience::Escalation, "eve@example.com"),
+    (Audience::Requester, "bob@example.com"),
+    (Audience::Decision, "bob@example.com"),
+];
+
+/// The number of recipients.
+pub(super) const MOST: usize = RECIPIENTS.len();
+
+/// Which audiences a story has.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Cast {
+    /// The number of reviewers.
+    pub(super) people: usize,
+    /// The requester is notified.
+    pub(super) requester: bool,
+    /// The request is escalated at any time after its announcement.
+    pub(super) escalates: bool,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Question {
@@ -49,7 +70,10 @@ pub(super) enum Input {
 
 pub(super) struct Pure {
     id: RequestId,
-    pub(super) people: Vec<Target>,
+    pub(super) cast: Cast,
+    reviewers: Vec<Address>,
+    escalation: Vec<Address>,
+    requester: Option<Address>,
     pub(super) history: Vec<Arc<AccessRequest>>,
     /// The request is deleted in the end.
     pub(super) ends: bool,
@@ -77,13 +101,18 @@ pub(super) const ABSENT: Id = 1;
 const NONE: Id = Id::MAX;
 
 impl Pure {
-    pub(super) fn new(history: Vec<AccessRequest>, ends: bool, vanishes: bool, people: usize) -> Self {
+    pub(super) fn new(history: Vec<AccessRequest>, ends: bool, vanishes: bool, cast: Cast) -> Self {
+        let addresses = |audience, most| {
+            let named = RECIPIENTS.iter().filter(move |(of, _)| *of == audience);
+            let named = named.map(|(_, name)| Address::parse(name).unwrap());
+            named.take(most).collect::<Vec<_>>()
+        };
         Self {
             id: history[0].id.clone(),
-            people: PEOPLE[..people]
-                .iter()
-                .map(|one| Target::reviewer(Address::parse(one).unwrap()))
-                .collect(),
+            cast,
+            reviewers: addresses(Audience::Reviewers, cast.people),
+            escalation: addresses(Audience::Escalation, 1),
+            requester: addresses(Audience::Requester, cast.requester.into()).pop(),
             history: history.into_iter().map(Arc::new).collect(),
             ends,
             vanishes,
@@ -104,7 +133,7 @@ impl Pure {
     pub(super) fn observed(&self, seen: Seen) -> Observed {
         let version = |version: u8| Arc::clone(&self.history[usize::from(version)]);
         match seen {
-            Seen::Version(number) => Observed::Request(version(number)),
+            Seen::Version(number, _) => Observed::Request(version(number)),
             Seen::Gone(last) => Observed::Gone(last.map(version)),
         }
     }
@@ -155,11 +184,19 @@ impl Pure {
     fn plan_of(&mut self, seen: Seen, record: Option<&Record>) -> Id {
         let observed = self.observed(seen);
         let pending = matches!(&observed, Observed::Request(request) if !request.stage.is_resolved());
+        let announced = observed.request().and_then(|request| record?.announced_at(request));
+        let escalated = pending && announced.is_some() && matches!(seen, Seen::Version(_, true));
+        let audiences = Audiences {
+            reviewers: if pending { &self.reviewers } else { &[] },
+            escalation: if escalated { &self.escalation } else { &[] },
+            requester: self.requester.as_ref().filter(|_| pending),
+            notifies_requester: self.cast.requester,
+        };
         let facts = Facts {
             id: &self.id,
             observed: &observed,
             record,
-            targets: if pending { &self.people } else { &[] },
+            targets: &targets(audiences, &observed, record),
             aliases: &self.aliases,
             retry_refused_before: Timestamp::UNIX_EPOCH,
             refusal_pauses: RefusalPauses {
@@ -238,7 +275,7 @@ impl Pure {
                 return Some(self.steps.id(step));
             }
             Input::Landed(person, landed) => {
-                run.landed(&Recipient::reviewer(PEOPLE[person]), self.landed.of(landed).clone());
+                run.landed(&recipient(person), self.landed.of(landed).clone());
             }
             Input::Entry { mark: id, renew } => {
                 let due = renew || run.has_unrecorded();
@@ -287,18 +324,35 @@ pub(super) fn now() -> Timestamp {
     "2024-05-07T09:05:03Z".parse().unwrap()
 }
 
+/// A recipient by its number.
+pub(super) fn recipient(person: usize) -> Recipient {
+    let (audience, name) = RECIPIENTS[person];
+    Recipient {
+        audience,
+        name: name.to_owned(),
+    }
+}
+
+/// The audience of a recipient.
+pub(super) fn audience(person: usize) -> Audience {
+    RECIPIENTS[person].0
+}
+
 /// The id of a recipient's card by its number.
 pub(super) fn activity(person: usize, number: u8) -> String {
     format!("{person}-{number}")
 }
 
 pub(super) fn task(step: &Step) -> Task {
-    let person = |recipient: &str| PEOPLE.iter().position(|one| *one == recipient).unwrap();
+    let person = |recipient: &Recipient| {
+        let is_it = |(audience, name): &(Audience, &str)| *audience == recipient.audience && *name == recipient.name;
+        RECIPIENTS.iter().position(is_it).unwrap()
+    };
     match step {
-        Step::Post(target) => Task::Post(person(target.address.as_str())),
+        Step::Post(target) => Task::Post(person(&target.recipient())),
         Step::Update(card) => {
             let (_, number) = card.activity.split_once('-').unwrap();
-            Task::Update(person(&card.recipient.name), number.parse().unwrap())
+            Task::Update(person(&card.recipient), number.parse().unwrap())
         }
     }
 }

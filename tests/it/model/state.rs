@@ -6,6 +6,7 @@ use std::time::Duration;
 use teleport_msteams::domain::lifecycle::{Aim, Shown};
 
 use crate::model::pool::Id;
+use crate::model::pure::MOST;
 
 /// The duration of a claim. The model does not depend on its value.
 pub(super) const TERM: Duration = Duration::from_secs(20);
@@ -31,7 +32,8 @@ impl Sub for Moment {
 /// What a replica received about the request: a version of its history, or its end with the version seen last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Seen {
-    Version(u8),
+    /// The second part says that the request has been pending long enough for an escalation.
+    Version(u8, bool),
     Gone(Option<u8>),
 }
 
@@ -57,12 +59,12 @@ pub(super) struct State {
     pub(super) store: Option<Id>,
     pub(super) replicas: [Replica; 2],
     /// What the cards of each recipient show, in the order of posting.
-    pub(super) cards: [Vec<Shown>; 2],
+    pub(super) cards: [Vec<Shown>; MOST],
     /// The number of duplicate cards that faults explain, for each recipient.
-    pub(super) excused: [u8; 2],
+    pub(super) excused: [u8; MOST],
     /// A fault fell between an update of one of their cards and its record, so that the next replica does not know it,
     /// or it may still take effect.
-    pub(super) blind: [bool; 2],
+    pub(super) blind: [bool; MOST],
     /// A write whose sender stopped waiting for it.
     pub(super) late: Option<Id>,
     pub(super) left: Faults,
@@ -76,6 +78,8 @@ pub(super) struct Replica {
     pub(super) heard: Option<u8>,
     pub(super) newest: Option<Seen>,
     pub(super) last: Option<u8>,
+    /// The replica knows that the request is due for escalation.
+    pub(super) escalated: bool,
     pub(super) stored: Id,
     pub(super) looked: bool,
     /// Another replica's mark, and whether it has been seen for a term.
@@ -161,6 +165,7 @@ impl Replica {
             heard: None,
             newest: None,
             last: None,
+            escalated: false,
             stored: 0,
             looked: false,
             foreign: None,
