@@ -20,7 +20,7 @@ pub(in crate::daemon) fn schedule(context: &Context, id: &RequestId, observed: &
     let due = due_reminders(ReminderFacts {
         request,
         rules: rules(&live),
-        sent: &Sent::decode(&known.map),
+        sent: &Sent::parse(known.map.get(Sent::KEY).unwrap_or_default()),
         waited,
         now: clock::now(),
     });

@@ -376,7 +376,7 @@ impl<'a> Driver<'a> {
                 self.run.written(*write, since);
                 return None;
             }
-            Settled::Overtaken(map) => self.run.overtaken(map, context.replica(), clock::now()),
+            Settled::Overtaken(map) => self.run.overtaken(&map, context.replica(), clock::now()),
             Settled::Gone => self.run.forget(),
             Settled::TooLarge => {
                 let smaller = self.run.shrink();

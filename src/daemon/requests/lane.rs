@@ -118,7 +118,7 @@ impl Lane {
 
     /// Records a record from a list, because another writer may have changed it. If this replica wrote after the
     /// listing, the next claim detects it. A record that is missing from the list changes nothing.
-    pub(super) fn learn(&mut self, record: BTreeMap<String, String>) {
+    pub(super) fn learn(&mut self, record: &BTreeMap<String, String>) {
         if let Some(memory) = &mut self.memory
             && (memory.stored.is_in_doubt() || !record.is_empty())
         {

@@ -152,7 +152,7 @@ impl LaneState {
     }
 
     /// Records what was read from Teleport.
-    pub(super) fn read(&mut self, map: BTreeMap<String, String>) {
+    pub(super) fn read(&mut self, map: &BTreeMap<String, String>) {
         self.stored.read(map);
     }
 

@@ -103,13 +103,13 @@ impl Lanes {
         lane.ended = false;
         lane.last = Some(Arc::clone(&request));
         if let Some(record) = record {
-            lane.learn(record);
+            lane.learn(&record);
         }
         self.offer(lane, &id, Observed::Request(request));
     }
 
     /// Records the record of a request that has ended, from a list.
-    pub(super) fn listed_gone(&self, id: &RequestId, record: BTreeMap<String, String>, listing: Listing) {
+    pub(super) fn listed_gone(&self, id: &RequestId, record: &BTreeMap<String, String>, listing: Listing) {
         let mut table = self.table.lock();
         let lane = table.lane(id, &self.context.limits);
         if lane.heard >= Some(listing) {

@@ -160,7 +160,7 @@ impl Absent<'_> {
             }
             let end = record.end();
             if record.is_over(self.now) {
-                self.lanes.listed_gone(&id, map, self.listing);
+                self.lanes.listed_gone(&id, &map, self.listing);
             } else {
                 self.next_end = self.next_end.into_iter().chain(end).min();
                 self.hidden.push((id, map));
@@ -187,7 +187,7 @@ impl Absent<'_> {
                     request.id = %id,
                     "Access Request is no longer listed, closing its cards"
                 );
-                self.lanes.listed_gone(&id, map, self.listing);
+                self.lanes.listed_gone(&id, &map, self.listing);
             } else {
                 hidden += 1;
             }

@@ -256,7 +256,7 @@ async fn gather(context: &Context, id: &RequestId, observed: &Observed, memory: 
     if looks_new && !memory.looked {
         memory.stored = RecordState::Absent;
     } else {
-        memory.read(context.client.plugin_data(&PluginDataKey::request(id)).await?);
+        memory.read(&context.client.plugin_data(&PluginDataKey::request(id)).await?);
     }
     memory.looked = true;
     Ok(())

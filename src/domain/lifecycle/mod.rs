@@ -13,6 +13,7 @@ mod run;
 mod run_log;
 mod snapshot;
 mod stored;
+mod stored_map;
 
 pub use audiences::{Audiences, targets};
 pub use claim::{Claim, Lease, OthersClaim};
@@ -23,3 +24,4 @@ pub use record::{NamedByRule, Outcome, Posted, Record, Refusal, RefusalPauses, R
 pub use run::{Aim, Landed, Run};
 pub use run_log::{Entry, RunLog};
 pub use snapshot::{RecordState, Snapshot, Write};
+pub use stored_map::StoredMap;

@@ -232,7 +232,7 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
     }
 
     /// Applies the record that another replica wrote instead; `me` is this replica's name.
-    pub fn overtaken(&mut self, map: BTreeMap<String, String>, me: &str, now: Timestamp) {
+    pub fn overtaken(&mut self, map: &BTreeMap<String, String>, me: &str, now: Timestamp) {
         let (record, ours) = self.account.take_over(map, me, now);
         if !ours {
             self.lease.lose();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::lifecycle::{Claim, Outcome, Record, Shown, Snapshot, Write};
+use crate::domain::lifecycle::{Claim, Outcome, Record, Shown, Snapshot, StoredMap, Write};
 
 /// The log of one run, from its claim to its last entry. `shown` and `resolve_reason` are those of its newest plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -120,14 +120,14 @@ impl RunLog {
     }
 
     /// Merges our outcomes into the record that another replica wrote. Also returns whether `me` still holds the claim.
-    pub fn take_over(&mut self, map: BTreeMap<String, String>, me: &str, now: Timestamp) -> (Record, bool) {
+    pub fn take_over(&mut self, map: &BTreeMap<String, String>, me: &str, now: Timestamp) -> (Record, bool) {
         // If the record is gone, it is written again from our copy.
-        let mut record = Record::decode(&map).unwrap_or_else(|| self.known.record.clone());
+        let mut record = Record::decode(map).unwrap_or_else(|| self.known.record.clone());
         let claim = record.claim.as_ref();
         let ours = claim.is_some_and(|claim| claim.owner == me);
         self.disputed |= !ours || claim.is_some_and(|claim| claim.witness.is_some());
         self.known = Snapshot {
-            map,
+            map: StoredMap::from(map),
             record: record.clone(),
         };
         for (number, outcome) in self.done.clone().iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::lifecycle::{Claim, Observed, Record, RoutedBy};
+use crate::domain::lifecycle::{Claim, Observed, Record, RoutedBy, StoredMap};
 
 /// The known state of the record in Teleport.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,7 +20,7 @@ pub enum RecordState {
 /// A record and the map it was read from, byte for byte, for compare-and-swap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Snapshot {
-    pub map: BTreeMap<String, String>,
+    pub map: StoredMap,
     pub record: Record,
 }
 
@@ -35,8 +35,10 @@ pub struct Write {
 impl RecordState {
     /// Applies the map that was read from Teleport. If a record with cards is gone, the known record is kept. If the map is
     /// unchanged, the known record is kept too, because it may contain more than Teleport could store.
-    pub fn read(&mut self, map: BTreeMap<String, String>) {
-        *self = match (Record::decode(&map), std::mem::take(self)) {
+    pub fn read(&mut self, map: &BTreeMap<String, String>) {
+        let record = Record::decode(map);
+        let map = StoredMap::from(map);
+        *self = match (record, std::mem::take(self)) {
             (Some(_), Self::Known(known)) if known.map == map => Self::Known(known),
             (Some(record), _) => Self::Known(Box::new(Snapshot { map, record })),
             (None, Self::Doubted(record)) if !record.cards.is_empty() => {
@@ -76,7 +78,7 @@ impl RecordState {
     /// changed rules do not affect a request that was announced. `brief` omits optional parts, because Teleport has rejected
     /// the record for its size.
     pub fn claim(&self, observed: &Observed, routed_by: &RoutedBy, mark: Claim, brief: bool) -> Write {
-        let begun = BTreeMap::new();
+        let begun = StoredMap::default();
         let (expect, map, mut record) = match self {
             Self::Known(known) => (Record::expect_unchanged(&known.map), &known.map, known.record.clone()),
             Self::Absent | Self::Unknown | Self::Doubted(_) => (Record::expect_absent(), &begun, Record::default()),
@@ -103,7 +105,7 @@ impl RecordState {
     pub fn claimed(&mut self, write: Write) {
         let map = match std::mem::take(self) {
             Self::Known(known) => known.map,
-            Self::Absent | Self::Unknown | Self::Doubted(_) => BTreeMap::new(),
+            Self::Absent | Self::Unknown | Self::Doubted(_) => StoredMap::default(),
         };
         let mut known = Snapshot {
             map,
@@ -126,14 +128,16 @@ impl Snapshot {
 
     /// Applies a successful write.
     pub fn written(&mut self, write: Write) {
-        self.map.extend(write.set);
-        self.map.retain(|_, value| !value.is_empty());
+        let mut map = self.map.to_map();
+        map.extend(write.set);
+        map.retain(|_, value| !value.is_empty());
+        self.map = StoredMap::from(&map);
         self.record = write.record;
     }
 }
 
-fn changes(map: &BTreeMap<String, String>, record: &Record) -> BTreeMap<String, String> {
+fn changes(map: &StoredMap, record: &Record) -> BTreeMap<String, String> {
     let mut changes = record.encode();
-    changes.retain(|key, value| map.get(key).map_or("", String::as_str) != value);
+    changes.retain(|key, value| map.get(key).unwrap_or_default() != value);
     changes
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::domain::lifecycle::{
-    Audience, Claim, Fingerprint, NamedByRule, Posted, Recipient, Record, Refusal, RoutedBy, Shown,
+    Audience, Claim, Fingerprint, NamedByRule, Posted, Recipient, Record, Refusal, RoutedBy, Shown, StoredMap,
 };
 use crate::domain::request::Stage;
 
@@ -112,8 +112,8 @@ impl Record {
     }
 
     /// Returns the expected values for a later write: no replica and no Go plugin has written since the map was read.
-    pub fn expect_unchanged(map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let value = |key: &str| map.get(key).cloned().unwrap_or_default();
+    pub fn expect_unchanged(map: &StoredMap) -> BTreeMap<String, String> {
+        let value = |key: &str| map.get(key).unwrap_or_default().to_owned();
         ["x_claim", "messages"].map(|key| (key.to_owned(), value(key))).into()
     }
 

@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// The key of the plugin data. Records of cards do not touch it, so both are written independently.
-const KEY: &str = "x_reminded";
-
 /// Maximum number of recorded steps. A configuration has a few.
 const MOST_STEPS: usize = 100;
 
@@ -26,9 +23,16 @@ pub enum ReminderStep {
 pub struct Sent(BTreeSet<ReminderStep>);
 
 impl Sent {
+    /// The key of the plugin data. Records of cards do not touch it, so both are written independently.
+    pub const KEY: &str = "x_reminded";
+
     /// Reads the steps from the plugin data of the request; what another version wrote differently is skipped.
     pub fn decode(map: &BTreeMap<String, String>) -> Self {
-        let text = map.get(KEY).map(String::as_str).unwrap_or_default();
+        Self::parse(map.get(Self::KEY).map(String::as_str).unwrap_or_default())
+    }
+
+    /// Reads the steps from the value of [`KEY`](Self::KEY).
+    pub fn parse(text: &str) -> Self {
         Self(
             text.split(',')
                 .filter_map(ReminderStep::parse)
@@ -47,8 +51,8 @@ impl Sent {
         // The newest steps are the longest.
         let kept = all.iter().skip(all.len().saturating_sub(MOST_STEPS));
         let texts: Vec<_> = kept.map(|step| step.to_text()).collect();
-        let before = map.get(KEY).cloned().unwrap_or_default();
-        let pair = |value| BTreeMap::from([(KEY.to_owned(), value)]);
+        let before = map.get(Self::KEY).cloned().unwrap_or_default();
+        let pair = |value| BTreeMap::from([(Self::KEY.to_owned(), value)]);
         (pair(before), pair(texts.join(",")))
     }
 
@@ -94,26 +98,29 @@ mod tests {
         let hour = ReminderStep::After(Duration::from_hours(1));
         let mut map = BTreeMap::from([("x_claim".to_owned(), "done a 1".to_owned())]);
         let (expect, set) = Sent::decode(&map).add(&[hour], &map);
-        assert_eq!((expect[KEY].as_str(), set[KEY].as_str()), ("", "after:3600000"));
+        assert_eq!(
+            (expect[Sent::KEY].as_str(), set[Sent::KEY].as_str()),
+            ("", "after:3600000")
+        );
         map.extend(set);
         let known = Sent::decode(&map);
         assert!(known.contains(hour) && !known.contains(ReminderStep::BeforeExpiry));
         let (expect, set) = known.add(&[ReminderStep::BeforeExpiry, ReminderStep::AccessEnds], &map);
-        assert_eq!(expect[KEY], "after:3600000");
-        assert_eq!(set[KEY], "after:3600000,expiry,ends");
+        assert_eq!(expect[Sent::KEY], "after:3600000");
+        assert_eq!(set[Sent::KEY], "after:3600000,expiry,ends");
         assert_eq!(set.len(), 1, "the record of the cards is not touched");
     }
 
     #[test]
     fn what_another_version_wrote_is_skipped_and_the_number_of_steps_is_bounded() {
-        let map = BTreeMap::from([(KEY.to_owned(), "after:x,later,,expiry".to_owned())]);
+        let map = BTreeMap::from([(Sent::KEY.to_owned(), "after:x,later,,expiry".to_owned())]);
         let known = Sent::decode(&map);
         assert_eq!(known, [ReminderStep::BeforeExpiry].into_iter().collect());
         let many: Vec<_> = (0..1_000)
             .map(|n| ReminderStep::After(Duration::from_secs(n)))
             .collect();
         let (_, set) = Sent::default().add(&many, &map);
-        assert_eq!(set[KEY].split(',').count(), MOST_STEPS);
-        assert!(set[KEY].ends_with("after:999000"));
+        assert_eq!(set[Sent::KEY].split(',').count(), MOST_STEPS);
+        assert!(set[Sent::KEY].ends_with("after:999000"));
     }
 }

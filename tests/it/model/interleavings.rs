@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use teleport_msteams::domain::lifecycle::{
-    Claim, Entry, Lease, Outcome, Recipient, Record, RecordState, RunLog, Shown, Snapshot, Write,
+    Claim, Entry, Lease, Outcome, Recipient, Record, RecordState, RunLog, Shown, Snapshot, StoredMap, Write,
 };
 use teleport_msteams::domain::request::Stage;
 
@@ -21,7 +21,10 @@ fn claimed(mark: &str) -> Snapshot {
     record.claim = Some(Claim::parse(mark));
     let mut map = record.encode();
     map.retain(|_, value| !value.is_empty());
-    Snapshot { map, record }
+    Snapshot {
+        map: StoredMap::from(&map),
+        record,
+    }
 }
 
 fn posted(activity: &str, shown: Shown) -> Outcome {
@@ -74,17 +77,17 @@ fn the_known_state_is_kept_if_there_is_nothing_to_read() {
     let mut stored = RecordState::Known(Box::new(known.clone()));
     stored.doubt();
     assert!(stored.is_in_doubt() && stored.record().is_none());
-    stored.read(BTreeMap::new());
+    stored.read(&BTreeMap::new());
     assert_eq!(stored.record(), Some(&known.record));
     stored.doubt();
-    stored.read(claimed("held b 1").map);
+    stored.read(&claimed("held b 1").map.to_map());
     assert_eq!(stored.record(), Some(&claimed("held b 1").record));
 }
 
 #[test]
 fn an_overtaken_replica_writes_to_the_records_of_others_only_when_needed() {
     let mut account = RunLog::new(REVIEWED, "", claimed("held a 1"));
-    let (record, ours) = account.take_over(claimed("held b 1").map, "a", now());
+    let (record, ours) = account.take_over(&claimed("held b 1").map.to_map(), "a", now());
     assert!(!ours);
     assert_eq!(account.entry(record, Entry::Interim, Claim::parse("held a 2")), None);
 }
@@ -93,7 +96,7 @@ fn an_overtaken_replica_writes_to_the_records_of_others_only_when_needed() {
 #[test]
 fn of_two_concurrent_updates_the_earlier_state_is_recorded_regardless_of_order() {
     for a_first in [true, false] {
-        let mut store = claimed("held b 1").map;
+        let mut store = claimed("held b 1").map.to_map();
         let mut a = RunLog::new(REVIEWED, "", claimed("held a 1"));
         let mut b = RunLog::new(APPROVED, "", claimed("held b 1"));
         let of_b = b.note(vec![updated(APPROVED)], now());
@@ -105,12 +108,12 @@ fn of_two_concurrent_updates_the_earlier_state_is_recorded_regardless_of_order()
         let of_a = a.note(vec![updated(REVIEWED)], now());
         let of_a = a.entry(of_a, last, Claim::parse("held a 2")).unwrap();
         assert!(!swap(&mut store, &of_a), "b has claimed it");
-        let (of_a, _) = a.take_over(store.clone(), "a", now());
+        let (of_a, _) = a.take_over(&store, "a", now());
         let of_a = a.entry(of_a, last, Claim::parse("held a 3")).unwrap();
         assert!(swap(&mut store, &of_a));
         if a_first {
             assert!(!swap(&mut store, &of_b), "b has to see what a did");
-            let (of_b, ours) = b.take_over(store.clone(), "b", now());
+            let (of_b, ours) = b.take_over(&store, "b", now());
             assert!(ours && Record::decode(&store).unwrap().claim.unwrap().owner == "b");
             let of_b = b.entry(of_b, last, Claim::parse("held b 3")).unwrap();
             assert!(swap(&mut store, &of_b));

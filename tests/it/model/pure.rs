@@ -151,7 +151,7 @@ impl Pure {
         self.ask(Question::Read(stored, map), |pure| {
             let map = map.map(|map| pure.maps.of(map).clone()).unwrap_or_default();
             let mut stored = pure.stored.of(stored).clone();
-            stored.read(map);
+            stored.read(&map);
             pure.stored.id(stored)
         })
     }
@@ -289,7 +289,7 @@ impl Pure {
             Input::Written(write, since) => run.written(self.writes.of(write).clone(), since),
             Input::Overtaken(map, me) => {
                 let map = map.map(|map| self.maps.of(map).clone()).unwrap_or_default();
-                run.overtaken(map, self.texts.of(me), now());
+                run.overtaken(&map, self.texts.of(me), now());
             }
             Input::Forget => run.forget(),
             Input::Outlive => run.renew(Moment::LongAgo),

@@ -70,6 +70,7 @@ pub(super) struct State {
     pub(super) left: Faults,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each can hold together with any other")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Replica {
     /// The number of restarts: each process has its own name.

@@ -41,7 +41,7 @@ pub(super) fn fresh_mark(pure: &mut Pure, state: &State, r: usize) -> Id {
     let mut writes: Vec<Id> = state.late.into_iter().collect();
     for replica in &state.replicas {
         if let RecordState::Known(known) = pure.stored.of(replica.stored) {
-            see(known.map.get("x_claim").map(String::as_str));
+            see(known.map.get("x_claim"));
         }
         if let Some((mark, _)) = replica.foreign {
             see(Some(pure.texts.of(mark)));
