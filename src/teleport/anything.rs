@@ -3,6 +3,7 @@
 use prost::Message;
 use prost::bytes::Bytes;
 
+use crate::teleport::access_lists;
 use crate::teleport::convert;
 use crate::teleport::lossy::Reading;
 use crate::teleport::wire::{proto, types};
@@ -18,7 +19,8 @@ pub fn read_anything(bytes: &[u8]) -> usize {
     let records = answer::<proto::PluginDataSeq>(&bytes).plugin_data;
     let resources = answer::<proto::ListResourcesResponse>(&bytes).resources;
     let rules = answer::<types::ListRulesResponse>(&bytes).rules;
-    let lists = [requests, records, resources, rules];
+    let access_lists = answer::<types::ListAccessListsResponse>(&bytes).access_lists;
+    let lists = [requests, records, resources, rules, access_lists];
     let items = lists.iter().flatten().chain([&bytes]);
     items.map(item).sum::<usize>() + convert::granted(bytes.clone()).len()
 }
@@ -36,6 +38,8 @@ fn item(bytes: &Bytes) -> usize {
         convert::deleted(bytes).item.is_some(),
         convert::user("bob", bytes.clone()).item.is_some(),
         convert::login_state("bob", bytes.clone()).item.is_some(),
+        access_lists::reviewed_list(bytes).item.is_some(),
+        access_lists::all_owners("list", bytes.clone()).item.is_some(),
     ]
     .into_iter()
     .filter(|some| *some)

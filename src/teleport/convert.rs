@@ -99,18 +99,6 @@ pub(super) fn login_state(user: &str, bytes: Bytes) -> Read<BTreeMap<String, Vec
     }
 }
 
-/// Decodes the title of an Access List.
-pub(super) fn list_title(name: &str, bytes: Bytes) -> Read<String> {
-    let mut reading = Reading::default();
-    let message: types::AccessList = reading.message(bytes);
-    let spec: types::AccessListSpec = reading.or_default(message.spec);
-    Read {
-        item: Some(text(&spec.title)),
-        id: Some(name.to_owned()),
-        flaw: reading.flaw().map(str::to_owned),
-    }
-}
-
 /// Decodes a user's own traits.
 pub(super) fn user(name: &str, bytes: Bytes) -> Read<BTreeMap<String, Vec<String>>> {
     let mut reading = Reading::default();
@@ -390,7 +378,7 @@ pub(super) fn details(bytes: &Bytes) -> Read<Details> {
 }
 
 /// Decodes a time. An absent time, year 1 and an invalid time all mean "not set".
-fn time(reading: &mut Reading, timestamp: Option<Bytes>) -> Option<Timestamp> {
+pub(super) fn time(reading: &mut Reading, timestamp: Option<Bytes>) -> Option<Timestamp> {
     let timestamp: prost_types::Timestamp = reading.optional(timestamp)?;
     if timestamp.seconds <= GO_ZERO_SECONDS {
         return None;

@@ -98,22 +98,6 @@ impl Client {
         (named, errors)
     }
 
-    /// Reads the title of an Access List.
-    ///
-    /// # Errors
-    /// `Denied` if the role may not read Access Lists, `NotFound` if the list does not exist.
-    pub async fn access_list_title(&self, name: &str) -> Result<String, Error> {
-        let query = types::GetAccessListRequest { name: name.to_owned() };
-        let method = "/teleport.accesslist.v1.AccessListService/GetAccessList";
-        let bytes = self.ask_raw("read an Access List", method, query).await;
-        let bytes = bytes.map_err(|error| match error.meaning() {
-            Meaning::Denied => error.or_hint(hint!("Grant the role read on access_list")),
-            _ => error,
-        })?;
-        let read = convert::list_title(name, bytes.clone());
-        Ok(self.damaged().take(Kind::AccessList, &bytes, read).unwrap_or_default())
-    }
-
     /// Lists resources of one kind by name. Several servers may serve the same app or database; the first one counts.
     async fn list_details(&self, kind: &str, names: &BTreeSet<&str>) -> Result<BTreeMap<String, Details>, Error> {
         let mut found = BTreeMap::new();

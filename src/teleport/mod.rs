@@ -3,6 +3,7 @@
 //! Architecture Invariant: the only directory that names tonic or prost. Wire types stop in `convert`. Nothing here
 //! knows Microsoft.
 
+mod access_lists;
 mod anything;
 mod call;
 mod caller;

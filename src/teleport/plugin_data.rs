@@ -1,4 +1,4 @@
-//! The store for delivery records: a map of strings beside each resource, written by compare-and-swap.
+//! The store for records of what was sent: a map of strings beside each resource, written by compare-and-swap.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -58,6 +58,14 @@ impl PluginDataKey {
             name: id.as_str().to_owned(),
         }
     }
+
+    /// Returns the key of an Access List.
+    pub fn access_list(name: &str) -> Self {
+        Self {
+            kind: PluginDataKind::AccessList,
+            name: name.to_owned(),
+        }
+    }
 }
 
 impl Client {
@@ -87,16 +95,23 @@ impl Client {
         };
         let answer = self.ask(READ, "/proto.AuthService/GetPluginData", filter).await;
         let answer: proto::PluginDataSeq = answer.map_err(|error| match error.meaning() {
-            Meaning::Denied => error.or_hint(hint!(
-                "Grant the role list and read on access_request or on access_plugin_data"
-            )),
+            Meaning::Denied => error.or_hint(match kind {
+                PluginDataKind::AccessRequest => {
+                    hint!("Grant the role list and read on access_request or on access_plugin_data")
+                }
+                PluginDataKind::AccessList => hint!("Grant the role list and read on access_list"),
+            }),
             _ => error,
         })?;
         let mut all = PluginData::new();
         for bytes in &answer.plugin_data {
             let read = convert::plugin_data(bytes, PLUGIN);
             let name = read.id.clone();
-            let data = self.damaged().take(Kind::Record, bytes, read);
+            let record = match kind {
+                PluginDataKind::AccessRequest => Kind::Record,
+                PluginDataKind::AccessList => Kind::ListRecord,
+            };
+            let data = self.damaged().take(record, bytes, read);
             match (name, data) {
                 // Other plugins have data for it, and we have none.
                 (_, Some(None)) | (None, _) => {}

@@ -5,7 +5,7 @@ use percent_encoding::utf8_percent_encode;
 
 use crate::domain::request::RequestId;
 
-/// The longest ID of a request that a card links, in bytes.
+/// The longest ID of a request or an Access List that a card links, in bytes.
 const LONGEST_LINKED_ID: usize = 200;
 
 /// A cluster, as cards name it and link to it.
@@ -42,10 +42,19 @@ impl CardCluster {
 
     /// Returns the address at which the request can be reviewed.
     pub fn link(&self, id: &RequestId) -> Option<String> {
+        self.page("requests", id.as_str())
+    }
+
+    /// Returns the address at which an Access List can be reviewed.
+    pub fn list_link(&self, name: &str) -> Option<String> {
+        self.page("accesslists", name).filter(|_| !name.is_empty())
+    }
+
+    fn page(&self, kind: &str, id: &str) -> Option<String> {
         const KEPT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
         // An ID of Teleport is a UUID; the size of a card must not depend on one that is not.
-        let web = self.web.as_ref().filter(|_| id.as_str().len() <= LONGEST_LINKED_ID)?;
-        Some(format!("{web}/web/requests/{}", utf8_percent_encode(id.as_str(), KEPT)))
+        let web = self.web.as_ref().filter(|_| id.len() <= LONGEST_LINKED_ID)?;
+        Some(format!("{web}/web/{kind}/{}", utf8_percent_encode(id, KEPT)))
     }
 
     /// Returns the address at which access can be requested.

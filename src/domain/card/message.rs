@@ -14,10 +14,10 @@ use crate::domain::request::{AccessRequest, Stage};
 
 /// Largest message in bytes of UTF-16, which is how Teams counts. Its documented limit is about 100 KB, and 80 KB is what
 /// it recommends; the rest of the message is taken off here.
-const LARGEST_CARD: usize = 80_000 - 2_000;
+pub(super) const LARGEST_CARD: usize = 80_000 - 2_000;
 
 /// Characters of a toast; clients cut it anyway.
-const SUMMARY: usize = 200;
+pub(super) const SUMMARY: usize = 200;
 
 /// A message: the card, and the summary that a notification shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,7 +101,7 @@ fn fitting(draw: impl Fn(Detail) -> Card) -> Card {
     card
 }
 
-fn utf16_bytes(card: &Card) -> usize {
+pub(super) fn utf16_bytes(card: &Card) -> usize {
     let mut units = Utf16Units(0);
     card.serialize(&mut serde_json::Serializer::new(&mut units))
         .expect("strings and lists always become JSON");

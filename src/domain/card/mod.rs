@@ -1,8 +1,9 @@
-//! The Adaptive Card of a request, and the other messages about it.
+//! The Adaptive Card of a request, the other messages about it, and the reminder of Access Lists.
 //!
 //! Architecture Invariant: text that people wrote reaches a card only through `text`, and a card always stays below what
 //! Teams accepts.
 
+mod access_lists;
 mod buttons;
 mod cluster;
 mod decision;
@@ -23,6 +24,7 @@ mod time;
 mod view;
 mod wording;
 
+pub use access_lists::{DueList, access_lists};
 pub use cluster::CardCluster;
 pub use decision::decision;
 pub use ending::access_ends;

@@ -19,6 +19,11 @@ pub(super) fn with_distance(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// Writes a past time and how long ago it was when the card is drawn: `1 Dec 2026 07:38 UTC (2 days)`.
+pub(super) fn with_age(time: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", written(time), largest_unit(now.duration_since(time)))
+}
+
 /// Writes the two largest units that matter: `2 days 4 hours`, `8 hours`, `1 hour 30 minutes`.
 pub(super) fn length(length: SignedDuration) -> String {
     // Teleport computes the two times a moment apart, so seconds are meaningless.
@@ -80,6 +85,8 @@ mod tests {
         ] {
             assert_eq!(with_distance(after(seconds), now), expected);
         }
+        assert_eq!(with_age(after(-2 * 86_400), now), "24 Nov 2026 07:38 UTC (2 days)");
+        assert_eq!(with_age(now, now), "26 Nov 2026 07:38 UTC (less than a minute)");
     }
 
     #[test]

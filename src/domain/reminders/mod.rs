@@ -2,8 +2,10 @@
 //!
 //! Architecture Invariant: pure; times are parameters. A step that was recorded as sent is never due again.
 
+mod access_lists;
 mod schedule;
 mod sent;
 
+pub use access_lists::{OpenReview, REMINDED, ReviewedList, Turn, Write, bundles};
 pub use schedule::{DueReminders, Next, ReminderFacts, ReminderRules, due_reminders};
 pub use sent::{ReminderStep, Sent};

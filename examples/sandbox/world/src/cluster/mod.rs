@@ -1,5 +1,6 @@
 //! A pretend Teleport Auth Service: real gRPC over mutual TLS, with one shared state.
 
+mod access_lists;
 mod access_requests;
 mod codec;
 mod frames;
@@ -12,6 +13,7 @@ mod service;
 mod state;
 mod users;
 
+pub use access_lists::ListDraft;
 pub use access_requests::{Draft, State, Verdict};
 pub use codec::{CUT_SHORT, Codec, NOT_UTF8, WRONG_TYPE};
 pub use handle::{Cluster, ClusterOptions};

@@ -8,7 +8,6 @@ use tonic::Status;
 
 use crate::cluster::Cluster;
 use crate::cluster::service::AuthService;
-use crate::teleport::accesslist::v1::access_list_service_server::AccessListService;
 use crate::teleport::accessmonitoringrules::v1::access_monitoring_rules_service_server::AccessMonitoringRulesService;
 use crate::teleport::userloginstate::v1::user_login_state_service_server::UserLoginStateService;
 use crate::{proto, types};
@@ -103,11 +102,6 @@ impl Cluster {
             state.resources.entry(key.clone()).or_default();
             state.resource_names.insert(key, shown.to_owned())
         });
-    }
-
-    /// Creates an Access List.
-    pub fn add_access_list(&self, name: &str, title: &str) {
-        self.change(|state| state.access_lists.insert(name.to_owned(), title.to_owned()));
     }
 }
 
@@ -246,22 +240,6 @@ fn resource(kind: &str, name: &str, labels: &BTreeMap<String, String>, shown: St
     };
     proto::PaginatedResource {
         resource: Some(resource),
-    }
-}
-
-#[tonic::async_trait]
-impl AccessListService for AuthService {
-    async fn get_access_list(
-        &self,
-        request: Request<types::GetAccessListRequest>,
-    ) -> Result<Response<types::AccessList>, Status> {
-        let query = self.begin("GetAccessList", request).await?;
-        let state = self.cluster().state();
-        let title = state.access_lists.get(&query.name).cloned();
-        let title = title.ok_or_else(|| Status::not_found(format!("access list {:?} is not found", query.name)))?;
-        Ok(Response::new(types::AccessList {
-            spec: Some(types::AccessListSpec { title }),
-        }))
     }
 }
 

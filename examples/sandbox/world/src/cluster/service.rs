@@ -16,6 +16,7 @@ use tonic::Status;
 use crate::cluster::Cluster;
 use crate::cluster::Moment;
 use crate::cluster::listener::Peer;
+use crate::cluster::state::ACCESS_LIST;
 use crate::proto::auth_service_server;
 use crate::{proto, types};
 
@@ -275,7 +276,8 @@ impl auth_service_server::AuthService for AuthService {
                 "access denied to perform action \"list\" on \"access_plugin_data\"",
             ));
         }
-        if filter.kind != "access_request" {
+        let is_list = filter.kind == ACCESS_LIST;
+        if !is_list && filter.kind != "access_request" {
             return Err(Status::invalid_argument("unsupported resource kind"));
         }
         if let Some(code) = state.faults.fail_records.filter(|_| filter.resource.is_empty()) {
@@ -290,7 +292,8 @@ impl auth_service_server::AuthService for AuthService {
             kind: "x".repeat(65 << 20),
             ..types::PluginDataV3::default()
         });
-        let all = state.plugin_data.iter().filter(|(id, entries)| {
+        let all_data = if is_list { &state.list_data } else { &state.plugin_data };
+        let all = all_data.iter().filter(|(id, entries)| {
             (filter.resource.is_empty() || **id == filter.resource)
                 && (filter.plugin.is_empty() || entries.contains_key(&filter.plugin))
         });
@@ -301,7 +304,7 @@ impl auth_service_server::AuthService for AuthService {
             });
             types::PluginDataV3 {
                 kind: "plugin_data".to_owned(),
-                sub_kind: "access_request".to_owned(),
+                sub_kind: filter.kind.clone(),
                 version: "v3".to_owned(),
                 metadata: Some(types::Metadata {
                     name: id.clone(),
@@ -322,7 +325,7 @@ impl auth_service_server::AuthService for AuthService {
         request: Request<types::PluginDataUpdateParams>,
     ) -> Result<Response<()>, Status> {
         let params = self.begin("UpdatePluginData", request).await?;
-        if params.kind != "access_request" {
+        if params.kind != "access_request" && params.kind != ACCESS_LIST {
             return Err(Status::invalid_argument("unsupported resource kind"));
         }
         let (result, gate) = self.cluster.change(|state| {

@@ -9,13 +9,16 @@ use tonic::{Code, Status};
 use crate::cluster::{Hello, Lists};
 use crate::gate::Gate;
 use crate::proto::Event;
-use crate::types::{AccessMonitoringRule, AccessRequestV3, PluginDataUpdateParams};
+use crate::types::{AccessList, AccessMonitoringRule, AccessRequestV3, PluginDataUpdateParams};
 
 /// The data of one plugin for one request.
 pub type PluginData = BTreeMap<String, String>;
 
 /// The daemon's plugin name.
 pub(super) const PLUGIN: &str = "msteams";
+
+/// The kind of Access Lists in calls about plugin data.
+pub(super) const ACCESS_LIST: &str = "access_list";
 
 /// Number of events that a slow watcher may have pending before its stream is cut.
 const BUFFER: usize = 1_024;
@@ -52,8 +55,11 @@ pub struct ClusterState {
     pub version: Option<String>,
     /// What `GetAccessRequestsV2` answers from instead of `requests`: a cache that lags.
     pub read_cache: Option<BTreeMap<String, AccessRequestV3>>,
-    /// The titles of Access Lists, by name.
-    pub access_lists: BTreeMap<String, String>,
+    pub access_lists: BTreeMap<String, AccessList>,
+    /// The users that own an Access List as members of other lists, by its name.
+    pub inherited_owners: BTreeMap<String, Vec<String>>,
+    /// Plugin data of Access Lists, as those of requests.
+    pub list_data: BTreeMap<String, BTreeMap<String, PluginData>>,
     pub hellos: Vec<Hello>,
     pub faults: ClusterFaults,
     /// How often each fault had an effect, by its name.
@@ -140,6 +146,11 @@ pub struct ClusterFaults {
     /// Older servers list all users, whatever their traits.
     pub ignore_user_filter: bool,
     pub deny_rules: bool,
+    /// Access Lists cannot be read or listed.
+    pub deny_access_lists: bool,
+    /// Older servers do not know Access Lists at all, or cannot list inherited owners.
+    pub no_access_lists: bool,
+    pub no_list_owners: bool,
     pub deny_traits: bool,
     pub deny_resources: bool,
     /// Older servers do not know rules at all, or cannot filter them.
@@ -242,26 +253,36 @@ impl ClusterState {
             .unwrap_or_default()
     }
 
+    pub(super) fn list_data(&self, name: &str) -> PluginData {
+        let entries = self.list_data.get(name);
+        entries
+            .and_then(|entries| entries.get(PLUGIN))
+            .cloned()
+            .unwrap_or_default()
+    }
+
     /// Compares and swaps as Teleport does: an empty value in `expect` requires that the key is absent, one in `set`
     /// deletes it.
     pub(super) fn swap(&mut self, params: PluginDataUpdateParams) -> Result<(), Status> {
         let PluginDataUpdateParams {
+            kind,
             resource: id,
             plugin,
             set,
             expect,
-            ..
         } = params;
+        let is_list = kind == ACCESS_LIST;
         if self.faults.lose_swaps > 0 {
             self.faults.lose_swaps -= 1;
             self.meet("lose_swaps");
             return Err(Status::failed_precondition("too many concurrent writes to plugin data"));
         }
-        if !self.requests.contains_key(&id) && !self.plugin_data.contains_key(&id) {
+        // Teleport does not check whether an Access List exists.
+        if !is_list && !self.requests.contains_key(&id) && !self.plugin_data.contains_key(&id) {
             return Err(Status::not_found("no access request matching the id"));
         }
-        let mut data = self
-            .plugin_data
+        let all_data = if is_list { &self.list_data } else { &self.plugin_data };
+        let mut data = all_data
             .get(&id)
             .and_then(|all| all.get(&plugin))
             .cloned()
@@ -284,7 +305,12 @@ impl ClusterState {
             set: set.into_iter().collect(),
             expect: expect.into_iter().collect(),
         });
-        let entries = self.plugin_data.entry(id).or_default();
+        let all_data = if is_list {
+            &mut self.list_data
+        } else {
+            &mut self.plugin_data
+        };
+        let entries = all_data.entry(id).or_default();
         entries.insert(plugin, data);
         entries.retain(|_, data| !data.is_empty());
         if self.faults.lose_answers > 0 {
