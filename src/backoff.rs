@@ -1,6 +1,6 @@
 //! Pauses between retries.
 //!
-//! A value that yields durations; the caller sleeps. The jitter comes from the `backoff` crate, which is
+//! Values that yield durations; the caller sleeps. The jitter comes from the `backoff` crate, which is
 //! unmaintained (RUSTSEC-2025-0012) and therefore named nowhere else.
 //!
 //! Architecture Invariant: knows nothing of the program, and never waits itself.
@@ -43,6 +43,21 @@ impl Backoff {
     }
 }
 
+/// Returns the interval, shortened at random by up to a seventh, so that replicas do not work in step.
+pub fn jittered(interval: Duration) -> Duration {
+    const LEAST: f64 = 6.0 / 7.0;
+    let middle = interval.mul_f64(f64::midpoint(LEAST, 1.0));
+    let mut pauses = ExponentialBackoff {
+        current_interval: middle,
+        initial_interval: middle,
+        randomization_factor: (1.0 - LEAST) / (1.0 + LEAST),
+        max_interval: interval,
+        max_elapsed_time: None,
+        ..ExponentialBackoff::default()
+    };
+    pauses.next_backoff().unwrap_or(interval).min(interval)
+}
+
 /// Rounds a duration to a tenth of a second, or below a second to a millisecond.
 pub fn rounded(duration: Duration) -> Duration {
     let unit: u32 = if duration.as_secs() == 0 {
@@ -73,6 +88,20 @@ mod tests {
             prop_assert!(pauses.iter().all(|pause| *pause <= longest && *pause >= least));
             prop_assert!(pauses[19] >= longest.mul_f64(0.6));
         }
+    }
+
+    #[test]
+    fn an_interval_is_shortened_by_a_seventh_at_most() {
+        let all: Vec<_> = (0..1_000).map(|_| jittered(Duration::from_secs(70))).collect();
+        let (least, most) = (all.iter().min().unwrap(), all.iter().max().unwrap());
+        assert!(
+            *least >= Duration::from_millis(59_999) && *least < Duration::from_secs(62),
+            "{least:?}"
+        );
+        assert!(
+            *most <= Duration::from_secs(70) && *most > Duration::from_secs(68),
+            "{most:?}"
+        );
     }
 
     #[test]

@@ -218,6 +218,10 @@ pub struct Limits {
     /// The shortest time between a fetch of Microsoft's keys and another one for a token that names an unknown key. Anyone can
     /// send such tokens.
     pub unknown_key_every: Duration,
+    /// How long after the start, or after `[notify] access_lists` is turned on, the reviews of Access Lists are first checked.
+    pub access_lists_first: Duration,
+    /// The time between two checks of the reviews of Access Lists.
+    pub access_lists_every: Duration,
     /// How long deliveries in flight may take after the first signal to stop.
     pub drain: Duration,
 }
@@ -290,6 +294,8 @@ impl Default for Limits {
             rules_wait: Duration::from_secs(30),
             look_up_patience: Duration::from_secs(1),
             unknown_key_every: Duration::from_mins(5),
+            access_lists_first: Duration::from_secs(30),
+            access_lists_every: Duration::from_hours(3),
             drain: Duration::from_secs(15),
         }
     }

@@ -1,4 +1,4 @@
-//! The daemon: start, the work on Access Requests, upkeep, and shutdown.
+//! The daemon: start, the work on Access Requests, reminders, upkeep, and shutdown.
 //!
 //! Architecture Invariant: the only module that uses both Teleport and Microsoft. It does no protocol work, and all
 //! decisions are made in `domain`.

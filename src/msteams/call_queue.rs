@@ -18,7 +18,7 @@ pub enum Urgency {
     Resolution,
     Review,
     Announcement,
-    /// Looks up a recipient in advance; no request waits for it.
+    /// Looks up a recipient in advance, or reminds the owner of an Access List; no request waits for it.
     Background,
 }
 

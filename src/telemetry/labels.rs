@@ -20,6 +20,24 @@ pub enum Delivery {
     Deferred,
 }
 
+/// The kind of a reminder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reminder {
+    /// An owner is to review Access Lists.
+    AccessList,
+    /// A recipient has not reviewed a request.
+    Review,
+    /// The access of a requester ends soon.
+    AccessEnds,
+}
+
+/// What became of a reminder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Reminded {
+    Sent,
+    Failed,
+}
+
 /// An API that the program calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
@@ -83,6 +101,14 @@ impl Reviewed {
     }
 }
 
+impl Reminder {
+    pub(super) const ALL: [Self; 3] = [Self::AccessList, Self::Review, Self::AccessEnds];
+}
+
+impl Reminded {
+    pub(super) const ALL: [Self; 2] = [Self::Sent, Self::Failed];
+}
+
 impl Delivery {
     pub(super) const ALL: [Self; 4] = [Self::Posted, Self::Updated, Self::Refused, Self::Deferred];
 }
@@ -112,6 +138,17 @@ label!("change", Change, |change| match change {
     Change::Announcement => "announcement",
     Change::Review => "review",
     Change::Resolution => "resolution",
+});
+
+label!("kind", Reminder, |kind| match kind {
+    Reminder::AccessList => "access_list",
+    Reminder::Review => "review",
+    Reminder::AccessEnds => "access_ends",
+});
+
+label!("outcome", Reminded, |outcome| match outcome {
+    Reminded::Sent => "sent",
+    Reminded::Failed => "failed",
 });
 
 label!("api", Peer, |api| match api {

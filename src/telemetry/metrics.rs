@@ -18,7 +18,7 @@ use crate::domain::lifecycle::{Audience, Change};
 use crate::domain::request::Stage;
 use crate::domain::review::{Outcome as ReviewOutcome, Verb};
 use crate::domain::rules::FailureKind;
-use crate::telemetry::labels::{Delivery, Inbound, Outcome, Peer, Reviewed, RuleState};
+use crate::telemetry::labels::{Delivery, Inbound, Outcome, Peer, Reminded, Reminder, Reviewed, RuleState};
 use crate::telemetry::logs;
 use crate::telemetry::process::Process;
 use crate::telemetry::readings::{Readings, Source};
@@ -47,6 +47,7 @@ struct Numbers {
     requests: Family<Stage, Counter>,
     deliveries: Family<(Audience, Delivery), Counter>,
     delivery_seconds: Family<(Audience, Change), Histogram, fn() -> Histogram>,
+    reminders: Family<(Reminder, Reminded), Counter>,
     retries: Family<Peer, Counter>,
     throttles: Family<Peer, Counter>,
     token_refreshes: Family<(Peer, Outcome), Counter>,
@@ -95,6 +96,12 @@ impl Metrics {
     pub fn delivery_took(&self, audience: Audience, change: Change, delay: Duration) {
         let histogram = self.numbers.delivery_seconds.get_or_create(&(audience, change));
         histogram.observe(delay.as_secs_f64());
+    }
+
+    /// Records a reminder, and whether it was sent.
+    pub fn reminded(&self, kind: Reminder, ok: bool) {
+        let outcome = if ok { Reminded::Sent } else { Reminded::Failed };
+        self.numbers.reminders.get_or_create(&(kind, outcome)).inc();
     }
 
     pub fn retried(&self, peer: Peer) {
@@ -197,6 +204,7 @@ impl Numbers {
             requests: at_zero(stages),
             deliveries: at_zero(pairs(Audience::ALL, Delivery::ALL)),
             delivery_seconds,
+            reminders: at_zero(pairs(Reminder::ALL, Reminded::ALL)),
             retries: at_zero([login, graph, bot, Peer::Teleport]),
             throttles: at_zero([login, graph, bot]),
             token_refreshes: at_zero(
@@ -239,6 +247,11 @@ impl Numbers {
             "delivery_seconds",
             "Time from receiving a request event to Microsoft accepting the card, by audience and change",
             self.delivery_seconds.clone(),
+        );
+        registry.register(
+            "reminders",
+            "Reminders for one person or channel, by kind and outcome",
+            self.reminders.clone(),
         );
         registry.register(
             "retries",

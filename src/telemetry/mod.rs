@@ -16,7 +16,7 @@ pub mod systemd;
 pub use diagnostics::Diagnostics;
 pub use error::Error;
 pub use health::{Health, unresponsive};
-pub use labels::{Delivery, Inbound, Peer};
+pub use labels::{Delivery, Inbound, Peer, Reminder};
 pub use logs::{Log, flush, start};
 pub use metrics::Metrics;
 pub use problems::{log_problems, log_warnings};

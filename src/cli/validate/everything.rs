@@ -8,6 +8,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::cli::environment;
 use crate::cli::report::Failed;
+use crate::cli::validate::access_lists;
 use crate::cli::validate::permissions::permissions;
 use crate::cli::validate::recipients::{Failure, post};
 use crate::cli::validate::results::{CheckResults, counted};
@@ -124,7 +125,7 @@ fn failed(results: &mut CheckResults, check: &str, error: &teleport::Error) {
 }
 
 /// Records a failure; replaces "the role" in its hint with the name of the role.
-fn failed_for(results: &mut CheckResults, check: &str, error: &teleport::Error, role: &str) {
+pub(super) fn failed_for(results: &mut CheckResults, check: &str, error: &teleport::Error, role: &str) {
     let hint = error.hint().map(|hint| hint.replacen("the role", role, 1));
     results.failed(check, error.to_string(), hint.as_deref());
     for route in error.tried() {
@@ -174,6 +175,9 @@ async fn cluster(client: &Client, settings: &Settings, results: &mut CheckResult
         }
     };
     let has_rules = permissions_in_teleport(client, results).await;
+    if settings.notify.access_lists {
+        access_lists::permission(client, &role(client), results).await;
+    }
     let users = if settings.review.enabled {
         reviews::cluster(client, &cluster, &settings.review, results).await
     } else {

@@ -2,6 +2,7 @@
 //!
 //! Architecture Invariant: changes nothing that the first card to a recipient would not change too.
 
+mod access_lists;
 mod everything;
 mod options;
 mod permissions;

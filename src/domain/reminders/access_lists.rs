@@ -164,7 +164,7 @@ impl OpenReview {
     }
 
     /// Applies a write that Teleport has accepted.
-    pub fn written(&mut self, write: Write, now: Timestamp) {
+    pub fn written(&mut self, write: &Write, now: Timestamp) {
         self.read(&write.set, now);
     }
 
@@ -286,7 +286,7 @@ mod tests {
             write.set,
             stored(&format!(r#"{{"alice":1,"bob":{}}}"#, now.as_second()))
         );
-        one.written(write.clone(), now);
+        one.written(&write, now);
         assert_eq!(one.turn("bob", now), Turn::JustReminded);
         assert_eq!(one.turn("alice", now), Turn::Due);
         assert_eq!(one.remind("alice", now).expect, write.set);
@@ -330,7 +330,7 @@ mod tests {
             assert_eq!(wrong.turn("alice", now), Turn::JustReminded, "{value}");
             let write = wrong.repair().unwrap();
             assert_eq!(write.expect, stored(&value));
-            wrong.written(write.clone(), now);
+            wrong.written(&write, now);
             assert_eq!(wrong.repair(), None);
             let next = at(HOUR);
             assert_eq!(review(&["alice"], &write.set, next).turn("alice", next), Turn::Due);

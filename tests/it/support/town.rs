@@ -185,6 +185,8 @@ impl Town {
                 secret_look_every: milliseconds(20),
                 reload_every: milliseconds(10),
                 resync_first_pause: milliseconds(10),
+                access_lists_first: milliseconds(20),
+                access_lists_every: milliseconds(100),
                 drain: milliseconds(5_000),
                 ..Limits::default()
             },

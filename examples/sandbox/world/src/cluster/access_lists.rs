@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 
 use crate::cluster::rules::denied;
 use crate::cluster::service::AuthService;
+use crate::cluster::state::PLUGIN;
 use crate::cluster::{Cluster, PluginData};
 use crate::teleport::accesslist::v1::access_list_service_server::AccessListService;
 use crate::types;
@@ -91,6 +92,14 @@ impl Cluster {
         self.change(|state| {
             state.inherited_owners.insert(name.clone(), inherited);
             state.access_lists.insert(name, draft.into_list())
+        });
+    }
+
+    /// Stores data of the daemon's plugin, as if another program had written them.
+    pub fn set_list_data(&self, name: &str, data: PluginData) {
+        self.change(|state| {
+            let entries = state.list_data.entry(name.to_owned()).or_default();
+            entries.insert(PLUGIN.to_owned(), data)
         });
     }
 
