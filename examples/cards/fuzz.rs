@@ -4,6 +4,7 @@ use teleport_msteams::domain::card::Message;
 use teleport_msteams::domain::request::{AccessRequest, Stage};
 use teleport_msteams::domain::review::ReasonRule;
 
+use crate::kinds::access_lists::{drawn as drawn_lists, list};
 use crate::kinds::buttons::drawn_with_buttons;
 use crate::kinds::notifications::{self, requester};
 use crate::kinds::{drawn, written_by};
@@ -22,11 +23,17 @@ pub(crate) const HOSTILE: [&str; 10] = [
     "[ref]: https://evil.example\n[ref] [ref][ref]",
 ];
 
-/// Returns one card for each hostile text.
+/// Returns one card and one reminder for each hostile text.
 pub(crate) fn hostile() -> impl Iterator<Item = (String, Message)> {
-    HOSTILE.iter().enumerate().map(|(number, text)| {
+    HOSTILE.iter().enumerate().flat_map(|(number, text)| {
         let request = written_by(|| (*text).to_owned());
-        (format!("hostile {number}"), drawn(&request))
+        [
+            (format!("hostile {number}"), drawn(&request)),
+            (
+                format!("hostile list {number}"),
+                drawn_lists(&[list(text, text, 6), list(text, "", -2)]),
+            ),
+        ]
     })
 }
 

@@ -1,6 +1,8 @@
 //! The kinds of cards that the gallery shows.
 
 // The tests load this file by its path, too, and find the module by its own.
+#[path = "access_lists.rs"]
+pub(crate) mod access_lists;
 #[path = "buttons.rs"]
 pub(crate) mod buttons;
 #[path = "notifications.rs"]
@@ -43,6 +45,7 @@ pub(crate) fn kinds() -> Vec<Kind> {
     kinds.extend(long());
     kinds.extend(resolved());
     kinds.extend(notifications::kinds());
+    kinds.extend(access_lists::kinds());
     kinds
 }
 

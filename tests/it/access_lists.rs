@@ -312,7 +312,7 @@ async fn members_of_owning_lists_are_reminded_where_the_server_knows_them() {
         town.cluster.faults(|faults| faults.no_list_owners = !is_known);
         town.start_daemon_with(&config(&town)).await;
         let messages: [(_, &[_]); 2] = [(ALICE, &["Database people"]), (BOB, &["Database people"])];
-        read(&town, &messages[..1 + usize::from(is_known)]).await;
+        read(&town, &messages[..=usize::from(is_known)]).await;
         checked(&town, 1).await;
         assert_eq!(town.chat(BOB).len(), usize::from(is_known));
         assert_eq!(town.cluster.met("no_list_owners") > 0, !is_known);

@@ -36,7 +36,7 @@ pub fn access_lists(cluster: &CardCluster, lists: &[DueList<'_>], now: Timestamp
         lists: &lists,
         now,
     };
-    Message::fitting(drawing.sentence(squeezed, SUMMARY), |detail| drawing.draw(detail))
+    Message::fitting(&drawing.sentence(squeezed, SUMMARY), |detail| drawing.draw(detail))
 }
 
 struct Drawing<'a> {
@@ -106,7 +106,6 @@ impl Drawing<'_> {
             text: plain(shown_title(list), detail.name),
             weight: Some("Bolder"),
             wrap: true,
-            separator: true,
             ..TextBlock::default()
         };
         let button = self.cluster.list_link(list.name).map(|url| {

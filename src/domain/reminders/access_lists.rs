@@ -350,7 +350,7 @@ mod tests {
             if let Some(Write { expect, set }) = review.repair() {
                 assert_eq!(expect.get(REMINDED), data.get(REMINDED));
                 data = set;
-            } else if bundles(&[review.clone()], now).contains_key("alice") {
+            } else if bundles(std::slice::from_ref(&review), now).contains_key("alice") {
                 data = review.remind("alice", now).set;
                 reminders.push(seconds);
             }
