@@ -21,13 +21,16 @@ use crate::telemetry::Reminder;
 use crate::teleport::{Error, Meaning, PluginDataKey, Swap, shortened};
 
 /// Attempts to find a conversation, and to send a message, the first included.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 8;
 
 /// Attempts to record a reminder against other writers.
 const SWAPS: usize = 5;
 
 /// The number of owners that are remembered as reported.
 const MOST_REPORTED: usize = 10_000;
+
+/// Stands for all owners in what was reported; no owner has this name.
+const EVERY_OWNER: &str = "";
 
 /// The owners whose failures were logged, so that each round does not log them again.
 #[derive(Debug, Default)]
@@ -148,11 +151,19 @@ impl<'a> Owners<'a> {
                 let hint = hint_with!(
                     "Set the trait {user_id_trait} of the owner's Teleport user to the object ID in Entra ID"
                 );
-                self.skip(owner, "the user has no object ID and no email address", Some(&hint));
+                let is_new = self.reported.is_new(owner);
+                self.skip(
+                    owner,
+                    "the user has no object ID and no email address",
+                    Some(&hint),
+                    is_new,
+                );
                 return None;
             }
             Err(error) if is_about_one(&error) || matches!(error.meaning(), Meaning::Denied | Meaning::Unsupported) => {
-                self.skip(owner, &error.to_string(), error.hint());
+                let is_for_all = error.meaning() == Meaning::Denied;
+                let is_new = self.reported.is_new(if is_for_all { EVERY_OWNER } else { owner });
+                self.skip(owner, &error.to_string(), error.hint(), is_new);
                 return None;
             }
             Err(error) => {
@@ -172,16 +183,17 @@ impl<'a> Owners<'a> {
             };
             if let Err(failed) = attempts.next(failed).await {
                 if let Some(error) = failed.into_error() {
-                    self.skip(owner, &error.to_string(), error.hint());
+                    // An outage has its own lines.
+                    let is_new = self.context.outages.microsoft_example(&error) && self.reported.is_new(owner);
+                    self.skip(owner, &error.to_string(), error.hint(), is_new);
                 }
                 return None;
             }
         }
     }
 
-    fn skip(&self, owner: &str, error: &str, hint: Option<&str>) {
+    fn skip(&self, owner: &str, error: &str, hint: Option<&str>, is_new: bool) {
         self.context.metrics.reminded(Reminder::AccessList, false);
-        let is_new = self.reported.is_new(owner);
         let owner = shortened(owner);
         warn_if!(is_new, owner, error, hint, "Cannot remind owner of Access Lists");
     }
@@ -282,11 +294,12 @@ impl<'a> Attempts<'a> {
             return Err(failed);
         };
         self.left -= 1;
-        let pause = self.pauses.pause().max(requested.unwrap_or_default());
-        let is_last = self.left == 0 || pause > self.context.limits.again_longest_pause;
-        if is_last || self.context.stopping.is_cancelled() {
+        if self.left == 0 || self.context.stopping.is_cancelled() {
             return Err(Undelivered::Later(error, requested));
         }
+        let pause = self.pauses.pause().max(requested.unwrap_or_default());
+        // A call during a longer pause waits for its end.
+        let pause = pause.min(self.context.limits.again_longest_pause);
         debug!(%error, retry_in = clock::readable(pause), "Reminder of Access Lists failed, retrying");
         tokio::select! {
             () = self.context.stopping.cancelled() => {}
