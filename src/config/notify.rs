@@ -14,6 +14,9 @@ use crate::domain::recipients::RoutingTable;
 
 const VALID_DURATION: &str = hint!("Write a duration such as \"30m\" or \"4h\"");
 
+/// Maximum number of reminders of one request.
+const MOST_REMINDERS: usize = 20;
+
 /// How and when people are notified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotifySettings {
@@ -171,12 +174,23 @@ fn durations(section: &mut Section<'_>, key: &'static str, notes: &mut Notes) ->
     }
     durations.sort_unstable();
     durations.dedup();
+    if durations.len() > MOST_REMINDERS {
+        let message = format!("has {} times", durations.len());
+        notes.problem(
+            section.key(key),
+            message,
+            hint_with!("List at most {MOST_REMINDERS} times"),
+        );
+    }
     durations
 }
 
 fn positive(key: &str, text: &str, notes: &mut Notes) -> Option<Duration> {
     match duration(text) {
-        Ok(duration) if !duration.is_zero() => Some(duration),
+        // Plugin data name a reminder by its milliseconds.
+        Ok(duration) if duration >= Duration::from_millis(1) => Some(Duration::from_millis(
+            duration.as_millis().try_into().unwrap_or(u64::MAX),
+        )),
         Ok(_) => {
             notes.problem(key, format!("{} is no time", quoted(text)), VALID_DURATION);
             None

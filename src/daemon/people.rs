@@ -2,6 +2,8 @@
 //!
 //! Architecture Invariant: looks up users only; what an address is used for is decided elsewhere.
 
+use std::sync::Arc;
+
 use crate::daemon::requests::{Lookups, Traits};
 use crate::domain::recipients::Address;
 use crate::teleport::{Error, Meaning};
@@ -31,6 +33,31 @@ pub(super) async fn address_of(lookups: &Lookups, user: &str, user_id_trait: &st
         (Err(error), Some(name)) if error.meaning() == Meaning::Denied => Ok(Some(name)),
         (Err(error), _) => Err(error),
     }
+}
+
+/// Finds every address of a user: those that [`address_of`] chooses from.
+///
+/// # Errors
+/// Teleport did not answer, or the role may not read users and the name is no address.
+pub(super) async fn addresses_of(lookups: &Lookups, user: &str, user_id_trait: &str) -> Result<Vec<Address>, Error> {
+    let name = named(user);
+    let traits = match (lookups.traits_of(user).await, &name) {
+        (Ok(traits), _) => traits,
+        (Err(error), Some(_)) if matches!(error.meaning(), Meaning::NotFound | Meaning::Denied) => Arc::default(),
+        (Err(error), _) => return Err(error),
+    };
+    let mut addresses: Vec<Address> = Vec::new();
+    let found = [only(&traits, user_id_trait), name, email_in(&traits)];
+    for address in found
+        .into_iter()
+        .flatten()
+        .filter(|address| address.channel().is_none())
+    {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
 }
 
 /// Returns the address that a user name is.

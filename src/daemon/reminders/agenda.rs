@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock;
-use crate::domain::reminders::Next;
+use crate::domain::reminders::{Next, ReminderStep, Sent};
 use crate::domain::request::RequestId;
 
 /// How often the wall clock is compared with the monotonic clock.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const COMPARE_CLOCKS_EVERY: Duration = Duration::from_secs(30);
 
 /// The smallest jump of the wall clock that is acted on; a clock that is adjusted gradually differs by less.
 const JUMP: SignedDuration = SignedDuration::from_secs(5);
@@ -30,20 +30,35 @@ pub(in crate::daemon) struct Agenda {
     changed: Notify,
 }
 
+/// A request that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DueRequest {
+    pub(super) id: RequestId,
+    /// Further recipients are to be notified; a request is due for it once.
+    pub(super) escalates: bool,
+    /// A reminder is to be sent. The request is due again when it is [`set`](Agenda::set) or
+    /// [`postponed`](Agenda::postpone).
+    pub(super) reminds: bool,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     entries: HashMap<RequestId, Entry>,
     /// The requests in the order in which they are due; the number orders requests of one moment.
-    queue: BTreeMap<(Instant, u64), RequestId>,
+    queue: BTreeMap<Place, RequestId>,
     count: u64,
 }
+
+type Place = (Instant, u64);
 
 #[derive(Debug)]
 struct Entry {
     /// When the request was announced.
     announced: Instant,
     next: Next,
-    place: Option<(Instant, u64)>,
+    place: Option<Place>,
+    /// What this process knows to be sent, beyond what its lane has read.
+    sent: Sent,
 }
 
 impl Agenda {
@@ -57,45 +72,50 @@ impl Agenda {
         }
     }
 
-    /// Sets when a request is due next; `waited` is the time since its announcement.
-    pub(in crate::daemon) fn set(&self, id: &RequestId, waited: Duration, next: Next) {
+    /// Sets when a request is due next; `waited` is the time since its announcement. A request for which nothing is due keeps what
+    /// was sent, until it is [removed](Self::remove).
+    pub(super) fn set(&self, id: &RequestId, waited: Duration, next: Next) {
         if next.is_never() {
-            return self.remove(id);
+            return self.lock().leave(id);
         }
         let now = Instant::now();
         let mut inner = self.lock();
-        let inner = &mut *inner;
         let entry = inner.entries.entry(id.clone()).or_insert_with(|| Entry {
             announced: now.checked_sub(waited).unwrap_or(now),
             next,
             place: None,
+            sent: Sent::default(),
         });
         entry.next = next;
-        let first = inner.count;
-        inner.count += 1;
-        enter(&mut inner.queue, id, entry, now, first);
+        inner.enter(id, now);
         self.changed.notify_one();
     }
 
     /// Makes a request due after a pause, because an attempt failed.
-    pub(in crate::daemon) fn postpone(&self, id: &RequestId, pause: Duration) {
-        let now = Instant::now();
-        let mut inner = self.lock();
-        let inner = &mut *inner;
-        let Some(entry) = inner.entries.get_mut(id) else {
-            return;
-        };
-        let place = (now + pause, inner.count);
-        inner.count += 1;
-        if let Some(before) = entry.place.replace(place) {
-            inner.queue.remove(&before);
-        }
-        inner.queue.insert(place, id.clone());
+    pub(super) fn postpone(&self, id: &RequestId, pause: Duration) {
+        self.lock().enter_at(id, Instant::now() + pause);
         self.changed.notify_one();
     }
 
-    /// Forgets a request for which nothing will be due.
-    pub(in crate::daemon) fn remove(&self, id: &RequestId) {
+    /// Returns the steps that this process knows to be sent.
+    pub(super) fn sent(&self, id: &RequestId) -> Sent {
+        let inner = self.lock();
+        inner
+            .entries
+            .get(id)
+            .map(|entry| entry.sent.clone())
+            .unwrap_or_default()
+    }
+
+    /// Records steps as sent, as long as the request has an entry.
+    pub(super) fn mark_sent(&self, id: &RequestId, steps: &[ReminderStep]) {
+        if let Some(entry) = self.lock().entries.get_mut(id) {
+            entry.sent.extend(steps);
+        }
+    }
+
+    /// Forgets a request that has ended.
+    pub(super) fn remove(&self, id: &RequestId) {
         let mut inner = self.lock();
         if let Some(entry) = inner.entries.remove(id)
             && let Some(place) = entry.place
@@ -104,49 +124,20 @@ impl Agenda {
         }
     }
 
-    /// Waits for the next due request, and takes it from the queue: [`set`](Self::set) or [`postpone`](Self::postpone) enters
-    /// it again.
-    pub(super) async fn due(&self, watch: &mut ClockWatch) -> RequestId {
+    /// Waits for the next due request, and takes it from the queue.
+    pub(super) async fn due(&self, clocks: &mut ClockWatch) -> DueRequest {
         loop {
             let now = Instant::now();
-            if watch.has_jumped(now) {
-                self.reckon(now);
+            if clocks.has_jumped(now) {
+                self.lock().recompute(now);
             }
-            let until = match self.take(now) {
-                Ok(id) => return id,
-                Err(first) => first.map_or(now + LOOK_EVERY, |first| first.min(now + LOOK_EVERY)),
+            let until = match self.lock().take(now) {
+                Ok(due) => return due,
+                Err(first) => first.into_iter().chain([now + COMPARE_CLOCKS_EVERY]).min(),
             };
             tokio::select! {
-                () = sleep_until(until) => {}
+                () = sleep_until(until.unwrap_or(now)) => {}
                 () = self.changed.notified() => {}
-            }
-        }
-    }
-
-    /// Takes a request that is due, or returns when the first one is.
-    fn take(&self, now: Instant) -> Result<RequestId, Option<Instant>> {
-        let mut inner = self.lock();
-        let inner = &mut *inner;
-        match inner.queue.first_entry() {
-            Some(first) if first.key().0 <= now => {
-                let id = first.remove();
-                if let Some(entry) = inner.entries.get_mut(&id) {
-                    entry.place = None;
-                }
-                Ok(id)
-            }
-            first => Err(first.map(|first| first.key().0)),
-        }
-    }
-
-    /// Computes every moment anew, after a jump of the wall clock.
-    fn reckon(&self, now: Instant) {
-        let mut inner = self.lock();
-        let inner = &mut *inner;
-        for (id, entry) in &mut inner.entries {
-            if entry.place.is_some() && entry.next.at.is_some() {
-                inner.count += 1;
-                enter(&mut inner.queue, id, entry, now, inner.count);
             }
         }
     }
@@ -156,37 +147,93 @@ impl Agenda {
     }
 }
 
-/// Enters a request at its next moment, and removes its former place.
-fn enter(
-    queue: &mut BTreeMap<(Instant, u64), RequestId>,
-    id: &RequestId,
-    entry: &mut Entry,
-    now: Instant,
-    number: u64,
-) {
-    let waited = entry.next.waited.and_then(|waited| entry.announced.checked_add(waited));
-    let until = |at: Timestamp| Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
-    let at = entry.next.at.and_then(|at| now.checked_add(until(at)));
-    let place = waited.into_iter().chain(at).min().map(|due| (due, number));
-    if let Some(before) = std::mem::replace(&mut entry.place, place) {
-        queue.remove(&before);
+impl Inner {
+    /// Enters a request at its next moment.
+    fn enter(&mut self, id: &RequestId, now: Instant) {
+        if let Some(entry) = self.entries.get(id) {
+            match entry.next_moment(now) {
+                Some(at) => self.enter_at(id, at),
+                None => self.leave(id),
+            }
+        }
     }
-    if let Some(place) = place {
-        queue.insert(place, id.clone());
+
+    fn enter_at(&mut self, id: &RequestId, at: Instant) {
+        self.leave(id);
+        if let Some(entry) = self.entries.get_mut(id) {
+            let place = (at, self.count);
+            self.count += 1;
+            entry.place = Some(place);
+            self.queue.insert(place, id.clone());
+        }
+    }
+
+    fn leave(&mut self, id: &RequestId) {
+        let entry = self.entries.get_mut(id);
+        if let Some(place) = entry.and_then(|entry| entry.place.take()) {
+            self.queue.remove(&place);
+        }
+    }
+
+    /// Takes a request that is due, or returns when the first one is.
+    fn take(&mut self, now: Instant) -> Result<DueRequest, Option<Instant>> {
+        let (place, id) = match self.queue.first_key_value() {
+            Some((place, id)) if place.0 <= now => (*place, id.clone()),
+            first => return Err(first.map(|(place, _)| place.0)),
+        };
+        self.queue.remove(&place);
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return Err(Some(now));
+        };
+        entry.place = None;
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let escalates = is_due(entry.after(entry.next.escalation));
+        if escalates {
+            entry.next.escalation = None;
+        }
+        let reminds = entry.next_moment(now).is_some_and(|at| at <= now) || !escalates;
+        if !reminds {
+            self.enter(&id, now);
+        }
+        Ok(DueRequest { id, escalates, reminds })
+    }
+
+    /// Computes every moment anew, after a jump of the wall clock.
+    fn recompute(&mut self, now: Instant) {
+        let queued = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.place.is_some() && entry.next.at.is_some());
+        for id in queued.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.enter(&id, now);
+        }
+    }
+}
+
+impl Entry {
+    fn after(&self, waited: Option<Duration>) -> Option<Instant> {
+        self.announced.checked_add(waited?)
+    }
+
+    fn next_moment(&self, now: Instant) -> Option<Instant> {
+        let until = |at: Timestamp| Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
+        let at = self.next.at.and_then(|at| now.checked_add(until(at)));
+        let moments = [self.after(self.next.waited), self.after(self.next.escalation), at];
+        moments.into_iter().flatten().min()
     }
 }
 
 /// Notices jumps of the wall clock.
 #[derive(Debug)]
 pub(super) struct ClockWatch {
-    looked: Instant,
+    compared_at: Instant,
     read: Timestamp,
 }
 
 impl ClockWatch {
     pub(super) fn new() -> Self {
         Self {
-            looked: Instant::now(),
+            compared_at: Instant::now(),
             read: clock::now(),
         }
     }
@@ -194,9 +241,9 @@ impl ClockWatch {
     /// Returns whether the wall clock has moved differently from the monotonic clock since the last call.
     fn has_jumped(&mut self, now: Instant) -> bool {
         let read = clock::now();
-        let passed = SignedDuration::try_from(now.saturating_duration_since(self.looked));
+        let passed = SignedDuration::try_from(now.saturating_duration_since(self.compared_at));
         let jump = read.duration_since(self.read) - passed.unwrap_or(SignedDuration::MAX);
-        (self.looked, self.read) = (now, read);
+        (self.compared_at, self.read) = (now, read);
         jump.abs() > JUMP
     }
 }
@@ -212,25 +259,69 @@ mod tests {
     fn waited(waited: Duration) -> Next {
         Next {
             waited: Some(waited),
-            at: None,
+            ..Next::default()
+        }
+    }
+
+    fn reminds(name: &str) -> DueRequest {
+        DueRequest {
+            id: id(name),
+            escalates: false,
+            reminds: true,
         }
     }
 
     #[tokio::test]
     async fn requests_are_due_in_order_and_once() {
-        let (agenda, mut watch) = (Agenda::default(), ClockWatch::new());
+        let (agenda, mut clocks) = (Agenda::default(), ClockWatch::new());
+        let second = Duration::from_secs;
         agenda.set(&id("later"), Duration::ZERO, waited(Duration::from_hours(1)));
-        agenda.set(&id("second"), Duration::from_secs(9), waited(Duration::from_secs(8)));
-        agenda.set(&id("first"), Duration::from_secs(9), waited(Duration::from_secs(5)));
-        agenda.set(&id("gone"), Duration::from_secs(9), waited(Duration::from_secs(1)));
-        agenda.set(&id("gone"), Duration::from_secs(9), Next::default());
-        assert_eq!(agenda.due(&mut watch).await, id("first"));
-        assert_eq!(agenda.due(&mut watch).await, id("second"));
+        agenda.set(&id("second"), second(9), waited(second(8)));
+        agenda.set(&id("first"), second(9), waited(second(5)));
+        agenda.set(&id("gone"), second(9), waited(second(1)));
+        agenda.remove(&id("gone"));
+        assert_eq!(agenda.due(&mut clocks).await, reminds("first"));
+        assert_eq!(agenda.due(&mut clocks).await, reminds("second"));
         let now = Instant::now();
-        let next = agenda.take(now).unwrap_err().unwrap();
+        let next = agenda.lock().take(now).unwrap_err().unwrap();
         assert!(next > now + Duration::from_mins(59), "only the later one is left");
         agenda.postpone(&id("first"), Duration::ZERO);
-        assert_eq!(agenda.due(&mut watch).await, id("first"));
+        assert_eq!(agenda.due(&mut clocks).await, reminds("first"));
+        agenda.remove(&id("first"));
+        agenda.postpone(&id("first"), Duration::ZERO);
+        assert_eq!(
+            agenda.lock().entries.len(),
+            2,
+            "a request that has ended stays forgotten"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_escalation_is_due_once_and_does_not_take_the_reminder_along() {
+        let (agenda, mut clocks) = (Agenda::default(), ClockWatch::new());
+        let next = Next {
+            waited: Some(Duration::from_hours(1)),
+            escalation: Some(Duration::from_secs(5)),
+            at: None,
+        };
+        agenda.set(&id("a"), Duration::from_secs(9), next);
+        let due = agenda.due(&mut clocks).await;
+        assert!(due.escalates && !due.reminds, "{due:?}");
+        let next = agenda.lock().take(Instant::now()).unwrap_err();
+        assert!(next.is_some(), "the reminder is still queued");
+        agenda.set(
+            &id("b"),
+            Duration::from_secs(9),
+            Next {
+                waited: Some(Duration::from_secs(1)),
+                ..next_of("a", &agenda)
+            },
+        );
+        assert_eq!(agenda.due(&mut clocks).await, reminds("b"));
+    }
+
+    fn next_of(name: &str, agenda: &Agenda) -> Next {
+        agenda.lock().entries[&id(name)].next
     }
 
     #[test]
@@ -256,31 +347,31 @@ mod tests {
     #[test]
     fn a_jump_of_the_wall_clock_is_noticed() {
         let now = Instant::now();
-        let mut watch = ClockWatch {
-            looked: now,
+        let mut clocks = ClockWatch {
+            compared_at: now,
             read: clock::now() - SignedDuration::from_mins(1),
         };
-        assert!(watch.has_jumped(now));
-        assert!(!watch.has_jumped(now + Duration::from_millis(1)));
+        assert!(clocks.has_jumped(now));
+        assert!(!clocks.has_jumped(now + Duration::from_millis(1)));
     }
 
     #[test]
     fn times_of_day_are_computed_anew_after_a_jump() {
         let agenda = Agenda::default();
-        let next = Next {
-            waited: None,
-            at: Some(clock::now() + SignedDuration::from_hours(1)),
+        let at = |at| Next {
+            at: Some(at),
+            ..Next::default()
         };
-        agenda.set(&id("a"), Duration::ZERO, next);
+        agenda.set(
+            &id("a"),
+            Duration::ZERO,
+            at(clock::now() + SignedDuration::from_hours(1)),
+        );
         // As if the wall clock had been an hour behind when the moment was computed.
-        let past = Next {
-            waited: None,
-            at: Some(clock::now()),
-        };
-        agenda.lock().entries.get_mut(&id("a")).unwrap().next = past;
+        agenda.lock().entries.get_mut(&id("a")).unwrap().next = at(clock::now());
         let now = Instant::now();
-        assert!(agenda.take(now).is_err());
-        agenda.reckon(now);
-        assert_eq!(agenda.take(Instant::now()), Ok(id("a")));
+        assert!(agenda.lock().take(now).is_err());
+        agenda.lock().recompute(now);
+        assert_eq!(agenda.lock().take(Instant::now()), Ok(reminds("a")));
     }
 }

@@ -1,11 +1,13 @@
 //! Enters requests in the agenda.
 
+use std::time::Duration;
+
 use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Observed, Snapshot};
 use crate::domain::reminders::{Next, ReminderFacts, ReminderRules, Sent, due_reminders};
-use crate::domain::request::RequestId;
+use crate::domain::request::{AccessRequest, RequestId};
 
 /// Enters when a request is due next, from what its lane knows; a request that was not announced or has ended is never due.
 pub(in crate::daemon) fn schedule(context: &Context, id: &RequestId, observed: &Observed, known: Option<&Snapshot>) {
@@ -17,22 +19,33 @@ pub(in crate::daemon) fn schedule(context: &Context, id: &RequestId, observed: &
     };
     let live = context.live.current();
     let waited = context.agenda.waited(id, announced);
+    let mut sent = context.agenda.sent(id);
+    sent.merge(Sent::parse(known.map.get(Sent::KEY).unwrap_or_default()));
     let due = due_reminders(ReminderFacts {
         request,
         rules: rules(&live),
-        sent: &Sent::parse(known.map.get(Sent::KEY).unwrap_or_default()),
+        sent: &sent,
         waited,
         now: clock::now(),
     });
-    // The service reads what was sent, because another replica may have sent it.
+    // The service reads the record again, because another replica may have sent what is due.
     let next = match due.message {
         Some(_) => Next {
             waited: Some(waited),
-            at: None,
+            ..due.next
         },
         None => due.next,
     };
-    context.agenda.set(id, waited, next);
+    enter(context, id, request, waited, next);
+}
+
+/// Enters when a request is due next; a request that is resolved and never due again is forgotten.
+pub(super) fn enter(context: &Context, id: &RequestId, request: &AccessRequest, waited: Duration, next: Next) {
+    if next.is_never() && !request.stage.is_open() {
+        context.agenda.remove(id);
+    } else {
+        context.agenda.set(id, waited, next);
+    }
 }
 
 /// Returns the rules of the current settings.

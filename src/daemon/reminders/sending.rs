@@ -1,43 +1,47 @@
-//! Sends the messages of one reminder, each person separately.
+//! Sends the messages of one reminder, each recipient separately.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::time::sleep;
-use tracing::{debug, info, warn};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::courier::{Courier, Placed, Undelivered};
+use crate::daemon::exempt::Exempt;
 use crate::daemon::people::address_of;
 use crate::daemon::requests::Lanes;
-use crate::daemon::reviewed::Reviewed;
 use crate::daemon::upkeep::InForce;
 use crate::domain::card::{Message, Reader, ReminderKind, Role, View, access_ends, reminder};
 use crate::domain::lifecycle::{Audience, Posted, Record};
 use crate::domain::recipients::Address;
 use crate::domain::reminders::ReminderStep;
 use crate::domain::request::{AccessRequest, ResourceNames};
-use crate::msteams::{Activity, Error, Priority, Urgency};
+use crate::msteams::{Activity, Error, Meaning, Priority, Urgency};
+use crate::telemetry::Reminder;
+use crate::teleport;
 
 /// The number of messages of one reminder that are sent at the same time.
 const CONCURRENCY: usize = 8;
 
-/// Attempts to send one message. A reminder that is much too late helps less than the next one.
+/// Attempts to send one message, apart from those during an outage.
 const MOST_TRIES: usize = 6;
 
-/// Where a message goes.
-struct Letter {
+/// A message of a reminder.
+pub(super) struct Reminded {
     address: Address,
     /// The card that the message is about.
     card: Option<Posted>,
 }
 
-/// What one message came to.
+/// What the sending of one message came to.
 enum Sent {
     Delivered,
     /// It is no longer wanted, or the daemon stops.
@@ -46,112 +50,115 @@ enum Sent {
 }
 
 /// What every message of one reminder shares.
-struct Reminding<'a> {
+pub(super) struct Reminding<'a> {
     context: &'a Context,
     lanes: &'a Lanes,
     live: &'a InForce,
     request: &'a AccessRequest,
     step: ReminderStep,
     waited: Duration,
-    names: Arc<ResourceNames>,
     priority: Priority,
 }
 
-/// Sends the messages of a step that was recorded as sent.
-pub(super) async fn send(
-    context: &Context,
-    lanes: &Lanes,
-    live: &InForce,
-    request: &AccessRequest,
-    record: &Record,
-    step: ReminderStep,
-    waited: Duration,
-) {
-    let names = context
-        .names
-        .of(request, &context.cluster.name, context.limits.look_up_patience);
-    let reminding = Reminding {
-        context,
-        lanes,
-        live,
-        request,
-        step,
-        waited,
-        names: names.await,
-        priority: Priority::new(Urgency::Announcement, request.id.as_str()),
-    };
-    let letters = match step {
-        ReminderStep::After(_) | ReminderStep::BeforeExpiry => reminding.to_reviewers(record).await,
-        ReminderStep::AccessEnds => reminding.to_requester(record).await,
-    };
-    let sent = stream::iter(letters)
-        .map(|letter| reminding.deliver(letter))
-        .buffer_unordered(CONCURRENCY);
-    let (mut delivered, mut failed) = (0_usize, 0_usize);
-    let mut sent = std::pin::pin!(sent);
-    while let Some(sent) = sent.next().await {
-        match sent {
-            Sent::Delivered => delivered += 1,
-            Sent::Failed => failed += 1,
-            Sent::Dropped => {}
+impl<'a> Reminding<'a> {
+    pub(super) fn new(
+        context: &'a Context,
+        lanes: &'a Lanes,
+        live: &'a InForce,
+        request: &'a AccessRequest,
+        step: ReminderStep,
+        waited: Duration,
+    ) -> Self {
+        Self {
+            context,
+            lanes,
+            live,
+            request,
+            step,
+            waited,
+            priority: Priority::new(Urgency::Announcement, request.id.as_str()),
         }
     }
-    let id = &request.id;
-    match step {
-        ReminderStep::AccessEnds if delivered > 0 => {
-            info!(request.id = %id, "Requester notified that access ends soon");
-        }
-        ReminderStep::AccessEnds => {}
-        ReminderStep::After(_) | ReminderStep::BeforeExpiry => {
-            info!(request.id = %id, recipients = delivered, failed, "Reminder sent");
-        }
-    }
-}
 
-impl Reminding<'_> {
+    /// Lists the messages of the step.
+    ///
+    /// # Errors
+    /// Teleport did not answer; a retry may help.
+    pub(super) async fn messages(&self, record: &Record) -> Result<Vec<Reminded>, teleport::Error> {
+        match self.step {
+            ReminderStep::After(_) | ReminderStep::BeforeExpiry => Ok(self.to_reviewers(record).await),
+            ReminderStep::AccessEnds => self.to_requester(record).await,
+        }
+    }
+
     /// Lists the recipients with a card who have not reviewed.
-    async fn to_reviewers(&self, record: &Record) -> Vec<Letter> {
-        let reviewed = Reviewed::find(self.context, self.live, self.request).await;
+    async fn to_reviewers(&self, record: &Record) -> Vec<Reminded> {
+        let exempt = Exempt::find(self.context, self.live, self.request).await;
         // Of several cards of a recipient, the last one replaces the others.
         let mut last: BTreeMap<&str, &Posted> = BTreeMap::new();
         for card in record.cards.iter().filter(|card| card.recipient.audience.reviews()) {
             last.insert(&card.recipient.name, card);
         }
-        let mut letters = Vec::new();
+        let mut messages = Vec::new();
         for (name, card) in last {
             let Ok(address) = Address::parse(name) else {
                 continue;
             };
-            if !reviewed.contains(self.context, &address, &self.priority).await {
+            if !exempt.contains(self.context, &address, &self.priority).await {
                 let card = Some(card.clone());
-                letters.push(Letter { address, card });
+                messages.push(Reminded { address, card });
             }
         }
-        letters
+        messages
     }
 
-    /// Returns the requester: where the card of the requester is, or else the address of the user.
-    async fn to_requester(&self, record: &Record) -> Vec<Letter> {
+    /// Finds the requester: where the card of the requester is, or else the address of the user.
+    async fn to_requester(&self, record: &Record) -> Result<Vec<Reminded>, teleport::Error> {
         let mut cards = record.cards.iter();
         let known = cards.find(|card| card.recipient.audience == Audience::Requester);
         let known = known.and_then(|card| Address::parse(&card.recipient.name).ok());
-        let name = &self.live.review.user_id_trait;
-        let address = match known {
-            Some(address) => Some(address),
-            None => match address_of(&self.context.lookups, &self.request.user, name).await {
-                Ok(address) => address,
-                Err(error) => {
-                    debug!(request.id = %self.request.id, %error, "Could not read the traits of the requester");
-                    None
-                }
-            },
+        let address = if known.is_some() {
+            known
+        } else {
+            let name = &self.live.review.user_id_trait;
+            match address_of(&self.context.lookups, &self.request.user, name).await {
+                Err(error) if error.meaning() == teleport::Meaning::Denied => None,
+                found => found?,
+            }
         };
         if address.is_none() {
             let id = &self.request.id;
             info!(request.id = %id, "Requester has no address in Microsoft Teams and is not notified");
         }
-        let letter = address.map(|address| Letter { address, card: None });
-        letter.into_iter().collect()
+        let message = address.map(|address| Reminded { address, card: None });
+        Ok(message.into_iter().collect())
+    }
+
+    /// Sends the messages, after the step was recorded as sent.
+    pub(super) async fn send(&self, messages: Vec<Reminded>) {
+        let Self { context, request, .. } = self;
+        let patience = context.limits.look_up_patience;
+        let names = context.names.of(request, &context.cluster.name, patience).await;
+        let sends = stream::iter(messages).map(|message| self.deliver(message, &names));
+        let mut sends = pin!(sends.buffer_unordered(CONCURRENCY));
+        let (mut recipients, mut failed, mut dropped) = (0_usize, 0_usize, 0_usize);
+        while let Some(sent) = sends.next().await {
+            match sent {
+                Sent::Delivered => recipients += 1,
+                Sent::Failed => failed += 1,
+                Sent::Dropped => dropped += 1,
+            }
+        }
+        let id = &request.id;
+        match self.step {
+            ReminderStep::AccessEnds if recipients > 0 => {
+                info!(request.id = %id, "Requester notified that access ends soon");
+            }
+            ReminderStep::AccessEnds => {}
+            ReminderStep::After(_) | ReminderStep::BeforeExpiry => {
+                info!(request.id = %id, recipients, failed, dropped, "Reminder sent");
+            }
+        }
     }
 
     /// Returns whether the message is still wanted, as far as this process knows: after the decision, only the decision is sent.
@@ -162,53 +169,83 @@ impl Reminding<'_> {
         }
     }
 
-    /// Sends one message, and retries it a few times.
-    async fn deliver(&self, letter: Letter) -> Sent {
-        let limits = &self.context.limits;
+    /// Sends one message. A failure is retried a few times, and during an outage as long as the message is wanted.
+    async fn deliver(&self, message: Reminded, names: &Arc<ResourceNames>) -> Sent {
+        let (context, limits) = (self.context, &self.context.limits);
         let mut pauses = Backoff::new(limits.again_first_pause, limits.again_longest_pause);
-        let mut last = None;
-        for _ in 0..MOST_TRIES {
-            if !self.is_wanted() {
-                return Sent::Dropped;
-            }
-            let (error, asked) = match self.try_once(&letter).await {
+        // The step is recorded as sent, so a shutdown waits for the first attempt.
+        let (mut halt, mut tries) = (CancellationToken::new(), 0);
+        while self.is_wanted() {
+            let (error, asked) = match self.try_once(&message, names, &halt).await {
                 // A second reminder would be worse than none.
-                Ok(_) | Err(Undelivered::Nameless(..) | Undelivered::Unconfirmed(_)) => return Sent::Delivered,
-                Err(Undelivered::NotBegun) => return Sent::Dropped,
-                Err(Undelivered::Refused(error) | Undelivered::Gone(error, _)) => {
-                    self.report(&letter, &error);
-                    return Sent::Failed;
+                Ok(_) | Err(Undelivered::Nameless(..) | Undelivered::Unconfirmed(_)) => {
+                    context.metrics.reminded(self.kind(), true);
+                    return Sent::Delivered;
                 }
+                Err(Undelivered::NotBegun) => return Sent::Dropped,
+                Err(Undelivered::Refused(error) | Undelivered::Gone(error, _)) => return self.failed(&message, &error),
                 Err(Undelivered::Later(error, asked)) => (error, asked),
             };
-            last = Some(error);
+            let is_outage = matches!(
+                error.meaning(),
+                Meaning::Credentials | Meaning::Protocol | Meaning::Unreachable
+            );
+            tries += usize::from(!is_outage);
+            if tries >= MOST_TRIES {
+                return self.failed(&message, &error);
+            }
             let pause = pauses.pause().max(asked.unwrap_or_default());
+            let pause = if is_outage {
+                pause.min(limits.outage_pause)
+            } else {
+                pause
+            };
             tokio::select! {
                 () = sleep(pause) => {}
-                () = self.context.stopping.cancelled() => return Sent::Dropped,
+                () = context.stopping.cancelled() => return Sent::Dropped,
             }
+            halt = context.stopping.clone();
         }
-        if let Some(error) = last {
-            self.report(&letter, &error);
+        Sent::Dropped
+    }
+
+    fn failed(&self, message: &Reminded, error: &Error) -> Sent {
+        self.context.metrics.reminded(self.kind(), false);
+        let (id, recipient, hint) = (&self.request.id, &message.address, error.hint());
+        match self.step {
+            // Not every requester uses Microsoft Teams.
+            ReminderStep::AccessEnds => {
+                info!(request.id = %id, %recipient, %error, hint, "Cannot notify the requester");
+            }
+            ReminderStep::After(_) | ReminderStep::BeforeExpiry => {
+                warn!(request.id = %id, %recipient, %error, hint, "Could not send a reminder");
+            }
         }
         Sent::Failed
     }
 
-    fn report(&self, letter: &Letter, error: &Error) {
-        let (recipient, hint) = (&letter.address, error.hint());
-        warn!(request.id = %self.request.id, %recipient, %error, hint, "Could not send a reminder");
+    fn kind(&self) -> Reminder {
+        match self.step {
+            ReminderStep::After(_) | ReminderStep::BeforeExpiry => Reminder::Review,
+            ReminderStep::AccessEnds => Reminder::AccessEnds,
+        }
     }
 
-    async fn try_once(&self, letter: &Letter) -> Result<Placed, Undelivered> {
-        let courier = Courier::new(&self.context.teams, &self.priority, &self.context.stopping);
-        let known = letter.card.as_ref().and_then(|card| card.conversation.clone());
+    async fn try_once(
+        &self,
+        message: &Reminded,
+        names: &Arc<ResourceNames>,
+        halt: &CancellationToken,
+    ) -> Result<Placed, Undelivered> {
+        let courier = Courier::new(&self.context.teams, &self.priority, halt);
+        let known = message.card.as_ref().and_then(|card| card.conversation.clone());
         let conversation = match known {
             Some(conversation) => conversation,
-            None => courier.find(&letter.address).await?,
+            None => courier.find(&message.address).await?,
         };
-        let activity = self.draw(letter, &conversation);
-        let in_thread = letter.card.as_ref().filter(|card| !card.activity.is_empty());
-        if let Some(card) = in_thread.filter(|_| letter.address.channel().is_some()) {
+        let activity = self.draw(message, names, &conversation);
+        let in_thread = message.card.as_ref().filter(|card| !card.activity.is_empty());
+        if let Some(card) = in_thread.filter(|_| message.address.channel().is_some()) {
             let placed = Placed {
                 conversation: conversation.clone(),
                 activity: card.activity.clone(),
@@ -219,11 +256,11 @@ impl Reminding<'_> {
                 replied => return replied,
             }
         }
-        courier.post(&letter.address, conversation, &activity).await
+        courier.post(&message.address, conversation, &activity).await
     }
 
-    fn draw(&self, letter: &Letter, conversation: &str) -> Activity {
-        let is_channel = letter.address.channel().is_some();
+    fn draw(&self, message: &Reminded, names: &ResourceNames, conversation: &str) -> Activity {
+        let is_channel = message.address.channel().is_some();
         let reader = Reader {
             role: match self.step {
                 ReminderStep::After(_) | ReminderStep::BeforeExpiry => Role::Reviewer,
@@ -234,23 +271,23 @@ impl Reminding<'_> {
         };
         let view = View {
             cluster: &self.context.cluster,
-            names: &self.names,
+            names,
             reader: &reader,
             now: clock::now(),
             reviews: None,
         };
         // A reply stands below its card.
-        let card = letter.card.as_ref().filter(|_| !is_channel);
+        let card = message.card.as_ref().filter(|_| !is_channel);
         let link = card.and_then(|card| self.context.teams.message_link(conversation, &card.activity, None));
         let kind = match self.step {
             ReminderStep::After(_) => ReminderKind::StillPending { since: self.waited },
             ReminderStep::BeforeExpiry => ReminderKind::ExpiresSoon,
-            ReminderStep::AccessEnds => {
-                let Message { card, summary } = access_ends(view, self.request);
-                return Activity::new(&card, &summary, self.live.notify.attention.alert);
-            }
+            ReminderStep::AccessEnds => return self.activity(access_ends(view, self.request)),
         };
-        let Message { card, summary } = reminder(view, self.request, kind, link.as_deref());
+        self.activity(reminder(view, self.request, kind, link.as_deref()))
+    }
+
+    fn activity(&self, Message { card, summary }: Message) -> Activity {
         Activity::new(&card, &summary, self.live.notify.attention.alert)
     }
 }

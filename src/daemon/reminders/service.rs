@@ -1,5 +1,6 @@
 //! The service that sends reminders when they are due.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use tracing::{debug, warn};
 use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::reminders::agenda::ClockWatch;
-use crate::daemon::reminders::schedule::rules;
-use crate::daemon::reminders::sending::send;
+use crate::daemon::reminders::schedule::{enter, rules};
+use crate::daemon::reminders::sending::Reminding;
 use crate::daemon::requests::Lanes;
 use crate::daemon::tasks::Tasks;
 use crate::domain::lifecycle::Record;
@@ -20,8 +21,9 @@ use crate::domain::request::RequestId;
 use crate::heartbeat::Heartbeat;
 use crate::teleport::{Error, PluginDataKey, Swap};
 
-/// The number of requests whose reminders are sent at the same time.
-const CONCURRENCY: usize = 8;
+/// The number of requests whose reminders are sent at the same time. During an outage of Microsoft, the others are queued, and
+/// nothing of them is recorded as sent.
+const CONCURRENCY: usize = 64;
 
 /// Attempts to record a step when other writers come first, before a pause.
 const LOST_SWAPS: usize = 4;
@@ -30,16 +32,24 @@ const LOST_SWAPS: usize = 4;
 const AFTER_LOST_SWAPS: Duration = Duration::from_secs(1);
 
 /// Sends what is due, until the daemon stops.
-pub(in crate::daemon) async fn run(
-    context: Arc<Context>,
-    lanes: Lanes,
-    tasks: Tasks,
-    heartbeat: Heartbeat,
-) -> Infallible {
-    let (mut watch, slots) = (ClockWatch::new(), Arc::new(Semaphore::new(CONCURRENCY)));
+pub(super) async fn run(context: Arc<Context>, lanes: Lanes, tasks: Tasks, heartbeat: Heartbeat) -> Infallible {
+    let (mut clocks, slots) = (ClockWatch::new(), Arc::new(Semaphore::new(CONCURRENCY)));
+    let mut queue: VecDeque<RequestId> = VecDeque::new();
     loop {
-        let id = heartbeat.while_waiting(context.agenda.due(&mut watch)).await;
-        let slot = heartbeat.while_waiting(Arc::clone(&slots).acquire_owned()).await;
+        let slot = tokio::select! {
+            due = heartbeat.while_waiting(context.agenda.due(&mut clocks)) => {
+                // Cards do not wait for reminders.
+                if due.escalates {
+                    lanes.plan_again(&due.id);
+                }
+                queue.extend(due.reminds.then_some(due.id));
+                continue;
+            }
+            slot = Arc::clone(&slots).acquire_owned(), if !queue.is_empty() => slot,
+        };
+        let Some(id) = queue.pop_front() else {
+            continue;
+        };
         let (context, lanes) = (Arc::clone(&context), lanes.clone());
         // A shutdown waits for it, because a message that was recorded as sent is not sent again.
         tasks.must_finish("reminder", async move {
@@ -61,16 +71,16 @@ async fn remind(context: &Context, lanes: &Lanes, id: &RequestId) -> Result<(), 
             return Ok(());
         }
         let (request, map) = tokio::try_join!(context.client.request(id), context.client.plugin_data(&key))?;
-        let record = Record::decode(&map);
-        let (Some(request), Some(record)) = (request, record) else {
+        context.outages.teleport_works();
+        let found = request.zip(Record::decode(&map));
+        let found = found.and_then(|(request, record)| Some((record.announced_at(&request)?, request, record)));
+        let Some((announced, request, record)) = found else {
             context.agenda.remove(id);
             return Ok(());
         };
-        let Some(announced) = record.announced_at(&request) else {
-            context.agenda.remove(id);
-            return Ok(());
-        };
-        let (live, known) = (context.live.current(), Sent::decode(&map));
+        let live = context.live.current();
+        let mut known = context.agenda.sent(id);
+        known.merge(Sent::decode(&map));
         let waited = context.agenda.waited(id, announced);
         let due = due_reminders(ReminderFacts {
             request: &request,
@@ -79,30 +89,28 @@ async fn remind(context: &Context, lanes: &Lanes, id: &RequestId) -> Result<(), 
             waited,
             now: clock::now(),
         });
-        context.agenda.set(id, waited, due.next);
-        if due.escalated {
-            lanes.plan_again(id);
-        }
         let Some(step) = due.message else {
+            enter(context, id, &request, waited, due.next);
             return Ok(());
         };
+        let reminding = Reminding::new(context, lanes, &live, &request, step, waited);
+        let messages = reminding.messages(&record).await?;
         let (expect, set) = known.add(&due.steps, &map);
-        match context.client.swap_plugin_data(&key, expect, set).await? {
-            Swap::Written => {
-                send(context, lanes, &live, &request, &record, step, waited).await;
-                return Ok(());
-            }
-            // Another replica has sent it, or another step.
-            Swap::Lost => {}
-            Swap::Gone => {
-                context.agenda.remove(id);
-                return Ok(());
-            }
-            Swap::TooLarge => {
+        let swap = context.client.swap_plugin_data(&key, expect, set).await?;
+        // Another replica has sent it, or another step.
+        if swap == Swap::Lost {
+            continue;
+        }
+        context.agenda.mark_sent(id, &due.steps);
+        enter(context, id, &request, waited, due.next);
+        match swap {
+            Swap::Written => reminding.send(messages).await,
+            Swap::Gone => context.agenda.remove(id),
+            Swap::Lost | Swap::TooLarge => {
                 warn!(request.id = %id, "Plugin data of the Access Request is full; no reminder is sent");
-                return Ok(());
             }
         }
+        return Ok(());
     }
     context.agenda.postpone(id, AFTER_LOST_SWAPS);
     Ok(())

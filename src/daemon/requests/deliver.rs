@@ -281,6 +281,10 @@ impl<'a> Driver<'a> {
             Done::Recorded(outcomes) => {
                 self.memory.tries.remove(recipient);
                 self.report.delivered(&outcomes, self.memory.waiting);
+                // The requester gets a card when a reviewer has one.
+                if !step.is_update() && recipient.audience.reviews() && self.memory.requester.address().is_some() {
+                    self.retry_in(Duration::ZERO);
+                }
                 Landed::Done(outcomes)
             }
             Done::Refused(outcomes, refused) => {

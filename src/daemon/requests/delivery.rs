@@ -199,7 +199,7 @@ impl<'a> Round<'a> {
         match self.sheet.request() {
             Some(request) if self.sheet.attention().mention && target.address.channel().is_some() => {
                 let patience = self.context.limits.look_up_patience;
-                let requester = self.known.requester.as_ref();
+                let requester = &self.known.requester;
                 mentioned(self.context, request, &self.sheet.named_people(), requester, patience).await
             }
             Some(_) | None => Vec::new(),

@@ -2,87 +2,132 @@
 
 use std::sync::atomic::Ordering;
 
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use jiff::Timestamp;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use crate::clock;
 use crate::daemon::context::Context;
-use crate::daemon::reviewed::Reviewed;
+use crate::daemon::exempt::Exempt;
+use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Audience, Observed, Posted, Record};
 use crate::domain::recipients::Address;
 use crate::domain::request::AccessRequest;
-use crate::msteams::{Meaning, Priority, Urgency};
+use crate::msteams::{Meaning, Priority, Retry, Urgency};
 
 /// Maximum number of recipients whose managers are looked up.
 const MOST_MANAGED: usize = 50;
 
-/// The further recipients of a request.
-#[derive(Debug, Default)]
-pub(super) struct Escalated {
-    pub(super) addresses: Vec<Address>,
-    /// Microsoft did not answer a look-up; a retry may help.
+/// The number of managers that are looked up at the same time.
+const CONCURRENCY: usize = 8;
+
+/// The further recipients of an escalated request. They do not change while the settings stay the same, because later reviews
+/// withdraw no card.
+#[derive(Debug)]
+pub(super) struct Escalation {
+    pub(super) addresses: Box<[Address]>,
+    /// When the settings that name them were read.
+    settings: Timestamp,
+    /// A look-up failed, and a retry may help.
     pub(super) is_partial: bool,
 }
 
-/// Returns the further recipients of a request that is due for escalation.
-pub(super) async fn escalated(
+/// Returns the request and its record if further recipients are due that the lane does not know.
+pub(super) fn is_due<'a>(
     context: &Context,
     live: &InForce,
-    observed: &Observed,
-    record: Option<&Record>,
-) -> Escalated {
-    let (Some(settings), Some(record), Observed::Request(request)) = (&live.escalation, record, observed) else {
-        return Escalated::default();
+    observed: &'a Observed,
+    memory: &'a LaneState,
+) -> Option<(&'a AccessRequest, &'a Record)> {
+    let (Some(settings), Some(record), Observed::Request(request)) = (&live.escalation, memory.record(), observed)
+    else {
+        return None;
     };
-    let is_due = |announced| context.agenda.waited(&request.id, announced) >= settings.after;
-    if !request.stage.is_open() || !record.announced_at(request).is_some_and(is_due) {
-        return Escalated::default();
-    }
-    let mut escalated = Escalated {
-        addresses: settings.routing.of_roles(request),
-        is_partial: false,
-    };
-    if settings.manager {
-        add_managers(context, live, request, record, &mut escalated).await;
-    }
-    escalated
+    let escalation = memory.escalation.as_deref();
+    let is_known = escalation.is_some_and(|known| known.settings == live.since && !known.is_partial);
+    let is_open = request.stage.is_open() && !request.is_over(clock::now());
+    let waited = |announced| context.agenda.waited(&request.id, announced);
+    let is_late = record
+        .announced_at(request)
+        .is_some_and(|announced| waited(announced) >= settings.after);
+    (is_open && is_late && !is_known).then_some((request, record))
 }
 
-/// Adds the managers of the recipients who have not reviewed: one level, so not those of recipients of the escalation.
-async fn add_managers(
-    context: &Context,
-    live: &InForce,
-    request: &AccessRequest,
-    record: &Record,
-    escalated: &mut Escalated,
-) {
-    let priority = Priority::new(Urgency::Announcement, request.id.as_str());
-    let reviewed = Reviewed::find(context, live, request).await;
+/// Finds the further recipients of a request that is due for escalation, within a limited time.
+pub(super) async fn find(context: &Context, live: &InForce, request: &AccessRequest, record: &Record) -> Escalation {
+    let settings = live.escalation.as_ref();
+    let mut escalation = Escalation {
+        addresses: settings
+            .map(|settings| settings.routing.of_roles(request))
+            .unwrap_or_default()
+            .into(),
+        settings: live.since,
+        is_partial: false,
+    };
+    if settings.is_some_and(|settings| settings.manager) {
+        let managers = managers(context, live, request, record);
+        // Cards of the request wait for the answers. Those that came are remembered, so a retry is faster.
+        match timeout(context.limits.look_up_patience, managers).await {
+            Ok((managers, is_partial)) => {
+                let mut addresses = escalation.addresses.into_vec();
+                for manager in managers {
+                    if !addresses.contains(&manager) {
+                        addresses.push(manager);
+                    }
+                }
+                escalation.addresses = addresses.into();
+                escalation.is_partial = is_partial;
+            }
+            Err(_) => escalation.is_partial = true,
+        }
+    }
+    escalation
+}
+
+/// Returns the managers of the recipients who have not reviewed, and whether a retry may find more: one level, so not those of
+/// recipients of the escalation.
+async fn managers(context: &Context, live: &InForce, request: &AccessRequest, record: &Record) -> (Vec<Address>, bool) {
+    let priority = &Priority::new(Urgency::Announcement, request.id.as_str());
+    let exempt = &Exempt::find(context, live, request).await;
     let reviewers = record
         .cards
         .iter()
         .filter(|card| card.recipient.audience == Audience::Reviewers);
     let people = reviewers.filter_map(Posted::target).map(|target| target.address);
-    for person in people.filter(|address| address.channel().is_none()).take(MOST_MANAGED) {
-        if reviewed.contains(context, &person, &priority).await {
-            continue;
+    let people = people.filter(|address| address.channel().is_none()).take(MOST_MANAGED);
+    let people: Vec<Address> = people.collect();
+    let look_ups = stream::iter(people).map(|person| async move {
+        if exempt.contains(context, &person, priority).await {
+            return Ok(None);
         }
-        match context.teams.manager(&person, &priority).await {
-            Ok(manager) => {
-                let is_new = |manager: &Address| !escalated.addresses.contains(manager);
-                escalated.addresses.extend(manager.filter(is_new));
-                context.managers_warned.store(false, Ordering::Relaxed);
-            }
+        match context.teams.manager(&person, priority).await {
+            Ok(Some(manager)) if exempt.contains(context, &manager, priority).await => Ok(None),
+            found => found,
+        }
+    });
+    let (mut managers, mut is_partial) = (Vec::new(), false);
+    let mut look_ups = std::pin::pin!(look_ups.buffered(CONCURRENCY));
+    while let Some(found) = look_ups.next().await {
+        match found {
+            Ok(manager) => managers.extend(manager),
             Err(error) if error.meaning() == Meaning::Denied => {
                 let hint = error.hint();
                 if !context.managers_warned.swap(true, Ordering::Relaxed) {
                     warn!(request.id = %request.id, %error, hint, "Could not read managers; they are not notified");
                 }
-                return;
+                return (managers, false);
             }
             Err(error) => {
                 debug!(request.id = %request.id, %error, "Could not read the manager of a recipient");
-                escalated.is_partial = true;
+                is_partial |= error.retry() != Retry::Never;
             }
         }
     }
+    if !is_partial {
+        context.managers_warned.store(false, Ordering::Relaxed);
+    }
+    (managers, is_partial)
 }

@@ -26,16 +26,18 @@ pub(super) struct Job<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     pub(super) names: Arc<ResourceNames>,
-    /// The requester in Microsoft's directory.
-    pub(super) requester: Option<Person>,
+    /// The requester in Microsoft's directory; several people if the addresses of the user lead to them.
+    pub(super) requester: Vec<Person>,
 }
 
 impl Known {
     /// Returns whether an address belongs to the requester, under whatever name; false if that is not known.
     pub(super) fn is_requester(&self, address: &Address, teams: &Teams) -> bool {
-        let person = teams.known_person(address);
-        let is_same = |(requester, person): (&Person, Person)| requester.id.eq_ignore_ascii_case(&person.id);
-        self.requester.as_ref().zip(person).is_some_and(is_same)
+        let is_same = |person: Person| {
+            let mut requesters = self.requester.iter();
+            requesters.any(|requester| requester.id.eq_ignore_ascii_case(&person.id))
+        };
+        !self.requester.is_empty() && teams.known_person(address).is_some_and(is_same)
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Lane {
     /// Cancelled when a newer observation arrives.
     pub(super) changed: CancellationToken,
     pub(super) running: bool,
+    /// The job waits, and every reviewer is up to date.
+    pub(super) resting: bool,
     /// The end of the request was observed.
     pub(super) ended: bool,
     /// The newest listing that had begun when the last event of this request arrived.
@@ -87,6 +89,7 @@ impl Table {
                 memory: Some(LaneState::new(limits)),
                 changed: CancellationToken::new(),
                 running: false,
+                resting: false,
                 ended: false,
                 heard: None,
                 waiting: None,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
@@ -12,10 +13,11 @@ use crate::clock;
 use crate::config::Limits;
 use crate::daemon::outages::Services;
 use crate::daemon::requests::delivery::Deferral;
+use crate::daemon::requests::escalating::Escalation;
 use crate::daemon::requests::requester::Requester;
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::{OthersClaim, Recipient, Record, RecordState, Shown, Step, Target, Why};
-use crate::domain::recipients::{Address, SuggestedReviewers};
+use crate::domain::recipients::SuggestedReviewers;
 use crate::domain::request::AccessRequest;
 
 /// The state of one lane. It ends with the lane and with the process. Only speed depends on it, and the last update of
@@ -33,9 +35,9 @@ pub(super) struct LaneState {
     /// The address of the requester, if requesters are notified.
     pub(super) requester: Requester,
     /// The further recipients, once the request is escalated.
-    pub(super) escalation: Box<[Address]>,
-    /// A look-up of a person failed; a retry may help.
-    pub(super) is_partial: bool,
+    pub(super) escalation: Option<Box<Escalation>>,
+    /// The pauses before a look-up of a person is retried, while one fails.
+    look_up_pauses: Option<Box<Backoff>>,
     /// When the request was first seen, and its age then, if announcements are held.
     first_seen: Option<(Instant, Duration)>,
     /// Failed deliveries that are retried, by recipient.
@@ -104,8 +106,8 @@ impl LaneState {
             suggested: SuggestedReviewers::default(),
             suggested_since: Instant::now(),
             requester: Requester::Unknown,
-            escalation: Box::default(),
-            is_partial: false,
+            escalation: None,
+            look_up_pauses: None,
             first_seen: None,
             tries: HashMap::new(),
             backoff: Backoff::new(limits.teleport_first_pause, limits.again_longest_pause),
@@ -130,25 +132,33 @@ impl LaneState {
     }
 
     /// Returns how long the announcement of a request is still held. The age of the request counts, by the clocks of both machines,
-    /// but never delays it longer than `grace` from when it was first seen.
+    /// but never delays it longer than `grace` from when it was first seen. A request that would expire before is not held.
     pub(super) fn held_for(&mut self, request: &AccessRequest, grace: Duration) -> Duration {
         let age = || request.created.map(|created| clock::now().duration_since(created));
         let age = || Duration::try_from(age().unwrap_or_default()).unwrap_or_default();
         let (seen, age) = *self.first_seen.get_or_insert_with(|| (Instant::now(), age()));
-        grace.saturating_sub(age + seen.elapsed())
+        let left = grace.saturating_sub(age + seen.elapsed());
+        let end = request.expires.map(|end| end.duration_since(clock::now()));
+        let expires_first = end.is_some_and(|end| end <= SignedDuration::try_from(left).unwrap_or(SignedDuration::MAX));
+        if expires_first { Duration::ZERO } else { left }
     }
 
-    /// Counts the wait for the announcement from now on, because it was held.
-    pub(super) fn release(&mut self) {
-        if self.first_seen.take().is_some() {
-            self.waiting = self.waiting.map(|waiting| waiting.not_before(Instant::now()));
+    /// Returns the pause before look-ups of people are retried; `None` if none has failed.
+    pub(super) fn look_up_again_in(&mut self, limits: &Limits) -> Option<Duration> {
+        let is_partial = self.escalation.as_ref().is_some_and(|escalation| escalation.is_partial);
+        if !is_partial && self.requester != Requester::Missed {
+            self.look_up_pauses = None;
+            return None;
         }
+        let new = || Box::new(Backoff::new(limits.outage_pause, limits.again_longest_pause));
+        Some(self.look_up_pauses.get_or_insert_with(new).pause())
     }
 
-    /// Records the address of the requester.
-    pub(super) fn found(&mut self, requester: Requester) {
-        self.is_partial |= requester == Requester::Unknown;
-        self.requester = requester;
+    /// Returns whether only people besides the reviewers wait for something.
+    pub(super) fn reviewers_are_current(&self) -> bool {
+        let refused = self.record().into_iter().flat_map(|record| record.refusals.keys());
+        let mut waiting = self.tries.keys().chain(refused);
+        self.failures == 0 && !self.stored.is_in_doubt() && !waiting.any(|recipient| recipient.audience.reviews())
     }
 
     /// Records what was read from Teleport.

@@ -20,7 +20,7 @@ use crate::daemon::reminders::schedule;
 use crate::daemon::requests::lane::{Lane, Listing, SharedTable};
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
-use crate::daemon::requests::reconcile::{RunEnd, reconcile};
+use crate::daemon::requests::reconcile::{RunEnd, is_outdated, reconcile};
 use crate::daemon::requests::turns::{Queue, QueuePlace};
 use crate::daemon::requests::waiting::Waiting;
 use crate::daemon::tasks::Tasks;
@@ -177,7 +177,7 @@ impl Lanes {
         let table = self.table.clone();
         move || {
             let lanes = &table.lock().lanes;
-            let unfinished = lanes.values().filter(|lane| lane.running).count();
+            let unfinished = lanes.values().filter(|lane| lane.running && !lane.resting).count();
             (lanes.len(), unfinished)
         }
     }
@@ -231,15 +231,26 @@ impl Lanes {
             schedule(&self.context, &id, &observed, memory.stored.known());
             drop((turn, probe.take()));
             match outcome {
+                RunEnd::Settled if is_outdated(&self.context, &observed, &memory) => {
+                    self.give_back(&id, memory, Some(observed));
+                }
                 RunEnd::Settled => self.give_back(&id, memory, None),
                 RunEnd::Interrupted => self.give_back(&id, memory, Some(observed)),
                 RunEnd::RetryAfter(pause) => {
+                    self.set_resting(&id, memory.reviewers_are_current());
                     let rested = self.rest(&id, pause, memory.waits_for(), &changed).await;
+                    self.set_resting(&id, false);
                     memory.retry_now(rested.recovered);
                     (place, probe) = (rested.place, rested.probe);
                     self.give_back(&id, memory, Some(observed));
                 }
             }
+        }
+    }
+
+    fn set_resting(&self, id: &RequestId, resting: bool) {
+        if let Some(lane) = self.table.lock().lanes.get_mut(id) {
+            lane.resting = resting;
         }
     }
 

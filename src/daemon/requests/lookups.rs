@@ -37,6 +37,7 @@ pub(in crate::daemon) struct Lookups {
     traits_warned: AtomicBool,
     labels_warned: AtomicBool,
     pub(super) reviewers_reported: AtomicBool,
+    pub(super) requesters_reported: AtomicBool,
 }
 
 /// Why a look-up has no result.
@@ -59,6 +60,7 @@ impl Lookups {
             traits_warned: AtomicBool::new(false),
             labels_warned: AtomicBool::new(false),
             reviewers_reported: AtomicBool::new(false),
+            requesters_reported: AtomicBool::new(false),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Observations of a request that arrive while a job works on it.
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::requests::lane::SharedTable;
@@ -39,6 +40,14 @@ impl<'a> News<'a> {
     /// Waits for a newer observation, or until the daemon stops.
     pub(super) async fn heard(&self) {
         self.changed.cancelled().await;
+    }
+
+    /// Counts the wait of the recipients from now on, because the announcement is held.
+    pub(super) fn hold(&self) {
+        let mut table = self.table.lock();
+        if let Some(lane) = table.lanes.get_mut(self.id) {
+            lane.waiting = lane.waiting.map(|waiting| waiting.not_before(Instant::now()));
+        }
     }
 
     /// Returns whether the daemon stops.

@@ -8,8 +8,9 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use crate::daemon::context::Context;
-use crate::daemon::people::address_in;
+use crate::daemon::people::{address_in, addresses_of};
 use crate::daemon::requests::lookups::{Lookups, defers_request};
+use crate::daemon::upkeep::InForce;
 use crate::domain::recipients::{Address, Person, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 use crate::msteams::{Priority, Urgency};
@@ -57,17 +58,31 @@ impl Lookups {
     }
 }
 
-/// Finds the requester in Microsoft's directory, by the user name or by the traits of the user, if Teleport and Microsoft
-/// answer within `patience`. Teleport rejects reviews by the requester in any case.
-pub(super) async fn requester(context: &Context, request: &AccessRequest, patience: Duration) -> Option<Person> {
-    let address = if let Ok(address) = Address::parse(&request.user) {
-        address
-    } else {
-        let traits = timeout(patience, context.lookups.traits_of(&request.user)).await;
-        let traits = traits.ok()?.ok()?;
-        address_in(&traits, &context.live.current().review.user_id_trait)?
+/// Finds the requester in Microsoft's directory, under every address of the user, if Teleport and Microsoft answer within
+/// `patience`. Teleport rejects reviews by the requester in any case.
+///
+/// Traits cost a call to Teleport, so the user name alone counts unless it is no address, or other settings need the traits.
+pub(super) async fn requester(
+    context: &Context,
+    live: &InForce,
+    request: &AccessRequest,
+    patience: Duration,
+) -> Vec<Person> {
+    let addresses = match Address::parse(&request.user) {
+        Ok(address) if !live.notify.requester && live.escalation.is_none() => vec![address],
+        _ => {
+            let found = addresses_of(&context.lookups, &request.user, &live.review.user_id_trait);
+            timeout(patience, found)
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .unwrap_or_default()
+        }
     };
-    person(context, request, &address, patience).await
+    let people = addresses
+        .iter()
+        .map(|address| person(context, request, address, patience));
+    join_all(people).await.into_iter().flatten().collect()
 }
 
 /// Finds the people that a card mentions, as far as Microsoft answers within `patience`.
@@ -75,12 +90,12 @@ pub(super) async fn mentioned(
     context: &Context,
     request: &AccessRequest,
     people: &[Address],
-    requester: Option<&Person>,
+    requester: &[Person],
     patience: Duration,
 ) -> Vec<Person> {
     let found = people.iter().map(|address| person(context, request, address, patience));
     let mut mentioned: Vec<Person> = Vec::new();
-    let is_other = |person: &Person| requester.is_none_or(|requester| requester.id != person.id);
+    let is_other = |person: &Person| requester.iter().all(|requester| requester.id != person.id);
     let found = join_all(found).await.into_iter().flatten().filter(is_other);
     for person in found.filter_map(mentionable) {
         // A text mentions one person, and two people may have the same name.

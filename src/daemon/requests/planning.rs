@@ -96,7 +96,11 @@ pub(super) fn refusal_pauses(limits: &Limits) -> RefusalPauses {
 pub(super) fn audiences<'a>(live: &InForce, reviewers: &'a Recipients, memory: &'a LaneState) -> Audiences<'a> {
     Audiences {
         reviewers: &reviewers.addresses,
-        escalation: &memory.escalation,
+        escalation: memory
+            .escalation
+            .as_ref()
+            .map(|known| &*known.addresses)
+            .unwrap_or_default(),
         requester: memory.requester.address(),
         notifies_requester: live.notify.requester,
     }

@@ -11,7 +11,7 @@ use crate::clock::readable;
 use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::{Claimed, PLUGIN_DATA_FULL, claim, holds_since, others_turn};
 use crate::daemon::requests::deliver::deliver;
-use crate::daemon::requests::escalating::escalated;
+use crate::daemon::requests::escalating;
 use crate::daemon::requests::job::{Job, Known};
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
@@ -22,9 +22,7 @@ use crate::daemon::requests::routing::route;
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
 use crate::domain::card::Content;
-use crate::domain::lifecycle::{
-    Audience, Lease, Observed, Plan, RecordState, RoutedBy, Run, Step, Target, Work, targets,
-};
+use crate::domain::lifecycle::{Lease, Observed, Plan, RecordState, RoutedBy, Run, Step, targets};
 use crate::domain::recipients::Recipients;
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
@@ -62,7 +60,7 @@ pub(super) async fn reconcile(
             return deferred_run(context, id, memory, &error);
         }
         let live = context.live.current();
-        if let Some(left) = held_for(&live, observed, memory) {
+        if let Some(left) = held_for(&live, observed, memory, news) {
             return RunEnd::RetryAfter(left);
         }
         memory.refresh_suggested();
@@ -96,12 +94,12 @@ pub(super) async fn reconcile(
         let begun = Instant::now();
         let posts = work.aim.steps.iter().any(|step| !step.is_update());
         // Boxed from here on, because most runs end before this point. The look-ups take no longer than the claim, as a rule.
-        let (wanted, failures) = (requester::to_find(&live, observed, memory), memory.failures);
+        let wanted = requester::to_find(&live, observed, memory);
         let (claimed, known_names, found) = Box::pin(async {
             tokio::join!(
                 claim(context, id, observed, decided.as_ref(), memory),
-                find_names(context, &work.content, posts),
-                OptionFuture::from(wanted.map(|request| requester::find(context, &live, request, failures)))
+                find_names(context, &live, &work.content, posts),
+                OptionFuture::from(wanted.map(|request| requester::find(context, &live, request)))
             )
         })
         .await;
@@ -123,7 +121,7 @@ pub(super) async fn reconcile(
             memory.backoff.reset();
         }
         if let Some(found) = found {
-            add_requester(memory, found, &mut work, posts && !forgotten);
+            memory.requester = found;
         }
         let known = match std::mem::take(&mut memory.stored) {
             RecordState::Known(known) if !work.aim.steps.is_empty() => known,
@@ -155,8 +153,19 @@ pub(super) async fn reconcile(
     RunEnd::RetryAfter(memory.backoff.pause())
 }
 
+/// Returns whether a request needs another run for people that the last run did not look up: the time or the settings have
+/// changed while it delivered cards.
+pub(super) fn is_outdated(context: &Context, observed: &Observed, memory: &LaneState) -> bool {
+    let live = context.live.current();
+    let seeks_requester = || {
+        let is_new = memory.requester == Requester::Unknown && memory.record().is_some();
+        is_new && requester::to_find(&live, observed, memory).is_some()
+    };
+    escalating::is_due(context, &live, observed, memory).is_some() || seeks_requester()
+}
+
 /// Returns how long the announcement of a request is still held.
-fn held_for(live: &InForce, observed: &Observed, memory: &mut LaneState) -> Option<Duration> {
+fn held_for(live: &InForce, observed: &Observed, memory: &mut LaneState, news: &News<'_>) -> Option<Duration> {
     let is_announced = memory.record().is_some();
     if let Observed::Request(request) = observed
         && let Some(grace) = live.notify.grace
@@ -166,10 +175,10 @@ fn held_for(live: &InForce, observed: &Observed, memory: &mut LaneState) -> Opti
         let left = memory.held_for(request, grace);
         if !left.is_zero() {
             debug!(request.id = %request.id, held_for = readable(left), "Announcement is held");
+            news.hold();
             return Some(left);
         }
     }
-    memory.release();
     None
 }
 
@@ -186,36 +195,31 @@ async fn find_recipients(
     decided: &mut Option<Route>,
 ) -> Result<Recipients, Error> {
     let recipients = recipients(context, live, observed, memory, decided).await?;
-    let escalated = Box::pin(escalated(context, live, observed, memory.record())).await;
-    memory.escalation = escalated.addresses.into();
-    memory.is_partial = escalated.is_partial;
+    if live.escalation.is_none() {
+        memory.escalation = None;
+    }
+    if let Some((request, record)) = escalating::is_due(context, live, observed, memory) {
+        let found = Box::pin(escalating::find(context, live, request, record)).await;
+        memory.escalation = Some(Box::new(found));
+    }
     if memory.record().is_some()
         && let Some(request) = requester::to_find(live, observed, memory)
     {
-        let found = requester::find(context, live, request, memory.failures);
-        memory.found(Box::pin(found).await);
+        memory.requester = Box::pin(requester::find(context, live, request)).await;
     }
     Ok(recipients)
 }
 
-/// Adds the requester, who was found beside the claim, to a plan that posts cards.
-fn add_requester(memory: &mut LaneState, found: Requester, work: &mut Work, posts: bool) {
-    memory.found(found);
-    if let Some(address) = memory.requester.address().filter(|_| posts) {
-        work.add(Target::new(Audience::Requester, address.clone()));
-    }
-}
-
 /// Looks up the names that the cards show and, before cards are posted, who the requester is.
-async fn find_names(context: &Context, cards: &Content, posts: bool) -> Known {
+async fn find_names(context: &Context, live: &InForce, cards: &Content, posts: bool) -> Known {
     let Content::Request(drawn) = cards else {
         return Known::default();
     };
     let patience = context.limits.look_up_patience;
     let names = context.names.of(drawn, &context.cluster.name, patience);
     let person = async {
-        let wanted = posts.then(|| requester(context, drawn, patience));
-        OptionFuture::from(wanted).await.flatten()
+        let wanted = posts.then(|| requester(context, live, drawn, patience));
+        OptionFuture::from(wanted).await.unwrap_or_default()
     };
     let (names, requester) = tokio::join!(names, person);
     Known { names, requester }
@@ -236,8 +240,9 @@ fn unclaimed(id: &RequestId, memory: &mut LaneState, full: bool) -> RunEnd {
 }
 
 /// Ends a run; a look-up that failed is retried, too.
-fn again_at(context: &Context, memory: &LaneState, retry_at: Option<Instant>) -> RunEnd {
-    let look_up_at = memory.is_partial.then(|| Instant::now() + context.limits.outage_pause);
+fn again_at(context: &Context, memory: &mut LaneState, retry_at: Option<Instant>) -> RunEnd {
+    let look_up_in = memory.look_up_again_in(&context.limits);
+    let look_up_at = look_up_in.map(|pause| Instant::now() + pause);
     match retry_at.into_iter().chain(look_up_at).min() {
         Some(at) => RunEnd::RetryAfter(at.saturating_duration_since(Instant::now())),
         None => RunEnd::Settled,

@@ -20,6 +20,8 @@ pub(super) struct Report<'a> {
     context: &'a Context,
     id: &'a RequestId,
     posted: usize,
+    /// Of those, cards of an escalation.
+    escalated: usize,
     updated: usize,
     refused: usize,
     deferred: usize,
@@ -33,6 +35,7 @@ impl<'a> Report<'a> {
             context,
             id,
             posted: 0,
+            escalated: 0,
             updated: 0,
             refused: 0,
             deferred: 0,
@@ -48,12 +51,14 @@ impl<'a> Report<'a> {
                     recipient, replacement, ..
                 } => {
                     self.posted += 1;
+                    self.escalated += usize::from(recipient.audience == Audience::Escalation);
                     self.context.metrics.delivered(recipient.audience, Delivery::Posted);
                     let change = match recipient.audience {
                         Audience::Decision => Change::Resolution,
                         Audience::Reviewers | Audience::Escalation | Audience::Requester => Change::Announcement,
                     };
-                    if !replacement {
+                    // A card of an escalation is late on purpose.
+                    if !replacement && recipient.audience != Audience::Escalation {
                         self.accepted(recipient.audience, change, waiting);
                     }
                 }
@@ -150,12 +155,15 @@ impl<'a> Report<'a> {
         let (id, stage, reviews) = (self.id, shown.stage, shown.reviews);
         let Self {
             posted,
+            escalated,
             updated,
             refused,
             deferred,
             ..
         } = *self;
-        if posted > 0 && stage.is_open() {
+        if escalated > 0 && escalated == posted && stage.is_open() {
+            info!(request.id = %id, posted, updated, refused, deferred, "Access Request escalated");
+        } else if posted > 0 && stage.is_open() {
             info!(request.id = %id, posted, updated, refused, deferred, "Access Request announced");
         } else if posted + updated > 0 {
             info!(
@@ -163,6 +171,6 @@ impl<'a> Report<'a> {
                 "Cards updated"
             );
         }
-        (self.posted, self.updated, self.refused, self.deferred) = (0, 0, 0, 0);
+        (self.posted, self.escalated, self.updated, self.refused, self.deferred) = (0, 0, 0, 0, 0);
     }
 }

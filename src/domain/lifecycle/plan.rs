@@ -88,14 +88,6 @@ pub enum Step {
     Update(Posted),
 }
 
-impl Work {
-    /// Adds a card for a target that was found after the plan was made.
-    pub fn add(&mut self, target: Target) {
-        self.aim.steps.push(Step::Post(target.clone()));
-        self.targets.push(target);
-    }
-}
-
 impl Step {
     /// Returns whether the delivery updates an existing card.
     pub fn is_update(&self) -> bool {
@@ -245,11 +237,11 @@ impl<'a> Draft<'a> {
             .map(|record| record.cards.as_slice())
             .unwrap_or_default();
         let have: HashSet<Target> = cards.iter().filter_map(Posted::target).collect();
-        let is_announced = has_reviewer(self.facts);
+        let has_reviewer = cards.iter().any(|card| card.recipient.audience.reviews());
         for target in self.facts.targets.iter().filter(|target| wants(target)) {
             let without = !have.contains(target) && !self.facts.aliases.contains(target);
-            // A request that no reviewer can see is not announced to its requester.
-            let follows = target.audience != Audience::Requester || is_announced;
+            // The requester learns who was asked, so a reviewer must have a card.
+            let follows = target.audience != Audience::Requester || has_reviewer;
             if without && follows && self.is_due(&target.recipient()) {
                 self.steps.push(Step::Post(target.clone()));
             }
@@ -313,12 +305,17 @@ impl<'a> Draft<'a> {
 
 /// Returns whether the request has no recipient, because every target is the requester under another name.
 fn has_only_excluded_targets(facts: Facts<'_>) -> bool {
-    let has_record = |record: &Record| !record.cards.is_empty() || !record.refusals.is_empty();
-    !facts.targets.is_empty() && !has_reviewer(facts) && !facts.record.is_some_and(has_record)
-}
-
-/// Returns whether a target is a reviewer who is not the requester under another name.
-fn has_reviewer(facts: Facts<'_>) -> bool {
-    let mut targets = facts.targets.iter();
-    targets.any(|target| target.audience.reviews() && !facts.aliases.contains(target))
+    let has_record = |record: &Record| {
+        let cards = record.cards.iter().map(|card| &card.recipient);
+        cards
+            .chain(record.refusals.keys())
+            .any(|recipient| recipient.audience.reviews())
+    };
+    let mut reviewers = facts
+        .targets
+        .iter()
+        .filter(|target| target.audience.reviews())
+        .peekable();
+    let has_reviewers = reviewers.peek().is_some();
+    has_reviewers && reviewers.all(|target| facts.aliases.contains(target)) && !facts.record.is_some_and(has_record)
 }

@@ -31,11 +31,13 @@ pub struct Record {
     pub cards: Vec<Posted>,
     /// Entries of `messages` that could not be parsed, kept unchanged.
     pub unreadable: Vec<String>,
+    /// The same of `x_other_cards`, as JSON.
+    pub unreadable_others: Vec<String>,
 
     pub claim: Option<Claim>,
     /// The source of the recipients when the request was first claimed.
     pub routed_by: RoutedBy,
-    /// When the first card of a reviewer was posted; earlier versions did not record it.
+    /// When the first delivery to a reviewer ended, also if Microsoft rejected it; earlier versions did not record it.
     pub announced: Option<Timestamp>,
     /// When the request itself expires.
     pub expires: Option<Timestamp>,
@@ -187,13 +189,24 @@ impl Record {
         self.end().is_some_and(|end| end <= now)
     }
 
-    /// Returns when the request was announced, as far as it is known; `None` before.
+    /// Returns when the request was announced, as far as it is known; `None` before. A request whose reviewers cannot be reached
+    /// counts as announced, because others must be notified of it all the more.
     pub fn announced_at(&self, request: &AccessRequest) -> Option<Timestamp> {
-        let is_announced = self
-            .cards
-            .iter()
-            .any(|card| card.recipient.audience == Audience::Reviewers);
-        self.announced.or(request.created).filter(|_| is_announced)
+        self.announced.or(request.created).filter(|_| self.is_announced())
+    }
+
+    /// Returns whether a delivery to a reviewer has ended.
+    fn is_announced(&self) -> bool {
+        let cards = self.cards.iter().map(|card| &card.recipient);
+        let mut recipients = cards.chain(self.refusals.keys());
+        self.announced.is_some() || recipients.any(|recipient| recipient.audience == Audience::Reviewers)
+    }
+
+    /// Records when the first delivery to a reviewer ended. What an earlier version or the Go plugin announced keeps its time.
+    fn announce(&mut self, recipient: &Recipient, now: Timestamp) {
+        if recipient.audience == Audience::Reviewers && !self.is_announced() {
+            self.announced = Some(now);
+        }
     }
 
     /// Returns whether every card of a reviewer that can be updated shows this; when a request expires, a resolved card stays unchanged.
@@ -223,9 +236,7 @@ impl Record {
                 shown,
             } => {
                 self.refusals.remove(&recipient);
-                if recipient.audience == Audience::Reviewers {
-                    self.announced.get_or_insert(now);
-                }
+                self.announce(&recipient, now);
                 self.cards.push(Posted {
                     activity,
                     posted: posted_at(now),
@@ -255,6 +266,7 @@ impl Record {
     }
 
     fn refuse(&mut self, recipient: Recipient, why: String, at: Shown, since: Timestamp, unconfirmed: bool) {
+        self.announce(&recipient, since);
         let before = self.refusals.get(&recipient);
         // An unconfirmed card counts for the lifetime of the request, whatever its current state.
         let unconfirmed = unconfirmed || before.is_some_and(|before| before.unconfirmed);

@@ -174,7 +174,8 @@ impl<T: Copy + Sub<Output = Duration>> Run<T> {
         match landed {
             Landed::Done(outcomes) => self.done.extend(outcomes),
             Landed::Elsewhere => {}
-            Landed::Deferred => self.incomplete = true,
+            // The Go plugin's keys describe the cards of reviewers.
+            Landed::Deferred => self.incomplete |= recipient.audience.reviews(),
             // The newer plan replaces it.
             Landed::NotBegun if flight.overtaken => {}
             Landed::NotBegun => {

@@ -207,8 +207,13 @@ impl Record {
                 taken[place] = true;
             }
         }
-        let others: Vec<OtherCard> = serde_json::from_str(text("x_other_cards")).unwrap_or_default();
-        record.cards.extend(others.into_iter().filter_map(other_posted));
+        let others: Vec<serde_json::Value> = serde_json::from_str(text("x_other_cards")).unwrap_or_default();
+        for other in others {
+            match OtherCard::deserialize(&other).ok().and_then(other_posted) {
+                Some(card) => record.cards.push(card),
+                None => record.unreadable_others.push(other.to_string()),
+            }
+        }
         let refusals: BTreeMap<String, StoredRefusal> = serde_json::from_str(text("x_skipped")).unwrap_or_default();
         let refusals = refusals.into_iter().filter_map(|(recipient, stored)| {
             let refusal = Refusal {
@@ -278,10 +283,12 @@ impl Record {
                 digest: card.digest,
             })
             .collect();
+        let others = others.iter().map(json).chain(self.unreadable_others.iter().cloned());
+        let others: Vec<_> = others.collect();
         if others.is_empty() {
             String::new()
         } else {
-            json(&others)
+            format!("[{}]", others.join(","))
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::lifecycle::Outcome;
+use crate::domain::request::AccessRequest;
 
 const LINK: &str = "https://teams.microsoft.com/l/channel/19%3ae06a7383ed98468f90217a35fa1980d7%40thread.tacv2/Approval%2520Channel%25202?groupId=f2b3c8ed-5502-4449-b76f-dc3acea81f1c&tenantId=ff882432-09b0-437b-bd22-ca13c0037ded";
 
@@ -107,6 +108,58 @@ fn cards_of_other_audiences_and_digests_stay_out_of_the_go_plugins_messages() {
     }
     assert_eq!(record.encode()["messages"], GO_MESSAGES);
     assert_eq!(stored_and_read(&record), record);
+}
+
+#[test]
+fn a_card_of_an_unknown_audience_is_kept_beside_the_others() {
+    let map = [
+        ("messages", GO_MESSAGES),
+        (
+            "x_other_cards",
+            r#"[{"for":"auditor","id":"1"},{"for":"requester","id":"2","ts":"07 May 24 09:05 UTC","rid":"bob@example.com"}]"#,
+        ),
+    ];
+    let map = map.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let record = Record::decode(&map.into()).unwrap();
+    assert_eq!(record.cards[2].recipient.audience, Audience::Requester);
+    let written = &record.encode()["x_other_cards"];
+    assert!(
+        written.contains(r#"{"for":"auditor","id":"1"}"#) && written.contains("requester"),
+        "{written}"
+    );
+    assert_eq!(stored_and_read(&record), record);
+}
+
+#[test]
+fn what_an_earlier_version_announced_keeps_its_time() {
+    let request = AccessRequest {
+        created: Some("2024-05-07T09:00:00Z".parse().unwrap()),
+        ..AccessRequest::new(crate::domain::request::RequestId::new("1"), "bob")
+    };
+    let mut record = example();
+    let posted = Outcome::Posted {
+        recipient: Recipient::reviewer("carol@example.com"),
+        activity: "3".to_owned(),
+        conversation: "19:c@unq.gbl.spaces".to_owned(),
+        replacement: false,
+        digest: false,
+        shown: Shown::new(Stage::Pending, 0),
+    };
+    record.note(posted, "2024-05-09T09:00:00Z".parse().unwrap());
+    assert_eq!(
+        (record.announced, record.announced_at(&request)),
+        (None, request.created)
+    );
+    let mut unreachable = Record::default();
+    assert_eq!(unreachable.announced_at(&request), None);
+    let now = "2024-05-07T09:00:01Z".parse().unwrap();
+    let refused = Outcome::Refused {
+        recipient: Recipient::reviewer("x@example.com"),
+        why: "no such user".to_owned(),
+        shown: Shown::new(Stage::Pending, 0),
+    };
+    unreachable.note(refused, now);
+    assert_eq!(unreachable.announced_at(&request), Some(now));
 }
 
 /// What version 0.1.0 wrote.

@@ -50,6 +50,8 @@ pub struct DueReminders {
 pub struct Next {
     /// When the request has waited this long since the announcement.
     pub waited: Option<Duration>,
+    /// The same for the notification of further recipients.
+    pub escalation: Option<Duration>,
     /// A time of day.
     pub at: Option<Timestamp>,
 }
@@ -111,7 +113,7 @@ fn pending(facts: ReminderFacts<'_>, due: &mut DueReminders) {
     }
     match rules.escalate_after {
         Some(after) if after <= waited => due.escalated = true,
-        after => due.next.waited = due.next.waited.into_iter().chain(after).min(),
+        after => due.next.escalation = after,
     }
 }
 
@@ -128,7 +130,9 @@ fn approved(facts: ReminderFacts<'_>, due: &mut DueReminders) {
         return;
     };
     let at = before(end, early);
-    let is_longer = request.access_from.or(request.created).is_none_or(|start| at > start);
+    let decided = request.reviews.iter().filter_map(|review| review.created).max();
+    let start = request.access_from.max(decided).or(request.created);
+    let is_longer = start.is_none_or(|start| at > start);
     let ends = request.kind == RequestKind::ShortTerm && end > now && is_longer;
     if !ends || sent.contains(step) {
         return;
@@ -151,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::request::RequestId;
+    use crate::domain::request::{RequestId, Review, Verdict};
 
     const HOUR: Duration = Duration::from_hours(1);
     const AFTER: [Duration; 2] = [HOUR, Duration::from_hours(4)];
@@ -193,19 +197,21 @@ mod tests {
     fn each_step_is_due_once_in_its_turn() {
         let pending = request(Stage::Pending);
         let expiry = Some(hour(9));
-        let next = |waited| Next {
+        let next = |waited, escalation| Next {
             waited: Some(waited),
+            escalation,
             at: expiry,
         };
-        assert_eq!(at(&pending, 0, &[]).next, next(HOUR));
+        let later = Some(2 * HOUR);
+        assert_eq!(at(&pending, 0, &[]).next, next(HOUR, later));
         let first = at(&pending, 1, &[]);
         assert_eq!(
             (first.steps, first.message, first.next),
-            (vec![FIRST], Some(FIRST), next(2 * HOUR))
+            (vec![FIRST], Some(FIRST), next(4 * HOUR, later))
         );
         let between = at(&pending, 2, &[FIRST]);
         assert!(between.steps.is_empty() && between.escalated);
-        assert_eq!(between.next, next(4 * HOUR));
+        assert_eq!(between.next, next(4 * HOUR, None));
         assert_eq!(at(&pending, 4, &[FIRST]).message, Some(SECOND));
         let last = at(&pending, 9, &[FIRST, SECOND]);
         assert_eq!(
@@ -246,6 +252,14 @@ mod tests {
             ..request(Stage::Approved)
         };
         assert_eq!(at(&long, 9, &[]), DueReminders::default());
+        let late = AccessRequest {
+            reviews: vec![Review {
+                created: Some(hour(9)),
+                ..Review::new("alice", Verdict::Approve)
+            }],
+            ..request(Stage::Approved)
+        };
+        assert_eq!(at(&late, 9, &[]), DueReminders::default(), "approved when it was due");
         let short = AccessRequest {
             access_until: Some(hour(1)),
             ..request(Stage::Approved)
@@ -271,6 +285,7 @@ mod tests {
                 prop_assert!(due.steps.iter().all(|step| !sent.contains(step)));
                 prop_assert_eq!(due.message.is_some(), !due.steps.is_empty());
                 prop_assert!(due.next.waited.is_none_or(|next| next > waited));
+                prop_assert!(due.next.escalation.is_none_or(|next| next > waited));
                 prop_assert!(due.next.at.is_none_or(|next| next > now));
                 sent.extend(due.steps);
             }

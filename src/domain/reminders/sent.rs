@@ -56,6 +56,16 @@ impl Sent {
         (pair(before), pair(texts.join(",")))
     }
 
+    /// Adds steps that are known otherwise.
+    pub fn merge(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Adds steps that were sent now.
+    pub fn extend(&mut self, steps: &[ReminderStep]) {
+        self.0.extend(steps);
+    }
+
     pub fn contains(&self, step: ReminderStep) -> bool {
         self.0.contains(&step)
     }

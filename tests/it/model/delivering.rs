@@ -128,7 +128,9 @@ pub(super) fn go_on(pure: &mut Pure, state: &mut State, r: usize) -> Option<()> 
     };
     let run = pure.runs.of(round.run);
     let newer = replica.newest.filter(|_| run.takes_plans());
-    if newer.is_some() || run.wants_plan() {
+    // The requester gets a card when a reviewer has one.
+    let follows = pure.cast.requester && run.takes_plans();
+    if newer.is_some() || run.wants_plan() || follows {
         if let Some(newer) = newer {
             (replica.newest, replica.stop) = (None, false);
             round.seen = newer;

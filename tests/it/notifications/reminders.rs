@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::notifications::{ROBIN, config, town};
-use crate::support::{ALICE, BOB, Left, Town, for_alice, newest};
+use crate::notifications::{ROBIN, announce_earlier, config, town};
+use crate::support::{ALICE, BOB, Daemon, Left, Town, for_alice, newest};
 use crate::world::cluster::{Draft, Verdict};
 
 const NOT_CARDS: &str = "reminders are not recorded as cards";
@@ -96,14 +96,7 @@ async fn reminders_that_were_due_during_a_downtime_are_one_message_and_replicas_
     town.sees(ALICE, &["PENDING"]).await;
     town.settled(&id).await;
     town.kill_daemon();
-    // As if the announcement were hours ago.
-    let mut data = town.cluster.plugin_data(&id);
-    let announced: jiff::Timestamp = data["x_announced"].parse().unwrap();
-    data.insert(
-        "x_announced".to_owned(),
-        (announced - jiff::SignedDuration::from_hours(3)).to_string(),
-    );
-    town.cluster.set_plugin_data(&id, data);
+    announce_earlier(&town, &id);
     town.start_daemon_with(&tables).await;
     town.start_daemon_with(&tables).await;
     town.sees(ALICE, &["PENDING", "?"]).await;
@@ -178,5 +171,59 @@ async fn a_reminder_that_microsoft_rejects_is_one_warning_and_the_others_arrive(
     town.daemon().says("Could not send a reminder").await;
     town.daemon().says("Reminder sent").await;
     town.leaves(Left::Unrecorded(1), NOT_CARDS);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn the_requester_is_not_reminded_although_the_go_plugin_asked_them() {
+    let (mut town, _) = town().await;
+    let recipients = format!("\"*\" = [\"{ALICE}\", \"{ROBIN}\"]");
+    let other = Draft {
+        user: "someone@example.com".to_owned(),
+        ..for_alice()
+    };
+    town.start_daemon_with(&town.config_for(&recipients)).await;
+    let id = town.cluster.create(other);
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(ROBIN, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.kill_daemon();
+    // A record as the Go plugin writes it, whose requester is among the recipients.
+    let mut data = town.cluster.plugin_data(&id);
+    data.retain(|key, _| !key.starts_with("x_"));
+    town.cluster.set_plugin_data(&id, data);
+    let mut request = town.cluster.request(&id).unwrap();
+    let spec = request.spec.as_mut().unwrap();
+    spec.user = ROBIN.to_owned();
+    spec.created.as_mut().unwrap().seconds -= 7_200;
+    town.cluster.put_request(request);
+    town.start_daemon_with(&format!(
+        "{}\n[notify]\nremind_after = \"1h\"",
+        town.config_for(&recipients)
+    ))
+    .await;
+    town.sees_after(ALICE, &["PENDING"], &["PENDING", "?"]).await;
+    town.daemon().says("Reminder sent").await;
+    town.sees_after(ROBIN, &["PENDING"], &["PENDING"]).await;
+    town.leaves(Left::Unrecorded(1), NOT_CARDS);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_stop_finishes_the_reminders_that_are_recorded_as_sent() {
+    let (town, _) = town().await;
+    let daemon = Daemon::start(town.settings(&config(&town, "[notify]\nremind_after = \"1s\"")));
+    daemon.says("Plugin is ready").await;
+    let id = town.cluster.create(Draft::default());
+    town.both_see(&["PENDING"]).await;
+    town.settled(&id).await;
+    let gate = town.tenant.hold("POST", "/activities");
+    gate.reached(2).await;
+    let (stopped, ()) = tokio::join!(daemon.stop(), async { gate.open() });
+    stopped.unwrap();
+    for who in [ALICE, BOB] {
+        town.sees(who, &["PENDING", "?"]).await;
+    }
+    town.leaves(Left::Unrecorded(2), NOT_CARDS);
     town.finish().await;
 }

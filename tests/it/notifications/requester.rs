@@ -1,8 +1,10 @@
 //! What requesters see of their requests.
 
+use std::time::Duration;
+
 use crate::notifications::{ROBIN, config, town};
 use crate::support::{ALICE, BOB, for_alice, newest};
-use crate::world::cluster::{Draft, State, Verdict};
+use crate::world::cluster::{Draft, Moment, State, Verdict};
 
 const ON: &str = "[notify]\nrequester = true";
 
@@ -251,5 +253,33 @@ async fn a_reload_turns_the_notification_of_requesters_on_and_off() {
     // The card stays up to date; there is no new message.
     town.sees(ROBIN, &["APPROVED"]).await;
     town.settled(&id).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_whose_only_reviewer_is_the_requester_is_announced_to_no_one() {
+    let (mut town, robin) = town().await;
+    let recipients = town.config_for(&format!("\"*\" = \"{}\"", robin.id));
+    town.start_daemon_with(&format!("{recipients}\n{ON}")).await;
+    town.cluster.create(for_alice());
+    town.daemon().says("No recipients to notify").await;
+    assert!(town.chat(ROBIN).is_empty());
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_decision_before_the_requester_is_found_reaches_the_requester() {
+    let (mut town, _) = town().await;
+    let mut settings = town.settings(&config(&town, ON));
+    settings.limits.look_up_patience = Duration::from_millis(100);
+    town.start_daemon_on(settings).await;
+    let gate = town.cluster.hold("GetUserLoginState", Moment::Before, 0);
+    let id = town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED"]).await;
+    gate.open();
+    town.sees(ROBIN, &["APPROVED"]).await;
     town.finish().await;
 }
