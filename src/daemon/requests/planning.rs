@@ -10,10 +10,9 @@ use crate::config::Limits;
 use crate::daemon::context::Context;
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::upkeep::InForce;
-use crate::domain::lifecycle::{
-    Audience, Audiences, Facts, Observed, Plan, Recipient, Record, RefusalPauses, RoutedBy, Target, Why, plan,
-};
-use crate::domain::recipients::{Address, Reason, Recipients, SuggestedReviewers};
+use crate::domain::lifecycle;
+use crate::domain::lifecycle::{Audiences, Facts, Observed, Plan, Recipient, Record, RefusalPauses, Target, Why, plan};
+use crate::domain::recipients::{Reason, Recipients, SuggestedReviewers};
 use crate::domain::request::RequestId;
 
 /// A plan without the deliveries that are not due.
@@ -113,18 +112,7 @@ pub(super) fn known_recipients(
     record: Option<&Record>,
     suggested: &SuggestedReviewers,
 ) -> Option<Recipients> {
-    let Observed::Request(request) = observed else {
-        return Some(Recipients::default());
-    };
-    if !request.stage.is_open() {
-        return Some(Recipients::default());
-    }
-    match &record?.routed_by {
-        RoutedBy::Unknown => None,
-        RoutedBy::Table if suggested.is_unknown(request) => None,
-        RoutedBy::Table => Some(live.routing.recipients(request, suggested)),
-        RoutedBy::Rules(named) => Some(Recipients::of(named.iter().map(|named| named.recipient.as_str()))),
-    }
+    lifecycle::known_recipients(live.tables(suggested), observed, record)
 }
 
 /// Returns why a recipient is notified, as far as the record and the current configuration contain it.
@@ -135,28 +123,12 @@ pub(super) fn reason(
     suggested: &SuggestedReviewers,
     recipient: &Recipient,
 ) -> Option<Reason> {
-    let request = observed.request()?;
-    match recipient.audience {
-        Audience::Reviewers => {}
-        Audience::Escalation => {
-            let settings = live.escalation.as_ref()?;
-            let address = Address::parse(&recipient.name).ok()?;
-            return Some(Reason::Escalation {
-                after: settings.after,
-                is_manager: settings.routing.place(request, &address).is_none(),
-            });
-        }
-        Audience::Requester | Audience::Decision => return None,
-    }
-    if let RoutedBy::Rules(named) = &record.routed_by
-        && let Some(named) = named.iter().find(|named| named.recipient == recipient.name)
-    {
-        return Some(Reason::Rule(named.rule.clone()));
-    }
-    let address = Address::parse(&recipient.name).ok()?;
-    let is_suggested = || suggested.addresses(request).any(|reviewer| reviewer == address);
-    let in_table = live.routing.place(request, &address);
-    in_table.or_else(|| is_suggested().then_some(Reason::Suggested))
+    lifecycle::reason(
+        live.tables(suggested),
+        observed.request()?,
+        &record.routed_by,
+        recipient,
+    )
 }
 
 /// Logs why there is nothing to do, once as a warning if an operator should know.

@@ -6,7 +6,8 @@ use tracing::enabled;
 use tracing::warn;
 
 use crate::daemon::context::Context;
-use crate::daemon::requests::lookups::Unanswered;
+use crate::daemon::requests::lookups::{Lookups, Unanswered};
+use crate::daemon::requests::names::Names;
 use crate::domain::recipients::{RoutingTable, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 use crate::domain::rules::{CompiledRule, Dict, FailureKind, Route, RuleAnswer, RuleSet, Subject, dict_of};
@@ -28,7 +29,8 @@ pub(super) async fn route(
     let matching = if rules.is_empty() {
         Vec::new()
     } else {
-        match subject(context, request, &rules, failures).await? {
+        let (lookups, names) = (&context.lookups, &context.names);
+        match subject(lookups, names, request, &rules, failures).await? {
             Some(subject) => matching(context, request, &rules, &subject, failures == 0),
             None => Vec::new(),
         }
@@ -52,8 +54,7 @@ fn matching<'a>(
     log_errors: bool,
 ) -> Vec<&'a CompiledRule> {
     let mut matching = Vec::new();
-    for rule in rules.iter() {
-        let answer = rule.answer(subject);
+    for (rule, answer) in rules.answers(subject) {
         if enabled!(Level::DEBUG) {
             let name = &rule.rule().name;
             match rule.why_not(subject, &answer) {
@@ -71,7 +72,7 @@ fn matching<'a>(
             }
         }
         match &answer {
-            RuleAnswer::Matches => matching.push(&**rule),
+            RuleAnswer::Matches => matching.push(rule),
             RuleAnswer::Failed(failure) => {
                 context.metrics.rule_failed(failure.kind);
                 // Invalid rules were logged when they were read, and missing labels when they were looked up.
@@ -97,14 +98,18 @@ fn matching<'a>(
     matching
 }
 
-/// Looks up what the rules use; nothing if no rule applies to this request.
-async fn subject(
-    context: &Context,
+/// Looks up what the rules use; nothing if no rule applies to this request. `failures` is the number of earlier runs that
+/// failed.
+///
+/// # Errors
+/// Teleport did not answer a look-up; a retry may help.
+pub(in crate::daemon) async fn subject(
+    lookups: &Lookups,
+    names: &Names,
     request: &AccessRequest,
     rules: &RuleSet,
     failures: u32,
 ) -> Result<Option<Subject>, Error> {
-    let lookups = &context.lookups;
     let traits = if rules.uses_traits() {
         match lookups.traits(request, failures).await {
             Ok(traits) => dict_of(&*traits),
@@ -115,7 +120,7 @@ async fn subject(
         Dict::new()
     };
     let labels = if rules.uses_labels() {
-        match lookups.labels(request, failures, &context.names).await {
+        match lookups.labels(request, failures, names).await {
             Ok(labels) => Ok(labels),
             Err(Unanswered::Deferred(error)) => return Err(error),
             Err(Unanswered::Unknown(why)) => Err(why),

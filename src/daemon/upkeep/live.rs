@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::config::{AppSecret, DigestSettings, EscalationSettings, NotifySettings, ReviewSettings, Settings};
-use crate::domain::recipients::RoutingTable;
+use crate::domain::lifecycle::Tables;
+use crate::domain::recipients::{RoutingTable, SuggestedReviewers};
 
 /// The reloadable settings.
 #[derive(Debug)]
@@ -49,6 +50,16 @@ impl Live {
 }
 
 impl InForce {
+    /// Returns where recipients are configured.
+    pub(in crate::daemon) fn tables<'a>(&'a self, suggested: &'a SuggestedReviewers) -> Tables<'a> {
+        let escalation = self.escalation.as_ref();
+        Tables {
+            routing: &self.routing,
+            escalation: escalation.map(|settings| (settings.after, &settings.routing)),
+            suggested,
+        }
+    }
+
     fn of(settings: &Settings) -> Self {
         Self {
             routing: settings.routing.clone(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::domain::recipients::{Recipients, RoutingTable, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
-use crate::domain::rules::compiled::CompiledRule;
+use crate::domain::rules::compiled::{CompiledRule, RuleAnswer};
+use crate::domain::rules::subject::Subject;
 
 /// Rules by name, in alphabetical order.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +49,11 @@ impl RuleSet {
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<CompiledRule>> {
         self.0.values()
+    }
+
+    /// Evaluates every rule for a request.
+    pub fn answers(&self, subject: &Subject) -> impl Iterator<Item = (&CompiledRule, RuleAnswer)> {
+        self.iter().map(|rule| (&**rule, rule.answer(subject)))
     }
 
     /// Adds or replaces several rules.

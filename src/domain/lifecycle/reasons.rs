@@ -1,0 +1,66 @@
+//! Which recipients a request has, and why each is notified, from its record and the tables.
+
+use std::time::Duration;
+
+use crate::domain::lifecycle::{Audience, Observed, Recipient, Record, RoutedBy};
+use crate::domain::recipients::{Address, Reason, Recipients, RoutingTable, SuggestedReviewers};
+use crate::domain::request::AccessRequest;
+
+/// Where recipients are configured, besides rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables<'a> {
+    pub routing: &'a RoutingTable,
+    /// When requests are escalated, and to which recipients.
+    pub escalation: Option<(Duration, &'a RoutingTable)>,
+    pub suggested: &'a SuggestedReviewers,
+}
+
+/// Returns the recipients of a request, unless the rules must be evaluated.
+pub fn known_recipients(tables: Tables<'_>, observed: &Observed, record: Option<&Record>) -> Option<Recipients> {
+    let Observed::Request(request) = observed else {
+        return Some(Recipients::default());
+    };
+    if !request.stage.is_open() {
+        return Some(Recipients::default());
+    }
+    let Tables { routing, suggested, .. } = tables;
+    match &record?.routed_by {
+        RoutedBy::Unknown => None,
+        RoutedBy::Table if suggested.is_unknown(request) => None,
+        RoutedBy::Table => Some(routing.recipients(request, suggested)),
+        RoutedBy::Rules(named) => Some(Recipients::of(named.iter().map(|named| named.recipient.as_str()))),
+    }
+}
+
+/// Returns why a recipient is notified, as far as the record and the current configuration contain it.
+pub fn reason(
+    tables: Tables<'_>,
+    request: &AccessRequest,
+    routed_by: &RoutedBy,
+    recipient: &Recipient,
+) -> Option<Reason> {
+    let Tables {
+        routing,
+        escalation,
+        suggested,
+    } = tables;
+    match recipient.audience {
+        Audience::Reviewers => {}
+        Audience::Escalation => {
+            let (after, routing) = escalation?;
+            let address = Address::parse(&recipient.name).ok()?;
+            let is_manager = routing.place(request, &address).is_none();
+            return Some(Reason::Escalation { after, is_manager });
+        }
+        Audience::Requester | Audience::Decision => return None,
+    }
+    if let RoutedBy::Rules(named) = routed_by
+        && let Some(named) = named.iter().find(|named| named.recipient == recipient.name)
+    {
+        return Some(Reason::Rule(named.rule.clone()));
+    }
+    let address = Address::parse(&recipient.name).ok()?;
+    let is_suggested = || suggested.addresses(request).any(|reviewer| reviewer == address);
+    let in_table = routing.place(request, &address);
+    in_table.or_else(|| is_suggested().then_some(Reason::Suggested))
+}
