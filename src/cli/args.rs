@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::report::report;
-use crate::cli::{configure, environment, manual, output, rules, start, uninstall, validate, version};
+use crate::cli::{configure, environment, explain, manual, output, rules, start, uninstall, validate, version};
 use crate::telemetry;
 
 /// Posts Teleport Access Requests to Microsoft Teams and keeps every card up to date.
@@ -47,6 +47,8 @@ enum Command {
     Uninstall(uninstall::Options),
     /// Check Access Monitoring Rules, and show who they would notify
     Rules(rules::Options),
+    /// Show who is notified of an Access Request and why, and what happens next
+    Explain(explain::Options),
     /// Print the version of this program
     Version,
     /// Generate a shell completion script
@@ -68,6 +70,7 @@ pub fn run() -> ExitCode {
         Command::Start(options) => options.run(debug),
         Command::Uninstall(options) => options.run(),
         Command::Rules(options) => options.run(),
+        Command::Explain(options) => options.run(),
         Command::Version => {
             version::run();
             Ok(())
@@ -142,6 +145,7 @@ mod tests {
             "start --no-debug",
             "rules check a.yaml b.yaml",
             "rules test a.yaml --request request.json --json",
+            "explain 1234 -c /etc/x.toml",
             "completions bash",
             "man --dir here",
         ] {

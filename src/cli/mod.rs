@@ -6,6 +6,7 @@ mod args;
 mod configure;
 mod configured;
 mod environment;
+mod explain;
 mod manual;
 mod open_files;
 mod output;

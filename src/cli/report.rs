@@ -24,6 +24,14 @@ const FAILED: u8 = 1;
 #[error("{0}")]
 pub(super) struct Failed(pub(super) String);
 
+/// A failure of a command, with a hint.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(super) struct Hinted {
+    pub(super) what: String,
+    pub(super) hint: &'static str,
+}
+
 /// An error that is already in the log, and must not be printed to stderr as well.
 #[derive(Debug, thiserror::Error)]
 #[error("see the log")]
@@ -50,7 +58,12 @@ impl Report {
             let microsoft = || cause.downcast_ref::<msteams::Error>().and_then(msteams::Error::hint);
             let machine = || cause.downcast_ref::<telemetry::Error>().map(telemetry::Error::hint);
             let port = || cause.downcast_ref::<ReviewPortError>().map(ReviewPortError::hint);
-            teleport.or_else(microsoft).or_else(machine).or_else(port)
+            let command = || cause.downcast_ref::<Hinted>().map(|error| error.hint);
+            teleport
+                .or_else(microsoft)
+                .or_else(machine)
+                .or_else(port)
+                .or_else(command)
         });
         let is_written_wrong = |cause: &(dyn std::error::Error + 'static)| {
             cause

@@ -8,6 +8,7 @@ mod context;
 mod courier;
 mod dispatcher;
 mod exempt;
+mod inquiry;
 mod outages;
 mod people;
 mod reminders;
@@ -18,6 +19,7 @@ mod upkeep;
 
 pub use actions::{Error as ReviewPortError, review_port};
 pub use courier::{Courier, Placed, Undelivered};
+pub use inquiry::{Inquiry, Unanswered, inquire};
 pub use requests::{FIX_RULE, GRANT_RULES};
 pub use start::run;
 pub use upkeep::Reloads;

@@ -4,6 +4,7 @@
 //! socket, or asks what time it is. Reasons are returned as data.
 
 pub mod card;
+pub mod explanation;
 pub mod lifecycle;
 pub mod recipients;
 pub mod reminders;

@@ -40,8 +40,12 @@ impl Client {
             ..types::AccessRequestFilter::default()
         };
         let method = "/proto.AuthService/GetAccessRequestsV2";
-        let mut stream = self.stream(doing, method, filter).await?;
-        let Some(bytes) = self.within(doing, stream.message()).await? else {
+        let hint = |error: Error| match error.meaning() {
+            Meaning::Denied => error.or_hint(hint!("Grant the role list and read on access_request")),
+            _ => error,
+        };
+        let mut stream = self.stream(doing, method, filter).await.map_err(hint)?;
+        let Some(bytes) = self.within(doing, stream.message()).await.map_err(hint)? else {
             return Ok(None);
         };
         match self.damaged().take_request(&bytes, convert::access_request(&bytes)) {

@@ -30,6 +30,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("domain::reminders", &["domain::request"]),
     (
+        "domain::explanation",
+        &[
+            "domain::request",
+            "domain::recipients",
+            "domain::lifecycle",
+            "domain::reminders",
+        ],
+    ),
+    (
         "config",
         &[
             "domain::recipients",
@@ -114,6 +123,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain::recipients",
             "domain::rules",
             "domain::card",
+            "domain::lifecycle",
+            "domain::reminders",
+            "domain::explanation",
             "clock",
             "nearest",
             "heartbeat",

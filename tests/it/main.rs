@@ -12,6 +12,7 @@ mod deployment;
 mod diagnostics;
 mod documentation;
 mod exit;
+mod explain;
 mod fairness;
 mod faults;
 mod fixtures;

@@ -7,9 +7,12 @@ mod document;
 mod finding;
 mod inputs;
 mod test;
+mod tested;
 mod yaml;
 
 use clap::Subcommand;
+
+pub(super) use tested::{Tested, print};
 
 #[derive(Debug, clap::Args)]
 #[command(

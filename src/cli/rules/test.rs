@@ -10,12 +10,13 @@ use crate::cli::environment;
 use crate::cli::output::{complain, say};
 use crate::cli::report::Failed;
 use crate::cli::rules::inputs::Labelled;
+use crate::cli::rules::tested::{self, Tested};
 use crate::cli::rules::{document, inputs, yaml};
 use crate::clock;
 use crate::config;
 use crate::domain::recipients::{Address, RoutingTable, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
-use crate::domain::rules::{CompiledRule, Labels, PLUGIN, Route, RuleAnswer, Source, Subject, dict_of};
+use crate::domain::rules::{CompiledRule, Labels, Route, RuleAnswer, Source, Subject, dict_of};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -50,12 +51,6 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// A rule and its result.
-struct Tested<'a> {
-    rule: &'a CompiledRule,
-    answer: RuleAnswer,
-}
-
 impl Options {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let rules = self.rules()?;
@@ -73,13 +68,7 @@ impl Options {
         };
         let labels = self.labels(&request)?;
         let subject = Subject::new(&request, dict_of(&traits), labels);
-        let tested: Vec<_> = rules
-            .iter()
-            .map(|rule| Tested {
-                rule,
-                answer: answer(rule, &subject),
-            })
-            .collect();
+        let tested: Vec<_> = rules.iter().map(|rule| Tested::new(rule, &subject)).collect();
         let matching = tested
             .iter()
             .filter(|tested| tested.matches())
@@ -139,33 +128,6 @@ impl Options {
     }
 }
 
-/// Evaluates a rule. An error of the rule is reported even outside its schedules.
-fn answer(rule: &CompiledRule, subject: &Subject) -> RuleAnswer {
-    match rule.broken() {
-        Some(error) => RuleAnswer::Failed(error.into()),
-        None => rule.answer(subject),
-    }
-}
-
-impl Tested<'_> {
-    fn is_ours(&self) -> bool {
-        self.rule.rule().belongs_to(PLUGIN)
-    }
-
-    /// Returns why the rule notifies no one; `None` if it matches.
-    fn reason(&self, subject: &Subject) -> Option<String> {
-        if self.is_ours() {
-            return self.rule.why_not(subject, &self.answer);
-        }
-        let rule = self.rule.rule();
-        Some(format!("notifies {:?} about {}", rule.plugin, rule.subjects.join(", ")))
-    }
-
-    fn matches(&self) -> bool {
-        self.is_ours() && self.answer == RuleAnswer::Matches
-    }
-}
-
 /// Returns the recipients, as written in the rules or the configuration.
 fn notified(route: &Route) -> Vec<&str> {
     match route.source {
@@ -202,23 +164,7 @@ fn print(request: &AccessRequest, subject: &Subject, tested: &[Tested<'_>], rout
         request.user,
         request.roles.join(", ")
     );
-    let wide = tested
-        .iter()
-        .map(|tested| tested.rule.rule().name.chars().count())
-        .max()
-        .unwrap_or_default();
-    for each in tested {
-        let rule = each.rule.rule();
-        let word = match each.answer {
-            _ if !each.is_ours() => "other",
-            RuleAnswer::Matches => "matches",
-            RuleAnswer::Failed(_) => "fails",
-            _ => "no match",
-        };
-        let notifies = || format!("notifies {}", rule.recipients.join(", "));
-        let why = each.reason(subject).unwrap_or_else(notifies);
-        say!("  {word:8}  {:wide$}  {why}", rule.name);
-    }
+    tested::print(tested, subject);
     let notified = notified(route).join(", ");
     match route.source {
         Source::Rules => say!("\nNotified (by rules): {notified}"),

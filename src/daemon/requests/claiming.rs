@@ -85,7 +85,8 @@ pub(super) async fn claim(
     Ok(Claimed::Full)
 }
 
-fn routed_by(route: &Route) -> RoutedBy {
+/// Returns a route as the record of a request keeps it.
+pub(in crate::daemon) fn routed_by(route: &Route) -> RoutedBy {
     match route.source {
         Source::Rules => {
             let named = route.named.iter().cloned();

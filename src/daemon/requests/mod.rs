@@ -30,10 +30,12 @@ mod settling;
 mod turns;
 mod waiting;
 
+pub(super) use claiming::routed_by;
 pub(super) use lanes::Lanes;
 pub(super) use lookups::{Lookups, Traits};
 pub(super) use names::Names;
 pub(super) use resync::Resync;
+pub(super) use routing::subject;
 pub(super) use rulebook::RuleBook;
 pub use rulebook::{FIX_RULE, GRANT_RULES};
 pub(super) use turns::Turns;

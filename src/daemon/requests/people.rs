@@ -22,7 +22,7 @@ impl Lookups {
     ///
     /// # Errors
     /// Teleport did not answer; a retry may help.
-    pub(super) async fn suggested(
+    pub(in crate::daemon) async fn suggested(
         &self,
         request: &AccessRequest,
         user_id_trait: &str,

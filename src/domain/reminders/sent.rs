@@ -66,6 +66,11 @@ impl Sent {
         self.0.extend(steps);
     }
 
+    /// Returns every step, in order.
+    pub fn steps(&self) -> impl Iterator<Item = ReminderStep> {
+        self.0.iter().copied()
+    }
+
     pub fn contains(&self, step: ReminderStep) -> bool {
         self.0.contains(&step)
     }
