@@ -7,6 +7,7 @@ mod configure;
 mod configured;
 mod environment;
 mod explain;
+mod length;
 mod manual;
 mod open_files;
 mod output;

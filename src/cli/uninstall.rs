@@ -46,7 +46,7 @@ async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
     if !dry_run {
         say!(" - Stop the daemon first: it reinstalls the app while it runs");
     }
-    let mut users = settings.routing.addresses();
+    let mut users = settings.recipients();
     users.retain(|address| address.channel().is_none());
     let all = users.len();
     let bar = if stderr().is_terminal() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use crate::config::{DigestSettings, EscalationSettings, NotifySettings, Proxies, ReviewSettings};
-use crate::domain::recipients::RoutingTable;
+use crate::domain::recipients::{Address, RoutingTable};
 use crate::secret::Secret;
 
 /// A valid configuration.
@@ -28,6 +28,23 @@ pub struct Settings {
     /// Exit instead of reconnecting when the event stream breaks.
     pub fail_fast: bool,
     pub limits: Limits,
+}
+
+impl Settings {
+    /// Returns every recipient of the configuration, each once: those of the table, and then those of escalations.
+    pub fn recipients(&self) -> Vec<Address> {
+        let mut addresses = self.routing.addresses();
+        let further = self
+            .escalation
+            .iter()
+            .flat_map(|escalation| escalation.routing.addresses());
+        for address in further {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
 }
 
 /// The cluster's address and the daemon's credentials.

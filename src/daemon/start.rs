@@ -117,7 +117,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     tasks.service("watch", watch.run(client, limits.clone(), sender, heartbeat));
     if preloading {
         let context = Arc::clone(&context);
-        let addresses = current.routing.addresses();
+        let addresses = current.recipients();
         tasks.background("preload", async move { preload(&context, addresses).await });
     }
     let reload = reload::serve(reloads, current, Arc::clone(&context), tasks.clone(), health.clone());

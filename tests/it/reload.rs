@@ -158,8 +158,11 @@ async fn new_recipients_are_looked_up_once_the_file_asks_for_it() {
     town.daemon().says("Recipient data preloaded and cached.").await;
     assert_eq!(town.daemon().log().matches("Recipient found").count(), 1);
     let mut changes = town.tenant.changes();
-    let config = config.replace(ALICE, CAROL);
-    town.daemon().reload(town.load(&config)).await;
+    // She is a recipient of escalations only.
+    let escalation = format!("[escalation]\nafter = \"1h\"\nrole_to_recipients = {{ \"*\" = \"{CAROL}\" }}");
+    town.daemon()
+        .reload(town.load(&format!("{config}\n{escalation}")))
+        .await;
     // She does not have the app yet.
     let installed = async {
         while town.tenant.standing(&town.people["Carol"]) != "ok" {
@@ -168,6 +171,49 @@ async fn new_recipients_are_looked_up_once_the_file_asks_for_it() {
     };
     let waited = tokio::time::timeout(Duration::from_secs(20), installed).await;
     assert!(waited.is_ok(), "the app was not installed for Carol");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn further_notifications_are_turned_on_and_off_and_the_changed_keys_are_logged() {
+    let town = Town::start().await;
+    let requester = Draft {
+        user: "eve@example.com".to_owned(),
+        ..dev()
+    };
+    let first = town.cluster.create(requester.clone());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&first).await;
+    town.cluster.review(&first, "alice", Verdict::Approve, "ok");
+    town.sees(ALICE, &["APPROVED"]).await;
+    town.settled(&first).await;
+
+    let escalation = format!("[escalation]\nafter = \"1ms\"\nrole_to_recipients = {{ \"*\" = \"{BOB}\" }}");
+    let on = format!(
+        "{}\n[notify]\nrequester = true\n{escalation}\n[digest]\nabove = 100",
+        town.config()
+    );
+    town.daemon().reload(town.load(&on)).await;
+    town.daemon().says("changed=\"notify, escalation, digest\"").await;
+    let second = town.cluster.create(requester.clone());
+    town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+    town.sees("eve@example.com", &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&second).await;
+
+    town.daemon().reload(town.load(&town.config())).await;
+    town.daemon()
+        .says_times(2, "changed=\"notify, escalation, digest\"")
+        .await;
+    let third = town.cluster.create(requester);
+    town.sees(ALICE, &["APPROVED", "PENDING", "PENDING"]).await;
+    town.settled(&third).await;
+    // The cards that exist stay up to date, and there are no new ones.
+    town.cluster.review(&second, "alice", Verdict::Deny, "no");
+    town.sees(ALICE, &["APPROVED", "DENIED", "PENDING"]).await;
+    town.sees(BOB, &["DENIED"]).await;
+    town.sees("eve@example.com", &["DENIED"]).await;
+    town.settled(&second).await;
     town.finish().await;
 }
 

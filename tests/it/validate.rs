@@ -227,6 +227,43 @@ async fn managers_need_a_permission_that_the_check_asks_for() {
     }
 }
 
+#[tokio::test]
+async fn further_notifications_are_summarized_and_their_recipients_are_checked() {
+    let town = Town::build().await;
+    let further = format!(
+        r#"
+        [notify]
+        requester = true
+        remind_after = ["1h", "4h"]
+        remind_before_expiry = "30m"
+        grace = "10s"
+        [escalation]
+        after = "2h"
+        [escalation.role_to_recipients]
+        "*" = ["carol@example.com", "nobody@example.com", "{ALICE}"]
+        dba = "{}"
+        [digest]
+        above = 10
+        "#,
+        town.channel
+    );
+    let config = format!("{}\n{further}", town.config());
+    let (status, stdout, _) = validate_with(&town, &config, &["--all"]).await;
+    assert_eq!(status, Some(1), "{stdout}");
+    let summary = "notifications: requester; reminders after 1h, 4h; reminder 30m before a request expires; \
+        escalation after 2h to 4 recipients; digest above 10 cards; grace 10s\n";
+    for part in [
+        summary,
+        "recipient: carol@example.com: does not have the app yet",
+        "FAILED  recipient: nobody@example.com: ",
+        &format!("recipient: {}: has the app", town.channel),
+    ] {
+        assert!(stdout.contains(part), "{part} is not in {stdout}");
+    }
+    let checks = stdout.matches(&format!("recipient: {ALICE}: ")).count();
+    assert_eq!(checks, 1, "a recipient of both tables is checked once: {stdout}");
+}
+
 /// Returns a configuration with reviews, and recipients that are people with and without a Teleport user.
 fn with_reviews(town: &Town) -> String {
     let recipients = format!("\"*\" = [\"{ALICE}\", \"carol@example.com\", \"{}\"]", town.channel);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::cli::explain::situation::Situation;
 use crate::cli::explain::words;
+use crate::cli::length::length;
 use crate::cli::output::say;
 use crate::cli::rules;
 use crate::cli::rules::Tested;
@@ -86,7 +87,7 @@ fn replica(settings: &Settings, record: &Record) -> String {
         Some(claim) if claim.held => format!(
             "{} holds the claim: it delivers now, or has stopped; another replica takes over a claim that is not renewed for {}",
             claim.owner,
-            words::length(settings.limits.claim_stale)
+            length(settings.limits.claim_stale)
         ),
         Some(claim) => format!(
             "{} announced or updated it last; no replica holds the claim",

@@ -1,9 +1,8 @@
 //! Times, and the words for what is explained.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
+use crate::cli::length::length;
 use crate::domain::explanation::{CardState, Event, Freshness, Retry, Status};
 use crate::domain::lifecycle::{Audience, Refusal, Shown};
 use crate::domain::recipients::Reason;
@@ -26,26 +25,6 @@ pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
         (length, _) if length == "0s" => "now".to_owned(),
         (length, false) => format!("in {length}"),
         (length, true) => format!("{length} ago"),
-    }
-}
-
-/// Writes the two largest units of a duration, such as `1h 30m`.
-pub(super) fn length(length: Duration) -> String {
-    let seconds = length.as_secs();
-    let parts = [
-        (seconds / 86_400, 'd'),
-        (seconds / 3_600 % 24, 'h'),
-        (seconds / 60 % 60, 'm'),
-        (seconds % 60, 's'),
-    ];
-    let parts = parts.into_iter().skip_while(|(count, _)| *count == 0).take(2);
-    let parts: Vec<_> = parts
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect();
-    match parts.is_empty() {
-        true => "0s".to_owned(),
-        false => parts.join(" "),
     }
 }
 
@@ -168,6 +147,5 @@ mod tests {
         assert_eq!(distance(at(-2 * 86_400), now), "2d ago");
         assert_eq!(distance(at(0), now), "now");
         assert_eq!(distance(at(86_405), now), "in 1d");
-        assert_eq!(length(Duration::from_secs(59)), "59s");
     }
 }

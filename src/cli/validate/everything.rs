@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use crate::cli::environment;
 use crate::cli::report::Failed;
 use crate::cli::validate::access_lists;
+use crate::cli::validate::notifications::notifications;
 use crate::cli::validate::permissions::permissions;
 use crate::cli::validate::recipients::{Failure, post};
 use crate::cli::validate::results::{CheckResults, counted};
@@ -42,6 +43,9 @@ pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
     let colours = stdout().is_terminal() && environment::wants_colours();
     let mut results = CheckResults::new(wanted.json, colours);
     let settings = configuration(file, &mut results)?;
+    if let Some(notifications) = notifications(&settings) {
+        results.ok("notifications", notifications);
+    }
     let client = identity(&settings, &mut results).await;
     if settings.review.enabled {
         reviews::port(&settings.review, &mut results).await;
@@ -239,7 +243,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
         Ok(teams) => teams,
         Err(error) => return results.failed("HTTPS", error.to_string(), error.hint()),
     };
-    let mut addresses = settings.routing.addresses();
+    let mut addresses = settings.recipients();
     for address in &found.by_rules {
         if !addresses.contains(address) {
             addresses.push(address.clone());

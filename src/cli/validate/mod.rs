@@ -4,6 +4,7 @@
 
 mod access_lists;
 mod everything;
+mod notifications;
 mod options;
 mod permissions;
 mod recipients;

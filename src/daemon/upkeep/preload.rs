@@ -5,6 +5,7 @@ use futures_util::stream;
 use tracing::info;
 
 use crate::daemon::context::Context;
+use crate::daemon::upkeep::InForce;
 use crate::domain::recipients::Address;
 use crate::msteams::{Priority, Teams};
 
@@ -27,12 +28,7 @@ pub(in crate::daemon) async fn preload(context: &Context, addresses: Vec<Address
             }
             Err(error) => {
                 let hint = error.hint();
-                let source = context
-                    .live
-                    .current()
-                    .routing
-                    .place_of(&address)
-                    .map(|place| place.to_string());
+                let source = source(&context.live.current(), &address);
                 warn_if!(
                     context.outages.microsoft_example(&error),
                     recipient = %address, source, %error, hint,
@@ -49,4 +45,12 @@ pub(in crate::daemon) async fn preload(context: &Context, addresses: Vec<Address
         .await;
     let missing = all - found;
     info!(found, missing, "Recipient data preloaded and cached.");
+}
+
+/// Returns where the configuration names a recipient.
+fn source(live: &InForce, address: &Address) -> Option<String> {
+    let in_table = live.routing.place_of(address).map(|place| place.to_string());
+    let escalation = live.escalation.as_ref();
+    let in_escalation = || escalation?.routing.place_of(address);
+    in_table.or_else(|| in_escalation().map(|place| format!("escalation.{place}")))
 }

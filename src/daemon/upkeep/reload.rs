@@ -83,7 +83,7 @@ pub(in crate::daemon) async fn serve(
 fn apply(loaded: Loaded, current: &mut Settings, context: &Arc<Context>, tasks: &Tasks) {
     let Loaded { settings, warnings } = loaded;
     let known: HashSet<Address> = if current.preload {
-        current.routing.addresses().into_iter().collect()
+        current.recipients().into_iter().collect()
     } else {
         HashSet::new()
     };
@@ -104,7 +104,7 @@ fn apply(loaded: Loaded, current: &mut Settings, context: &Arc<Context>, tasks: 
         );
     }
     if current.preload {
-        let mut new = current.routing.addresses();
+        let mut new = current.recipients();
         new.retain(|address| !known.contains(address));
         if !new.is_empty() {
             let context = Arc::clone(context);
