@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 
 use crate::process::run;
 use crate::support::{ALICE, Program, Town};
+use crate::world::cluster::Draft;
 
 /// Every command line that prints something and ends with 0, as it is typed.
 fn commands(town: &Town) -> Vec<Vec<String>> {
@@ -26,10 +27,13 @@ fn commands(town: &Town) -> Vec<Vec<String>> {
         "validate --all --offline -c CONFIG",
         "validate --all --offline --json -c CONFIG",
         "validate ALICE -c CONFIG",
+        "explain REQUEST_ID -c CONFIG",
         "uninstall --dry-run -c CONFIG",
         "uninstall -c CONFIG",
     ];
+    let id = town.cluster.create(Draft::default());
     let word = |word: &str| match word {
+        "REQUEST_ID" => id.clone(),
         "RULES" => rules.clone(),
         "REQUEST" => request.clone(),
         "CONFIG" => config.to_owned(),

@@ -365,12 +365,16 @@ async fn a_recipient_that_cannot_be_preloaded_is_a_warning_and_the_start_does_no
     town.tenant
         .faults(|faults| faults.rules = vec![Rule::every("GET", "/users/hang", Fault::Hang)]);
     let recipients = format!("\"*\" = [\"{ALICE}\", \"nobody@example.com\"]");
-    let config = format!("preload = true\n{}", town.config_for(&recipients));
+    let escalation = "[escalation]\nafter = \"1h\"\nrole_to_recipients = { dba = \"missing@example.com\" }";
+    let config = format!("preload = true\n{}\n{escalation}", town.config_for(&recipients));
     town.start_daemon_with(&config).await;
     town.daemon().says("Recipient found, chat found").await;
     town.daemon().says("Cannot notify recipient").await;
     // The address is shortened, so the line says where it is configured.
     town.daemon().says("source=\"role_to_recipients.\\\"*\\\"[1]\"").await;
+    town.daemon()
+        .says("source=\"escalation.role_to_recipients.dba[0]\"")
+        .await;
     town.daemon().says("Recipient data preloaded and cached.").await;
     town.finish().await;
 }
