@@ -16,9 +16,10 @@ pub(super) fn length(length: Duration) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, unit)| format!("{count}{unit}"))
         .collect();
-    match parts.is_empty() {
-        true => "0s".to_owned(),
-        false => parts.join(" "),
+    if parts.is_empty() {
+        "0s".to_owned()
+    } else {
+        parts.join(" ")
     }
 }
 

@@ -62,9 +62,10 @@ pub async fn inquire(client: &Client, settings: &Settings, request: &AccessReque
     lookups
         .suggested(request, user_id_trait, FAILURES, &mut suggested)
         .await?;
-    let requester = match settings.notify.requester || settings.notify.access_ends.is_some() {
-        true => address_of(&lookups, &request.user, user_id_trait).await,
-        false => Ok(None),
+    let requester = if settings.notify.requester || settings.notify.access_ends.is_some() {
+        address_of(&lookups, &request.user, user_id_trait).await
+    } else {
+        Ok(None)
     };
     let requester = requester.unwrap_or_else(|error| {
         let what = format!("{}: {error}", request.user);

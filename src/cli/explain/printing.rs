@@ -109,11 +109,10 @@ fn recipients(settings: &Settings, situation: &Situation) {
     let recorded = record.as_ref().map(|record| &record.routed_by);
     let by = match (recorded, inquiry.as_ref().map(|inquiry| inquiry.route.source)) {
         (Some(RoutedBy::Rules(_)), _) => ", by the rules that matched when it was announced",
-        (Some(RoutedBy::Table), _) => ", by role_to_recipients and suggested reviewers",
+        (Some(RoutedBy::Table), _) | (_, Some(Source::Static)) => ", by role_to_recipients and suggested reviewers",
         (_, Some(Source::Rules)) => {
             ", by Access Monitoring Rules; role_to_recipients and suggested reviewers do not apply"
         }
-        (_, Some(Source::Static)) => ", by role_to_recipients and suggested reviewers",
         (_, Some(Source::None) | None) => "",
     };
     say!("Recipients{by}");

@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::daemon::{Inquiry, inquire};
 use crate::domain::explanation::{Explained, Moment, MomentFacts, RecipientFacts, explain, moments};
 use crate::domain::lifecycle::{
-    Audiences, Observed, Record, RefusalPauses, RoutedBy, Tables, known_recipients, targets,
+    Audience, Audiences, Observed, Record, RefusalPauses, RoutedBy, Tables, known_recipients, targets,
 };
 use crate::domain::recipients::{Address, Recipients, SuggestedReviewers};
 use crate::domain::reminders::{ReminderRules, Sent};
@@ -114,6 +114,7 @@ impl Situation {
                 record: record.as_ref(),
                 sent,
                 rules: reminder_rules(settings),
+                is_escalated: is_escalated(settings, &explained),
                 grace: settings.notify.grace,
                 now,
             })
@@ -142,6 +143,20 @@ fn escalation(settings: &Settings, request: &AccessRequest, record: Option<&Reco
         return Vec::new();
     }
     escalation.routing.of_roles(request)
+}
+
+/// Returns whether no further recipient is to be notified of an escalation that is due. Managers are not looked up, so the
+/// first card of an escalation stands for them.
+fn is_escalated(settings: &Settings, explained: &Explained) -> bool {
+    let further = || {
+        let recipients = explained.recipients.iter();
+        recipients.filter(|found| found.recipient.audience == Audience::Escalation)
+    };
+    let manager = settings
+        .escalation
+        .as_ref()
+        .is_some_and(|escalation| escalation.manager);
+    !further().any(|found| found.is_due) && (!manager || further().next().is_some())
 }
 
 fn reminder_rules(settings: &Settings) -> ReminderRules<'_> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::lifecycle::{Audience, Record};
+use crate::domain::lifecycle::Record;
 use crate::domain::reminders::{ReminderFacts, ReminderRules, ReminderStep, Sent, due_reminders};
 use crate::domain::request::{AccessRequest, Stage};
 
@@ -15,6 +15,8 @@ pub struct MomentFacts<'a> {
     pub record: Option<&'a Record>,
     pub sent: &'a Sent,
     pub rules: ReminderRules<'a>,
+    /// Every further recipient of an escalation that is due has a card or a failed delivery.
+    pub is_escalated: bool,
     /// How long announcements are held.
     pub grace: Option<Duration>,
     pub now: Timestamp,
@@ -62,9 +64,8 @@ pub fn moments(facts: MomentFacts<'_>) -> Vec<Moment> {
     if let Some(at) = held_until.filter(|at| *at > now && record.is_none() && request.stage.is_open()) {
         moments.push(Moment::coming(Event::Announcement, at));
     }
-    let is_escalated = record.is_some_and(has_escalation);
     moments.extend(reminders(facts, announced, start).into_iter().map(|moment| {
-        let is_done = moment.event == Event::Escalation && is_escalated;
+        let is_done = (moment.event, moment.status) == (Event::Escalation, Status::Due) && facts.is_escalated;
         let status = if is_done { Status::Done } else { moment.status };
         Moment { status, ..moment }
     }));
@@ -90,11 +91,6 @@ fn held_until(facts: MomentFacts<'_>) -> Option<Timestamp> {
         .created
         .zip(facts.grace)
         .map(|(at, grace)| after(at, grace))
-}
-
-fn has_escalation(record: &Record) -> bool {
-    let mut cards = record.cards.iter();
-    cards.any(|card| card.recipient.audience == Audience::Escalation)
 }
 
 /// Follows the schedule from now on, as the daemon does: each step is due at one time, and only once.
@@ -130,13 +126,8 @@ fn reminders(facts: MomentFacts<'_>, announced: Option<Timestamp>, start: Timest
             moments.push(Moment { event, at, status });
         }
         sent = sent.steps().chain(due.steps).collect();
-        let next = due
-            .next
-            .waited
-            .map(|waited| after(start, waited))
-            .into_iter()
-            .chain(due.next.at)
-            .min();
+        let since = due.next.waited.into_iter().chain(due.next.escalation);
+        let next = since.map(|waited| after(start, waited)).chain(due.next.at).min();
         let Some(next) = next.filter(|next| *next > at) else {
             break;
         };
@@ -230,12 +221,24 @@ mod tests {
 
     /// Lists the moments, each as its event, hour and status.
     fn listed(stage: Stage, record: Option<&Record>, sent: &[ReminderStep], grace: u64, now: i64) -> Vec<String> {
+        listed_as(false, stage, record, sent, grace, now)
+    }
+
+    fn listed_as(
+        is_escalated: bool,
+        stage: Stage,
+        record: Option<&Record>,
+        sent: &[ReminderStep],
+        grace: u64,
+        now: i64,
+    ) -> Vec<String> {
         let (request, sent) = (request(stage), sent.iter().copied().collect());
         let moments = moments(MomentFacts {
             request: &request,
             record,
             sent: &sent,
             rules: RULES,
+            is_escalated,
             grace: Some(Duration::from_hours(grace)).filter(|grace| !grace.is_zero()),
             now: hour(now),
         });
@@ -275,7 +278,7 @@ mod tests {
 
     #[test]
     fn steps_are_sent_overdue_or_coming() {
-        let mut record = announced();
+        let record = announced();
         let first = ReminderStep::After(HOUR);
         let expected = [
             "after 1 at 1 Done",
@@ -285,10 +288,10 @@ mod tests {
             "Expiry at 10 Coming",
         ];
         assert_eq!(listed(Stage::Pending, Some(&record), &[first], 0, 5), expected);
-        record.cards[0].recipient.audience = Audience::Escalation;
-        record.cards.extend(announced().cards);
-        let lines = listed(Stage::Pending, Some(&record), &[first], 0, 5);
+        let lines = listed_as(true, Stage::Pending, Some(&record), &[first], 0, 5);
         assert_eq!(lines[1], "Escalation at 2 Done");
+        let lines = listed_as(true, Stage::Pending, Some(&record), &[first], 0, 1);
+        assert_eq!(lines[1], "Escalation at 2 Coming");
     }
 
     #[test]
