@@ -11,6 +11,7 @@ use crate::config::recipients::addresses;
 use crate::config::shown::{described, quoted};
 use crate::domain::card::Instructions;
 use crate::domain::recipients::RoutingTable;
+use crate::domain::reminders::ReminderRules;
 
 const VALID_DURATION: &str = hint!("Write a duration such as \"30m\" or \"4h\"");
 
@@ -44,6 +45,18 @@ pub struct Attention {
     pub alert: bool,
     /// An announcement in a channel mentions the reviewers that a rule or the request names.
     pub mention: bool,
+}
+
+impl NotifySettings {
+    /// Returns when people are reminded of requests, and when requests are escalated.
+    pub fn reminder_rules<'a>(&'a self, escalation: Option<&EscalationSettings>) -> ReminderRules<'a> {
+        ReminderRules {
+            after: &self.remind_after,
+            before_expiry: self.remind_before_expiry,
+            access_ends: self.access_ends,
+            escalate_after: escalation.map(|settings| settings.after),
+        }
+    }
 }
 
 /// Who is notified of a request that is still pending after some time.

@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain::recipients",
             "domain::review",
             "domain::card",
+            "domain::reminders",
             "nearest",
             "secret",
             "visible",

@@ -14,7 +14,7 @@ use crate::domain::lifecycle::{
     Audience, Audiences, Observed, Record, RefusalPauses, RoutedBy, Tables, known_recipients, targets,
 };
 use crate::domain::recipients::{Address, Recipients, SuggestedReviewers};
-use crate::domain::reminders::{ReminderRules, Sent};
+use crate::domain::reminders::{Sent, is_escalated};
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::teleport::{Client, PluginDataKey};
 
@@ -113,8 +113,8 @@ impl Situation {
                 request,
                 record: record.as_ref(),
                 sent,
-                rules: reminder_rules(settings),
-                is_escalated: is_escalated(settings, &explained),
+                rules: settings.notify.reminder_rules(settings.escalation.as_ref()),
+                is_escalated: has_escalated(settings, &explained),
                 grace: settings.notify.grace,
                 now,
             })
@@ -139,15 +139,16 @@ fn escalation(settings: &Settings, request: &AccessRequest, record: Option<&Reco
         return Vec::new();
     };
     let waited = Duration::try_from(now.duration_since(announced)).unwrap_or_default();
-    if !request.stage.is_open() || waited < escalation.after {
-        return Vec::new();
+    if is_escalated(request, escalation.after, waited, now) {
+        escalation.routing.of_roles(request)
+    } else {
+        Vec::new()
     }
-    escalation.routing.of_roles(request)
 }
 
 /// Returns whether no further recipient is to be notified of an escalation that is due. Managers are not looked up, so the
 /// first card of an escalation stands for them.
-fn is_escalated(settings: &Settings, explained: &Explained) -> bool {
+fn has_escalated(settings: &Settings, explained: &Explained) -> bool {
     let further = || {
         let recipients = explained.recipients.iter();
         recipients.filter(|found| found.recipient.audience == Audience::Escalation)
@@ -157,15 +158,6 @@ fn is_escalated(settings: &Settings, explained: &Explained) -> bool {
         .as_ref()
         .is_some_and(|escalation| escalation.manager);
     !further().any(|found| found.is_due) && (!manager || further().next().is_some())
-}
-
-fn reminder_rules(settings: &Settings) -> ReminderRules<'_> {
-    ReminderRules {
-        after: &settings.notify.remind_after,
-        before_expiry: settings.notify.remind_before_expiry,
-        access_ends: settings.notify.access_ends,
-        escalate_after: settings.escalation.as_ref().map(|settings| settings.after),
-    }
 }
 
 fn unknown(id: &RequestId) -> anyhow::Error {

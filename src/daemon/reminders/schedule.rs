@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::daemon::context::Context;
-use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Observed, Snapshot};
-use crate::domain::reminders::{Next, ReminderFacts, ReminderRules, Sent, due_reminders};
+use crate::domain::reminders::{Next, ReminderFacts, Sent, due_reminders};
 use crate::domain::request::{AccessRequest, RequestId};
 
 /// Enters when a request is due next, from what its lane knows; a request that was not announced or has ended is never due.
@@ -23,7 +22,7 @@ pub(in crate::daemon) fn schedule(context: &Context, id: &RequestId, observed: &
     sent.merge(Sent::parse(known.map.get(Sent::KEY).unwrap_or_default()));
     let due = due_reminders(ReminderFacts {
         request,
-        rules: rules(&live),
+        rules: live.notify.reminder_rules(live.escalation.as_ref()),
         sent: &sent,
         waited,
         now: clock::now(),
@@ -45,15 +44,5 @@ pub(super) fn enter(context: &Context, id: &RequestId, request: &AccessRequest, 
         context.agenda.remove(id);
     } else {
         context.agenda.set(id, waited, next);
-    }
-}
-
-/// Returns the rules of the current settings.
-pub(super) fn rules(live: &InForce) -> ReminderRules<'_> {
-    ReminderRules {
-        after: &live.notify.remind_after,
-        before_expiry: live.notify.remind_before_expiry,
-        access_ends: live.notify.access_ends,
-        escalate_after: live.escalation.as_ref().map(|settings| settings.after),
     }
 }

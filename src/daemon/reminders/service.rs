@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use crate::clock;
 use crate::daemon::context::Context;
 use crate::daemon::reminders::agenda::ClockWatch;
-use crate::daemon::reminders::schedule::{enter, rules};
+use crate::daemon::reminders::schedule::enter;
 use crate::daemon::reminders::sending::Reminding;
 use crate::daemon::requests::Lanes;
 use crate::daemon::tasks::Tasks;
@@ -84,7 +84,7 @@ async fn remind(context: &Context, lanes: &Lanes, id: &RequestId) -> Result<(), 
         let waited = context.agenda.waited(id, announced);
         let due = due_reminders(ReminderFacts {
             request: &request,
-            rules: rules(&live),
+            rules: live.notify.reminder_rules(live.escalation.as_ref()),
             sent: &known,
             waited,
             now: clock::now(),

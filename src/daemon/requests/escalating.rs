@@ -15,6 +15,7 @@ use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Audience, Observed, Posted, Record};
 use crate::domain::recipients::Address;
+use crate::domain::reminders::is_escalated;
 use crate::domain::request::AccessRequest;
 use crate::msteams::{Meaning, Priority, Retry, Urgency};
 
@@ -48,12 +49,12 @@ pub(super) fn is_due<'a>(
     };
     let escalation = memory.escalation.as_deref();
     let is_known = escalation.is_some_and(|known| known.settings == live.since && !known.is_partial);
-    let is_open = request.stage.is_open() && !request.is_over(clock::now());
-    let waited = |announced| context.agenda.waited(&request.id, announced);
-    let is_late = record
-        .announced_at(request)
-        .is_some_and(|announced| waited(announced) >= settings.after);
-    (is_open && is_late && !is_known).then_some((request, record))
+    let is_late = |announced| {
+        let waited = context.agenda.waited(&request.id, announced);
+        is_escalated(request, settings.after, waited, clock::now())
+    };
+    let is_due = record.announced_at(request).is_some_and(is_late);
+    (is_due && !is_known).then_some((request, record))
 }
 
 /// Finds the further recipients of a request that is due for escalation, within a limited time.

@@ -7,5 +7,5 @@ mod schedule;
 mod sent;
 
 pub use access_lists::{OpenReview, REMINDED, ReviewedList, Turn, Write, bundles};
-pub use schedule::{DueReminders, Next, ReminderFacts, ReminderRules, due_reminders};
+pub use schedule::{DueReminders, Next, ReminderFacts, ReminderRules, due_reminders, is_escalated};
 pub use sent::{ReminderStep, Sent};

@@ -70,11 +70,21 @@ impl Next {
 pub fn due_reminders(facts: ReminderFacts<'_>) -> DueReminders {
     let mut due = DueReminders::default();
     match facts.request.stage {
-        Stage::Pending if !facts.request.is_over(facts.now) => pending(facts, &mut due),
+        Stage::Pending if is_pending(facts.request, facts.now) => pending(facts, &mut due),
         Stage::Approved => approved(facts, &mut due),
         Stage::Pending | Stage::Denied | Stage::Promoted | Stage::Expired | Stage::Unknown => {}
     }
     due
+}
+
+/// Returns whether further recipients are due that long after the announcement.
+pub fn is_escalated(request: &AccessRequest, after: Duration, waited: Duration, now: Timestamp) -> bool {
+    is_pending(request, now) && after <= waited
+}
+
+/// Returns whether a request can still be reviewed.
+fn is_pending(request: &AccessRequest, now: Timestamp) -> bool {
+    request.stage.is_open() && !request.is_over(now)
 }
 
 fn pending(facts: ReminderFacts<'_>, due: &mut DueReminders) {
@@ -85,10 +95,10 @@ fn pending(facts: ReminderFacts<'_>, due: &mut DueReminders) {
         waited,
         now,
     } = facts;
-    for after in rules.after.iter().copied() {
+    let is_left = |after: &Duration| !sent.contains(ReminderStep::After(*after));
+    for after in rules.after.iter().copied().filter(is_left) {
         let step = ReminderStep::After(after);
-        if sent.contains(step) {
-        } else if after <= waited {
+        if after <= waited {
             due.steps.push(step);
             due.message = Some(step);
         } else {
@@ -112,7 +122,7 @@ fn pending(facts: ReminderFacts<'_>, due: &mut DueReminders) {
         Some(_) | None => {}
     }
     match rules.escalate_after {
-        Some(after) if after <= waited => due.escalated = true,
+        Some(after) if is_escalated(request, after, waited, now) => due.escalated = true,
         after => due.next.escalation = after,
     }
 }
