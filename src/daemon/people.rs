@@ -23,19 +23,11 @@ pub(super) fn address_in(traits: &Traits, user_id_trait: &str) -> Option<Address
 /// # Errors
 /// Teleport did not answer, or the role may not read users and the name is no address.
 pub(super) async fn address_of(lookups: &Lookups, user: &str, user_id_trait: &str) -> Result<Option<Address>, Error> {
-    match (lookups.traits_of(user).await, named(user)) {
-        (Ok(traits), name) => {
-            let id = only(&traits, user_id_trait).filter(|address| address.channel().is_none());
-            Ok(id.or(name).or_else(|| email_in(&traits)))
-        }
-        // The user of an expired single sign-on does not exist until the next login.
-        (Err(error), name) if error.meaning() == Meaning::NotFound => Ok(name),
-        (Err(error), Some(name)) if error.meaning() == Meaning::Denied => Ok(Some(name)),
-        (Err(error), _) => Err(error),
-    }
+    let addresses = addresses_of(lookups, user, user_id_trait).await?;
+    Ok(addresses.into_iter().next())
 }
 
-/// Finds every address of a user: those that [`address_of`] chooses from.
+/// Finds every address of a user, in the order in which [`address_of`] prefers them.
 ///
 /// # Errors
 /// Teleport did not answer, or the role may not read users and the name is no address.
@@ -43,7 +35,9 @@ pub(super) async fn addresses_of(lookups: &Lookups, user: &str, user_id_trait: &
     let name = named(user);
     let traits = match (lookups.traits_of(user).await, &name) {
         (Ok(traits), _) => traits,
-        (Err(error), Some(_)) if matches!(error.meaning(), Meaning::NotFound | Meaning::Denied) => Arc::default(),
+        // The user of an expired single sign-on does not exist until the next login.
+        (Err(error), _) if error.meaning() == Meaning::NotFound => Arc::default(),
+        (Err(error), Some(_)) if error.meaning() == Meaning::Denied => Arc::default(),
         (Err(error), _) => return Err(error),
     };
     let mut addresses: Vec<Address> = Vec::new();

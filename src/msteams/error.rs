@@ -159,6 +159,14 @@ impl Error {
         self.0.retry
     }
 
+    /// Returns whether the failure concerns every call of the service, and ends without a change of the call.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self.meaning(),
+            Meaning::Credentials | Meaning::Protocol | Meaning::Unreachable
+        )
+    }
+
     /// Returns the service that failed.
     pub fn endpoint(&self) -> Endpoint {
         self.0.operation.endpoint()

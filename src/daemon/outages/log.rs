@@ -136,12 +136,12 @@ impl OutageLog {
     /// Returns whether a failed delivery gets a separate line: as the example for an outage, or because no outage causes it.
     pub(in crate::daemon) fn microsoft_example(&self, error: &msteams::Error) -> bool {
         let mut outages = self.lock();
-        match error.meaning() {
-            msteams::Meaning::Throttled => outages.throttled.example(),
-            msteams::Meaning::Unreachable | msteams::Meaning::Credentials | msteams::Meaning::Protocol => {
-                outages.service(error.endpoint()).example()
-            }
-            _ => true,
+        if error.meaning() == msteams::Meaning::Throttled {
+            outages.throttled.example()
+        } else if error.is_outage() {
+            outages.service(error.endpoint()).example()
+        } else {
+            true
         }
     }
 

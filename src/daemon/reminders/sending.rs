@@ -24,7 +24,7 @@ use crate::domain::lifecycle::{Audience, Posted, Record};
 use crate::domain::recipients::Address;
 use crate::domain::reminders::ReminderStep;
 use crate::domain::request::{AccessRequest, ResourceNames};
-use crate::msteams::{Activity, Error, Meaning, Priority, Urgency};
+use crate::msteams::{Activity, Error, Priority, Urgency};
 use crate::telemetry::Reminder;
 use crate::teleport;
 
@@ -186,10 +186,7 @@ impl<'a> Reminding<'a> {
                 Err(Undelivered::Refused(error) | Undelivered::Gone(error, _)) => return self.failed(&message, &error),
                 Err(Undelivered::Later(error, asked)) => (error, asked),
             };
-            let is_outage = matches!(
-                error.meaning(),
-                Meaning::Credentials | Meaning::Protocol | Meaning::Unreachable
-            );
+            let is_outage = error.is_outage();
             tries += usize::from(!is_outage);
             if tries >= MOST_TRIES {
                 return self.failed(&message, &error);

@@ -59,11 +59,8 @@ pub(super) struct Deferral {
 impl Deferral {
     /// Returns the failure if it concerns every call of the service.
     pub(super) fn outage(&self) -> Option<&Error> {
-        let is_outage = |error: &&Error| {
-            let meaning = error.meaning();
-            matches!(meaning, Meaning::Credentials | Meaning::Protocol | Meaning::Unreachable)
-        };
-        self.error.as_ref().filter(|_| self.asked.is_none()).filter(is_outage)
+        let error = self.error.as_ref().filter(|_| self.asked.is_none());
+        error.filter(|error| error.is_outage())
     }
 
     /// Returns whether the failure concerns only this card, and is neither an outage nor a limit.

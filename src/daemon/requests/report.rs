@@ -53,13 +53,9 @@ impl<'a> Report<'a> {
                     self.posted += 1;
                     self.escalated += usize::from(recipient.audience == Audience::Escalation);
                     self.context.metrics.delivered(recipient.audience, Delivery::Posted);
-                    let change = match recipient.audience {
-                        Audience::Decision => Change::Resolution,
-                        Audience::Reviewers | Audience::Escalation | Audience::Requester => Change::Announcement,
-                    };
                     // A card of an escalation is late on purpose.
                     if !replacement && recipient.audience != Audience::Escalation {
-                        self.accepted(recipient.audience, change, waiting);
+                        self.accepted(recipient.audience, Change::of_post(recipient.audience), waiting);
                     }
                 }
                 Outcome::Updated { recipient, shown, .. } => {

@@ -134,6 +134,14 @@ impl Change {
     /// Every change.
     pub const ALL: [Self; 3] = [Self::Announcement, Self::Review, Self::Resolution];
 
+    /// Returns the kind of news that a new card for an audience carries.
+    pub fn of_post(audience: Audience) -> Self {
+        match audience {
+            Audience::Decision => Self::Resolution,
+            Audience::Reviewers | Audience::Escalation | Audience::Requester => Self::Announcement,
+        }
+    }
+
     /// Returns the kind of news that an update of a card to this carries.
     pub fn of_update(shown: Shown) -> Self {
         if shown.stage.is_resolved() {

@@ -121,8 +121,7 @@ impl Step {
     /// Returns what changes for the recipient if the delivery shows this.
     pub fn change(&self, shown: Shown) -> Change {
         match self {
-            Self::Post(target) if target.audience == Audience::Decision => Change::Resolution,
-            Self::Post(_) => Change::Announcement,
+            Self::Post(target) => Change::of_post(target.audience),
             Self::Update(_) => Change::of_update(shown),
         }
     }
