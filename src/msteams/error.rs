@@ -161,10 +161,8 @@ impl Error {
 
     /// Returns whether the failure concerns every call of the service, and ends without a change of the call.
     pub fn is_outage(&self) -> bool {
-        matches!(
-            self.meaning(),
-            Meaning::Credentials | Meaning::Protocol | Meaning::Unreachable
-        )
+        let meaning = self.meaning();
+        matches!(meaning, Meaning::Credentials | Meaning::Protocol | Meaning::Unreachable)
     }
 
     /// Returns the service that failed.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::daemon::context::Context;
-use crate::daemon::requests::delivery::{Done, Round, Taken};
+use crate::daemon::requests::delivery::{Done, Round};
 use crate::daemon::requests::drawing::Sources;
 use crate::daemon::requests::in_flight::InFlight;
 use crate::daemon::requests::job::{Delivered, Job, Known};
@@ -26,6 +26,7 @@ use crate::daemon::requests::planning::{
 };
 use crate::daemon::requests::report::Report;
 use crate::daemon::requests::settling::{Settled, retry_later, settle};
+use crate::daemon::requests::taken::Taken;
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Landed, Observed, Outcome, Plan, Recipient, Run, Step, Why, Work, targets};

@@ -1,12 +1,8 @@
 //! One delivery: posts or updates a card for one recipient, and translates the result into outcomes.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use tracing::warn;
@@ -16,10 +12,11 @@ use crate::daemon::courier::{Courier, Placed, Undelivered};
 use crate::daemon::requests::drawing::Sheet;
 use crate::daemon::requests::job::Known;
 use crate::daemon::requests::people::mentioned;
-use crate::domain::lifecycle::{Audience, Change, Outcome, Posted, Recipient, Shown, Step, Target};
+use crate::daemon::requests::taken::{Taken, place};
+use crate::domain::lifecycle::{Change, Outcome, Posted, Recipient, Shown, Step, Target};
 use crate::domain::recipients::{Address, Person};
 use crate::domain::request::RequestId;
-use crate::msteams::{Activity, Error, Meaning, Priority, Teams, Urgency};
+use crate::msteams::{Activity, Error, Meaning, Priority, Urgency};
 
 /// The result of one delivery.
 #[derive(Debug)]
@@ -82,62 +79,6 @@ impl Deferral {
             unconfirmed: false,
         }
     }
-}
-
-/// A conversation and the audience of its card.
-type Place = (Audience, String);
-
-/// Returns the place of a card. One conversation is asked once to review a request.
-fn place(audience: Audience, conversation: &str) -> Place {
-    let audience = match audience {
-        Audience::Reviewers | Audience::Escalation => Audience::Reviewers,
-        Audience::Requester | Audience::Decision => audience,
-    };
-    (audience, conversation.to_owned())
-}
-
-/// The conversations that have or will have a card of the request. It lives as long as the claim.
-pub(super) struct Taken {
-    conversations: Mutex<HashSet<Place>>,
-    /// Targets with a card of the Go plugin, which does not record conversations.
-    unknown: Vec<Target>,
-    found: OnceCell<()>,
-}
-
-impl Taken {
-    pub(super) fn new(cards: &[Posted]) -> Self {
-        let of_card = |card: &Posted| Some(place(card.recipient.audience, card.conversation.as_deref()?));
-        let known = cards.iter().filter_map(of_card);
-        let unknown = cards.iter().filter(|card| card.conversation.is_none());
-        Self {
-            conversations: Mutex::new(known.collect()),
-            unknown: unknown.filter_map(Posted::target).collect(),
-            found: OnceCell::new(),
-        }
-    }
-
-    /// Looks up the unknown conversations. If a look-up fails, the recipient may get a second card.
-    async fn find(&self, context: &Context, priority: &Priority) {
-        let find = async || {
-            let look_ups = self.unknown.iter().cloned();
-            let mut look_ups: FuturesUnordered<_> = look_ups
-                .map(|target| look_up(context.teams.clone(), target, priority.clone()))
-                .collect();
-            while let Some(found) = look_ups.next().await {
-                self.lock().extend(found);
-            }
-        };
-        self.found.get_or_init(find).await;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashSet<Place>> {
-        self.conversations.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn look_up(teams: Teams, target: Target, priority: Priority) -> Option<Place> {
-    let conversation = teams.resolve(&target.address, &priority).await.ok()?;
-    Some(place(target.audience, &conversation.id))
 }
 
 /// Returns whether Microsoft rejected the content of a card.

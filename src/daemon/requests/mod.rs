@@ -27,6 +27,7 @@ mod resync;
 mod routing;
 mod rulebook;
 mod settling;
+mod taken;
 mod turns;
 mod waiting;
 

@@ -3,16 +3,14 @@
 //! Keys and encodings of the first group are the Go plugin's (`integrations/access/msteams` and `integrations/lib/plugindata`
 //! in `gravitational/teleport`), byte for byte. Keys that begin with `x_` are ours.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::domain::lifecycle::{
-    Audience, Claim, Fingerprint, NamedByRule, Posted, Recipient, Record, Refusal, RoutedBy, Shown, StoredMap,
+    Audience, Claim, Fingerprint, NamedByRule, Recipient, Record, Refusal, RoutedBy, Shown, StoredMap,
 };
 use crate::domain::request::Stage;
 
@@ -30,54 +28,6 @@ const GO_KEYS: [&str; 8] = [
 
 /// How the Go plugin writes "no time".
 const GO_ZERO_TIME: &str = "0001-01-01T00:00:00Z";
-
-/// An entry of `messages`; the order of the fields is part of the encoding.
-#[derive(Deserialize, Serialize)]
-struct Message {
-    id: String,
-    ts: String,
-    rid: String,
-}
-
-/// Facts about one card that `messages` cannot hold.
-#[derive(Deserialize, Serialize)]
-struct Card {
-    id: String,
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    conversation: Option<String>,
-    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
-    shown: Option<String>,
-    #[serde(rename = "f", default, skip_serializing_if = "String::is_empty")]
-    facts: String,
-    #[serde(rename = "again", default, skip_serializing_if = "is_false")]
-    replacement: bool,
-    /// The index of the card in `messages`, if its ID is ambiguous.
-    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
-    place: Option<usize>,
-    /// The audience, unless the card is for the reviewers.
-    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
-    audience: Option<String>,
-}
-
-/// A card that is not in `messages`, because the Go plugin would draw the card of a reviewer in its place.
-#[derive(Deserialize, Serialize)]
-struct OtherCard {
-    #[serde(rename = "for")]
-    audience: String,
-    id: String,
-    ts: String,
-    rid: String,
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    conversation: Option<String>,
-    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
-    shown: Option<String>,
-    #[serde(rename = "f", default, skip_serializing_if = "String::is_empty")]
-    facts: String,
-    #[serde(rename = "again", default, skip_serializing_if = "is_false")]
-    replacement: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
-    digest: bool,
-}
 
 #[derive(Deserialize, Serialize)]
 struct StoredRefusal {
@@ -185,35 +135,7 @@ impl Record {
             expires: time("x_expires"),
             ..Self::default()
         };
-        for entry in text("messages").split(',').filter(|entry| !entry.is_empty()) {
-            match message(entry) {
-                Some(message) => record.cards.push(posted(message)),
-                None => record.unreadable.push(entry.to_owned()),
-            }
-        }
-        let known: Vec<Card> = serde_json::from_str(text("x_cards")).unwrap_or_default();
-        let mut taken = vec![false; record.cards.len()];
-        for card in known {
-            let fits = |(place, posted): &(usize, &mut Posted)| !taken[*place] && posted.activity == card.id;
-            let is_named = |place: usize| card.place.is_none_or(|named| named == place);
-            let mut fitting = record.cards.iter_mut().enumerate().filter(fits);
-            let found = fitting.find(|(place, _)| is_named(*place));
-            if let Some((place, posted)) = found {
-                posted.conversation = card.conversation;
-                posted.shown = card.shown.and_then(|stage| shown(&stage, &card.facts));
-                posted.replacement = card.replacement;
-                let audience = card.audience.as_deref().and_then(Audience::parse);
-                posted.recipient.audience = audience.unwrap_or(Audience::Reviewers);
-                taken[place] = true;
-            }
-        }
-        let others: Vec<serde_json::Value> = serde_json::from_str(text("x_other_cards")).unwrap_or_default();
-        for other in others {
-            match OtherCard::deserialize(&other).ok().and_then(other_posted) {
-                Some(card) => record.cards.push(card),
-                None => record.unreadable_others.push(other.to_string()),
-            }
-        }
+        record.decode_cards(text("messages"), text("x_cards"), text("x_other_cards"));
         let refusals: BTreeMap<String, StoredRefusal> = serde_json::from_str(text("x_skipped")).unwrap_or_default();
         let refusals = refusals.into_iter().filter_map(|(recipient, stored)| {
             let refusal = Refusal {
@@ -227,69 +149,6 @@ impl Record {
         });
         record.refusals = refusals.collect();
         Some(record)
-    }
-
-    /// Returns the cards that stand in `messages`, in this order.
-    fn messages_cards(&self) -> impl Iterator<Item = &Posted> {
-        self.cards.iter().filter(|card| is_in_messages(card))
-    }
-
-    fn messages(&self) -> String {
-        let entries = self.messages_cards().map(|card| {
-            let message = Message {
-                id: card.activity.clone(),
-                ts: card.posted.clone(),
-                rid: card.recipient.name.clone(),
-            };
-            STANDARD.encode(as_go_writes(&json(&message)))
-        });
-        let entries: Vec<_> = entries.chain(self.unreadable.iter().cloned()).collect();
-        entries.join(",")
-    }
-
-    fn known_cards(&self) -> String {
-        let mut ids = HashMap::new();
-        for card in self.messages_cards() {
-            *ids.entry(card.activity.as_str()).or_insert(0_usize) += 1;
-        }
-        let cards = self.messages_cards().enumerate();
-        let known: Vec<_> = cards
-            .filter(|(_, card)| card.conversation.is_some() || card.shown.is_some())
-            .map(|(place, card)| Card {
-                id: card.activity.clone(),
-                conversation: card.conversation.clone(),
-                shown: card.shown.map(|shown| shown.to_string()),
-                facts: card.shown.map(|shown| shown.facts.to_string()).unwrap_or_default(),
-                replacement: card.replacement,
-                place: Some(place).filter(|_| ids.get(card.activity.as_str()) > Some(&1)),
-                audience: other_audience(card.recipient.audience),
-            })
-            .collect();
-        if known.is_empty() { String::new() } else { json(&known) }
-    }
-
-    fn other_cards(&self) -> String {
-        let others = self.cards.iter().filter(|card| !is_in_messages(card));
-        let others: Vec<_> = others
-            .map(|card| OtherCard {
-                audience: card.recipient.audience.as_str().to_owned(),
-                id: card.activity.clone(),
-                ts: card.posted.clone(),
-                rid: card.recipient.name.clone(),
-                conversation: card.conversation.clone(),
-                shown: card.shown.map(|shown| shown.to_string()),
-                facts: card.shown.map(|shown| shown.facts.to_string()).unwrap_or_default(),
-                replacement: card.replacement,
-                digest: card.digest,
-            })
-            .collect();
-        let others = others.iter().map(json).chain(self.unreadable_others.iter().cloned());
-        let others: Vec<_> = others.collect();
-        if others.is_empty() {
-            String::new()
-        } else {
-            format!("[{}]", others.join(","))
-        }
     }
 
     /// Encodes the oldest refusals, which have the longest pauses, and all unconfirmed posts.
@@ -335,40 +194,8 @@ fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn posted(message: Message) -> Posted {
-    Posted {
-        activity: message.id,
-        posted: message.ts,
-        recipient: Recipient::reviewer(message.rid),
-        conversation: None,
-        digest: false,
-        shown: None,
-        replacement: false,
-    }
-}
-
-fn other_posted(card: OtherCard) -> Option<Posted> {
-    Some(Posted {
-        activity: card.id,
-        posted: card.ts,
-        recipient: Recipient {
-            audience: Audience::parse(&card.audience)?,
-            name: card.rid,
-        },
-        conversation: card.conversation,
-        digest: card.digest,
-        shown: card.shown.and_then(|stage| shown(&stage, &card.facts)),
-        replacement: card.replacement,
-    })
-}
-
-/// Returns whether the Go plugin can update the card as that of a reviewer.
-fn is_in_messages(card: &Posted) -> bool {
-    card.recipient.audience.reviews() && !card.digest
-}
-
 /// Returns the word of an audience other than the reviewers.
-fn other_audience(audience: Audience) -> Option<String> {
+pub(super) fn other_audience(audience: Audience) -> Option<String> {
     (audience != Audience::Reviewers).then(|| audience.as_str().to_owned())
 }
 
@@ -380,22 +207,6 @@ fn refused(key: String) -> Recipient {
         Some(Recipient { audience, name })
     });
     other.unwrap_or_else(|| Recipient::reviewer(key))
-}
-
-/// Decodes an entry of `messages`: Base64 of JSON, or `id/time/recipient` of plugins before version 12.
-fn message(entry: &str) -> Option<Message> {
-    if let Ok(bytes) = STANDARD.decode(entry) {
-        return serde_json::from_slice(&bytes).ok();
-    }
-    let parts: Vec<_> = entry.split('/').collect();
-    let [id, ts, rid] = parts[..] else {
-        return None;
-    };
-    Some(Message {
-        id: id.to_owned(),
-        ts: ts.to_owned(),
-        rid: rid.to_owned(),
-    })
 }
 
 /// Encodes the recipients that rules named; the empty list means the routing table.
@@ -430,7 +241,7 @@ fn routed_by(recipients: &str, rules: &str) -> RoutedBy {
     RoutedBy::Rules(named.map(|(recipient, rule)| NamedByRule { recipient, rule }).collect())
 }
 
-fn shown(text: &str, facts: &str) -> Option<Shown> {
+pub(super) fn shown(text: &str, facts: &str) -> Option<Shown> {
     let (stage, reviews) = text.split_once('/')?;
     Some(Shown {
         facts: Fingerprint::parse(facts),
@@ -438,21 +249,12 @@ fn shown(text: &str, facts: &str) -> Option<Shown> {
     })
 }
 
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("strings, numbers and times always become JSON")
 }
 
-/// Escapes the same characters as Go's JSON encoder, which protects script elements.
-fn as_go_writes(json: &str) -> String {
-    json.replace('&', "\\u0026")
-        .replace('<', "\\u003c")
-        .replace('>', "\\u003e")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_false(value: &bool) -> bool {
+pub(super) fn is_false(value: &bool) -> bool {
     !*value
 }
 
