@@ -176,7 +176,7 @@ async fn re_3_renewals_are_noticed_for_as_long_as_the_daemon_runs() {
 async fn re_4_an_expired_certificate_is_never_presented_and_a_new_file_is_loaded_immediately() {
     let mut town = Town::build().await;
     town.cluster.faults(|faults| faults.cut_at_expiry = true);
-    write(&town, &sign(&town, Validity { from: -60, to: 2 }));
+    write(&town, &sign(&town, Validity { from: -60, to: 5 }));
     let mut settings = settings(&town);
     settings.teleport.refresh = Some(Duration::from_millis(100));
     town.start_daemon_on(settings).await;

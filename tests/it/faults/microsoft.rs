@@ -58,7 +58,7 @@ async fn an_edit_whose_answer_is_lost_repeatedly_leaves_one_card() {
 
 #[tokio::test]
 async fn tokens_that_are_revoked_between_any_two_calls_are_replaced() {
-    let town = Town::start().await;
+    let town = Town::start_patient().await;
     let id = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
     town.settled(&id).await;

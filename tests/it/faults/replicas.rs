@@ -1,7 +1,5 @@
 //! Two and three replicas side by side, with faults on either side: one announcement and one current card each.
 
-use std::time::Duration;
-
 use crate::support::{ALICE, Daemon, Town, for_alice};
 use crate::world::cluster::{ClusterState, Draft, Moment, Verdict};
 use crate::world::tenant::{Fault, Rule};
@@ -27,7 +25,7 @@ fn owners(state: &ClusterState, id: &str) -> Vec<String> {
 #[tokio::test]
 async fn when_the_claimer_dies_before_it_delivers_the_other_takes_over() {
     for count in [2, 3] {
-        let mut town = Town::start().await;
+        let mut town = Town::start_patient().await;
         let posts = town.tenant.hold("POST", "/activities");
         let id = town.cluster.create(Draft::default());
         posts.reached(2).await;
@@ -53,12 +51,8 @@ async fn when_the_claimer_dies_before_it_delivers_the_other_takes_over() {
 
 #[tokio::test]
 async fn while_the_claimer_lives_no_replica_takes_over() {
-    let mut town = Town::start().await;
+    let mut town = Town::start_patient().await;
     let posts = town.tenant.hold("POST", "/activities");
-    let mut settings = town.settings(&town.config());
-    settings.limits.microsoft_timeout = Duration::from_mins(1);
-    town.kill_daemon();
-    town.start_daemon_on(settings).await;
     let id = town.cluster.create(Draft::default());
     posts.reached(2).await;
     town.start_daemon().await;
@@ -78,7 +72,7 @@ async fn while_the_claimer_lives_no_replica_takes_over() {
 
 #[tokio::test]
 async fn when_the_claimer_dies_during_an_update_the_other_takes_over() {
-    let mut town = with_replicas(1).await;
+    let mut town = Town::start_patient().await;
     let id = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
     town.settled(&id).await;

@@ -293,7 +293,7 @@ async fn without_the_permission_for_requests_it_waits_until_it_is_back() {
 
 #[tokio::test]
 async fn without_the_permission_for_plugin_data_notifications_are_deferred_and_none_is_lost() {
-    let town = Town::start().await;
+    let town = Town::start_patient().await;
     town.cluster.faults(|faults| faults.deny_plugin_data = true);
     town.cluster.create(Draft::default());
     town.daemon().says("Access Request deferred").await;

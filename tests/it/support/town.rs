@@ -117,6 +117,15 @@ impl Town {
         town
     }
 
+    /// Builds everything and starts one daemon that waits for Microsoft's answers for as long as a story holds them.
+    pub(crate) async fn start_patient() -> Self {
+        let mut town = Self::build().await;
+        let mut settings = town.settings(&town.config());
+        settings.limits.microsoft_timeout = Duration::from_mins(1);
+        town.start_daemon_on(settings).await;
+        town
+    }
+
     /// Returns the text of a configuration with these recipients.
     pub(crate) fn config_for(&self, recipients: &str) -> String {
         let options = self.tenant.options();
