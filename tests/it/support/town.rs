@@ -177,7 +177,7 @@ impl Town {
         let milliseconds = Duration::from_millis;
         let settings = Settings {
             limits: Limits {
-                microsoft_timeout: milliseconds(1_000),
+                microsoft_timeout: milliseconds(3_000),
                 microsoft_first_pause: milliseconds(10),
                 microsoft_longest_pause: milliseconds(2_000),
                 chat_appears_within: milliseconds(2_000),
