@@ -81,7 +81,7 @@ impl Changes {
     fn microsoft(&mut self, current: &mut MicrosoftSettings, new: MicrosoftSettings) {
         let MicrosoftSettings {
             app_id,
-            app_secret,
+            credential,
             tenant_id,
             teams_app_id,
             endpoints,
@@ -92,7 +92,8 @@ impl Changes {
         self.fixed("msapi.tenant_id", current.tenant_id == tenant_id);
         self.fixed("msapi.teams_app_id", current.teams_app_id == teams_app_id);
         self.fixed("msapi.cloud, region or endpoints", current.endpoints == endpoints);
-        self.live("msapi.app_secret", &mut current.app_secret, app_secret);
+        let key = credential.key();
+        self.live(key, &mut current.credential, credential);
     }
 
     /// The port is opened at the start only. So reviews can be turned off at run time, but not on.

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::config::file::Notes;
-use crate::config::{Credentials, Settings};
+use crate::config::{AppCredential, Credentials, Settings};
 
 const READ_BY_OTHERS: u32 = 0o004;
 const WRITE_BY_OTHERS: u32 = 0o002;
@@ -13,7 +13,7 @@ const SEARCH_BY_OTHERS: u32 = 0o001;
 
 /// Warns of every file with a secret that every user of this machine can read, and of a configuration that they can change.
 pub(super) fn examine(configuration: &Path, settings: &Settings, notes: &mut Notes) {
-    let secret = &settings.microsoft.app_secret;
+    let AppCredential::Secret(secret) = &settings.microsoft.credential;
     let mut warn = |key: &str, what: &str, path: &Path, is_secret: bool| {
         let Some(verb) = exposed(path, is_secret) else {
             return;

@@ -3,9 +3,11 @@
 //! Architecture Invariant: opens only the configuration and the files of secrets, and checks whether other files exist; it never
 //! uses the network. It returns valid [`Settings`], or every [`Problem`] of the file.
 
+mod app_secret;
 mod changes;
 mod check;
 mod cloud;
+mod credential;
 mod duration;
 mod excerpt;
 mod exposure;
@@ -25,15 +27,17 @@ mod template;
 mod unknown;
 mod upgrade;
 
+pub use app_secret::AppSecret;
 pub use changes::Changes;
 pub use check::{Loaded, known_keys, load};
+pub use credential::AppCredential;
 pub use notify::{Attention, DigestSettings, EscalationSettings, NotifySettings};
 pub use problem::{Problem, Problems};
 pub use proxy::Proxies;
 pub use recipients::VALID_RECIPIENTS;
 pub use review::{ReviewSettings, TlsFiles};
 pub use settings::{
-    AppSecret, Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings,
-    Proxy, ProxyKind, Settings, TeleportSettings, Upgrade,
+    Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings, Proxy,
+    ProxyKind, Settings, TeleportSettings, Upgrade,
 };
 pub use template::Template;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use crate::config::{DigestSettings, EscalationSettings, NotifySettings, Proxies, ReviewSettings};
+use crate::config::{AppCredential, DigestSettings, EscalationSettings, NotifySettings, Proxies, ReviewSettings};
 use crate::domain::recipients::{Address, RoutingTable};
 use crate::secret::Secret;
 
@@ -119,21 +119,12 @@ pub enum Credentials {
 #[derive(Clone, Debug)]
 pub struct MicrosoftSettings {
     pub app_id: String,
-    pub app_secret: AppSecret,
+    pub credential: AppCredential,
     pub tenant_id: String,
     /// The ID in the Teams app's manifest, which the catalog calls `externalId`.
     pub teams_app_id: String,
     pub endpoints: Endpoints,
     pub proxies: Proxies,
-}
-
-/// The client secret, and the file that it was read from, which may be replaced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppSecret {
-    pub value: Secret,
-    pub file: Option<PathBuf>,
-    /// The configuration itself contains the secret.
-    pub inline: bool,
 }
 
 /// The addresses of Microsoft's services, the scopes of their tokens, the issuer of the tokens that the Bot connector

@@ -21,12 +21,12 @@ use crate::daemon::requests::Lanes;
 use crate::daemon::requests::Resync;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::upkeep::Live;
+use crate::daemon::upkeep::app_credential;
 use crate::daemon::upkeep::credentials;
 use crate::daemon::upkeep::permissions;
 use crate::daemon::upkeep::preload::preload;
 use crate::daemon::upkeep::reload;
 use crate::daemon::upkeep::reload::Reloads;
-use crate::daemon::upkeep::secret;
 use crate::daemon::upkeep::watchdog;
 use crate::domain::card;
 use crate::listener::Connection;
@@ -96,11 +96,11 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let (graph, bot) = (health.register("graph-token"), health.register("bot-token"));
     tasks.service("tokens", async move { teams.renew_tokens(&graph, &bot).await });
     let heartbeat = health.register("secret");
-    tasks.service("secret", secret::follow(Arc::clone(&context), heartbeat));
+    tasks.service("secret", app_credential::follow(Arc::clone(&context), heartbeat));
     let heartbeat = health.register("recovery");
     tasks.service(
         "recovery",
-        secret::retry_deferred(Arc::clone(&context), lanes.clone(), heartbeat),
+        app_credential::retry_deferred(Arc::clone(&context), lanes.clone(), heartbeat),
     );
     tasks.service(
         "credentials",

@@ -46,6 +46,7 @@ pub use activity::Activity;
 pub use call_event::{CallEvent, Endpoint, Observer};
 pub use call_queue::{Priority, Urgency};
 pub use conversation::{message_link, thread_of};
+pub use credential::ActiveCredential;
 pub use error::{Error, Meaning, Retry};
 pub use graph::CatalogApp;
 pub use package::{Interaction, Package};

@@ -5,9 +5,10 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Limits, MicrosoftSettings};
+use crate::config::{AppCredential, Limits, MicrosoftSettings};
 use crate::domain::recipients::{Address, Person};
 use crate::heartbeat::Heartbeat;
 use crate::msteams::activity::Activity;
@@ -15,7 +16,7 @@ use crate::msteams::bot::{self, Bot};
 use crate::msteams::call_event::{Endpoint, Observer};
 use crate::msteams::call_queue::Priority;
 use crate::msteams::conversation;
-use crate::msteams::credential::Credential;
+use crate::msteams::credential::{ActiveCredential, Credential};
 use crate::msteams::error::Error;
 use crate::msteams::graph::{self, CatalogApp, Graph};
 use crate::msteams::http::Http;
@@ -23,7 +24,6 @@ use crate::msteams::people;
 use crate::msteams::resolver::{Conversation, InstalledAt, Resolver};
 use crate::msteams::service::Service;
 use crate::msteams::token::Token;
-use crate::secret::Secret;
 
 /// Finds users and channels, and posts and updates cards there. Cheap to clone.
 #[derive(Clone)]
@@ -211,12 +211,21 @@ impl Teams {
         }
     }
 
-    /// Replaces the client secret, and verifies it by requesting tokens. Current tokens stay in use.
+    /// Returns a receiver of the credential of the app and of its replacements.
+    pub fn credential_replacements(&self) -> watch::Receiver<Arc<ActiveCredential>> {
+        self.0.credential.replacements()
+    }
+
+    /// Replaces the credential of the app, unless it is the current one. Current tokens stay in use.
+    pub fn replace_credential(&self, credential: AppCredential) {
+        self.0.credential.replace(credential);
+    }
+
+    /// Verifies the credential by requesting tokens. Current tokens stay in use until then.
     ///
     /// # Errors
-    /// Microsoft issues no token for the new secret. It stays in use: the old one may be deleted already.
-    pub async fn replace_secret(&self, secret: Secret) -> Result<(), Error> {
-        self.0.credential.replace(secret);
+    /// Microsoft issues no token for it. It stays in use: an older one may be deleted already.
+    pub async fn verify_credential(&self) -> Result<(), Error> {
         let graph = self.0.resolver.graph().service().token();
         tokio::try_join!(graph.verify(), self.0.bot.service().token().verify())?;
         Ok(())

@@ -11,8 +11,9 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::config::{AppSecret, Endpoints, Proxies};
+use crate::config::{AppCredential, AppSecret, Endpoints, Proxies};
 use crate::msteams::{Meaning, Retry, Urgency};
+use crate::secret::Secret;
 
 /// The answers of the services in order, and the calls: method, path with query, token.
 #[derive(Clone, Default)]
@@ -51,11 +52,11 @@ async fn with_server(answers: &[(u16, &'static str)], test: impl AsyncFnOnce(Tea
     let settings = MicrosoftSettings {
         app_id: "app".to_owned(),
         proxies: Proxies::default(),
-        app_secret: AppSecret {
+        credential: AppCredential::Secret(AppSecret {
             value: Secret::new("s&cret"),
             file: None,
             inline: true,
-        },
+        }),
         tenant_id: "tenant".to_owned(),
         teams_app_id: "manifest".to_owned(),
         endpoints: Endpoints {

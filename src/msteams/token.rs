@@ -43,8 +43,8 @@ pub(crate) struct Token {
 pub(crate) struct Issued {
     /// Shared: every send requests it, and the health check every second.
     value: Arc<Secret>,
-    /// The secret that requested it.
-    secret: Arc<Secret>,
+    /// The credential that requested it.
+    generation: u64,
     renew_at: Instant,
     ends_at: Instant,
 }
@@ -69,7 +69,7 @@ const LONGEST_LIFE: Duration = Duration::from_hours(24);
 /// refuses it. It limits the rate of token requests.
 const SHORTEST_LIFE: Duration = Duration::from_secs(10);
 
-/// Pause after a refusal. The cause is fixed by a new secret, which is tried immediately, or by a change of the app
+/// Pause after a refusal. The cause is fixed by a new credential, which is tried immediately, or by a change of the app
 /// registration, which takes minutes to propagate.
 const AFTER_REFUSAL: Duration = Duration::from_mins(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
@@ -125,21 +125,23 @@ impl Token {
         self.issued.forget_if(|issued| *issued.value == *value);
     }
 
-    /// Requests a token with the current secret, whatever failed before. The current token stays in use until then.
+    /// Requests a token with the current credential, whatever failed before. The current token stays in use until then.
     pub(crate) async fn verify(&self) -> Result<(), Error> {
         self.issued.forget_failures();
         self.fresh().await.map(|_| ())
     }
 
-    /// Returns a token that was requested with the current secret and is not due for renewal.
+    /// Returns a token that was requested with the current credential and is not due for renewal.
     async fn fresh(&self) -> Result<Issued, Error> {
-        let fresh = |issued: &Issued| Instant::now() < issued.renew_at && self.credential.is_current(&issued.secret);
+        let fresh = |issued: &Issued| {
+            Instant::now() < issued.renew_at && issued.generation == self.credential.current().generation()
+        };
         self.issued.get(fresh, Box::pin(self.fetch())).await
     }
 
     /// Renews the token before it expires, until shutdown.
     pub(crate) async fn keep(&self, heartbeat: &Heartbeat) -> Infallible {
-        let mut secrets = self.credential.replacements();
+        let mut replaced = self.credential.replacements();
         let mut failures = Backoff::new(AFTER_FAILURE, LONGEST_PAUSE);
         let mut refusals = Backoff::new(AFTER_REFUSAL, LONGEST_PAUSE);
         loop {
@@ -157,8 +159,8 @@ impl Token {
                 }
             };
             // The sender lives as long as `self`.
-            let replaced = heartbeat.while_waiting(timeout_at(next, secrets.changed())).await;
-            if replaced.is_ok() {
+            let changed = heartbeat.while_waiting(timeout_at(next, replaced.changed())).await;
+            if changed.is_ok() {
                 self.issued.forget_failures();
             }
         }
@@ -176,14 +178,14 @@ impl Token {
     }
 
     async fn tries(&self) -> Result<Issued, Error> {
-        let secret = self.credential.current();
-        let request = self.credential.request(self.operation, &self.scope, &secret);
+        let active = self.credential.current();
+        let request = self.credential.request(self.operation, &self.scope, &active);
         let mut attempts = self.http.attempts();
         loop {
             let asked = Instant::now();
             let outcome = self.http.exchange(&request, None).await;
             match outcome.and_then(|answer| self.grant(&answer)) {
-                Ok(grant) => return Ok(Issued::new(&grant, secret, asked)),
+                Ok(grant) => return Ok(Issued::new(&grant, active.generation(), asked)),
                 Err(error) => {
                     self.http.report_early(&error, &attempts);
                     sleep(attempts.after(error)?).await;
@@ -212,11 +214,11 @@ impl Token {
 
 impl Issued {
     /// Counts the lifetime from the request, because the time of issue is unknown.
-    fn new(grant: &Grant, secret: Secret, asked: Instant) -> Self {
+    fn new(grant: &Grant, generation: u64, asked: Instant) -> Self {
         let life = Duration::from_secs(grant.expires_in).min(LONGEST_LIFE);
         Self {
             value: Arc::new(Secret::new(&grant.access_token)),
-            secret: Arc::new(secret),
+            generation,
             renew_at: asked + life - EARLY.min(life / 2),
             ends_at: asked + life.saturating_sub(SAFETY.min(life / 4)).max(SHORTEST_LIFE),
         }
@@ -255,7 +257,7 @@ mod tests {
                     access_token,
                     expires_in,
                 },
-                Secret::new("secret"),
+                0,
                 asked,
             );
             ((issued.renew_at - asked).as_secs(), (issued.ends_at - asked).as_secs())

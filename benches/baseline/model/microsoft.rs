@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
-use teleport_msteams::config::MicrosoftSettings;
+use teleport_msteams::config::{AppCredential, MicrosoftSettings};
 use teleport_msteams::domain::card::Card;
 use tokio::time::{Instant, sleep};
 use url::Url;
@@ -198,10 +198,11 @@ impl Microsoft {
             return Ok(token);
         }
         let settings = &self.settings;
+        let AppCredential::Secret(secret) = &settings.credential;
         let url = format!("{}/oauth2/v2.0/token", settings.tenant_id);
         let form = [
             ("client_id", settings.app_id.as_str()),
-            ("client_secret", settings.app_secret.value.expose()),
+            ("client_secret", secret.value.expose()),
             ("grant_type", "client_credentials"),
             ("scope", scope),
         ];

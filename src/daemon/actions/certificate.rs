@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::blocking::apart;
 use crate::config::TlsFiles;
+use crate::daemon::upkeep::FileFollower;
 use crate::heartbeat::Heartbeat;
 use crate::listener::{Certificate, CertificateError};
 
@@ -20,24 +20,21 @@ pub(super) async fn read(files: &TlsFiles) -> Result<Certificate, CertificateErr
 /// Reads the files regularly, and uses a new certificate for every later connection. Files that cannot be used change
 /// nothing and are logged once.
 pub(super) async fn follow(files: TlsFiles, current: Certificate, every: Duration, heartbeat: Heartbeat) -> Infallible {
-    let mut warned = false;
+    let mut follower = FileFollower::new(every);
+    let read = move || {
+        let renewed = Certificate::read(&files.certificate, &files.key)?;
+        Ok(current.replace(&renewed).then_some(()))
+    };
     loop {
-        heartbeat.while_waiting(sleep(every)).await;
-        match heartbeat.while_waiting(read(&files)).await {
-            Ok(renewed) => {
-                warned = false;
-                if current.replace(&renewed) {
-                    info!("Certificate for requests from Teams replaced");
-                }
-            }
-            Err(error) if !warned => {
-                warned = true;
+        match follower.next(&heartbeat, read.clone()).await {
+            Ok(()) => info!("Certificate for requests from Teams replaced"),
+            Err(error) => {
+                let error: CertificateError = error;
                 let hint = hint!(
                     "Write a certificate and its key in PEM form to the files of `[review] certificate` and `key`"
                 );
                 warn!(%error, hint, "Could not read the certificate for requests from Teams, keeping the current one");
             }
-            Err(_) => {}
         }
     }
 }

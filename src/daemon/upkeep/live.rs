@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::config::{AppSecret, DigestSettings, EscalationSettings, NotifySettings, ReviewSettings, Settings};
+use crate::config::{DigestSettings, EscalationSettings, NotifySettings, ReviewSettings, Settings};
 use crate::domain::lifecycle::Tables;
 use crate::domain::recipients::{RoutingTable, SuggestedReviewers};
 
@@ -22,7 +22,6 @@ pub(in crate::daemon) struct InForce {
     #[expect(dead_code, reason = "used by the next changes")]
     pub(in crate::daemon) digest: Option<DigestSettings>,
     pub(in crate::daemon) review: ReviewSettings,
-    pub(in crate::daemon) app_secret: AppSecret,
     /// When they were read.
     pub(in crate::daemon) since: Timestamp,
 }
@@ -67,7 +66,6 @@ impl InForce {
             escalation: settings.escalation.clone(),
             digest: settings.digest,
             review: settings.review.clone(),
-            app_secret: settings.microsoft.app_secret.clone(),
             since: clock::now(),
         }
     }

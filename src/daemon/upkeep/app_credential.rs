@@ -1,60 +1,59 @@
-//! Follows the client secret: replacing its file ends the outage of an expired secret without a restart.
+//! Follows the credential of the app: replacing its file ends the outage of an expired one without a restart.
 
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use crate::blocking::apart;
-use crate::config::AppSecret;
+use crate::config::AppCredential;
 use crate::daemon::context::Context;
 use crate::daemon::requests::Lanes;
+use crate::daemon::upkeep::FileFollower;
 use crate::heartbeat::Heartbeat;
 
 /// The least time between two rounds of retries after recoveries.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(500);
 
-/// Checks the file of the client secret periodically, and applies a new secret from it or from a reloaded configuration. A
+/// Checks the file of the credential periodically, and verifies a new credential from it or from a reloaded configuration. A
 /// file that cannot be used changes nothing and is logged once.
 pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbeat) -> Infallible {
-    let mut live = context.live.subscribe();
-    let mut current = live.borrow_and_update().app_secret.clone();
-    let mut warned = false;
+    let teams = &context.teams;
+    let mut replaced = teams.credential_replacements();
+    let mut follower = FileFollower::new(context.limits.secret_look_every);
     loop {
-        // The sender lives as long as the context.
-        let changed = timeout(context.limits.secret_look_every, live.changed());
-        let next = if heartbeat.while_waiting(changed).await.is_ok() {
-            warned = false;
-            let configured = live.borrow_and_update().app_secret.clone();
-            Ok(Some(configured).filter(|configured| *configured != current))
-        } else {
-            let known = current.clone();
-            heartbeat.while_waiting(apart(move || known.renewed())).await
+        let current = replaced.borrow().clone();
+        let read = {
+            let current = Arc::clone(&current);
+            move || current.credential.renewed()
         };
-        match next {
-            Ok(None) => warned = false,
-            Ok(Some(secret)) => {
-                warned = false;
-                current = secret;
-                heartbeat.while_waiting(apply(&context, &current)).await;
+        let outcome = tokio::select! {
+            // The sender lives as long as the context.
+            _ = heartbeat.while_waiting(replaced.changed()) => None,
+            outcome = follower.next(&heartbeat, read) => Some(outcome),
+        };
+        match outcome {
+            None => {
+                follower.reset();
+                heartbeat.while_waiting(verify(&context)).await;
             }
-            Err(error) if !warned => {
-                warned = true;
-                let file = current.file.as_deref().map(Path::display);
+            // The next round verifies it.
+            Some(Ok(renewed)) => teams.replace_credential(renewed),
+            Some(Err(error)) => {
+                let AppCredential::Secret(secret) = &current.credential;
+                let file = secret.file.as_deref().map(Path::display);
                 let file = file.as_ref().map(tracing::field::display);
                 warn!(file, error, "Could not read the client secret, keeping the current one");
             }
-            Err(_) => {}
         }
     }
 }
 
-/// Requests tokens with the new secret immediately. The current tokens stay valid meanwhile.
-async fn apply(context: &Context, secret: &AppSecret) {
-    match context.teams.replace_secret(secret.value.clone()).await {
+/// Requests tokens with the new credential immediately. The current tokens stay valid meanwhile.
+async fn verify(context: &Context) {
+    match context.teams.verify_credential().await {
         Ok(()) => info!("Client secret replaced, Microsoft accepts it"),
         Err(error) => {
             let hint = error.hint();

@@ -1,0 +1,153 @@
+//! The client secret: a value, a file or an environment variable.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use toml::Value;
+
+use crate::config::Problem;
+use crate::config::file::{Notes, Section};
+use crate::config::microsoft::is_placeholder;
+use crate::config::shown;
+use crate::secret::Secret;
+
+/// Maximum size of a secret in bytes; the Go plugin's limit.
+const LONGEST_SECRET: usize = 2_000;
+
+/// The client secret, and the file that it was read from, which may be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppSecret {
+    pub value: Secret,
+    pub file: Option<PathBuf>,
+    /// The configuration itself contains the secret.
+    pub inline: bool,
+}
+
+/// Reads the client secret: a value, a file (`/…`) or a variable (`env:NAME`). It is never part of a message.
+pub(super) fn app_secret(
+    section: &mut Section<'_>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    notes: &mut Notes,
+) -> Option<AppSecret> {
+    let key = section.key("app_secret");
+    let hint = hint!("Set it to the value of a client secret, to the path of a file that contains it, or to env:NAME");
+    let text = match section.value("app_secret") {
+        Some(Value::String(text)) => text.trim(),
+        Some(_) => {
+            notes.problem(key, "expected a string", hint);
+            return None;
+        }
+        None => "",
+    };
+    if looks_like_a_path(text) {
+        let message = "looks like a relative path";
+        notes.problem(
+            key,
+            message,
+            hint!("Write the absolute path of the file, or the value of the client secret"),
+        );
+        return None;
+    }
+    let file = text.starts_with('/').then(|| PathBuf::from(text));
+    let found = if text.is_empty() {
+        Err(Unusable::written("missing"))
+    } else if is_placeholder(text) {
+        Err(Unusable::written("still has the placeholder value"))
+    } else if let Some(name) = text.strip_prefix("env:") {
+        match environment(name) {
+            Some(text) => usable(&text).map_err(Unusable::written),
+            None => Err(Unusable::written(format!(
+                "the environment variable {} is not set",
+                shown::key(name)
+            ))),
+        }
+    } else if let Some(file) = &file {
+        secret_in(file)
+    } else {
+        usable(text).map_err(Unusable::written)
+    };
+    match found {
+        Ok(value) => Some(AppSecret {
+            value,
+            inline: file.is_none() && !text.starts_with("env:"),
+            file,
+        }),
+        Err(Unusable { message, may_pass }) => {
+            let hint = if may_pass {
+                hint!("Write the value of a client secret to this file, and allow the user of the daemon to read it")
+            } else {
+                hint
+            };
+            notes.problems.push(Problem {
+                may_pass,
+                ..Problem::new(key, message, hint)
+            });
+            None
+        }
+    }
+}
+
+/// Returns whether a value that does not begin with `/` looks like the path of a file.
+fn looks_like_a_path(text: &str) -> bool {
+    let begins = ["./", "../", "~/"].iter().any(|start| text.starts_with(start));
+    begins || !text.starts_with('/') && text.contains('/') && Path::new(text).is_file()
+}
+
+/// The reason why there is no usable secret.
+struct Unusable {
+    message: String,
+    /// The file may appear, or get its content, later.
+    may_pass: bool,
+}
+
+impl Unusable {
+    fn written(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            may_pass: false,
+        }
+    }
+}
+
+impl AppSecret {
+    /// Reads the file again. Returns `None` if there is no file, or if the secret is unchanged.
+    ///
+    /// # Errors
+    /// The reason why the file cannot be used, without its content.
+    pub fn renewed(&self) -> Result<Option<Self>, String> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        let value = secret_in(file).map_err(|unusable| unusable.message)?;
+        let renewed = Self {
+            value,
+            file: Some(file.clone()),
+            inline: false,
+        };
+        Ok(Some(renewed).filter(|renewed| renewed != self))
+    }
+}
+
+fn secret_in(file: &Path) -> Result<Secret, Unusable> {
+    let shown = file.display();
+    let bytes = fs::read(file).map_err(|error| Unusable {
+        message: format!("could not read {shown}: {error}"),
+        may_pass: error.kind() != ErrorKind::IsADirectory,
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| Unusable::written(format!("{shown} is not text")))?;
+    usable(&text).map_err(|message| Unusable {
+        may_pass: text.trim().is_empty(),
+        message,
+    })
+}
+
+fn usable(text: &str) -> Result<Secret, String> {
+    if text.len() > LONGEST_SECRET {
+        Err(format!("is longer than {LONGEST_SECRET} bytes"))
+    } else if text.trim().is_empty() {
+        Err("is empty".to_owned())
+    } else {
+        Ok(Secret::new(text.trim()))
+    }
+}
