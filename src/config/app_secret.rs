@@ -24,27 +24,61 @@ pub struct AppSecret {
     pub inline: bool,
 }
 
-/// Reads the client secret: a value, a file (`/…`) or a variable (`env:NAME`). It is never part of a message.
-pub(super) fn app_secret(
+/// Maximum number of secrets in a list. A rotation needs two.
+const MOST_SECRETS: usize = 8;
+
+const HINT: &str =
+    hint!("Set it to the value of a client secret, to the path of a file that contains it, or to env:NAME");
+
+/// Reads the client secret, or a list of them: each is a value, a file (`/…`) or a variable (`env:NAME`). Secrets are never part
+/// of a message.
+pub(super) fn app_secrets(
     section: &mut Section<'_>,
     environment: &dyn Fn(&str) -> Option<String>,
     notes: &mut Notes,
-) -> Option<AppSecret> {
+) -> Option<Vec<AppSecret>> {
     let key = section.key("app_secret");
-    let hint = hint!("Set it to the value of a client secret, to the path of a file that contains it, or to env:NAME");
-    let text = match section.value("app_secret") {
+    let list = match section.value("app_secret") {
+        Some(Value::Array(list)) if !list.is_empty() => list,
+        Some(Value::Array(_)) => {
+            notes.problem(key, "missing", HINT);
+            return None;
+        }
+        value => return app_secret(&key, "", value, environment, notes).map(|secret| vec![secret]),
+    };
+    if list.len() > MOST_SECRETS {
+        let message = format!("has more than {MOST_SECRETS} secrets");
+        notes.problem(key, message, hint!("Keep the current secret and the next one"));
+        return None;
+    }
+    let mut secrets = Vec::new();
+    for (value, place) in list.iter().zip(1..) {
+        let place = format!("secret {place} ");
+        secrets.push(app_secret(&key, &place, Some(value), environment, notes));
+    }
+    secrets.into_iter().collect()
+}
+
+/// Reads one secret; `place` begins each message about it.
+fn app_secret(
+    key: &str,
+    place: &str,
+    value: Option<&Value>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    notes: &mut Notes,
+) -> Option<AppSecret> {
+    let text = match value {
         Some(Value::String(text)) => text.trim(),
         Some(_) => {
-            notes.problem(key, "expected a string", hint);
+            notes.problem(key, format!("{place}expected a string"), HINT);
             return None;
         }
         None => "",
     };
     if looks_like_a_path(text) {
-        let message = "looks like a relative path";
         notes.problem(
             key,
-            message,
+            format!("{place}looks like a relative path"),
             hint!("Write the absolute path of the file, or the value of the client secret"),
         );
         return None;
@@ -77,11 +111,11 @@ pub(super) fn app_secret(
             let hint = if may_pass {
                 hint!("Write the value of a client secret to this file, and allow the user of the daemon to read it")
             } else {
-                hint
+                HINT
             };
             notes.problems.push(Problem {
                 may_pass,
-                ..Problem::new(key, message, hint)
+                ..Problem::new(key, format!("{place}{message}"), hint)
             });
             None
         }

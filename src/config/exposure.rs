@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::config::file::Notes;
-use crate::config::{AppCredential, Credentials, Settings};
+use crate::config::{Credentials, Settings};
 
 const READ_BY_OTHERS: u32 = 0o004;
 const WRITE_BY_OTHERS: u32 = 0o002;
@@ -13,7 +13,8 @@ const SEARCH_BY_OTHERS: u32 = 0o001;
 
 /// Warns of every file with a secret that every user of this machine can read, and of a configuration that they can change.
 pub(super) fn examine(configuration: &Path, settings: &Settings, notes: &mut Notes) {
-    let AppCredential::Secret(secret) = &settings.microsoft.credential;
+    let secrets = settings.microsoft.credential.secrets();
+    let inline = secrets.iter().any(|secret| secret.inline);
     let mut warn = |key: &str, what: &str, path: &Path, is_secret: bool| {
         let Some(verb) = exposed(path, is_secret) else {
             return;
@@ -26,13 +27,13 @@ pub(super) fn examine(configuration: &Path, settings: &Settings, notes: &mut Not
             hint_with!("Run `chmod 640 {shown}` and change its group to the group of the daemon's user"),
         );
     };
-    let what = if secret.inline {
+    let what = if inline {
         "which holds the client secret"
     } else {
         "which controls who is notified"
     };
-    warn("", what, configuration, secret.inline);
-    if let Some(file) = &secret.file {
+    warn("", what, configuration, inline);
+    for file in secrets.iter().filter_map(|secret| secret.file.as_ref()) {
         warn("msapi.app_secret", "which holds the client secret", file, true);
     }
     let (key, file) = match &settings.teleport.credentials {

@@ -36,6 +36,12 @@ pub(crate) fn is_temporary(code: u64) -> bool {
     TEMPORARY.contains(&code)
 }
 
+/// Returns whether a code, such as `AADSTS7000215`, means that this client secret is wrong or has expired, so that another
+/// one may work.
+pub(crate) fn rejects_secret(code: &str) -> bool {
+    ["AADSTS7000215", "AADSTS7000222"].contains(&code)
+}
+
 /// Returns the meaning and the hint of a code that a retry does not fix.
 pub(crate) fn refusal(code: u64) -> Option<Refusal> {
     let (meaning, hint) = match code {

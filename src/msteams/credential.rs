@@ -28,6 +28,8 @@ pub struct ActiveCredential {
     pub credential: AppCredential,
     /// Differs for every replacement, so that a token shows whether it was requested with this one.
     generation: u64,
+    /// The position of the client secret that Microsoft accepted last.
+    accepted: watch::Sender<Option<usize>>,
 }
 
 impl Credential {
@@ -36,10 +38,7 @@ impl Credential {
         Self {
             login: join(&settings.endpoints.login, &path, None),
             client_id: settings.app_id.clone(),
-            active: watch::Sender::new(Arc::new(ActiveCredential {
-                credential: settings.credential.clone(),
-                generation: 0,
-            })),
+            active: watch::Sender::new(Arc::new(ActiveCredential::new(settings.credential.clone(), 0))),
         }
     }
 
@@ -48,10 +47,7 @@ impl Credential {
         self.active.send_if_modified(|active| {
             let is_new = active.credential != credential;
             if is_new {
-                *active = Arc::new(ActiveCredential {
-                    credential,
-                    generation: active.generation + 1,
-                });
+                *active = Arc::new(ActiveCredential::new(credential, active.generation + 1));
             }
             is_new
         });
@@ -70,13 +66,20 @@ impl Credential {
         self.login.host_str().unwrap_or_default()
     }
 
-    /// Returns the request for a token of a scope, with this credential.
-    pub(crate) fn request(&self, operation: Operation, scope: &str, active: &ActiveCredential) -> Request {
-        let AppCredential::Secret(secret) = &active.credential;
+    /// Returns the request for a token of a scope. `position` is that of the client secret, if there are several.
+    pub(crate) fn request(
+        &self,
+        operation: Operation,
+        scope: &str,
+        active: &ActiveCredential,
+        position: usize,
+    ) -> Request {
+        let AppCredential::Secrets(secrets) = &active.credential;
+        let secret = secrets.get(position).map(|secret| secret.value.expose());
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
             .append_pair("client_id", &self.client_id)
-            .append_pair("client_secret", secret.value.expose())
+            .append_pair("client_secret", secret.unwrap_or_default())
             .append_pair("scope", scope)
             .finish();
         Request {
@@ -91,6 +94,36 @@ impl Credential {
 }
 
 impl ActiveCredential {
+    fn new(credential: AppCredential, generation: u64) -> Self {
+        Self {
+            credential,
+            generation,
+            accepted: watch::Sender::new(None),
+        }
+    }
+
+    /// Returns the position of the client secret that Microsoft accepted last, from 0; `None` before the first token.
+    pub fn accepted(&self) -> Option<usize> {
+        *self.accepted.borrow()
+    }
+
+    /// Returns a receiver of changes of [`accepted`](Self::accepted).
+    pub fn acceptances(&self) -> watch::Receiver<Option<usize>> {
+        self.accepted.subscribe()
+    }
+
+    pub(crate) fn accept(&self, position: usize) {
+        self.accepted
+            .send_if_modified(|accepted| accepted.replace(position) != Some(position));
+    }
+
+    /// Returns the positions to try, beginning with the one that worked last.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = usize> {
+        let count = self.credential.secrets().len().max(1);
+        let first = self.accepted().unwrap_or(0);
+        (0..count).map(move |step| (first + step) % count)
+    }
+
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }

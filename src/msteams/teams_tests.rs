@@ -52,11 +52,11 @@ async fn with_server(answers: &[(u16, &'static str)], test: impl AsyncFnOnce(Tea
     let settings = MicrosoftSettings {
         app_id: "app".to_owned(),
         proxies: Proxies::default(),
-        credential: AppCredential::Secret(AppSecret {
+        credential: AppCredential::Secrets(vec![AppSecret {
             value: Secret::new("s&cret"),
             file: None,
             inline: true,
-        }),
+        }]),
         tenant_id: "tenant".to_owned(),
         teams_app_id: "manifest".to_owned(),
         endpoints: Endpoints {

@@ -18,9 +18,10 @@ use tracing::debug;
 use crate::backoff::Backoff;
 use crate::config::Endpoints;
 use crate::heartbeat::Heartbeat;
+use crate::msteams::aadsts;
 use crate::msteams::answer::Answer;
 use crate::msteams::call_event::{CallEvent, Endpoint};
-use crate::msteams::credential::Credential;
+use crate::msteams::credential::{ActiveCredential, Credential};
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::http::Http;
 use crate::msteams::permissions::Permission;
@@ -177,11 +178,31 @@ impl Token {
         observer.outcome(Endpoint::Login, outcome)
     }
 
+    /// Requests a token with each client secret until Microsoft accepts one.
     async fn tries(&self) -> Result<Issued, Error> {
         let active = self.credential.current();
-        let request = self.credential.request(self.operation, &self.scope, &active);
+        let mut tried = 0;
+        let mut outcome = Err(Error::new(self.operation, Meaning::Credentials, Retry::Later(None)));
+        for position in active.positions() {
+            tried += 1;
+            outcome = self.tries_with(&active, position).await;
+            match &outcome {
+                Ok(_) => active.accept(position),
+                Err(error) if error.code().is_some_and(aadsts::rejects_secret) => continue,
+                Err(_) => {}
+            }
+            return outcome;
+        }
+        outcome.map_err(|error| match tried {
+            2.. => error.detail(format!("Microsoft rejects each of the {tried} client secrets")),
+            _ => error,
+        })
+    }
+
+    async fn tries_with(&self, active: &ActiveCredential, position: usize) -> Result<Issued, Error> {
         let mut attempts = self.http.attempts();
         loop {
+            let request = self.credential.request(self.operation, &self.scope, active, position);
             let asked = Instant::now();
             let outcome = self.http.exchange(&request, None).await;
             match outcome.and_then(|answer| self.grant(&answer)) {

@@ -5,7 +5,6 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use teleport_msteams::config;
-use teleport_msteams::config::AppCredential;
 use teleport_msteams::msteams::{Interaction, Package};
 
 use crate::process::run;
@@ -61,8 +60,7 @@ async fn a_new_directory_holds_all_files_of_the_guide_and_only_its_owner_can_rea
     let microsoft = loaded.settings.microsoft;
     assert_eq!((microsoft.app_id.as_str(), microsoft.tenant_id.as_str()), (APP, TENANT));
     assert_eq!(microsoft.teams_app_id, TEAMS_APP);
-    let AppCredential::Secret(secret) = &microsoft.credential;
-    assert_eq!(secret.value.expose(), "hush~\"plantedsecret");
+    assert_eq!(microsoft.credential.secrets()[0].value.expose(), "hush~\"plantedsecret");
 }
 
 #[tokio::test]

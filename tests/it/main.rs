@@ -7,6 +7,7 @@ mod architecture;
 mod cards;
 mod causes;
 mod configure;
+mod credentials;
 mod delegated;
 mod deployment;
 mod diagnostics;

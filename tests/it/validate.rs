@@ -334,13 +334,14 @@ async fn machines_read_one_object_for_each_line() {
         [
             ("configuration", "ok"),
             ("identity", "ok"),
+            ("credential-of-the-app", "ok"),
             ("network", "skipped"),
             ("summary", "ok")
         ]
     );
     assert_eq!(
-        (&found[3]["ok"], &found[3]["skipped"]),
-        (&Value::from(2), &Value::from(1))
+        (&found[4]["ok"], &found[4]["skipped"]),
+        (&Value::from(3), &Value::from(1))
     );
     assert!(town.cluster.state().hellos.is_empty() && town.tenant.calls().is_empty());
 

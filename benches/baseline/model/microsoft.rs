@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
-use teleport_msteams::config::{AppCredential, MicrosoftSettings};
+use teleport_msteams::config::MicrosoftSettings;
 use teleport_msteams::domain::card::Card;
 use tokio::time::{Instant, sleep};
 use url::Url;
@@ -198,7 +198,7 @@ impl Microsoft {
             return Ok(token);
         }
         let settings = &self.settings;
-        let AppCredential::Secret(secret) = &settings.credential;
+        let secret = settings.credential.secrets().first().context("there is a secret")?;
         let url = format!("{}/oauth2/v2.0/token", settings.tenant_id);
         let form = [
             ("client_id", settings.app_id.as_str()),

@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use crate::cli::environment;
 use crate::cli::report::Failed;
 use crate::cli::validate::access_lists;
+use crate::cli::validate::credential;
 use crate::cli::validate::notifications::notifications;
 use crate::cli::validate::permissions::permissions;
 use crate::cli::validate::recipients::{Failure, post};
@@ -47,6 +48,7 @@ pub(super) async fn check(file: &Path, wanted: Wanted) -> anyhow::Result<()> {
         results.ok("notifications", notifications);
     }
     let client = identity(&settings, &mut results).await;
+    credential::configured(&settings.microsoft.credential, &mut results);
     if settings.review.enabled {
         reviews::port(&settings.review, &mut results).await;
     }
@@ -262,6 +264,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
     match teams.granted_permissions().await {
         Ok(granted) => {
             results.ok(check, "granted");
+            credential::accepted(&teams, results);
             let managers = settings
                 .escalation
                 .as_ref()

@@ -3,6 +3,7 @@
 //! Architecture Invariant: changes nothing that the first card to a recipient would not change too.
 
 mod access_lists;
+mod credential;
 mod everything;
 mod notifications;
 mod options;

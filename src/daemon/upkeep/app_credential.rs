@@ -1,18 +1,17 @@
 //! Follows the credential of the app: replacing its file ends the outage of an expired one without a restart.
 
 use std::convert::Infallible;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use crate::config::AppCredential;
 use crate::daemon::context::Context;
 use crate::daemon::requests::Lanes;
 use crate::daemon::upkeep::FileFollower;
 use crate::heartbeat::Heartbeat;
+use crate::msteams::ActiveCredential;
 
 /// The least time between two rounds of retries after recoveries.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(500);
@@ -23,8 +22,11 @@ pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbea
     let teams = &context.teams;
     let mut replaced = teams.credential_replacements();
     let mut follower = FileFollower::new(context.limits.secret_look_every);
+    let mut logged = None;
     loop {
         let current = replaced.borrow().clone();
+        let mut acceptances = current.acceptances();
+        log_position(&current, &mut logged);
         let read = {
             let current = Arc::clone(&current);
             move || current.credential.renewed()
@@ -32,22 +34,35 @@ pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbea
         let outcome = tokio::select! {
             // The sender lives as long as the context.
             _ = heartbeat.while_waiting(replaced.changed()) => None,
+            _ = acceptances.changed() => continue,
             outcome = follower.next(&heartbeat, read) => Some(outcome),
         };
         match outcome {
             None => {
                 follower.reset();
+                logged = None;
                 heartbeat.while_waiting(verify(&context)).await;
             }
             // The next round verifies it.
             Some(Ok(renewed)) => teams.replace_credential(renewed),
             Some(Err(error)) => {
-                let AppCredential::Secret(secret) = &current.credential;
-                let file = secret.file.as_deref().map(Path::display);
-                let file = file.as_ref().map(tracing::field::display);
-                warn!(file, error, "Could not read the client secret, keeping the current one");
+                warn!(error, "Could not read the client secret, keeping the current one");
             }
         }
+    }
+}
+
+/// Logs which of several client secrets Microsoft accepts, when that changes.
+fn log_position(current: &ActiveCredential, logged: &mut Option<usize>) {
+    let secrets = current.credential.secrets().len();
+    if let Some(position) = current.accepted()
+        && secrets > 1
+        && logged.replace(position) != Some(position)
+    {
+        info!(
+            position = position + 1,
+            secrets, "Microsoft accepts a client secret of the list"
+        );
     }
 }
 
