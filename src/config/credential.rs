@@ -1,14 +1,19 @@
 //! How the app authenticates to Microsoft's login service.
 
-use crate::config::AppSecret;
+use toml::Value;
+
 use crate::config::app_secret::app_secrets;
+use crate::config::client_certificate::client_certificate;
 use crate::config::file::{Notes, Section};
+use crate::config::{AppSecret, ClientCertificate};
 
 /// The credential of the app, as the configuration names it and its files hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppCredential {
     /// `[msapi] app_secret`: at least one client secret. During a rotation the next one is used when Microsoft rejects one.
     Secrets(Vec<AppSecret>),
+    /// `[msapi] client_certificate`: signed assertions.
+    Certificate(ClientCertificate),
 }
 
 impl AppCredential {
@@ -16,6 +21,7 @@ impl AppCredential {
     pub fn key(&self) -> &'static str {
         match self {
             Self::Secrets(_) => "msapi.app_secret",
+            Self::Certificate(_) => "msapi.client_certificate",
         }
     }
 
@@ -23,6 +29,23 @@ impl AppCredential {
     pub fn secrets(&self) -> &[AppSecret] {
         match self {
             Self::Secrets(secrets) => secrets,
+            Self::Certificate(_) => &[],
+        }
+    }
+
+    /// Returns its certificate; `None` if it is of another kind.
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        match self {
+            Self::Certificate(certificate) => Some(certificate),
+            Self::Secrets(_) => None,
+        }
+    }
+
+    /// Returns the word for its kind, for logs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Secrets(_) => "client secret",
+            Self::Certificate(_) => "certificate",
         }
     }
 
@@ -40,15 +63,42 @@ impl AppCredential {
                 let read: Vec<_> = read.collect::<Result<_, _>>()?;
                 Ok(Some(read).filter(|read| read != secrets).map(Self::Secrets))
             }
+            Self::Certificate(certificate) => Ok(certificate.renewed()?.map(Self::Certificate)),
         }
     }
 }
 
-/// Reads the credential, or records why there is none.
+/// Reads the credential, or records why there is none. Only one kind can be set.
 pub(super) fn credential(
     section: &mut Section<'_>,
     environment: &dyn Fn(&str) -> Option<String>,
     notes: &mut Notes,
 ) -> Option<AppCredential> {
-    app_secrets(section, environment, notes).map(AppCredential::Secrets)
+    const KEYS: [&str; 2] = ["app_secret", "client_certificate"];
+    let set: Vec<_> = KEYS
+        .into_iter()
+        .filter(|key| section.value(key).is_some_and(is_set))
+        .collect();
+    if let [first, others @ ..] = &set[..]
+        && !others.is_empty()
+    {
+        for other in others {
+            let message = format!("cannot be combined with {first}");
+            notes.problem(section.key(other), message, hint!("Keep one of them"));
+        }
+        return None;
+    }
+    match set.first() {
+        Some(&"client_certificate") => client_certificate(section, notes).map(AppCredential::Certificate),
+        _ => app_secrets(section, environment, notes).map(AppCredential::Secrets),
+    }
+}
+
+/// Returns whether a value is not the same as no key.
+fn is_set(value: &Value) -> bool {
+    match value {
+        Value::Boolean(value) => *value,
+        Value::String(text) => !text.trim().is_empty(),
+        _ => true,
+    }
 }

@@ -36,6 +36,10 @@ pub(super) fn examine(configuration: &Path, settings: &Settings, notes: &mut Not
     for file in secrets.iter().filter_map(|secret| secret.file.as_ref()) {
         warn("msapi.app_secret", "which holds the client secret", file, true);
     }
+    if let Some(certificate) = settings.microsoft.credential.certificate() {
+        let what = "which holds the private key of the app";
+        warn("msapi.client_certificate", what, certificate.file(), true);
+    }
     let (key, file) = match &settings.teleport.credentials {
         Credentials::Identity(file) => ("teleport.identity", file),
         Credentials::Tls { key, .. } => ("teleport.client_key", key),

@@ -1,11 +1,12 @@
 //! The configuration: reads a TOML file into valid settings.
 //!
-//! Architecture Invariant: opens only the configuration and the files of secrets, and checks whether other files exist; it never
+//! Architecture Invariant: opens only the configuration and the files of secrets and certificates, and checks whether other files exist; it never
 //! uses the network. It returns valid [`Settings`], or every [`Problem`] of the file.
 
 mod app_secret;
 mod changes;
 mod check;
+mod client_certificate;
 mod cloud;
 mod credential;
 mod duration;
@@ -30,6 +31,7 @@ mod upgrade;
 pub use app_secret::AppSecret;
 pub use changes::Changes;
 pub use check::{Loaded, known_keys, load};
+pub use client_certificate::ClientCertificate;
 pub use credential::AppCredential;
 pub use notify::{Attention, DigestSettings, EscalationSettings, NotifySettings};
 pub use problem::{Problem, Problems};

@@ -42,6 +42,11 @@ pub(crate) fn rejects_secret(code: &str) -> bool {
     ["AADSTS7000215", "AADSTS7000222"].contains(&code)
 }
 
+/// Returns whether a code can mean that the clocks of both sides differ, so that another assertion may be accepted.
+pub(crate) fn may_be_skew(code: u64) -> bool {
+    [50012, 50013, 700_024].contains(&code)
+}
+
 /// Returns the meaning and the hint of a code that a retry does not fix.
 pub(crate) fn refusal(code: u64) -> Option<Refusal> {
     let (meaning, hint) = match code {
@@ -85,11 +90,21 @@ pub(crate) fn refusal(code: u64) -> Option<Refusal> {
             "the scope is not valid",
             hint!("Check that `[msapi] cloud` is the cloud of the tenant"),
         ),
-        700_027 | 50012 | 50013 => (
+        700_027 => (
+            "the certificate is not registered for the app",
+            hint!(
+                "Upload the certificate of `[msapi] client_certificate` to the app registration, Certificates and secrets, and compare its thumbprint with the one that `validate --all` prints"
+            ),
+        ),
+        50012 | 50013 => (
             "the signed assertion was rejected",
             hint!(
                 "Check that the certificate is registered for `[msapi] app_id` and that the clock of this machine is right"
             ),
+        ),
+        700_024 => (
+            "the assertion is not valid at this time",
+            hint!("Set the clock of this machine; `[msapi] client_certificate` signs with its time"),
         ),
         7_000_218 => (
             "no secret was received",
@@ -120,7 +135,7 @@ mod tests {
     fn every_known_refusal_names_the_key_to_check() {
         let codes = [
             7_000_215, 7_000_222, 700_016, 90002, 900_023, 7_000_229, 7_000_112, 500_011, 70011, 1_002_012, 700_027,
-            50012, 50013, 7_000_218, 53003, 90038, 900_382, 900_432, 700_229,
+            700_024, 50012, 50013, 7_000_218, 53003, 90038, 900_382, 900_432, 700_229,
         ];
         for code in codes {
             let refusal = refusal(code).unwrap();

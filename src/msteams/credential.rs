@@ -1,6 +1,6 @@
 //! The credential with which the app authenticates to the login service: the only copy in use, which can be replaced.
 //!
-//! Architecture Invariant: the only place that sends a secret, and only to the login service.
+//! Architecture Invariant: the only place that sends a secret or an assertion, and only to the login service.
 
 use std::sync::Arc;
 
@@ -9,11 +9,17 @@ use reqwest::Method;
 use tokio::sync::watch;
 use url::{Url, form_urlencoded};
 
-use crate::config::{AppCredential, MicrosoftSettings};
+use crate::clock;
+use crate::config::{AppCredential, ClientCertificate, MicrosoftSettings};
 use crate::msteams::answer::Expects;
-use crate::msteams::error::Operation;
+use crate::msteams::assertion::assertion;
+use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::http::{Effect, FORM, Request};
 use crate::msteams::paths::join;
+use crate::secret::Secret;
+
+/// The form of assertions (RFC 7523, section 2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The credential for all token requests.
 pub(crate) struct Credential {
@@ -67,29 +73,56 @@ impl Credential {
     }
 
     /// Returns the request for a token of a scope. `position` is that of the client secret, if there are several.
+    ///
+    /// # Errors
+    /// The credential cannot be used any more.
     pub(crate) fn request(
         &self,
         operation: Operation,
         scope: &str,
         active: &ActiveCredential,
         position: usize,
-    ) -> Request {
-        let AppCredential::Secrets(secrets) = &active.credential;
-        let secret = secrets.get(position).map(|secret| secret.value.expose());
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "client_credentials")
+    ) -> Result<Request, Error> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials")
             .append_pair("client_id", &self.client_id)
-            .append_pair("client_secret", secret.unwrap_or_default())
-            .append_pair("scope", scope)
-            .finish();
-        Request {
+            .append_pair("scope", scope);
+        match &active.credential {
+            AppCredential::Secrets(secrets) => {
+                let secret = secrets.get(position).map(|secret| secret.value.expose());
+                form.append_pair("client_secret", secret.unwrap_or_default());
+            }
+            AppCredential::Certificate(certificate) => {
+                let assertion = self.assertion(operation, certificate)?;
+                form.append_pair("client_assertion_type", JWT_BEARER)
+                    .append_pair("client_assertion", assertion.expose());
+            }
+        }
+        Ok(Request {
             operation,
             method: Method::POST,
             url: self.login.clone(),
-            body: Some((FORM, Bytes::from(form))),
+            body: Some((FORM, Bytes::from(form.finish()))),
             effect: Effect::Idempotent,
             expects: Expects::Object,
+        })
+    }
+
+    /// Signs an assertion. Each attempt has its own, because the login service accepts each ID once.
+    fn assertion(&self, operation: Operation, certificate: &ClientCertificate) -> Result<Secret, Error> {
+        let now = clock::now();
+        let unusable = |detail: String| {
+            let error = Error::new(operation, Meaning::Credentials, Retry::Later(None)).detail(detail);
+            error.with_hint(Some(hint!(
+                "Create a new certificate, register it in the app registration, and replace the file"
+            )))
+        };
+        let end = certificate.not_after();
+        if now >= end {
+            return Err(unusable(format!("the certificate of the app expired at {end}")));
         }
+        let signed = assertion(certificate, &self.client_id, self.login.as_str(), now);
+        signed.ok_or_else(|| unusable("the key of the certificate cannot sign".to_owned()))
     }
 }
 

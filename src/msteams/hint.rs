@@ -9,7 +9,7 @@ use crate::msteams::permissions::Permission;
 
 /// The hint for a code of the login service that this program does not know.
 pub(crate) const LOGIN: &str = hint!(
-    "Check `[msapi] app_id`, `[msapi] app_secret` and `[msapi] tenant_id`; https://login.microsoftonline.com/error explains the code"
+    "Check `[msapi] app_id`, `[msapi] tenant_id` and the credential of the app, such as `[msapi] app_secret`; https://login.microsoftonline.com/error explains the code"
 );
 
 /// Returns the hint for a failed call.

@@ -11,6 +11,7 @@
 mod aadsts;
 mod activity;
 mod answer;
+mod assertion;
 mod attempts;
 mod bot;
 mod call_event;
@@ -43,6 +44,7 @@ mod trust;
 mod verdict;
 
 pub use activity::Activity;
+pub use assertion::thumbprint;
 pub use call_event::{CallEvent, Endpoint, Observer};
 pub use call_queue::{Priority, Urgency};
 pub use conversation::{message_link, thread_of};

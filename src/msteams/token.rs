@@ -202,7 +202,7 @@ impl Token {
     async fn tries_with(&self, active: &ActiveCredential, position: usize) -> Result<Issued, Error> {
         let mut attempts = self.http.attempts();
         loop {
-            let request = self.credential.request(self.operation, &self.scope, active, position);
+            let request = self.credential.request(self.operation, &self.scope, active, position)?;
             let asked = Instant::now();
             let outcome = self.http.exchange(&request, None).await;
             match outcome.and_then(|answer| self.grant(&answer)) {

@@ -46,7 +46,10 @@ fn judge_login(operation: Operation, status: u16, retry_after: Option<Duration>,
             .with_in_place_retry(InPlaceRetry::Yes);
     }
     // A wrong secret stays wrong, but a new one takes a minute to propagate: retry later, not never.
-    let error = Error::new(operation, Meaning::Credentials, Retry::Later(None));
+    let mut error = Error::new(operation, Meaning::Credentials, Retry::Later(None));
+    if envelope.number.is_some_and(aadsts::may_be_skew) {
+        error = error.with_in_place_retry(InPlaceRetry::Once);
+    }
     match envelope.number.and_then(aadsts::refusal) {
         Some(refusal) => error.detail(refusal.meaning).with_hint(Some(refusal.hint)),
         None => error.with_hint(Some(hint::LOGIN)),

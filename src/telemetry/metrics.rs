@@ -56,6 +56,7 @@ struct Numbers {
     reconnects: Counter,
     last_resync: Gauge,
     identity_expiry: Gauge,
+    certificate_expiry: Gauge,
     identity_renewals: Family<Outcome, Counter>,
     rules: Family<RuleState, Gauge>,
     rule_errors: Family<FailureKind, Counter>,
@@ -141,6 +142,10 @@ impl Metrics {
         self.numbers.identity_expiry.set(at.as_second());
     }
 
+    pub fn certificate_ends(&self, at: Option<Timestamp>) {
+        self.numbers.certificate_expiry.set(at.map_or(0, Timestamp::as_second));
+    }
+
     pub fn identity_renewed(&self, ok: bool) {
         let outcome = if ok { Outcome::Done } else { Outcome::Failed };
         self.numbers.identity_renewals.get_or_create(&outcome).inc();
@@ -217,6 +222,7 @@ impl Numbers {
             reconnects: Counter::default(),
             last_resync: Gauge::default(),
             identity_expiry: Gauge::default(),
+            certificate_expiry: Gauge::default(),
             identity_renewals: at_zero([Outcome::Done, Outcome::Failed]),
             rules: at_zero([RuleState::InForce, RuleState::Broken]),
             rule_errors: at_zero(FailureKind::ALL),
@@ -288,6 +294,11 @@ impl Numbers {
             "identity_expiry_timestamp_seconds",
             "Unix time when the newest Teleport credentials expire",
             self.identity_expiry.clone(),
+        );
+        registry.register(
+            "client_certificate_expiry_timestamp_seconds",
+            "Unix time when the client certificate of the app expires; 0 without a certificate",
+            self.certificate_expiry.clone(),
         );
         registry.register(
             "identity_renewals",

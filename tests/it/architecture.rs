@@ -45,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain::review",
             "domain::card",
             "domain::reminders",
+            "clock",
             "nearest",
             "secret",
             "visible",

@@ -7,14 +7,20 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
+use crate::clock;
+use crate::config::AppCredential;
 use crate::daemon::context::Context;
 use crate::daemon::requests::Lanes;
 use crate::daemon::upkeep::FileFollower;
+use crate::daemon::upkeep::certificate_expiry::ExpiryWarnings;
 use crate::heartbeat::Heartbeat;
 use crate::msteams::ActiveCredential;
 
 /// The least time between two rounds of retries after recoveries.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(500);
+
+/// How often the expiry of a certificate is checked.
+const EXPIRY_CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Checks the file of the credential periodically, and verifies a new credential from it or from a reloaded configuration. A
 /// file that cannot be used changes nothing and is logged once.
@@ -23,10 +29,12 @@ pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbea
     let mut replaced = teams.credential_replacements();
     let mut follower = FileFollower::new(context.limits.secret_look_every);
     let mut logged = None;
+    let mut expiry = ExpiryWarnings::default();
     loop {
         let current = replaced.borrow().clone();
         let mut acceptances = current.acceptances();
         log_position(&current, &mut logged);
+        expiry.check(current.credential.certificate(), clock::now(), &context.metrics);
         let read = {
             let current = Arc::clone(&current);
             move || current.credential.renewed()
@@ -35,18 +43,28 @@ pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbea
             // The sender lives as long as the context.
             _ = heartbeat.while_waiting(replaced.changed()) => None,
             _ = acceptances.changed() => continue,
+            () = sleep(EXPIRY_CHECK_INTERVAL) => continue,
             outcome = follower.next(&heartbeat, read) => Some(outcome),
         };
         match outcome {
             None => {
                 follower.reset();
                 logged = None;
-                heartbeat.while_waiting(verify(&context)).await;
+                let replaced = replaced.borrow().credential.clone();
+                heartbeat.while_waiting(verify(&context, &replaced)).await;
             }
             // The next round verifies it.
             Some(Ok(renewed)) => teams.replace_credential(renewed),
             Some(Err(error)) => {
-                warn!(error, "Could not read the client secret, keeping the current one");
+                if current.credential.secrets().is_empty() {
+                    let kind = current.credential.kind();
+                    warn!(
+                        kind,
+                        error, "Could not read the credential of the app, keeping the current one"
+                    );
+                } else {
+                    warn!(error, "Could not read the client secret, keeping the current one");
+                }
             }
         }
     }
@@ -67,12 +85,18 @@ fn log_position(current: &ActiveCredential, logged: &mut Option<usize>) {
 }
 
 /// Requests tokens with the new credential immediately. The current tokens stay valid meanwhile.
-async fn verify(context: &Context) {
+async fn verify(context: &Context, credential: &AppCredential) {
+    let (kind, is_secret) = (credential.kind(), !credential.secrets().is_empty());
     match context.teams.verify_credential().await {
-        Ok(()) => info!("Client secret replaced, Microsoft accepts it"),
+        Ok(()) if is_secret => info!("Client secret replaced, Microsoft accepts it"),
+        Ok(()) => info!(kind, "Credential of the app replaced, Microsoft accepts it"),
         Err(error) => {
             let hint = error.hint();
-            warn!(%error, hint, "Client secret replaced, but Microsoft has issued no token for it yet");
+            if is_secret {
+                warn!(%error, hint, "Client secret replaced, but Microsoft has issued no token for it yet");
+            } else {
+                warn!(kind, %error, hint, "Credential of the app replaced, but Microsoft has issued no token for it yet");
+            }
         }
     }
 }
