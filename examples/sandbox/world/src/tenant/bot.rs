@@ -21,6 +21,9 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         );
     }
     let segments: Vec<_> = asked.segments.iter().map(String::as_str).collect();
+    if let ["bot", "teams", "v3", "conversations"] = &segments[..] {
+        return create(world, asked);
+    }
     let [
         "bot",
         "teams",
@@ -55,6 +58,44 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         ("PUT", [id]) => put(world, conversation, id, activity),
         _ => Reply::error(405, "BadArgument", "No such method"),
     }
+}
+
+/// Opens the app's chat with a user, which is the same one each time.
+///
+/// Source: Microsoft's page on proactive messages. Only an object id or a bot's id of the user is accepted, and only
+/// where the app is installed.
+fn create(world: &mut World, asked: &Asked) -> Reply {
+    let Some(body) = asked.json().filter(|_| asked.method == "POST") else {
+        return Reply::error(400, "BadSyntax", "The body is not JSON");
+    };
+    let options = &world.options;
+    let is_ours = body["bot"]["id"] == format!("28:{}", options.app_id).as_str()
+        && body["isGroup"] == false
+        && body["tenantId"] == options.tenant_id.as_str()
+        && body["channelData"]["tenant"]["id"] == options.tenant_id.as_str();
+    let members = body["members"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let [member] = members else {
+        return Reply::error(400, "BadSyntax", "Bot-only conversation");
+    };
+    let member = member["id"].as_str().unwrap_or_default();
+    let Some(account) = world.accounts.iter().find(|account| account.user.id == member) else {
+        return Reply::error(400, "BadArgument", "Invalid user identity in provided tenant");
+    };
+    let chat = account.chat_for_bots();
+    if !is_ours {
+        return Reply::error(400, "BadArgument", "Unknown bot or tenant");
+    }
+    if account.installation.is_none() || world.faults.no_chats_by_bots {
+        let message = "Bot is not installed in user's personal scope";
+        return Reply::error(403, "ForbiddenOperationException", message);
+    }
+    if world.faults.enforce_limits && !world.limits.take(&chat) {
+        return Reply {
+            retry_after: Some(1.to_string()),
+            ..Reply::error(429, "Throttled", "Too many requests")
+        };
+    }
+    Reply::ok(201, json!({ "id": chat }))
 }
 
 /// Parses an activity, and rejects what Teams rejects.

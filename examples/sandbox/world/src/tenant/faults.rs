@@ -20,6 +20,8 @@ pub struct TenantFaults {
     pub chance: Option<Chance>,
     /// Number of failed requests for the chat of a new installation.
     pub chat_appears_after: u32,
+    /// The connector opens no chats, so that only Graph names them.
+    pub no_chats_by_bots: bool,
     /// Lifetime of new tokens in seconds, instead of the default.
     pub token_lives: Option<u64>,
     /// Lifetime that new tokens claim, in seconds, whatever the real one is.

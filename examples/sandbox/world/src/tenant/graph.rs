@@ -5,26 +5,22 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::tenant::call::{Asked, Reply, filter};
-use crate::tenant::manager;
-use crate::tenant::state::{User, World};
+use crate::tenant::state::World;
+use crate::tenant::{manager, users};
 
 /// The permissions that show whether a user is a guest, and who the manager is.
-const SHOW_TYPE: [&str; 4] = [
+pub(super) const SHOW_TYPE: [&str; 4] = [
     "User.Read.All",
     "User.ReadWrite.All",
     "Directory.Read.All",
     "Directory.ReadWrite.All",
 ];
 
-const SCOPE: &str = "https://graph.microsoft.com/.default";
+pub(super) const SCOPE: &str = "https://graph.microsoft.com/.default";
 
 pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     if !world.accepts(asked.header("authorization"), SCOPE) {
-        return Reply::error(
-            401,
-            "InvalidAuthenticationToken",
-            "Access token is empty, expired or for another audience.",
-        );
+        return unauthorized();
     }
     let segments: Vec<_> = asked.segments.iter().map(String::as_str).collect();
     let roles = &world.options.roles;
@@ -37,8 +33,8 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     let method = asked.method.as_str();
     match (method, &segments[..]) {
         ("GET", ["graph", "v1.0", "appCatalogs", "teamsApps"]) => catalog(world, asked),
-        ("GET", ["graph", "v1.0", "users"]) => by_email(world, asked),
-        ("GET", ["graph", "v1.0", "users", key]) => by_id(world, asked, key),
+        ("GET", ["graph", "v1.0", "users"]) => users::by_filter(world, asked),
+        ("GET", ["graph", "v1.0", "users", key]) => users::by_id(world, asked, key),
         ("GET", ["graph", "v1.0", "users", key, "manager"]) => manager::answer(world, asked, key),
         (_, ["graph", "v1.0", "users", key, teamwork, "installedApps", rest @ ..])
             if teamwork.eq_ignore_ascii_case("teamwork") =>
@@ -58,6 +54,11 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         }
         _ => Reply::error(400, "BadRequest", "Resource not found for the segment"),
     }
+}
+
+pub(super) fn unauthorized() -> Reply {
+    let message = "Access token is empty, expired or for another audience.";
+    Reply::error(401, "InvalidAuthenticationToken", message)
 }
 
 /// Returns the application permissions of which a call needs one.
@@ -104,59 +105,6 @@ fn catalog(world: &World, asked: &Asked) -> Reply {
     }
     let found = options.in_catalog && wanted == options.teams_app_id;
     list(if found { vec![app] } else { Vec::new() })
-}
-
-/// Finds a user by id or principal name, and returns the selected fields.
-fn by_id(world: &mut World, asked: &Asked, key: &str) -> Reply {
-    let Some(user) = world.account(key).map(|account| account.user.clone()) else {
-        return unknown_user(key);
-    };
-    let mut found = person(&user);
-    let Some(fields) = asked.query("$select") else {
-        return Reply::ok(200, found);
-    };
-    // The basic permission does not show it.
-    if world.options.roles.iter().any(|role| SHOW_TYPE.contains(role)) {
-        found["userType"] = json!(if user.is_guest { "Guest" } else { "Member" });
-    }
-    if let Value::Object(all) = &mut found {
-        all.retain(|name, _| fields.split(',').any(|field| field == name));
-    }
-    Reply::ok(200, found)
-}
-
-fn by_email(world: &World, asked: &Asked) -> Reply {
-    let wanted = asked.query("$filter");
-    if let Some(alias) = wanted.and_then(|text| text.strip_prefix("proxyAddresses/any(p:")?.strip_suffix(')')) {
-        return by_alias(world, alias);
-    }
-    let Some(mail) = wanted.and_then(|text| filter(text, "mail")) else {
-        return Reply::error(400, "Request_BadRequest", "Invalid filter clause");
-    };
-    let has = |user: &User| user.mail.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(&mail));
-    list(
-        world
-            .accounts
-            .iter()
-            .map(|account| &account.user)
-            .filter(|user| has(user))
-            .map(person)
-            .collect(),
-    )
-}
-
-/// Finds a user by another address, which needs more than the basic permission.
-fn by_alias(world: &World, condition: &str) -> Reply {
-    if !world.options.roles.contains(&"User.Read.All") {
-        let message = "Insufficient privileges to complete the operation.";
-        return Reply::error(403, "Authorization_RequestDenied", message);
-    }
-    let Some(alias) = filter(condition, "p") else {
-        return Reply::error(400, "Request_BadRequest", "Invalid filter clause");
-    };
-    let has = |own: &String| format!("smtp:{own}").eq_ignore_ascii_case(&alias);
-    let found = world.accounts.iter().filter(|account| account.aliases.iter().any(has));
-    list(found.map(|account| person(&account.user)).collect())
 }
 
 /// Answers calls about the installation of the app for a user: list, install, uninstall, and chat.
@@ -226,11 +174,7 @@ fn app_filtered(world: &World, asked: &Asked, value: Vec<Value>) -> Reply {
     }
 }
 
-fn person(user: &User) -> Value {
-    json!({"id": user.id, "displayName": user.name, "mail": user.mail, "userPrincipalName": user.upn})
-}
-
-fn unknown_user(key: &str) -> Reply {
+pub(super) fn unknown_user(key: &str) -> Reply {
     Reply::error(
         404,
         "Request_ResourceNotFound",
@@ -238,7 +182,7 @@ fn unknown_user(key: &str) -> Reply {
     )
 }
 
-fn list(value: Vec<Value>) -> Reply {
+pub(super) fn list(value: Vec<Value>) -> Reply {
     let value = Value::Array(value);
     Reply::ok(200, json!({"value": value}))
 }

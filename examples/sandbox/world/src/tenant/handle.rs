@@ -262,7 +262,7 @@ impl Tenant {
                 .accounts
                 .iter()
                 .find(|account| Some(&account.user.id) == id.as_ref());
-            let conversation = account.map(|account| world.conversation_of(account));
+            let conversation = account.map(Account::chat_for_bots);
             world
                 .chats
                 .get(&conversation.unwrap_or_default())
@@ -292,7 +292,7 @@ impl Tenant {
     pub fn texts_of(&self, user: &User) -> Vec<Text> {
         self.change_quietly(|world| {
             let account = world.accounts.iter().find(|account| account.user.id == user.id);
-            let conversation = account.map(|account| world.conversation_of(account));
+            let conversation = account.map(Account::chat_for_bots);
             let texts = world.texts.get(&conversation.unwrap_or_default());
             texts.cloned().unwrap_or_default()
         })

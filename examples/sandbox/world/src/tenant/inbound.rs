@@ -200,7 +200,7 @@ fn place(world: &World, user: &User, conversation: &str, root: Option<&str>) -> 
         let conversation = json!({"id": id, "isGroup": true, "conversationType": "channel", "tenantId": tenant});
         return (conversation, data);
     }
-    let owns = |account: &&Account| world.conversation_of(account) == conversation;
+    let owns = |account: &&Account| account.chat_for_bots() == world.canonical(conversation);
     let owner = world.accounts.iter().find(owns);
     let is_user = |account: &&Account| account.user.id == user.id;
     let owner = owner.or_else(|| world.accounts.iter().find(is_user));

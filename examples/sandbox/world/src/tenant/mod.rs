@@ -1,5 +1,6 @@
 //! A pretend Microsoft tenant: tokens, Graph, the Bot connector in both directions and its keys over plain HTTP, with one shared state.
 
+mod batch;
 mod bot;
 mod button;
 mod call;
@@ -15,6 +16,7 @@ mod server;
 pub mod signer;
 mod state;
 mod thread;
+mod users;
 mod wire;
 
 pub use call::Call;

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::tenant::call::{Asked, Reply};
-use crate::tenant::{Call, Fault, Tenant, bot, graph, login, openid};
+use crate::tenant::{Call, Fault, Tenant, batch, bot, graph, login, openid};
 
 /// Largest request body to read, in bytes.
 const LARGEST: usize = 8 << 20;
@@ -62,12 +62,18 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
         head.headers,
         body.to_vec(),
     );
-    let (latency, fault) = tenant.change(|world| {
+    let latency = tenant.change_quietly(|world| world.faults.latency);
+    sleep(latency).await;
+    answer_one(tenant, asked, broken).await
+}
+
+/// Answers one request, which may be a part of a batch.
+pub(super) async fn answer_one(tenant: Tenant, asked: Asked, broken: CancellationToken) -> Response<Body> {
+    let fault = tenant.change(|world| {
         let fault = world.faults.take(&asked.method, &asked.path);
         world.met.extend(fault.clone());
-        (world.faults.latency, fault)
+        fault
     });
-    sleep(latency).await;
     match &fault {
         Some(Fault::Slow(pause)) => sleep(*pause).await,
         Some(Fault::Held(gate)) => gate.pass().await,
@@ -107,15 +113,17 @@ async fn answer(tenant: Tenant, request: Request<Body>, broken: CancellationToke
         )
         | None => None,
     };
-    let reply = faulty.unwrap_or_else(|| {
-        tenant.change(|world| match asked.segments.first().map(String::as_str) {
+    let reply = match faulty {
+        Some(faulty) => faulty,
+        None if batch::is_one(&asked) => batch::answer(&tenant, &asked, &broken).await,
+        None => tenant.change(|world| match asked.segments.first().map(String::as_str) {
             Some("login") => login::answer(world, &asked),
             Some("graph") => graph::answer(world, &asked),
             Some("openid") => openid::answer(world, &asked),
             Some("bot") => bot::answer(world, &asked),
             _ => Reply::empty(404),
-        })
-    });
+        }),
+    };
     if let (Some(Fault::Empty | Fault::HalfBody | Fault::ResetAfter | Fault::PageBehind(_)), Some(body)) =
         (&fault, &reply.body)
     {

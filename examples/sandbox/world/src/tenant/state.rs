@@ -60,13 +60,9 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Returns the id of the app's chat with the user in requests to the bot, which is another one than Graph's.
+    /// Returns the connector's id of the app's chat with the user, which is another one than Graph's.
     pub(super) fn chat_for_bots(&self) -> String {
-        format!(
-            "a:1{}{}",
-            self.user.id.replace('-', ""),
-            "x".repeat(self.moves as usize)
-        )
+        format!("a:1{}{}", self.user.id, "x".repeat(self.moves as usize))
     }
 }
 
@@ -157,7 +153,7 @@ impl World {
         }
     }
 
-    /// Returns the id of the app's chat with a user.
+    /// Returns Graph's id of the app's chat with a user.
     pub(super) fn conversation_of(&self, account: &Account) -> String {
         let domain = match account.moves {
             0 => "unq.gbl.spaces".to_owned(),
@@ -166,18 +162,18 @@ impl World {
         format!("19:{}_{}@{domain}", account.user.id, self.options.app_id)
     }
 
-    /// Returns Graph's id of a conversation, which may be named as in requests to the bot.
+    /// Returns the connector's id of a conversation, which may be named as Graph does.
     pub(super) fn canonical(&self, conversation: &str) -> String {
         let conversation = conversation.split(";messageid=").next().unwrap_or_default();
-        let is_it = |account: &&Account| account.chat_for_bots() == conversation;
+        let is_it = |account: &&Account| self.conversation_of(account) == conversation;
         let account = self.accounts.iter().find(is_it);
-        account.map_or_else(|| conversation.to_owned(), |account| self.conversation_of(account))
+        account.map_or_else(|| conversation.to_owned(), Account::chat_for_bots)
     }
 
     /// Finds the owner of a chat, unless the chat has moved.
     pub(super) fn owner_of(&self, conversation: &str) -> Option<&Account> {
         let mut accounts = self.accounts.iter();
-        accounts.find(|account| self.conversation_of(account) == conversation)
+        accounts.find(|account| account.chat_for_bots() == conversation)
     }
 
     /// Checks a bearer token: it must be known, for this scope, and not expired.
