@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::recipients::Address;
-use crate::msteams::{Activity, Error, Meaning, Priority, Retry, Teams, thread_of};
+use crate::msteams::{Activity, Conversation, Error, Meaning, Priority, Retry, Teams, thread_of};
 
 /// Posts and updates messages.
 #[derive(Clone, Copy)]
@@ -54,13 +54,15 @@ impl<'a> Courier<'a> {
     /// # Errors
     /// As [`post`](Self::post).
     pub async fn find(self, address: &Address) -> Result<String, Undelivered> {
-        tokio::select! {
-            () = self.halt.cancelled() => Err(Undelivered::NotBegun),
-            found = self.teams.resolve(address, self.priority) => match found {
-                Ok(conversation) => Ok(conversation.id),
-                Err(error) => Err(error.into()),
-            },
-        }
+        self.found(self.teams.resolve(address, self.priority)).await
+    }
+
+    /// Finds the conversation of an address under the name that Graph has for it, under which the Go plugin posts.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    pub async fn find_as_in_graph(self, address: &Address) -> Result<String, Undelivered> {
+        self.found(self.teams.resolve_in_graph(address, self.priority)).await
     }
 
     /// Posts a message to the conversation of an address. If the app or the conversation no longer exists, finds it
@@ -162,8 +164,17 @@ impl<'a> Courier<'a> {
 
     /// Finds a conversation again, which installs the app where it is missing.
     async fn find_anew(self, address: &Address) -> Result<String, Undelivered> {
-        self.teams.forget(address);
-        self.find(address).await
+        self.found(self.teams.resolve_again(address, self.priority)).await
+    }
+
+    async fn found(self, find: impl Future<Output = Result<Conversation, Error>>) -> Result<String, Undelivered> {
+        tokio::select! {
+            () = self.halt.cancelled() => Err(Undelivered::NotBegun),
+            found = find => match found {
+                Ok(conversation) => Ok(conversation.id),
+                Err(error) => Err(error.into()),
+            },
+        }
     }
 }
 

@@ -6,10 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::MicrosoftSettings;
 use crate::msteams::activity::Activity;
 use crate::msteams::answer::Expects;
 use crate::msteams::call_queue::{Key, Priority};
@@ -22,6 +25,13 @@ use crate::msteams::service::Service;
 
 pub(crate) struct Bot {
     service: Service,
+    app_id: String,
+    tenant_id: String,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -56,12 +66,50 @@ fn pace_key(conversation: &str) -> Key {
 }
 
 impl Bot {
-    pub(crate) fn new(service: Service) -> Self {
-        Self { service }
+    pub(crate) fn new(service: Service, settings: &MicrosoftSettings) -> Self {
+        Self {
+            service,
+            app_id: settings.app_id.clone(),
+            tenant_id: settings.tenant_id.clone(),
+        }
     }
 
     pub(crate) fn service(&self) -> &Service {
         &self.service
+    }
+
+    /// Opens the app's chat with a user who has the app, by the object id, and returns the chat's id. No message is sent,
+    /// and the chat is the same one each time.
+    ///
+    /// Source: `bots/how-to/conversations/send-proactive-messages.md` in MicrosoftDocs/msteams-docs; the body is the one
+    /// that Microsoft's own clients send.
+    pub(crate) async fn open_chat(&self, user: &str, priority: &Priority) -> Result<String, Error> {
+        let Self { app_id, tenant_id, .. } = self;
+        let body = json!({
+            "isGroup": false,
+            "bot": {"id": format!("28:{app_id}")},
+            "members": [{"id": user}],
+            "tenantId": tenant_id,
+            "channelData": {"tenant": {"id": tenant_id}},
+        });
+        let request = Request {
+            operation: Operation::OpenChat,
+            method: Method::POST,
+            url: self.service.url(&["v3", "conversations"], None),
+            body: Some((JSON, Bytes::from(body.to_string()))),
+            effect: Effect::Idempotent,
+            expects: Expects::Object,
+        };
+        // The limits of a conversation apply, whose id is not known yet.
+        let key = Key::from(user);
+        let answer = self
+            .service
+            .call(&request, priority.caller(&key), &CancellationToken::new())
+            .await?;
+        let Opened { id } = answer.json()?;
+        Some(id).filter(|id| !id.is_empty()).ok_or_else(|| {
+            Error::new(Operation::OpenChat, Meaning::Protocol, Retry::Later(None)).detail("the chat has no ID")
+        })
     }
 
     /// Posts a message and returns its id.

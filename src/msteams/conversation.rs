@@ -26,6 +26,17 @@ pub fn thread_of(conversation: &str, root: &str) -> String {
     }
 }
 
+/// Returns the object IDs in Graph's ID of a chat between two, such as `19:<user>_<app>@unq.gbl.spaces`. Other IDs contain
+/// none.
+///
+/// Source: the example of `userscopeteamsappinstallation-get-chat.md` in microsoft-graph-docs-contrib. The order is not
+/// documented.
+pub fn members_of(conversation: &str) -> impl Iterator<Item = &str> {
+    let body = conversation.strip_prefix(SHARED).unwrap_or_default();
+    let members = body.split_once("@unq").map_or("", |(members, _)| members);
+    members.split('_').filter(|id| uuid::Uuid::try_parse(id).is_ok())
+}
+
 /// Returns the channel of a thread, and any other conversation unchanged.
 pub(crate) fn channel_of(conversation: &str) -> &str {
     parts(conversation).0
@@ -84,6 +95,19 @@ mod tests {
         assert_eq!(thread_of(&reply, "18"), reply);
         assert_eq!(channel_of(&reply), "19:x@thread.tacv2");
         assert_eq!(channel_of("a:1"), "a:1");
+    }
+
+    #[test]
+    fn a_chat_of_graph_names_its_members() {
+        let (user, app) = (
+            "8d2ebb31-7109-4019-a596-2b06d540db6b",
+            "2d3a1c0e-7c1b-4f0e-9a57-3c9b8f5d2e11",
+        );
+        let chat = format!("19:{user}_{app}@unq.gbl.spaces");
+        assert_eq!(members_of(&chat).collect::<Vec<_>>(), [user, app]);
+        for other in ["19:a_b@unq.gbl.spaces", "19:x@thread.tacv2", "a:17vx", ""] {
+            assert_eq!(members_of(other).count(), 0, "{other}");
+        }
     }
 
     #[test]

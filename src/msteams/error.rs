@@ -110,6 +110,7 @@ pub(crate) enum Operation {
     Uninstall,
     FindChat,
     FindInTeam,
+    OpenChat,
     Post,
     Update,
     /// Fetches the keys with which the Bot connector signs its requests.
@@ -342,8 +343,13 @@ impl Operation {
             | Self::Uninstall
             | Self::FindChat
             | Self::FindInTeam => Endpoint::Graph,
-            Self::Post | Self::Update => Endpoint::Bot,
+            Self::OpenChat | Self::Post | Self::Update => Endpoint::Bot,
         }
+    }
+
+    /// Returns whether many recipients cause many of these calls, which only read.
+    pub(crate) fn is_look_up(self) -> bool {
+        matches!(self, Self::FindUser | Self::FindInstallation)
     }
 
     fn concerns_all(self) -> bool {
@@ -366,6 +372,7 @@ impl Operation {
             Self::Uninstall => "uninstall the app",
             Self::FindChat => "find the chat of the app",
             Self::FindInTeam => "look up the app in the team",
+            Self::OpenChat => "open the chat of the app",
             Self::Post => "post the card",
             Self::Update => "update the card",
             Self::Keys => "get the keys that verify requests from Microsoft Teams",

@@ -15,7 +15,6 @@ use url::Url;
 
 use crate::backoff::Backoff;
 use crate::config::Limits;
-use crate::domain::recipients::Person;
 use crate::msteams::answer::Expects;
 use crate::msteams::call_queue::{Key, Priority};
 use crate::msteams::envelope::Envelope;
@@ -49,34 +48,28 @@ struct Page {
 }
 
 /// The fields that we read of any object; all have an id.
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
-    id: String,
+pub(super) struct Entry {
+    pub(super) id: String,
     #[serde(default)]
-    display_name: Option<String>,
+    pub(super) display_name: Option<String>,
     #[serde(default)]
     web_url: Option<String>,
     #[serde(default)]
     app_definitions: Vec<AppDefinition>,
+    #[serde(default)]
+    pub(super) mail: Option<String>,
+    #[serde(default)]
+    pub(super) user_principal_name: Option<String>,
+    #[serde(default)]
+    pub(super) account_enabled: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct AppDefinition {
     #[serde(default)]
     version: Option<String>,
-}
-
-/// The fields of a user that we read; the permission `User.ReadBasic.All` includes them.
-const PERSON: &str = "$select=id,displayName";
-
-impl Entry {
-    fn into_person(self) -> Person {
-        Person {
-            id: self.id,
-            name: self.display_name.unwrap_or_default(),
-        }
-    }
 }
 
 /// The app's chat with a user.
@@ -143,48 +136,6 @@ impl Graph {
                 .into_iter()
                 .find_map(|definition| definition.version)
         }))
-    }
-
-    /// Finds the user with an email address. If no user has it, it may be a user principal name.
-    pub(crate) async fn user_by_email(&self, mail: &str, priority: &Priority) -> Result<Person, Error> {
-        match self.user_with_mail(mail, priority).await? {
-            Some(person) => Ok(person),
-            None => self.user(mail, priority).await,
-        }
-    }
-
-    /// Finds the user whose primary email address this is.
-    pub(crate) async fn user_with_mail(&self, mail: &str, priority: &Priority) -> Result<Option<Person>, Error> {
-        self.filtered_user(&filter("mail", mail), priority).await
-    }
-
-    /// Finds the user with another address of their mailbox, which needs the permission `User.Read.All`.
-    pub(crate) async fn user_by_alias(&self, mail: &str, priority: &Priority) -> Result<Option<Person>, Error> {
-        let alias = format!("proxyAddresses/any(p:p eq {})", literal(&format!("smtp:{mail}")));
-        self.filtered_user(&format!("$filter={}", encode(&alias)), priority)
-            .await
-    }
-
-    async fn filtered_user(&self, filter: &str, priority: &Priority) -> Result<Option<Person>, Error> {
-        let url = self
-            .service
-            .url(&["v1.0", "users"], Some(&format!("{filter}&{PERSON}")));
-        let found = self.only(Operation::FindUser, url, &no_key(), priority).await?;
-        Ok(found.map(Entry::into_person))
-    }
-
-    /// Finds the user with an id or a user principal name.
-    pub(crate) async fn user(&self, id_or_name: &str, priority: &Priority) -> Result<Person, Error> {
-        let select = Some(PERSON);
-        // In a path segment, a name that begins with a dollar sign would be parsed as a keyword.
-        let url = if id_or_name.starts_with('$') {
-            self.service
-                .url(&["v1.0", &format!("users({})", literal(id_or_name))], select)
-        } else {
-            self.service.url(&["v1.0", "users", id_or_name], select)
-        };
-        let user: Entry = self.get(Operation::FindUser, url, &no_key(), priority).await?;
-        Ok(user.into_person())
     }
 
     /// Finds the app's chat with a user, and installs the app if it is missing.
@@ -270,7 +221,7 @@ impl Graph {
     }
 
     /// Installs the app. A simultaneous installation by another client counts as success.
-    async fn install(&self, user: &str, app: &CatalogApp, priority: &Priority) -> Result<(), Error> {
+    pub(crate) async fn install(&self, user: &str, app: &CatalogApp, priority: &Priority) -> Result<(), Error> {
         let reference = self.service.url(&["v1.0", "appCatalogs", "teamsApps", &app.id], None);
         let body = json!({ "teamsApp@odata.bind": reference.as_str() });
         let request = Request {
@@ -293,7 +244,7 @@ impl Graph {
         }
     }
 
-    async fn chat_of_installation(
+    pub(crate) async fn chat_of_installation(
         &self,
         user: &str,
         installation: &str,
@@ -320,16 +271,27 @@ impl Graph {
         key: &Key,
         priority: &Priority,
     ) -> Result<Option<Entry>, Error> {
+        let mut found = self.all(operation, url, key, priority).await?;
+        match found.len() {
+            0 | 1 => Ok(found.pop()),
+            _ => Err(failure(operation, Meaning::Ambiguous, Retry::Never)),
+        }
+    }
+
+    /// Returns the entries of a filtered list.
+    pub(super) async fn all(
+        &self,
+        operation: Operation,
+        url: Url,
+        key: &Key,
+        priority: &Priority,
+    ) -> Result<Vec<Entry>, Error> {
         let odd = |detail| Error::new(operation, Meaning::Protocol, Retry::Later(None)).detail(detail);
-        let mut found = None;
+        let mut found = Vec::new();
         let mut url = url;
         for _ in 0..MOST_PAGES {
             let page: Page = self.get(operation, url, key, priority).await?;
-            for entry in page.value {
-                if found.replace(entry).is_some() {
-                    return Err(failure(operation, Meaning::Ambiguous, Retry::Never));
-                }
-            }
+            found.extend(page.value);
             let Some(next) = page.next else { return Ok(found) };
             // The token must not go to another host.
             let next = self.service.own_url(&next);
@@ -358,13 +320,13 @@ pub(crate) fn no_key() -> Key {
     Arc::from("")
 }
 
-fn failure(operation: Operation, meaning: Meaning, retry: Retry) -> Error {
+pub(super) fn failure(operation: Operation, meaning: Meaning, retry: Retry) -> Error {
     let hint = hint::hint(operation, meaning, &Envelope::default());
     Error::new(operation, meaning, retry).with_hint(hint)
 }
 
 /// Writes an `OData` string: in quotes, with inner quotes doubled.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn hint(operation: Operation, meaning: Meaning, envelope: &Envelope) 
         _ if envelope.is("InvalidBotApiHost") => {
             hint!("Set `[msapi] cloud` to the cloud of the tenant, for example \"gcc\"")
         }
-        (Operation::Post | Operation::Update, Meaning::Credentials) => {
+        (Operation::OpenChat | Operation::Post | Operation::Update, Meaning::Credentials) => {
             hint!(
                 "Create an Azure Bot resource for `[msapi] app_id` in the tenant and add the Microsoft Teams channel to it"
             )

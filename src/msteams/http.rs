@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Proxy, StatusCode};
@@ -14,7 +15,7 @@ use url::Url;
 
 use crate::clock;
 use crate::config::{Limits, Proxies};
-use crate::msteams::answer::{Answer, Expects, is_page, read, request_id, retry_after};
+use crate::msteams::answer::{Answer, Expects, Unread, is_page, read, request_id, retry_after};
 use crate::msteams::attempts::{Attempts, requested_pause};
 use crate::msteams::call_event::{CallEvent, Endpoint, Observer};
 use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry, Wait};
@@ -137,23 +138,34 @@ impl Http {
             builder = builder.timeout(self.timeout.min(LONGEST_QUERY));
         }
         let response = builder.send().await.map_err(|error| self.unanswered(request, error))?;
-        let status = response.status();
-        let endpoint = request.operation.endpoint();
-        let retry_after = retry_after(response.headers(), endpoint, clock::now());
-        let request_id = request_id(response.headers());
-        let is_page = is_page(response.headers());
-        if status == StatusCode::TOO_MANY_REQUESTS {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read(response).await;
+        let outcome = self.judge(request.operation, request.expects, status.as_u16(), &headers, body);
+        outcome.map_err(|error| self.explained(request, error))
+    }
+
+    /// Judges an answer, and reports that the service throttles requests.
+    pub(crate) fn judge(
+        &self,
+        operation: Operation,
+        expects: Expects,
+        status: u16,
+        headers: &HeaderMap,
+        body: Result<Bytes, Unread>,
+    ) -> Result<Answer, Error> {
+        let endpoint = operation.endpoint();
+        let retry_after = retry_after(headers, endpoint, clock::now());
+        if status == StatusCode::TOO_MANY_REQUESTS.as_u16() {
             self.observer.notify(CallEvent::Throttled(endpoint, retry_after));
         }
-        let (operation, body) = (request.operation, read(response).await);
-        let outcome = if status.is_success() {
-            Answer::check(operation, request.expects, status.as_u16(), is_page, body)
+        let outcome = if (200..300).contains(&status) {
+            Answer::check(operation, expects, status, is_page(headers), body)
         } else {
             // An error whose body is lost may not come from Microsoft.
             let body = body.unwrap_or_default();
-            Err(verdict::judge(operation, status.as_u16(), retry_after, &body))
+            Err(verdict::judge(operation, status, retry_after, &body))
         };
-        outcome.map_err(|error| self.explained(request, error).with_request_id(request_id))
+        outcome.map_err(|error| error.with_request_id(request_id(headers)))
     }
 
     /// Classifies an exchange without an answer.

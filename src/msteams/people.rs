@@ -11,7 +11,6 @@ use crate::domain::recipients::{Address, Person};
 use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning, Operation};
 use crate::msteams::graph::{Graph, no_key};
-use crate::msteams::permissions::FIND_BY_ALIAS;
 
 /// How long a person, or that there is none, is remembered.
 const LIFE: Duration = Duration::from_mins(10);
@@ -43,29 +42,14 @@ impl People {
 
 async fn look_up(graph: &Graph, address: &Address, priority: &Priority) -> Result<Option<Person>, Error> {
     let name = address.as_str();
-    if !address.is_email() {
-        return found(graph.user(name, priority).await);
-    }
-    // Together, because a card waits for the answer.
-    let (by_mail, by_name) = tokio::join!(graph.user_with_mail(name, priority), graph.user(name, priority));
-    if let Some(person) = by_mail? {
-        return Ok(Some(person));
-    }
-    if let Some(person) = found(by_name)? {
-        return Ok(Some(person));
-    }
-    // Nothing else needs this permission.
-    if graph.service().token().has(&FIND_BY_ALIAS) {
-        return graph.user_by_alias(name, priority).await;
-    }
-    Ok(None)
-}
-
-/// Returns the user, or that there is none.
-fn found(user: Result<Person, Error>) -> Result<Option<Person>, Error> {
+    let user = if address.is_email() {
+        graph.user_by_email(name, priority).await
+    } else {
+        graph.user(name, priority).await
+    };
     match user {
         Err(error) if error.meaning() == Meaning::NotFound => Ok(None),
-        user => user.map(Some),
+        user => user.map(|user| Some(user.person)),
     }
 }
 

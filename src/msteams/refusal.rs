@@ -2,6 +2,7 @@
 //!
 //! Architecture Invariant: pure. A code that is not in these tables is never final.
 
+use crate::msteams::call_event::Endpoint;
 use crate::msteams::envelope::{Envelope, Says};
 use crate::msteams::error::{Meaning, Operation, Retry};
 
@@ -35,7 +36,7 @@ pub(crate) fn by_connector(operation: Operation, status: u16, envelope: &Envelop
         403 => (Meaning::Denied, later),
         // The message to update, or the one to reply to.
         404 if envelope.is("ActivityNotFoundInConversation") => (Meaning::Gone, Retry::Never),
-        // Graph returned this conversation, so one of the two services is behind.
+        // The conversation was returned by Graph or the connector, so one of the services is behind.
         404 if envelope.is("ConversationNotFound") => (Meaning::NotFound, later),
         409 => (Meaning::Conflict, later),
         400 | 413 if envelope.is_one_of(&["MessageSizeTooBig", "RequestEntityTooLarge"]) => {
@@ -75,7 +76,7 @@ pub(crate) fn by_graph(operation: Operation, status: u16, envelope: &Envelope) -
 
 /// Describes what the code and the fixed phrase of a message mean together.
 pub(crate) fn detail(operation: Operation, meaning: Meaning, envelope: &Envelope) -> Option<&'static str> {
-    let graph = !matches!(operation, Operation::Post | Operation::Update);
+    let graph = operation.endpoint() == Endpoint::Graph;
     match (operation, meaning, envelope.says) {
         (_, Meaning::Denied, Some(Says::AppPolicy)) => Some("an app permission policy blocks the app for this user"),
         (_, Meaning::Denied, Some(Says::NoLicence)) => Some("this user has no license for Microsoft Teams"),
@@ -85,7 +86,7 @@ pub(crate) fn detail(operation: Operation, meaning: Meaning, envelope: &Envelope
             Some("Microsoft finds no account in Teams for this user, or no such app")
         }
         (Operation::Post | Operation::Update, Meaning::NotFound, _) => {
-            Some("the connector does not know the conversation that Graph names")
+            Some("the connector does not know the conversation")
         }
         _ => None,
     }

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::cache::Cache;
 use crate::domain::recipients::{Address, Person};
+use crate::msteams::bot::Bot;
 use crate::msteams::call_queue::Priority;
-use crate::msteams::error::{Error, Meaning, Operation};
+use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::graph::{CatalogApp, Graph};
 use crate::msteams::managers::Managers;
 use crate::msteams::people::People;
@@ -56,6 +58,7 @@ impl ConversationKind {
 
 pub(crate) struct Resolver {
     graph: Graph,
+    bot: Arc<Bot>,
     teams_app_id: String,
     app: SingleFlight<CatalogApp>,
     /// When the catalog last confirmed the app that we know after a failure that suggested a new copy.
@@ -63,23 +66,40 @@ pub(crate) struct Resolver {
     refusals: Refusals,
     people: People,
     managers: Managers,
+    /// Graph's ids of chats, by the object id of the person.
+    shared_chats: Cache<String, Option<String>>,
     known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
 }
 
 /// An address for which the app cannot be installed must not query the catalog with every attempt.
 const APP_CONFIRMED_FOR: Duration = Duration::from_secs(30);
 
+/// How long, and how many, of Graph's ids of chats are remembered. Only links to messages need them.
+const SHARED_CHAT_LIFE: Duration = Duration::from_mins(10);
+const MOST_SHARED_CHATS: usize = 10_000;
+
+/// Where the look-up of a chat begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    /// With the connector, which opens the chat if the app is installed.
+    AtTheConnector,
+    /// With the installation of the app, because a send has failed.
+    AtTheInstallation,
+}
+
 impl Resolver {
     /// `refusal_holds` is how long an unknown address is remembered.
-    pub(crate) fn new(graph: Graph, teams_app_id: &str, refusal_holds: Duration) -> Self {
+    pub(crate) fn new(graph: Graph, bot: Arc<Bot>, teams_app_id: &str, refusal_holds: Duration) -> Self {
         Self {
             graph,
+            bot,
             teams_app_id: teams_app_id.to_owned(),
             app: SingleFlight::new(),
             app_confirmed: Mutex::new(None),
             refusals: Refusals::new(refusal_holds),
             people: People::default(),
             managers: Managers::default(),
+            shared_chats: Cache::new(MOST_SHARED_CHATS, |_| SHARED_CHAT_LIFE),
             known: Mutex::new(HashMap::new()),
         }
     }
@@ -95,19 +115,31 @@ impl Resolver {
             .await
     }
 
+    /// Finds the conversation of an address; installs the app for a user who does not have it.
     pub(crate) async fn resolve(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
+        self.find(address, Begins::AtTheConnector, priority).await
+    }
+
+    /// Finds the conversation of an address again, after a send proved the known one wrong.
+    pub(crate) async fn resolve_again(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
+        self.forget(address);
+        self.find(address, Begins::AtTheInstallation, priority).await
+    }
+
+    async fn find(&self, address: &Address, begins: Begins, priority: &Priority) -> Result<Conversation, Error> {
         let entry = self.entry(address);
         if let Some(conversation) = entry.held() {
             return Ok(conversation);
         }
+        let look_up = || Box::pin(self.look_up(address, begins, priority));
         let outcome = match self.refusals.of(address) {
             Some(error) => Err(error),
             // An urgent lookup must not wait for a background one.
-            None if priority.is_background() => Box::pin(self.look_up(address, priority))
+            None if priority.is_background() => look_up()
                 .await
                 .inspect(|conversation| entry.offer(conversation.clone())),
             // Boxed, so that the futures of waiting callers stay small.
-            None => entry.get(|_| true, Box::pin(self.look_up(address, priority))).await,
+            None => entry.get(|_| true, look_up()).await,
         };
         if let Err(error) = &outcome {
             self.refusals.remember(address, error);
@@ -145,7 +177,7 @@ impl Resolver {
 
     /// Forgets a conversation, and our app with it: a conversation that lost the app may mean that the app was uploaded
     /// again.
-    pub(crate) fn forget(&self, address: &Address) {
+    fn forget(&self, address: &Address) {
         self.app.forget_if(|_| true);
         self.refusals.forget(address);
         self.lock().remove(address);
@@ -157,22 +189,84 @@ impl Resolver {
         self.lock().retain(|_, entry| entry.held().is_none_or(is_other));
     }
 
-    async fn look_up(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
+    /// Finds Graph's id of the app's chat with the person at an address; `None` for a channel, and if the app is not
+    /// installed.
+    pub(crate) async fn shared_chat(&self, address: &Address, priority: &Priority) -> Result<Option<String>, Error> {
+        let Some(person) = self.person(address, priority).await? else {
+            return Ok(None);
+        };
+        let look_up = || Box::pin(self.chat_in_graph(&person.id, priority));
+        self.shared_chats.get(&person.id, look_up).await
+    }
+
+    async fn chat_in_graph(&self, user: &str, priority: &Priority) -> Result<Option<String>, Error> {
         let app = self.app(priority).await?;
-        let user = self.user(address, priority).await?;
+        let Some(installation) = self.graph.installation(user, &app, priority).await? else {
+            return Ok(None);
+        };
+        let chat = self.graph.chat_of_installation(user, &installation, priority).await?;
+        Ok(chat.map(|chat| chat.id))
+    }
+
+    async fn look_up(&self, address: &Address, begins: Begins, priority: &Priority) -> Result<Conversation, Error> {
+        let person = self.user(address, priority).await?;
         let priority = &priority.continued();
-        let user_id = user.as_ref().map(|user| user.id.as_str());
-        let place = match self.place(address, user_id, &app, priority).await {
-            Err(error) if may_mean_an_old_app(&error) => match self.replaced_app(&app, priority).await? {
-                Some(app) => self.place(address, user_id, &app, priority).await,
-                None => Err(error),
-            },
-            place => place,
+        let Some(person) = person else {
+            return self.with_app(address, None, priority).await;
+        };
+        let opened = match begins {
+            Begins::AtTheConnector => self.bot.open_chat(&person.id, priority).await.map(Some),
+            Begins::AtTheInstallation => Ok(None),
+        };
+        let conversation = match opened {
+            Ok(Some(id)) => chat_with(id),
+            Err(error) if !may_lack_the_app(&error) => return Err(error),
+            Ok(None) | Err(_) => self.with_app(address, Some(&person.id), priority).await?,
         };
         Ok(Conversation {
-            person: user,
-            ..place?.conversation
+            person: Some(person),
+            ..conversation
         })
+    }
+
+    /// Finds the conversation through the installation of the app, and installs it for a user who does not have it.
+    async fn with_app(
+        &self,
+        address: &Address,
+        user: Option<&str>,
+        priority: &Priority,
+    ) -> Result<Conversation, Error> {
+        let app = self.app(priority).await?;
+        match self.opened(address, user, &app, priority).await {
+            Err(error) if may_mean_an_old_app(&error) => match self.replaced_app(&app, priority).await? {
+                Some(app) => self.opened(address, user, &app, priority).await,
+                None => Err(error),
+            },
+            opened => opened,
+        }
+    }
+
+    async fn opened(
+        &self,
+        address: &Address,
+        user: Option<&str>,
+        app: &CatalogApp,
+        priority: &Priority,
+    ) -> Result<Conversation, Error> {
+        let Some(user) = user else {
+            return Ok(self.place(address, None, app, priority).await?.conversation);
+        };
+        if self.graph.installation(user, app, priority).await?.is_none() {
+            self.graph.install(user, app, priority).await?;
+        }
+        // The connector names a chat the same way each time, so that one person is recognized under several addresses.
+        match self.bot.open_chat(user, priority).await {
+            Ok(id) => Ok(chat_with(id)),
+            Err(error) if may_lack_the_app(&error) => {
+                Ok(self.place(address, Some(user), app, priority).await?.conversation)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Looks the app up again, and returns it if the catalog has another copy than the known one. The id changes when
@@ -194,12 +288,19 @@ impl Resolver {
     /// Finds the user at an address; `None` for a channel.
     pub(crate) async fn user(&self, address: &Address, priority: &Priority) -> Result<Option<Person>, Error> {
         if address.channel().is_some() {
-            Ok(None)
-        } else if address.is_email() {
-            self.graph.user_by_email(address.as_str(), priority).await.map(Some)
-        } else {
-            self.graph.user(address.as_str(), priority).await.map(Some)
+            return Ok(None);
         }
+        let user = if address.is_email() {
+            self.graph.user_by_email(address.as_str(), priority).await?
+        } else {
+            self.graph.user(address.as_str(), priority).await?
+        };
+        if user.is_disabled {
+            let error = Error::new(Operation::FindUser, Meaning::Denied, Retry::Never);
+            let hint = hint!("Enable the account in Entra, or remove the recipient");
+            return Err(error.detail("the account is disabled").with_hint(Some(hint)));
+        }
+        Ok(Some(user.person))
     }
 
     /// Finds the installation and the conversation of an address; installs the app for a user who does not have it.
@@ -257,6 +358,25 @@ impl Resolver {
     fn lock(&self) -> MutexGuard<'_, HashMap<Address, Arc<SingleFlight<Conversation>>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn chat_with(id: String) -> Conversation {
+    Conversation {
+        id,
+        kind: ConversationKind::User,
+        person: None,
+    }
+}
+
+/// Returns whether the connector may open a chat once the app is installed. Its codes are documented incompletely, so
+/// every rejection in its form counts, except those that concern all chats.
+fn may_lack_the_app(error: &Error) -> bool {
+    let concerns_all = matches!(error.code(), Some("BotDisabledByAdmin" | "InvalidBotApiHost"));
+    let rejected = matches!(
+        error.meaning(),
+        Meaning::BotNotInstalled | Meaning::NotFound | Meaning::Rejected | Meaning::Blocked | Meaning::Denied
+    );
+    rejected && !concerns_all && matches!(error.status(), Some(400 | 403 | 404))
 }
 
 /// Returns whether a failure may mean that the catalog no longer has the app under the known id.

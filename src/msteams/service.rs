@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::config::Limits;
 use crate::msteams::answer::Answer;
+use crate::msteams::batch::Batches;
 use crate::msteams::call_event::Endpoint;
 use crate::msteams::call_queue::Caller;
 use crate::msteams::error::{Error, Meaning, Retry};
@@ -28,6 +29,8 @@ pub(crate) struct Service {
     base: Url,
     token: Token,
     pacer: Pacer,
+    /// Combines look-ups, if the service has batches.
+    batches: Option<Batches>,
     /// How long sends to a conversation pause after a timeout. Longer than any call waits in place, so that waiting
     /// calls fail immediately.
     unresponsive_pause: Duration,
@@ -49,7 +52,16 @@ impl Service {
             token,
             pacer: Pacer::new(pace, limits.microsoft_longest_pause),
             unresponsive_pause: limits.microsoft_longest_pause * 2,
+            batches: None,
             token_refused_at: Mutex::new(None),
+        }
+    }
+
+    /// Combines look-ups that are made at the same time.
+    pub(crate) fn with_batches(self) -> Self {
+        Self {
+            batches: Some(Batches::new(&self.base)),
+            ..self
         }
     }
 
@@ -104,8 +116,10 @@ impl Service {
         let key = caller.key;
         let mut attempts = self.http.attempts();
         let mut refused = false;
+        // What failed in a batch is retried alone.
+        let mut batches = self.batches.as_ref().filter(|_| request.operation.is_look_up());
         loop {
-            let error = match self.attempt(request, caller, stop, &mut refused).await {
+            let error = match self.attempt(request, caller, stop, batches.take(), &mut refused).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -139,6 +153,7 @@ impl Service {
         request: &Request,
         caller: Caller<'_>,
         stop: &CancellationToken,
+        batches: Option<&Batches>,
         refused: &mut bool,
     ) -> Result<Answer, Error> {
         loop {
@@ -155,7 +170,12 @@ impl Service {
             };
             let token = self.token.get().await?;
             // Boxed, so that the futures of the many waiting calls stay small.
-            let mut exchange = pin!(Box::pin(self.http.exchange(request, Some(token.expose()))));
+            let mut exchange = pin!(Box::pin(async {
+                match batches {
+                    Some(batches) => batches.exchange(&self.http, request, token.expose()).await,
+                    None => self.http.exchange(request, Some(token.expose())).await,
+                }
+            }));
             let outcome = if let Ok(outcome) = timeout(SILENT_AFTER, &mut exchange).await {
                 outcome
             } else {

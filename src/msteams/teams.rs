@@ -35,7 +35,7 @@ struct Parts {
     tenant: String,
     credential: Arc<Credential>,
     resolver: Resolver,
-    bot: Bot,
+    bot: Arc<Bot>,
 }
 
 /// How long an unknown address is remembered, as a multiple of the longest pause: two minutes by default.
@@ -59,19 +59,21 @@ impl Teams {
         let endpoints = &settings.endpoints;
         let credential = Arc::new(Credential::new(settings));
         let token = Token::new(&http, endpoints, &credential, Endpoint::Graph);
-        let graph = Service::new(&http, &endpoints.graph, token, graph::pace(), limits);
+        let graph = Service::new(&http, &endpoints.graph, token, graph::pace(), limits).with_batches();
         let token = Token::new(&http, endpoints, &credential, Endpoint::Bot);
         let bot = Service::new(&http, &endpoints.bot, token, bot::pace(), limits);
+        let bot = Arc::new(Bot::new(bot, settings));
         Ok(Self(Arc::new(Parts {
             links: endpoints.teams.clone(),
             tenant: settings.tenant_id.clone(),
             credential,
             resolver: Resolver::new(
                 Graph::new(graph, limits),
+                Arc::clone(&bot),
                 &settings.teams_app_id,
                 limits.microsoft_longest_pause * REFUSAL_HOLDS,
             ),
-            bot: Bot::new(bot),
+            bot,
         })))
     }
 
@@ -239,9 +241,31 @@ impl Teams {
         self.0.bot.service().token().get().await.map(|_| ())
     }
 
-    /// Forgets the conversation of an address, because a send proved it wrong.
-    pub fn forget(&self, address: &Address) {
-        self.0.resolver.forget(address);
+    /// Finds the conversation of an address under the name that Graph has for it, which is another one than the connector's
+    /// for a chat with a person. Whether a message that was posted under one name can be updated under the other is not
+    /// documented.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub async fn resolve_in_graph(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
+        let conversation = self.resolve(address, priority).await?;
+        let shared = match &conversation.person {
+            Some(_) => self.0.resolver.shared_chat(address, priority).await?,
+            None => None,
+        };
+        Ok(Conversation {
+            id: shared.unwrap_or(conversation.id),
+            ..conversation
+        })
+    }
+
+    /// Finds the conversation of an address again, because a send proved the known one wrong, and checks that the app is
+    /// installed.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub async fn resolve_again(&self, address: &Address, priority: &Priority) -> Result<Conversation, Error> {
+        self.0.resolver.resolve_again(address, priority).await
     }
 
     /// Forgets the chat with a user who has uninstalled the app.
@@ -263,6 +287,23 @@ impl Teams {
     pub fn message_link(&self, conversation: &str, activity: &str, team: Option<&str>) -> Option<String> {
         let Parts { links, tenant, .. } = &*self.0;
         conversation::link(links, conversation, activity, team, tenant)
+    }
+
+    /// Does the same for a message to an address. The connector's id of a chat with a person is known to bots only, so
+    /// Graph is asked for the one that clients know.
+    pub async fn find_message_link(
+        &self,
+        address: &Address,
+        conversation: &str,
+        activity: &str,
+        priority: &Priority,
+    ) -> Option<String> {
+        let team = address.channel().map(|channel| channel.team.as_str());
+        if let Some(link) = self.message_link(conversation, activity, team) {
+            return Some(link);
+        }
+        let chat = self.0.resolver.shared_chat(address, priority).await.ok()??;
+        self.message_link(&chat, activity, None)
     }
 
     /// Posts a card and returns its id for updates.

@@ -141,12 +141,14 @@ async fn a_refused_token_is_replaced_once_and_a_busy_connector_is_retried() {
 
 #[tokio::test]
 async fn a_user_without_the_app_gets_it_and_is_looked_up_once() {
+    let no_app = r#"{"error":{"code":"BadArgument","message":"Bot is not installed in user's personal scope"}}"#;
     let answers = [
+        (200, r#"{"value":[{"id":"u","mail":"o'brien@example.com"}]}"#),
+        (403, no_app),
         (200, r#"{"value":[{"id":"catalog","displayName":"App"}]}"#),
         (200, r#"{"value":[]}"#),
-        (200, r#"{"id":"u"}"#),
-        (200, r#"{"value":[]}"#),
         (409, r#"{"error":{"code":"Conflict"}}"#),
+        (403, no_app),
         (200, r#"{"value":[{"id":"i"}]}"#),
         (404, r#"{"error":{"code":"NotFound"}}"#),
         (200, r#"{"id":"19:x@unq.gbl.spaces"}"#),
@@ -159,9 +161,68 @@ async fn a_user_without_the_app_gets_it_and_is_looked_up_once() {
         assert_eq!(two.unwrap().id, "19:x@unq.gbl.spaces");
     });
     let calls = calls.await;
-    assert_eq!(calls.len(), 1 + answers.len());
-    assert!(calls[2].contains("/users?$filter=mail%20eq%20%27o%27%27brien%40example.com%27&$select=id,displayName"));
-    assert!(calls[3].contains("/users/o%27brien%40example.com?$select=id,displayName"));
+    assert_eq!(calls.len(), 2 + answers.len());
+    assert!(
+        calls[1].contains(
+            "/users?$filter=mail%20eq%20%27o%27%27brien%40example.com%27\
+             %20or%20userPrincipalName%20eq%20%27o%27%27brien%40example.com%27\
+             &$select=id,displayName,mail,userPrincipalName "
+        ),
+        "{calls:?}"
+    );
+    assert!(calls[3].starts_with("POST /bot/teams/v3/conversations "));
+}
+
+#[tokio::test]
+async fn a_user_with_the_app_costs_one_call_of_graph() {
+    let answers = [(200, r#"{"id":"u"}"#), (201, r#"{"id":"a:1"}"#)];
+    let calls = with_server(&answers, async |teams| {
+        let address = Address::parse("a36aec2e-f11c-4219-b79a-19ffff57de70").unwrap();
+        let found = teams.resolve(&address, &announcement()).await.unwrap();
+        assert_eq!((found.id.as_str(), found.person.unwrap().id.as_str()), ("a:1", "u"));
+        assert_eq!(teams.resolve(&address, &announcement()).await.unwrap().id, "a:1");
+    });
+    assert_eq!(calls.await.len(), 2 + answers.len());
+}
+
+#[tokio::test]
+async fn a_directory_that_does_not_combine_conditions_is_asked_for_one_name_after_the_other() {
+    let answers = [
+        (400, r#"{"error":{"code":"Request_BadRequest"}}"#),
+        (200, r#"{"value":[]}"#),
+        (200, r#"{"id":"u"}"#),
+        (201, r#"{"id":"a:1"}"#),
+    ];
+    let calls = with_server(&answers, async |teams| {
+        let address = Address::parse("a@example.com").unwrap();
+        assert_eq!(teams.resolve(&address, &announcement()).await.unwrap().id, "a:1");
+    });
+    let calls = calls.await;
+    assert!(calls[2].contains("/users?$filter=mail%20eq%20%27a%40example.com%27&"));
+    assert!(calls[3].contains("/users/a%40example.com?"));
+}
+
+#[tokio::test]
+async fn a_refusal_that_concerns_every_chat_installs_nothing() {
+    for (status, body) in [
+        (403, r#"{"error":{"code":"BotDisabledByAdmin"}}"#),
+        (403, r#"{"error":{"code":"InvalidBotApiHost"}}"#),
+        (500, r#"{"error":{"code":"ServiceError"}}"#),
+    ] {
+        let answers = [(200, r#"{"id":"u"}"#), (status, body), (status, body)];
+        with_server(&answers, async |teams| {
+            let address = Address::parse("a36aec2e-f11c-4219-b79a-19ffff57de70").unwrap();
+            let error = teams.resolve(&address, &announcement()).await.unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("could not open the chat of the app for a36aec2e"),
+                "{error}"
+            );
+            assert_eq!(error.retry(), Retry::Later(None));
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use crate::msteams::aadsts;
+use crate::msteams::call_event::Endpoint;
 use crate::msteams::envelope::{Envelope, Shape};
 use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry};
 use crate::msteams::{hint, refusal};
@@ -60,7 +61,7 @@ fn judge_service(operation: Operation, status: u16, envelope: &Envelope) -> Erro
     if status >= 500 {
         return broken(operation, envelope);
     }
-    let connector = matches!(operation, Operation::Post | Operation::Update);
+    let connector = operation.endpoint() == Endpoint::Bot;
     let ours = match envelope.shape {
         Shape::Service => true,
         Shape::Number => connector,
@@ -167,7 +168,7 @@ mod tests {
 
     const DELETED: &str = "ActivityNotFoundInConversation";
 
-    const ALL: [Operation; 13] = [
+    const ALL: [Operation; 14] = [
         Operation::GraphToken,
         Operation::BotToken,
         Operation::FindApp,
@@ -178,6 +179,7 @@ mod tests {
         Operation::Uninstall,
         Operation::FindChat,
         Operation::FindInTeam,
+        Operation::OpenChat,
         Operation::Post,
         Operation::Update,
         Operation::Keys,

@@ -35,6 +35,7 @@ async fn a_page_in_place_of_any_answer_of_graph_skips_no_recipient() {
         let town = Town::start().await;
         let fault = page(status);
         spoil(&town, 1, method, path, &fault);
+        town.tenant.faults(|faults| faults.no_chats_by_bots = path == "/chat");
         let id = town.cluster.create(Draft {
             suggested_reviewers: vec!["carol@example.com".to_owned()],
             ..for_alice()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::process::run;
-use crate::support::{ALICE, Town};
+use crate::support::{ALICE, Town, for_alice};
 use crate::world::cluster::{ClusterOptions, Draft};
 use crate::world::tenant::{Call, Fault, Rule, TenantOptions};
 
@@ -112,9 +112,9 @@ async fn unknown_reviewers_are_looked_up_once_for_many_requests() {
         town.sees(ALICE, &vec!["PENDING"; number]).await;
         town.settled(&id).await;
     }
-    // The path of a lookup by email address does not name the user; a lookup by principal name does.
-    let about = |call: &&Call| call.path.contains("stranger3");
-    assert_eq!(town.tenant.calls().iter().filter(about).count(), 1);
+    // The strangers, Alice, and the requester.
+    let look_up = |call: &&Call| call.path.ends_with("/v1.0/users");
+    assert_eq!(town.tenant.calls().iter().filter(look_up).count(), 12);
     town.expects_warnings(&["Cannot notify recipient"]);
     town.finish().await;
 }
@@ -130,12 +130,125 @@ async fn many_unknown_reviewers_do_not_delay_the_lookups_of_another_request() {
     let before = town.tenant.calls().len();
     town.cluster.create(suggesting(vec![CAROL.to_owned()]));
     town.sees(CAROL, &["PENDING"]).await;
-    // Four lookups for Carol, interleaved with those of four other requests.
+    // The lookup of Carol, interleaved with those of four other requests.
     let between = town.tenant.calls().len() - before;
     assert!(between < 90, "{between} calls before Carol was notified");
     town.sees(ALICE, &["PENDING"; 5]).await;
     town.expects_warnings(&["Access Request has too many suggested reviewers"]);
+    town.allows_warnings(&["Cannot notify recipient"]);
     town.finish().await;
+}
+
+/// Starts a daemon whose requests for `many` go to new people, and returns their object ids.
+async fn with_many(count: usize) -> (Town, Vec<String>) {
+    let mut town = Town::build().await;
+    let ids: Vec<_> = (0..count)
+        .map(|number| {
+            town.tenant
+                .add_user(&format!("Person {number}"), None, &format!("p{number}@example.com"))
+                .id
+        })
+        .collect();
+    let config = town.config_for(&format!("\"*\" = \"{ALICE}\"\nmany = {ids:?}"));
+    town.start_daemon_with(&config).await;
+    // Look-ups follow each other faster than they are answered.
+    town.tenant.faults(|faults| faults.latency = Duration::from_millis(50));
+    (town, ids)
+}
+
+/// Announces a request to all of them, and waits until each has a card.
+async fn all_see(town: &Town, ids: &[String]) -> String {
+    let id = town.cluster.create(Draft {
+        roles: vec!["many".to_owned()],
+        ..Draft::default()
+    });
+    for person in ids {
+        town.sees(person, &["PENDING"]).await;
+    }
+    town.settled(&id).await;
+    id
+}
+
+fn calls_to(town: &Town, path: &str) -> usize {
+    let calls = town.tenant.calls();
+    calls.iter().filter(|call| call.path.ends_with(path)).count()
+}
+
+#[tokio::test]
+async fn a_new_person_who_has_the_app_costs_one_look_up_and_one_chat() {
+    let town = Town::start().await;
+    let before = town.tenant.calls().len();
+    let id = town.cluster.create(Draft {
+        // Not an email address, so that the directory is asked for recipients only.
+        user: "robin".to_owned(),
+        ..for_alice()
+    });
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    let calls = town.tenant.calls().split_off(before);
+    let calls = calls.iter().filter(|call| !call.path.ends_with("/token"));
+    let calls: Vec<_> = calls
+        .map(|call| (call.method.as_str(), call.path.rsplit('/').next().unwrap()))
+        .collect();
+    assert_eq!(
+        calls,
+        [("GET", "users"), ("POST", "conversations"), ("POST", "activities")]
+    );
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn many_new_people_are_looked_up_together_and_a_throttled_look_up_is_repeated_alone() {
+    let (town, ids) = with_many(30).await;
+    let throttled = format!("/users/{}", ids[20]);
+    let rule = Rule::some(1, "GET", &throttled, Fault::Status(429, Some(1)));
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    all_see(&town, &ids).await;
+    assert!(calls_to(&town, "$batch") > 0, "{:#?}", town.tenant.calls());
+    for id in &ids {
+        let path = format!("/users/{id}");
+        assert_eq!(calls_to(&town, &path), 1 + usize::from(path == throttled), "{path}");
+    }
+    town.expects_warnings(&["Service throttles requests service=\"Microsoft Graph\""]);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_look_up_without_an_answer_delays_no_other_in_its_batch() {
+    let (mut town, ids) = with_many(30).await;
+    let unresponsive = format!("/users/{}", ids[20]);
+    let rule = Rule::every("GET", &unresponsive, Fault::Hang);
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    town.cluster.create(Draft {
+        roles: vec!["many".to_owned()],
+        ..Draft::default()
+    });
+    for (number, id) in ids.iter().enumerate() {
+        if number != 20 {
+            town.sees(id, &["PENDING"]).await;
+        }
+    }
+    assert!(town.tenant.met(&Fault::Hang) > 0);
+    town.kill_daemon();
+}
+
+#[tokio::test]
+async fn look_ups_go_alone_if_a_batch_fails_and_wait_if_it_is_throttled() {
+    let page = Fault::Page(403, "text/html", "<html>Blocked</html>");
+    for fault in [
+        page,
+        Fault::Error(400, "BadRequest"),
+        Fault::Html,
+        Fault::Status(429, Some(1)),
+    ] {
+        let (town, ids) = with_many(12).await;
+        let rule = Rule::some(1, "POST", "$batch", fault.clone());
+        town.tenant.faults(|faults| faults.rules = vec![rule]);
+        all_see(&town, &ids).await;
+        assert_eq!(town.tenant.met(&fault), 1, "{fault:?}");
+        town.allows_warnings(&["Service throttles requests service=\"Microsoft Graph\""]);
+        town.finish().await;
+    }
 }
 
 #[tokio::test]
@@ -212,6 +325,8 @@ async fn a_missing_permission_is_named_and_one_that_is_granted_is_not_asked_for(
     town.cluster.create(suggesting(vec![CAROL.to_owned()]));
     let grant = "application permission TeamsAppInstallation.ReadWriteSelfForUser.All and give admin consent";
     town.daemon().says(grant).await;
+    // The connector needs no permission of Graph.
+    town.sees(ALICE, &["PENDING"]).await;
     town.finish().await;
 
     let town = Town::start().await;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{ALICE, BOB, Left, Town};
-use crate::world::cluster::{ClusterState, Draft, Verdict};
-use crate::world::tenant::{Fault, Rule};
+use crate::world::cluster::{ClusterOptions, ClusterState, Draft, Verdict};
+use crate::world::tenant::{Fault, Rule, TenantOptions};
 
 const CAROL: &str = "carol@example.com";
 const DAN: &str = "dan.o'dell@example.com";
@@ -45,6 +45,57 @@ async fn one_user_with_several_addresses_gets_one_card() {
     town.cluster.repeat(&id);
     town.cluster.review(&id, "alice", Verdict::Deny, "no");
     town.sees(ALICE, &["DENIED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_person_whose_chat_graph_named_first_gets_no_second_card_under_another_address() {
+    let mut town = Town::build().await;
+    let alice = town.people["Alice"].id.clone();
+    let config = town.config_for(&format!("\"*\" = [\"{ALICE}\"]"));
+    // The connector opens no chats at first, so that the record has Graph's name of the chat.
+    town.tenant.faults(|faults| faults.no_chats_by_bots = true);
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    let record = town.cluster.plugin_data(&id);
+    assert!(record["x_cards"].contains("19:"), "{record:?}");
+    town.kill_daemon();
+    town.tenant.faults(|faults| faults.no_chats_by_bots = false);
+    let config = town.config_for(&format!("\"*\" = [\"{alice}\", \"{ALICE}\", \"{BOB}\"]"));
+    town.start_daemon_with(&config).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    let next = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.sees(BOB, &["PENDING", "PENDING"]).await;
+    town.settled(&next).await;
+    assert!(town.cluster.plugin_data(&next)["x_cards"].contains("a:1"));
+    town.cluster.review(&id, "alice", Verdict::Deny, "no");
+    town.sees(ALICE, &["DENIED", "PENDING"]).await;
+    town.sees(BOB, &["DENIED", "PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_person_is_found_under_an_alias_if_the_permission_is_granted_and_a_disabled_account_is_refused() {
+    let mut options = TenantOptions::default();
+    options.roles.push("User.Read.All");
+    let mut town = Town::build_with(ClusterOptions::default(), options).await;
+    town.tenant.add_alias(&town.people["Alice"], "o'alice+1@example.com");
+    town.tenant.disable(&town.people["Eve"]);
+    let config = town.config_for("\"*\" = [\"o'alice+1@example.com\", \"eve@example.com\"]");
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.daemon()
+        .says("could not find the user for e…@example.com: the account is disabled")
+        .await;
+    town.daemon()
+        .says("Enable the account in Entra, or remove the recipient")
+        .await;
     town.finish().await;
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -240,7 +240,8 @@ impl<'a> Reminding<'a> {
             Some(conversation) => conversation,
             None => courier.find(&message.address).await?,
         };
-        let activity = self.draw(message, names, &conversation);
+        let link = self.link(message, &conversation).await;
+        let activity = self.draw(message, names, link.as_deref());
         let in_thread = message.card.as_ref().filter(|card| !card.activity.is_empty());
         if let Some(card) = in_thread.filter(|_| message.address.channel().is_some()) {
             let placed = Placed {
@@ -256,7 +257,16 @@ impl<'a> Reminding<'a> {
         courier.post(&message.address, conversation, &activity).await
     }
 
-    fn draw(&self, message: &Reminded, names: &ResourceNames, conversation: &str) -> Activity {
+    /// Finds the link to the card of a person; without one in time, the reminder has none. A reply stands below its card.
+    async fn link(&self, message: &Reminded, conversation: &str) -> Option<String> {
+        let card = message.card.as_ref().filter(|_| message.address.channel().is_none())?;
+        let teams = &self.context.teams;
+        let link = teams.find_message_link(&message.address, conversation, &card.activity, &self.priority);
+        let patience = self.context.limits.look_up_patience;
+        timeout(patience, Box::pin(link)).await.ok().flatten()
+    }
+
+    fn draw(&self, message: &Reminded, names: &ResourceNames, link: Option<&str>) -> Activity {
         let is_channel = message.address.channel().is_some();
         let reader = Reader {
             role: match self.step {
@@ -273,15 +283,12 @@ impl<'a> Reminding<'a> {
             now: clock::now(),
             reviews: None,
         };
-        // A reply stands below its card.
-        let card = message.card.as_ref().filter(|_| !is_channel);
-        let link = card.and_then(|card| self.context.teams.message_link(conversation, &card.activity, None));
         let kind = match self.step {
             ReminderStep::After(_) => ReminderKind::StillPending { since: self.waited },
             ReminderStep::BeforeExpiry => ReminderKind::ExpiresSoon,
             ReminderStep::AccessEnds => return self.activity(access_ends(view, self.request)),
         };
-        self.activity(reminder(view, self.request, kind, link.as_deref()))
+        self.activity(reminder(view, self.request, kind, link))
     }
 
     fn activity(&self, Message { card, summary }: Message) -> Activity {

@@ -12,7 +12,7 @@ use crate::daemon::courier::{Courier, Placed, Undelivered};
 use crate::daemon::requests::drawing::Sheet;
 use crate::daemon::requests::job::Known;
 use crate::daemon::requests::people::mentioned;
-use crate::daemon::requests::taken::{Taken, place};
+use crate::daemon::requests::taken::{Taken, places, recorded_places};
 use crate::domain::lifecycle::{Change, Outcome, Posted, Recipient, Shown, Step, Target};
 use crate::domain::recipients::{Address, Person};
 use crate::domain::request::RequestId;
@@ -168,8 +168,9 @@ impl<'a> Round<'a> {
             () = self.halt.cancelled() => return Done::NotBegun,
             () = self.taken.find(self.context, priority) => {}
         }
-        let place = place(target.audience, &conversation);
-        if !self.taken.lock().insert(place.clone()) {
+        let person = self.context.teams.known_person(&target.address);
+        let places = places(target.audience, &conversation, person.as_ref());
+        if !self.taken.take(&places) {
             return Done::Elsewhere(target.clone());
         }
         let mentions = self.mentions(target).await;
@@ -185,7 +186,7 @@ impl<'a> Round<'a> {
         }
         let done = self.posted(&recipient, posted, false);
         if !matches!(done, Done::Recorded(_)) {
-            self.taken.lock().remove(&place);
+            self.taken.give_back(&places);
         }
         done
     }
@@ -195,7 +196,7 @@ impl<'a> Round<'a> {
         let courier = self.courier(priority);
         let conversation = match (&card.conversation, &address) {
             (Some(conversation), _) => conversation.clone(),
-            (None, Ok(address)) => match courier.find(address).await {
+            (None, Ok(address)) => match courier.find_as_in_graph(address).await {
                 Ok(conversation) => conversation,
                 Err(undelivered) => return self.failed(&card.recipient, undelivered),
             },
@@ -263,7 +264,9 @@ impl<'a> Round<'a> {
         match self.posted(&card.recipient, posted, true) {
             Done::Recorded(outcomes) => Done::Recorded([vec![vanished], outcomes].concat()),
             Done::Refused(outcomes, refused) => {
-                self.taken.lock().remove(&place(card.recipient.audience, &conversation));
+                self.taken
+                    .give_back(&places(card.recipient.audience, &conversation, None));
+                self.taken.give_back(&recorded_places(card));
                 Done::Refused([vec![vanished], outcomes].concat(), refused)
             }
             // If the post is deferred, the record keeps the old card, and the retry comes here again.

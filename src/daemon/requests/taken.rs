@@ -9,18 +9,34 @@ use tokio::sync::OnceCell;
 
 use crate::daemon::context::Context;
 use crate::domain::lifecycle::{Audience, Posted, Target};
-use crate::msteams::{Priority, Teams};
+use crate::domain::recipients::Person;
+use crate::msteams::{Priority, Teams, members_of};
 
-/// A conversation and the audience of its card.
+/// A conversation, or the object ID of a person, and the audience of its card.
 pub(super) type Place = (Audience, String);
 
-/// Returns the place of a card. One conversation is asked once to review a request.
-pub(super) fn place(audience: Audience, conversation: &str) -> Place {
+/// Returns the places of a card. One conversation, and one person, is asked once to review a request. Graph and the
+/// connector name the chat with a person differently, so the object ID counts too.
+pub(super) fn places(audience: Audience, conversation: &str, person: Option<&Person>) -> Vec<Place> {
     let audience = match audience {
         Audience::Reviewers | Audience::Escalation => Audience::Reviewers,
         Audience::Requester | Audience::Decision => audience,
     };
-    (audience, conversation.to_owned())
+    let person = person.map(|person| person.id.as_str());
+    let names = [conversation].into_iter().chain(person);
+    names.map(|name| (audience, name.to_ascii_lowercase())).collect()
+}
+
+/// Returns the places of a recorded card. Graph's names of chats contain the person's object ID, and that of the app, which
+/// is no person's.
+pub(super) fn recorded_places(card: &Posted) -> Vec<Place> {
+    let Some(conversation) = card.conversation.as_deref() else {
+        return Vec::new();
+    };
+    let names = [conversation].into_iter().chain(members_of(conversation));
+    names
+        .flat_map(|name| places(card.recipient.audience, name, None))
+        .collect()
 }
 
 /// The conversations that have or will have a card of the request. It lives as long as the claim.
@@ -33,8 +49,7 @@ pub(super) struct Taken {
 
 impl Taken {
     pub(super) fn new(cards: &[Posted]) -> Self {
-        let of_card = |card: &Posted| Some(place(card.recipient.audience, card.conversation.as_deref()?));
-        let known = cards.iter().filter_map(of_card);
+        let known = cards.iter().flat_map(recorded_places);
         let unknown = cards.iter().filter(|card| card.conversation.is_none());
         Self {
             conversations: Mutex::new(known.collect()),
@@ -51,18 +66,35 @@ impl Taken {
                 .map(|target| look_up(context.teams.clone(), target, priority.clone()))
                 .collect();
             while let Some(found) = look_ups.next().await {
-                self.lock().extend(found);
+                self.lock().extend(found.into_iter().flatten());
             }
         };
         self.found.get_or_init(find).await;
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashSet<Place>> {
+    /// Takes the places of a card, unless another card has one of them.
+    pub(super) fn take(&self, places: &[Place]) -> bool {
+        let mut taken = self.lock();
+        let is_free = !places.iter().any(|place| taken.contains(place));
+        if is_free {
+            taken.extend(places.iter().cloned());
+        }
+        is_free
+    }
+
+    pub(super) fn give_back(&self, places: &[Place]) {
+        let mut taken = self.lock();
+        for place in places {
+            taken.remove(place);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<Place>> {
         self.conversations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn look_up(teams: Teams, target: Target, priority: Priority) -> Option<Place> {
+async fn look_up(teams: Teams, target: Target, priority: Priority) -> Option<Vec<Place>> {
     let conversation = teams.resolve(&target.address, &priority).await.ok()?;
-    Some(place(target.audience, &conversation.id))
+    Some(places(target.audience, &conversation.id, conversation.person.as_ref()))
 }

@@ -81,7 +81,8 @@ impl Town {
         let cards = self.chat(&posted.recipient.name).into_iter();
         let is_it = |card: &Card| {
             let conversation = posted.conversation.as_ref();
-            card.id == posted.activity && conversation.is_none_or(|known| *known == card.conversation)
+            card.id == posted.activity
+                && conversation.is_none_or(|known| self.tenant.canonical(known) == card.conversation)
         };
         cards.filter(|card| !card.deleted).find(is_it)
     }

@@ -89,7 +89,7 @@ fn create(world: &mut World, asked: &Asked) -> Reply {
         let message = "Bot is not installed in user's personal scope";
         return Reply::error(403, "ForbiddenOperationException", message);
     }
-    if world.faults.enforce_limits && !world.limits.take(&chat) {
+    if world.faults.enforce_limits && !world.limits.take(&format!("create {chat}")) {
         return Reply {
             retry_after: Some(1.to_string()),
             ..Reply::error(429, "Throttled", "Too many requests")

@@ -254,14 +254,14 @@ impl Tenant {
         });
     }
 
-    /// Returns the messages to a user, by email address or principal name, in order.
+    /// Returns the messages to a user, by email address, principal name or alias, in order.
     pub fn chat_of(&self, user: &str) -> Vec<Card> {
         self.change_quietly(|world| {
             let id = world.account(user).map(|account| account.user.id.clone());
-            let account = world
-                .accounts
-                .iter()
-                .find(|account| Some(&account.user.id) == id.as_ref());
+            let has_name = |account: &&Account| {
+                Some(&account.user.id) == id.as_ref() || account.aliases.iter().any(|alias| alias == user)
+            };
+            let account = world.accounts.iter().find(has_name);
             let conversation = account.map(Account::chat_for_bots);
             world
                 .chats
@@ -286,6 +286,11 @@ impl Tenant {
                 .cloned()
                 .unwrap_or_default()
         })
+    }
+
+    /// Returns the connector's id of a conversation, which may be named as Graph does.
+    pub fn canonical(&self, conversation: &str) -> String {
+        self.change_quietly(|world| world.canonical(conversation))
     }
 
     /// Returns the messages without a card to a user, in order.

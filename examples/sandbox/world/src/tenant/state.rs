@@ -62,7 +62,7 @@ pub(super) struct Account {
 impl Account {
     /// Returns the connector's id of the app's chat with the user, which is another one than Graph's.
     pub(super) fn chat_for_bots(&self) -> String {
-        format!("a:1{}{}", self.user.id, "x".repeat(self.moves as usize))
+        format!("a:1{}_{}", self.user.id, "x".repeat(self.moves as usize))
     }
 }
 

@@ -21,7 +21,11 @@ pub(super) fn by_filter(world: &World, asked: &Asked) -> Reply {
         return Reply::error(400, "Request_BadRequest", "Invalid filter clause");
     };
     let shows = shows_all(world);
-    if !shows && conditions.iter().any(|condition| matches!(condition, Condition::Alias(_))) {
+    if !shows
+        && conditions
+            .iter()
+            .any(|condition| matches!(condition, Condition::Alias(_)))
+    {
         let message = "Insufficient privileges to complete the operation.";
         return Reply::error(403, "Authorization_RequestDenied", message);
     }
@@ -83,8 +87,7 @@ fn shows_all(world: &World) -> bool {
 
 fn selected(account: &Account, asked: &Asked, shows_all: bool) -> Value {
     let user = &account.user;
-    let mut found =
-        json!({"id": user.id, "displayName": user.name, "mail": user.mail, "userPrincipalName": user.upn});
+    let mut found = json!({"id": user.id, "displayName": user.name, "mail": user.mail, "userPrincipalName": user.upn});
     let Some(fields) = asked.query("$select") else {
         return found;
     };
