@@ -79,6 +79,29 @@ async fn a_person_whose_chat_graph_named_first_gets_no_second_card_under_another
 }
 
 #[tokio::test]
+async fn a_person_whose_chat_the_connector_named_first_gets_no_second_card_under_another_address() {
+    let mut town = Town::build().await;
+    let alice = town.people["Alice"].id.clone();
+    let config = town.config_for(&format!("\"*\" = [\"{ALICE}\"]"));
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    assert!(town.cluster.plugin_data(&id)["x_cards"].contains("a:1"));
+    town.kill_daemon();
+    // The connector refuses, so that Graph's name of the chat is used for the other address.
+    town.tenant.faults(|faults| faults.no_chats_by_bots = true);
+    let config = town.config_for(&format!("\"*\" = [\"{alice}\", \"{BOB}\"]"));
+    town.start_daemon_with(&config).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.cluster.review(&id, "alice", Verdict::Deny, "no");
+    town.sees(ALICE, &["DENIED"]).await;
+    town.sees(BOB, &["DENIED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_person_is_found_under_an_alias_if_the_permission_is_granted_and_a_disabled_account_is_refused() {
     let mut options = TenantOptions::default();
     options.roles.push("User.Read.All");

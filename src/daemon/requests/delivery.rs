@@ -166,7 +166,7 @@ impl<'a> Round<'a> {
         }
         tokio::select! {
             () = self.halt.cancelled() => return Done::NotBegun,
-            () = self.taken.find(self.context, priority) => {}
+            () = self.taken.find(&conversation, self.context, priority) => {}
         }
         let person = self.context.teams.known_person(&target.address);
         let places = places(target.audience, &conversation, person.as_ref());

@@ -45,31 +45,48 @@ pub(super) struct Taken {
     /// Targets with a card of the Go plugin, which does not record conversations.
     unknown: Vec<Target>,
     found: OnceCell<()>,
+    /// Targets with a card in a chat whose ID does not show the person.
+    opaque: Vec<Target>,
+    identified: OnceCell<()>,
 }
 
 impl Taken {
     pub(super) fn new(cards: &[Posted]) -> Self {
         let known = cards.iter().flat_map(recorded_places);
         let unknown = cards.iter().filter(|card| card.conversation.is_none());
+        let opaque = cards.iter().filter(|card| !shows_person(card.conversation.as_deref()));
+        let opaque = opaque.filter_map(Posted::target);
         Self {
             conversations: Mutex::new(known.collect()),
             unknown: unknown.filter_map(Posted::target).collect(),
             found: OnceCell::new(),
+            opaque: opaque.filter(|target| target.address.channel().is_none()).collect(),
+            identified: OnceCell::new(),
         }
     }
 
-    /// Looks up the unknown conversations. If a look-up fails, the recipient may get a second card.
-    pub(super) async fn find(&self, context: &Context, priority: &Priority) {
-        let find = async || {
-            let look_ups = self.unknown.iter().cloned();
-            let mut look_ups: FuturesUnordered<_> = look_ups
-                .map(|target| look_up(context.teams.clone(), target, priority.clone()))
-                .collect();
-            while let Some(found) = look_ups.next().await {
-                self.lock().extend(found.into_iter().flatten());
-            }
+    /// Looks up what must be known before a card is posted to a conversation. If a look-up fails, the recipient may get a
+    /// second card.
+    pub(super) async fn find(&self, conversation: &str, context: &Context, priority: &Priority) {
+        let conversations = async || {
+            let look_up = |target| conversation_of(context.teams.clone(), target, priority.clone());
+            self.extend(self.unknown.iter().cloned().map(look_up).collect()).await;
         };
-        self.found.get_or_init(find).await;
+        self.found.get_or_init(conversations).await;
+        // Graph's ID is used where the connector refuses a person, who may have a card in a chat that it opened before.
+        if shows_person(Some(conversation)) {
+            let people = async || {
+                let look_up = |target| person_of(context.teams.clone(), target, priority.clone());
+                self.extend(self.opaque.iter().cloned().map(look_up).collect()).await;
+            };
+            self.identified.get_or_init(people).await;
+        }
+    }
+
+    async fn extend(&self, mut look_ups: FuturesUnordered<impl Future<Output = Option<Vec<Place>>>>) {
+        while let Some(found) = look_ups.next().await {
+            self.lock().extend(found.into_iter().flatten());
+        }
     }
 
     /// Takes the places of a card, unless another card has one of them.
@@ -94,7 +111,17 @@ impl Taken {
     }
 }
 
-async fn look_up(teams: Teams, target: Target, priority: Priority) -> Option<Vec<Place>> {
+/// Returns whether the ID of a conversation contains the object ID of the person.
+fn shows_person(conversation: Option<&str>) -> bool {
+    conversation.is_some_and(|id| members_of(id).next().is_some())
+}
+
+async fn conversation_of(teams: Teams, target: Target, priority: Priority) -> Option<Vec<Place>> {
     let conversation = teams.resolve(&target.address, &priority).await.ok()?;
     Some(places(target.audience, &conversation.id, conversation.person.as_ref()))
+}
+
+async fn person_of(teams: Teams, target: Target, priority: Priority) -> Option<Vec<Place>> {
+    let person = teams.person(&target.address, &priority).await.ok()??;
+    Some(places(target.audience, &person.id, None))
 }
