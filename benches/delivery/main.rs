@@ -24,11 +24,12 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 const MESSAGES_A_SECOND: f64 = 50.0;
 
 /// All benches, in the order in which they run.
-const BENCHES: [&str; 9] = [
+const BENCHES: [&str; 10] = [
     "size",
     "start",
     "first_card",
     "hundred_recipients",
+    "hundred_new_recipients",
     "validate",
     "burst",
     "flood",
@@ -50,6 +51,7 @@ async fn main() -> anyhow::Result<()> {
             "start" => start().await?,
             "first_card" => first_card().await?,
             "hundred_recipients" => hundred_recipients().await?,
+            "hundred_new_recipients" => hundred_new_recipients().await?,
             "validate" => validate().await?,
             "burst" => burst().await?,
             "flood" => flood().await?,
@@ -150,6 +152,23 @@ async fn hundred_recipients() -> anyhow::Result<()> {
         &seconds(time),
         &seconds(goal),
         time <= goal,
+    );
+    refused(&rig);
+    Ok(())
+}
+
+/// Measures one request for a hundred recipients who are looked up for it.
+async fn hundred_new_recipients() -> anyhow::Result<()> {
+    let rig = Rig::with_strangers(1, 100, ROUND_TRIP).await?;
+    let begun = Instant::now();
+    rig.servers.cluster.create(request(1..101));
+    rig.messages(100).await;
+    let time = begun.elapsed();
+    row(
+        "one request, 100 new recipients, all served",
+        &seconds(time),
+        "under 5 s",
+        time < Duration::from_secs(5),
     );
     refused(&rig);
     Ok(())

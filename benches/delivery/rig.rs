@@ -24,7 +24,16 @@ impl Rig {
         Self::around(Servers::start(recipients, round_trip).await?).await
     }
 
-    /// Does the same, with buttons on the cards, and returns the address for presses too.
+    /// Does the same, beside people who have the app and are not in the configuration, so that they are not preloaded.
+    pub(crate) async fn with_strangers(
+        recipients: usize,
+        strangers: usize,
+        round_trip: Duration,
+    ) -> anyhow::Result<Self> {
+        Self::around(Servers::with_strangers(recipients, strangers, round_trip).await?).await
+    }
+
+    /// Does the same as [`start`](Self::start), with buttons on the cards, and returns the address for presses too.
     pub(crate) async fn with_reviews(recipients: usize, round_trip: Duration) -> anyhow::Result<(Self, String)> {
         let servers = Servers::start(recipients, round_trip).await?;
         let address = servers.turn_on_reviews()?;

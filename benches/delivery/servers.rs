@@ -33,9 +33,18 @@ pub(crate) fn request(recipients: impl IntoIterator<Item = usize>) -> Draft {
 impl Servers {
     /// Starts both with this number of recipients, who all have the app, and writes a configuration for them.
     pub(crate) async fn start(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
+        Self::with_strangers(recipients, 0, round_trip).await
+    }
+
+    /// Does the same, and adds people who have the app and are not in the configuration.
+    pub(crate) async fn with_strangers(
+        recipients: usize,
+        strangers: usize,
+        round_trip: Duration,
+    ) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
         let tenant = Tenant::start(TenantOptions::default()).await;
-        let mails: Vec<_> = (0..recipients).map(recipient).collect();
+        let mails: Vec<_> = (0..recipients + strangers).map(recipient).collect();
         let people = mails.iter().map(|mail| tenant.add_user(mail, Some(mail), mail));
         let people = people.collect();
         let folder = tempfile::tempdir()?;
@@ -47,7 +56,7 @@ impl Servers {
         };
         servers.move_away(round_trip);
         servers.tenant.faults(|faults| faults.enforce_limits = true);
-        servers.write_config(&mails)?;
+        servers.write_config(&mails[..recipients])?;
         Ok(servers)
     }
 
