@@ -1,6 +1,7 @@
 //! The actions on the page, and their effect on the fake cluster, the fake tenant and the daemon.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -10,6 +11,9 @@ use serde_json::json;
 use crate::sandbox::Sandbox;
 use world::cluster::{Draft, State, Verdict};
 use world::tenant::NoAnswer;
+
+/// How long access lasts: short enough to watch how the daemon announces its end.
+const ACCESS: Duration = Duration::from_mins(10);
 
 /// One button or form of the page.
 #[derive(Debug, Deserialize)]
@@ -207,6 +211,7 @@ impl NewRequest {
             reason: self.reason,
             suggested_reviewers: self.reviewers,
             approvals: self.approvals.max(1),
+            access_for: ACCESS,
             ..Draft::default()
         }
     }

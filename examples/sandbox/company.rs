@@ -41,6 +41,12 @@ const PEOPLE: [(&str, &str, bool); 5] = [
     ("Eve Évariste", "eve@example.com", false),
 ];
 
+/// The first names of people and of their managers.
+const MANAGERS: [(&str, &str); 2] = [("alice", "carol"), ("bob", "carol")];
+
+/// The first name of the recipient of all escalated requests.
+const ESCALATED_TO: &str = "dan";
+
 const CHANNELS: [&str; 2] = ["Access requests", "Databases"];
 
 /// Each role with the titles of its recipients' chats in the configuration. `*` stands for all other roles.
@@ -73,6 +79,12 @@ impl Company {
                 kind: "person",
             });
         }
+        let named = |first_name: &str| users.values().find(|user: &&User| user.upn.starts_with(first_name));
+        for (person, manager) in MANAGERS {
+            if let (Some(person), Some(manager)) = (named(person), named(manager)) {
+                tenant.set_manager(person, manager);
+            }
+        }
         for name in CHANNELS {
             chats.push(Chat {
                 id: tenant.add_channel(TEAM, name),
@@ -101,6 +113,11 @@ impl Company {
         let mut people = self.people().map(|person| person.id.as_str());
         let mail = people.find(|mail| mail.starts_with(first_name));
         mail.expect("the story only names people who exist").to_owned()
+    }
+
+    /// Returns the email address of the recipient of all escalated requests.
+    pub fn escalated_to(&self) -> String {
+        self.mail(ESCALATED_TO)
     }
 
     /// Returns every role of the configuration with the chats of its recipients.

@@ -13,6 +13,15 @@ use world::cluster::Cluster;
 use world::identity::Validity;
 use world::tenant::Tenant;
 
+/// When pending requests are reminded of and escalated.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace {
+    /// Within a minute, so that a person can watch it.
+    Quick,
+    /// Later than a story ends.
+    Late,
+}
+
 /// Writes the files to `folder`, and returns the path of the configuration.
 ///
 /// The daemon listens at `listen` for what Teams sends.
@@ -22,13 +31,15 @@ pub fn write(
     tenant: &Tenant,
     company: &Company,
     listen: &str,
+    pace: Pace,
 ) -> anyhow::Result<PathBuf> {
     let identity = folder.join("identity");
     let authority = cluster.authority();
     let user = authority.user("access-plugin", &["access-plugin"], Validity::ONE_DAY);
     put(&identity, &authority.identity_file(&user))?;
     let config = folder.join("teleport-msteams.toml");
-    put(&config, &configuration(&identity, cluster, tenant, company, listen))?;
+    let text = configuration(&identity, cluster, tenant, company, listen);
+    put(&config, &(text + &notifications(company, pace)))?;
     Ok(config)
 }
 
@@ -60,6 +71,20 @@ fn configuration(identity: &Path, cluster: &Cluster, tenant: &Tenant, company: &
         writeln!(text, "{} = {recipients}", quoted(role)).expect("writing to a string never fails");
     }
     text
+}
+
+/// Returns the tables of the notifications besides the cards of reviewers.
+fn notifications(company: &Company, pace: Pace) -> String {
+    let (remind_after, escalate_after, access_ends) = match pace {
+        Pace::Quick => ("[\"20s\", \"60s\"]", "40s", "7m"),
+        Pace::Late => ("[\"1h\"]", "2h", "1s"),
+    };
+    let escalated_to = Value::from(company.escalated_to());
+    format!(
+        "\n[notify]\nrequester = true\nremind_after = {remind_after}\naccess_ends = \"{access_ends}\"\n\n\
+         [escalation]\nafter = \"{escalate_after}\"\nmanager = true\n\n\
+         [escalation.role_to_recipients]\n\"*\" = {escalated_to}\n"
+    )
 }
 
 fn put(path: &Path, content: &str) -> anyhow::Result<()> {

@@ -27,6 +27,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use clap::ValueEnum;
 
+use crate::files::Pace;
 use crate::log_lines::LogLines;
 use crate::sandbox::Sandbox;
 
@@ -62,7 +63,12 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> anyhow::Result<()> {
     let log = LogLines::start()?;
-    let sandbox = Sandbox::start(log.clone()).await?;
+    let pace = if options.scenario.is_some() {
+        Pace::Late
+    } else {
+        Pace::Quick
+    };
+    let sandbox = Sandbox::start(log.clone(), pace).await?;
     sandbox.daemon.start()?;
     match options.scenario {
         Some(Scenario::Demo) => {

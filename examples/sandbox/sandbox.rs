@@ -19,6 +19,7 @@ use crate::action::{Action, Mode, NewRequest};
 use crate::company::{Chat, Company};
 use crate::daemon_host::DaemonHost;
 use crate::files;
+use crate::files::Pace;
 use crate::ledger::Ledger;
 use crate::log_lines::LogLines;
 use crate::view;
@@ -67,9 +68,12 @@ const RESOURCES: [(&str, &str, &str); 4] = [
 
 impl Sandbox {
     /// Starts the fakes, and writes the files that the daemon starts with.
-    pub async fn start(log: LogLines) -> anyhow::Result<Self> {
+    pub async fn start(log: LogLines, pace: Pace) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
-        let tenant = Tenant::start(TenantOptions::default()).await;
+        let mut options = TenantOptions::default();
+        // Managers can be read.
+        options.roles.push("User.Read.All");
+        let tenant = Tenant::start(options).await;
         let company = Company::create(&cluster, &tenant);
         let listen = free_address()?;
         tenant.set_messaging_endpoint(&format!("http://{listen}/api/messages"));
@@ -78,7 +82,7 @@ impl Sandbox {
             .permissions(Permissions::from_mode(0o700))
             .tempdir();
         let folder = folder.context("could not create a temporary directory")?;
-        let config = files::write(folder.path(), &cluster, &tenant, &company, &listen)?;
+        let config = files::write(folder.path(), &cluster, &tenant, &company, &listen, pace)?;
         for (kind, id, name) in RESOURCES {
             cluster.name_resource(kind, id, name);
         }
@@ -218,7 +222,16 @@ impl Sandbox {
             chat: chat.clone(),
             standing,
             texts: texts.iter().map(TextView::new).collect(),
-            cards: cards.into_iter().map(|card| CardView::new(&card, ledger)).collect(),
+            cards: cards.iter().map(|card| self.view_of(card, ledger)).collect(),
+        }
+    }
+
+    /// Returns a card with the replies below it.
+    fn view_of(&self, card: &Card, ledger: &Ledger) -> CardView {
+        let replies = self.tenant.replies(card);
+        CardView {
+            replies: replies.iter().map(|reply| CardView::new(reply, ledger)).collect(),
+            ..CardView::new(card, ledger)
         }
     }
 

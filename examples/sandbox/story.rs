@@ -38,9 +38,10 @@ struct Story {
     expected: Vec<Expected>,
 }
 
-/// A request, the chats that must have a card of it, and the state that the card must show.
+/// A request, its requester, the chats that must have a card of it, and the state that the card must show.
 struct Expected {
     id: String,
+    requester: String,
     chats: Vec<String>,
     word: &'static str,
 }
@@ -54,21 +55,28 @@ impl Story {
 
         narrator.say("Bob requests the role dba with Alice and Carol as reviewers; two approvals are required");
         let first = self.ask("bob", "dba", &["alice", "carol"], 2).await?;
-        self.see(first, "Alice, Carol and the channel Databases have a card: PENDING")
-            .await?;
+        self.see(
+            first,
+            "Alice, Carol, the channel Databases and the requester Bob have a card: PENDING",
+        )
+        .await?;
 
         self.narrator.say("Alice approves");
         self.review(first, "alice", Proposal::Approve).await?;
         let id = self.expected[first].id.clone();
         let shows = move |view: &View| view.cards_of(&id).all(|(_, card)| card.versions.len() == 2);
         self.narrator
-            .see("the same three cards show her review: still PENDING", shows)
+            .see("the same four cards show her review: still PENDING", shows)
             .await?;
 
         self.narrator.say("Carol approves");
         self.review(first, "carol", Proposal::Approve).await?;
         self.expected[first].word = "APPROVED";
-        self.see(first, "the same three cards are updated: APPROVED").await?;
+        self.see(
+            first,
+            "the same four cards are updated, and Bob gets a message: APPROVED",
+        )
+        .await?;
 
         self.narrator
             .say("Eve requests admin and is denied; Dan requests dev and is promoted to an Access List");
@@ -76,9 +84,12 @@ impl Story {
             self.ask("eve", "admin", &["alice"], 1).await?,
             self.ask("dan", "dev", &["bob"], 1).await?,
         );
-        self.see(denied, "Alice and both channels have a card of Eve's request: PENDING")
-            .await?;
-        self.see(promoted, "Bob and a channel have a card of Dan's request: PENDING")
+        self.see(
+            denied,
+            "Alice, both channels and Eve have a card of Eve's request: PENDING",
+        )
+        .await?;
+        self.see(promoted, "Bob, a channel and Dan have a card of Dan's request: PENDING")
             .await?;
         self.review(denied, "alice", Proposal::Deny).await?;
         let author = self.sandbox.company.mail("bob");
@@ -89,17 +100,25 @@ impl Story {
         .await?;
         self.expected[denied].word = "DENIED";
         self.expected[promoted].word = "PROMOTED";
-        self.see(denied, "the cards of Eve's request are updated: DENIED")
-            .await?;
-        self.see(promoted, "the cards of Dan's request are updated: PROMOTED")
-            .await?;
+        self.see(
+            denied,
+            "the cards of Eve's request are updated, and Eve gets a message: DENIED",
+        )
+        .await?;
+        self.see(
+            promoted,
+            "the cards of Dan's request are updated, and Dan gets a message: PROMOTED",
+        )
+        .await?;
 
         self.narrator.say("Bob's next request gets no review and expires");
         let expired = self.ask("bob", "dev", &["carol"], 1).await?;
-        self.see(expired, "Carol and a channel have a card: PENDING").await?;
+        self.see(expired, "Carol, a channel and Bob have a card: PENDING")
+            .await?;
         self.act(Action::Expire { id: self.id(expired) }).await?;
         self.expected[expired].word = "EXPIRED";
-        self.see(expired, "both cards are updated: EXPIRED").await
+        self.see(expired, "the three cards are updated, without a message: EXPIRED")
+            .await
     }
 
     async fn reviewed_in_teams(&mut self) -> anyhow::Result<()> {
@@ -107,12 +126,13 @@ impl Story {
             .say("Dan requests dba; Alice presses Approve on her card, and Teams repeats the press");
         self.act(Action::RepeatPresses { on: true }).await?;
         let request = self.ask("dan", "dba", &["alice"], 1).await?;
-        self.see(request, "Alice and the channel Databases have a card: PENDING")
+        self.see(request, "Alice, the channel Databases and Dan have a card: PENDING")
             .await?;
         self.press(request, "alice", "Approve").await?;
         self.act(Action::RepeatPresses { on: false }).await?;
         self.expected[request].word = "APPROVED";
-        self.see(request, "both cards are updated: APPROVED").await?;
+        self.see(request, "the three cards are updated, and Dan gets a message: APPROVED")
+            .await?;
         let reviews = self.sandbox.cluster.reviews(&self.id(request));
         ensure!(
             reviews.len() == 1,
@@ -133,8 +153,11 @@ impl Story {
             .await?;
         self.narrator.say("Microsoft recovers");
         self.act(Action::Microsoft { mode: Mode::Normal }).await?;
-        self.see(late, "Alice, Bob and the channel Databases have one card each: PENDING")
-            .await
+        self.see(
+            late,
+            "Alice, Bob, the channel Databases and Carol have one card each: PENDING",
+        )
+        .await
     }
 
     async fn teleport_is_down(&mut self) -> anyhow::Result<()> {
@@ -203,7 +226,7 @@ impl Story {
                 picture(&view)
             );
         }
-        let cards: usize = self.expected.iter().map(|expected| expected.chats.len()).sum();
+        let cards: usize = self.expected.iter().map(Expected::messages).sum();
         let (found, verdict) = (view.verdict.cards, &view.verdict);
         ensure!(
             found == cards,
@@ -228,7 +251,9 @@ impl Story {
     async fn ask(&mut self, user: &str, role: &str, reviewers: &[&str], approvals: u32) -> anyhow::Result<usize> {
         let company = &self.sandbox.company;
         let reviewers: Vec<_> = reviewers.iter().map(|name| company.mail(name)).collect();
+        let requester = company.mail(user);
         let mut chats = reviewers.clone();
+        chats.push(requester.clone());
         chats.extend(
             company
                 .recipients(role)
@@ -237,7 +262,7 @@ impl Story {
                 .cloned(),
         );
         let request = NewRequest {
-            user: company.mail(user),
+            user: requester.clone(),
             roles: vec![role.to_owned()],
             reason: format!("Something that needs the role {role}"),
             reviewers,
@@ -247,7 +272,12 @@ impl Story {
         let answer = Action::Create(request).perform(&self.sandbox).await?;
         let id = answer["id"].as_str().context("a new request has no id")?.to_owned();
         let word = "PENDING";
-        self.expected.push(Expected { id, chats, word });
+        self.expected.push(Expected {
+            id,
+            requester,
+            chats,
+            word,
+        });
         Ok(self.expected.len() - 1)
     }
 
@@ -296,11 +326,28 @@ impl Story {
 }
 
 impl Expected {
-    /// Returns whether exactly the expected chats have one card each, and all cards show the expected state.
+    /// Returns whether the request was decided, so that its requester gets a message.
+    fn is_decided(&self) -> bool {
+        ["APPROVED", "DENIED", "PROMOTED"].contains(&self.word)
+    }
+
+    /// Returns the number of messages about the request.
+    fn messages(&self) -> usize {
+        self.chats.len() + usize::from(self.is_decided())
+    }
+
+    /// Returns whether exactly the expected chats have one card each, all cards show the expected state, and the requester of a
+    /// decided request has one message with the decision.
     fn holds(&self, view: &View) -> bool {
+        let decisions: Vec<_> = view.decisions_of(&self.id).collect();
+        let is_notified = decisions.len() == usize::from(self.is_decided())
+            && decisions
+                .iter()
+                .all(|(chat, card)| *chat == self.requester && card.says == self.word);
         let cards: Vec<_> = view.cards_of(&self.id).collect();
         let one_each = |chat: &String| cards.iter().filter(|(id, _)| id == chat).count() == 1;
-        cards.len() == self.chats.len()
+        is_notified
+            && cards.len() == self.chats.len()
             && self.chats.iter().all(one_each)
             && cards.iter().all(|(_, card)| card.says == self.word && card.up_to_date)
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::company::Chat;
 use crate::ledger::{Entry, Ledger};
 use world::reading;
+use world::reading::Kind;
 use world::tenant::{Card, Text};
 use world::types::RequestState;
 
@@ -131,10 +132,17 @@ pub struct TextView {
 #[derive(Debug, Serialize)]
 pub struct CardView {
     pub id: String,
+    /// `card`, `decision`, `reminder` or `ending`.
+    pub kind: &'static str,
     pub request: String,
     pub says: &'static str,
+    /// Also true for a message that does not show the state of the request.
     pub up_to_date: bool,
     pub versions: Vec<Version>,
+    /// The messages in its thread.
+    pub replies: Vec<Self>,
+    #[serde(skip)]
+    pub shows_state: bool,
 }
 
 /// One version of a card: as posted, or after an edit.
@@ -151,8 +159,18 @@ impl View {
         serde_json::to_string(self).expect("a view can always be serialized")
     }
 
-    /// Returns the cards of one request, each with the ID of its chat.
+    /// Returns the cards of one request that follow it, each with the ID of its chat.
     pub fn cards_of<'a>(&'a self, request: &'a str) -> impl Iterator<Item = (&'a str, &'a CardView)> {
+        self.about(request).filter(|(_, card)| card.kind == Kind::Card.as_str())
+    }
+
+    /// Returns the messages with the decision of one request, each with the ID of its chat.
+    pub fn decisions_of<'a>(&'a self, request: &'a str) -> impl Iterator<Item = (&'a str, &'a CardView)> {
+        let decision = Kind::Decision.as_str();
+        self.about(request).filter(move |(_, card)| card.kind == decision)
+    }
+
+    fn about<'a>(&'a self, request: &'a str) -> impl Iterator<Item = (&'a str, &'a CardView)> {
         let cards = |chat: &'a ChatView| chat.cards.iter().map(|card| (chat.chat.id.as_str(), card));
         self.chats
             .iter()
@@ -163,7 +181,10 @@ impl View {
 
 impl Verdict {
     pub fn new(ledger: &Ledger, chats: &[ChatView]) -> Self {
-        let cards = || chats.iter().flat_map(|chat| &chat.cards);
+        let cards = || {
+            let all = chats.iter().flat_map(|chat| &chat.cards);
+            all.filter(|card| card.shows_state)
+        };
         Self {
             requests: ledger.newest_first().len(),
             cards: cards().count(),
@@ -200,6 +221,7 @@ impl CardView {
     /// Reads every version of a card, and compares the newest with the ledger.
     pub fn new(card: &Card, ledger: &Ledger) -> Self {
         let newest = card.history.last().map_or(&Value::Null, reading::card_of);
+        let kind = Kind::of(card.history.first().unwrap_or(&Value::Null));
         let (request, says) = (reading::request_of(newest), reading::word_of(newest));
         let versions = card.history.iter().zip(&card.times).map(|(activity, at)| Version {
             at: milliseconds(*at),
@@ -209,10 +231,13 @@ impl CardView {
         });
         Self {
             id: card.id.clone(),
-            up_to_date: ledger.find(&request).is_some_and(|entry| entry.word() == says),
+            kind: kind.as_str(),
+            shows_state: kind.shows_state(),
+            up_to_date: !kind.shows_state() || ledger.find(&request).is_some_and(|entry| entry.word() == says),
             request,
             says,
             versions: versions.collect(),
+            replies: Vec::new(),
         }
     }
 }
@@ -244,7 +269,7 @@ fn request(id: &str, entry: &Entry, chats: &[ChatView]) -> RequestView {
         .iter()
         .flat_map(|chat| chat.cards.iter().map(move |card| (chat, card)));
     let notified = cards
-        .filter(|(_, card)| card.request == id)
+        .filter(|(_, card)| card.request == id && card.kind == Kind::Card.as_str())
         .map(|(chat, card)| Notified {
             chat: chat.chat.id.clone(),
             title: chat.chat.title.clone(),

@@ -1,6 +1,6 @@
 // Connects the page to the sandbox: receives a stream of states, and sends actions.
 
-import { chooseChat, drawChats, wireChats } from "./chats.js";
+import { chooseChat, drawChats, showMessage, wireChats } from "./chats.js";
 import { byId, setText } from "./dom.js";
 import { drawRequests, select, wireRequests } from "./requests.js";
 import { appendLog, drawFaults, wireFaults } from "./faults.js";
@@ -39,6 +39,12 @@ const context = {
     chooseChat(id, context);
     if (phone.matches) byId("teams").focus();
   },
+  newRequest() {
+    view("teleport");
+    byId("create").open = true;
+    byId("create").scrollIntoView({ block: "nearest" });
+    byId("example").focus();
+  },
   showRequest(id) {
     view("teleport");
     select(id, context);
@@ -46,8 +52,10 @@ const context = {
   /** The card's button opens Teleport's Web UI, which is the left side of this page. */
   open(url) {
     const id = state.requests.find((request) => url.endsWith(request.id))?.id;
+    const message = /\/l\/message\/[^/]+\/([^/?]+)/.exec(url)?.[1];
     if (id) context.showRequest(id);
-    else problem(`This button would open ${url}`);
+    else if (url.endsWith("/web/requests/new")) context.newRequest();
+    else if (!message || !showMessage(message)) problem(`This button would open ${url}`);
   },
   teamsVisible: () => !phone.matches || document.body.dataset.view === "teams",
 };
@@ -70,12 +78,12 @@ function problem(text) {
 
 /** Announces changes to screen readers. */
 function announce(before, after) {
-  const versions = (of) => new Map(of.chats.flatMap((chat) => chat.cards.map((card) => [`${chat.id} ${card.id}`, { chat, card }])));
+  const versions = (of) => new Map(of.chats.flatMap((chat) => chat.cards.flatMap((card) => [card, ...(card.replies ?? [])]).map((card) => [`${chat.id} ${card.id}`, { chat, card }])));
   const old = versions(before);
   const words = [];
   for (const [key, { chat, card }] of versions(after)) {
     const earlier = old.get(key)?.card.versions.length ?? 0;
-    if (card.versions.length > earlier) words.push(`${earlier ? "Card edited" : "New card"} for ${chat.title}: ${card.says.toLowerCase()}`);
+    if (card.versions.length > earlier) words.push(`${earlier ? "Card edited" : "New message"} for ${chat.title}: ${card.says === "?" ? card.kind : card.says.toLowerCase()}`);
   }
   if (before.daemon.state !== after.daemon.state) words.push(`Daemon ${after.daemon.state}`);
   if (before.cluster.up !== after.cluster.up) words.push(`Teleport ${after.cluster.up ? "is up" : "is down"}`);
@@ -104,6 +112,9 @@ async function start() {
     const before = state;
     state = next;
     draw(next);
+    const wanted = before ? null : parameters.get("chat");
+    const chat = next.chats.find((candidate) => candidate.title === wanted);
+    if (chat) chooseChat(chat.id, context);
     if (before) announce(before, next);
   }, appendLog);
 }

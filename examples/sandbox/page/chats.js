@@ -22,7 +22,7 @@ export function wireChats(context) {
   byId("you-are").addEventListener("change", () => {
     you = byId("you-are").value;
     // Only the person who pressed a button sees its answer.
-    for (const element of byId("messages").children) element.print = element.shown = null;
+    for (const element of byId("messages").querySelectorAll(".message")) element.print = element.shown = null;
     for (const line of byId("messages").querySelectorAll(".answer")) line.hidden = true;
     context.redraw();
   });
@@ -30,6 +30,15 @@ export function wireChats(context) {
   byId("scroller").addEventListener("scroll", () => {
     if (isAtEnd()) byId("new-card").hidden = true;
   });
+}
+
+/** Scrolls to a message of the open chat, and returns whether it has it. */
+export function showMessage(id) {
+  const element = [...byId("messages").querySelectorAll("[data-key]")].find((message) => message.dataset.key.endsWith(` ${id}`));
+  if (!element) return false;
+  element.scrollIntoView({ block: "nearest" });
+  flash(element);
+  return true;
 }
 
 /** Opens a chat, as a click on it does. */
@@ -42,10 +51,10 @@ export function chooseChat(id, context) {
 export function drawChats(state, context) {
   const chats = state.chats;
   // Follow the newest card until the user chooses a chat.
-  if (!byHand || !chats.some((chat) => chat.id === chosen)) chosen = newestChat(chats)?.id ?? chats[0]?.id ?? null;
+  if (!byHand || !chats.some((chat) => chat.id === chosen)) chosen = newestChat(chats, state.requests)?.id ?? chats[0]?.id ?? null;
   const chat = chats.find((candidate) => candidate.id === chosen);
-  if (chat && context.teamsVisible()) for (const card of chat.cards) seen.set(card.id, card.versions.length);
-  const items = chats.map(({ cards, ...rest }) => ({ ...rest, ...unread(cards), count: cards.length, isChosen: rest.id === chosen }));
+  if (chat && context.teamsVisible()) for (const card of withReplies(chat.cards)) seen.set(card.id, card.versions.length);
+  const items = chats.map(({ cards, ...rest }) => ({ ...rest, ...unread(withReplies(cards)), count: cards.filter(showsState).length, isChosen: rest.id === chosen }));
   keyed(byId("chats"), items, (item) => item.id, (item) => createItem(item, context), updateItem);
   const total = items.reduce((sum, item) => sum + item.unread, 0);
   byId("views-unread").hidden = total === 0;
@@ -53,10 +62,22 @@ export function drawChats(state, context) {
   drawConversation(chat, state.people, context);
 }
 
-function newestChat(chats) {
+/** Returns the chat with the newest card, preferably one that can be reviewed there. */
+function newestChat(chats, requests) {
   const filled = chats.filter((chat) => chat.cards.length > 0);
   const stay = filled.find((chat) => chat.id === chosen);
-  return stay ?? filled.sort((a, b) => b.cards.at(-1).versions[0].at - a.cards.at(-1).versions[0].at)[0];
+  const asked = filled.filter((chat) => !requests.some((request) => request.user === chat.id && request.id === chat.cards.at(-1).request));
+  return stay ?? (asked.length > 0 ? asked : filled).sort((a, b) => b.cards.at(-1).versions[0].at - a.cards.at(-1).versions[0].at)[0];
+}
+
+/** Lists cards, each followed by the replies in its thread. */
+function withReplies(cards) {
+  return cards.flatMap((card) => [card, ...(card.replies ?? [])]);
+}
+
+/** Whether a message shows the state of its request, so that it can be stale. Reminders do not. */
+function showsState(card) {
+  return card.kind === "card" || card.kind === "decision";
 }
 
 function unread(cards) {
@@ -155,7 +176,8 @@ function createMessage(card, context) {
     h("span", { class: "avatar bot", "aria-hidden": "true" }, h("img", { src: "/icon.svg", alt: "", width: 32, height: 32 })),
     h("div", { class: "bubble" },
       h("p", { class: "byline" }, h("b", {}, BOT), h("span", { class: "tag" }, "App"), h("time", {}, clock(card.versions[0].at)), h("span", { class: "edited" })),
-      h("div", { class: "card-place" }), h("p", { class: "answer", role: "status", hidden: true }), h("div", { class: "under" }, cardState, earlier)));
+      h("div", { class: "card-place" }), h("p", { class: "answer", role: "status", hidden: true }), h("div", { class: "under" }, cardState, earlier),
+      h("ol", { class: "replies", "aria-label": "Replies", hidden: true })));
 }
 
 function createText({ at, text }) {
@@ -203,6 +225,7 @@ function updateMessage(element, card, context) {
   setText(edited, edits > 0 ? "Edited" : "");
   edited.title = edits > 0 ? `last edited at ${clock(newest.at)}` : "";
   const cardState = element.querySelector(".card-state");
+  cardState.hidden = !showsState(card);
   cardState.className = `card-state ${card.up_to_date ? "" : "stale"}`;
   setText(cardState, card.up_to_date ? "✓ Up to date" : "… Stale");
   cardState.title = card.up_to_date ? "The card matches the request. Show the request" : "The request has changed since the last update of this card. Show the request";
@@ -210,6 +233,11 @@ function updateMessage(element, card, context) {
   history.hidden = edits === 0;
   setText(history.firstElementChild, `${plural(edits, "earlier version")}`);
   if (history.open) fillHistory(history, context);
+  element.querySelector(".under").hidden = cardState.hidden && history.hidden;
+  const replies = element.querySelector(".replies");
+  const below = (card.replies ?? []).map((reply) => ({ ...reply, chat: card.chat }));
+  replies.hidden = below.length === 0;
+  keyed(replies, below, (reply) => `${card.chat} ${reply.id}`, (reply) => createMessage(reply, context), (reply, item) => updateMessage(reply, item, context));
   if (element.dataset.versions && Number(element.dataset.versions) < card.versions.length) flash(element);
   element.dataset.versions = card.versions.length;
 }

@@ -64,7 +64,14 @@ const [A, B, C] = ["018f52a1-6c1e-7a70-9d0b-0d7f5b7f8a11", "018f52a1-6c1e-7a70-9
 
 function entry(id, request, words, ...arguments_) {
   const versions = words.map((says, index) => ({ at: START + 30_000 * (index + 1), says, summary: says, card: card(request, says, ...arguments_, index ? ["alice@example.com"] : []) }));
-  return { id, request, says: words.at(-1), up_to_date: true, versions };
+  return { id, kind: "card", request, says: words.at(-1), up_to_date: true, versions, replies: [] };
+}
+
+/** A reminder of a request, which shows no state. */
+function reminder(id, request, text) {
+  const body = [{ type: "TextBlock", text: `⏰ Reminder: ${text}`, weight: "Bolder", size: "Large", wrap: true }, { type: "TextBlock", text: "Pending for 20 seconds. No reviews yet.", wrap: true }];
+  const card = { type: "AdaptiveCard", version: "1.2", body, actions: [{ type: "Action.OpenUrl", title: "Review in Teleport", url: `https://teleport.sandbox.example.com/web/requests/${request}` }] };
+  return { id, kind: "reminder", request, says: "?", up_to_date: true, versions: [{ at: START + 80_000, says: "?", summary: "Reminder", card }], replies: [] };
 }
 
 const first = ["bob@example.com", "dba", EXAMPLES[0].reason];
@@ -84,7 +91,7 @@ const scene = {
     request(A, "approved", first[0], ["dba"], first[2], { resolve_reason: "ok", notified: [{ chat: "c", title: "Access requests", up_to_date: true, says: "APPROVED" }] }),
   ],
   chats: [
-    { id: "c", title: "Access requests", detail: "Platform team", kind: "channel", standing: "ok", cards: [entry("1", A, ["PENDING", "PENDING", "APPROVED"], ...first), entry("2", B, ["PENDING"], ...second)] },
+    { id: "c", title: "Access requests", detail: "Platform team", kind: "channel", standing: "ok", cards: [entry("1", A, ["PENDING", "PENDING", "APPROVED"], ...first), { ...entry("2", B, ["PENDING"], ...second), replies: [reminder("6", B, "carol@example.com requests admin, dba")] }] },
     { id: "a", title: "Alice Archer", detail: "alice@example.com", kind: "person", standing: "ok", texts: [{ id: "t1", at: START + 90_000, text: "Your approval has arrived." }], cards: [entry("3", A, ["PENDING", "APPROVED"], ...first), entry("4", B, ["PENDING"], ...second), entry("5", C, ["PENDING"], ...third)] },
     { id: "b", title: "Bob Baker", detail: "bob@example.com", kind: "person", standing: "blocked", cards: [] },
     { id: "d", title: "Dan O'Dell", detail: "dan@example.com", kind: "person", standing: "missing", cards: [] },

@@ -5,6 +5,47 @@ use serde_json::Value;
 /// The states that a card may show.
 const WORDS: [&str; 5] = ["PENDING", "APPROVED", "DENIED", "PROMOTED", "EXPIRED"];
 
+/// What a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A card of a reviewer or of the requester, which follows the request.
+    Card,
+    /// The decision, to the requester.
+    Decision,
+    /// A reminder to a recipient who has not reviewed.
+    Reminder,
+    /// The message that access ends soon, to the requester.
+    Ending,
+}
+
+impl Kind {
+    /// Returns what an activity was for when it was posted.
+    pub fn of(first: &Value) -> Self {
+        let summary = first["summary"].as_str().unwrap_or_default();
+        match word_of(card_of(first)) {
+            "?" if summary.starts_with("Reminder: ") => Self::Reminder,
+            "?" if summary.starts_with("Your ") => Self::Ending,
+            "APPROVED" | "DENIED" | "PROMOTED" => Self::Decision,
+            _ => Self::Card,
+        }
+    }
+
+    /// Returns the word for it, such as `reminder`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+            Self::Decision => "decision",
+            Self::Reminder => "reminder",
+            Self::Ending => "ending",
+        }
+    }
+
+    /// Returns whether the message shows the state of the request, so that it can be stale.
+    pub fn shows_state(self) -> bool {
+        matches!(self, Self::Card | Self::Decision)
+    }
+}
+
 /// Returns the card inside an activity.
 pub fn card_of(activity: &Value) -> &Value {
     &activity["attachments"][0]["content"]
