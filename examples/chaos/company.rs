@@ -1,17 +1,26 @@
 //! The recipients of a run, and the configuration of the daemons.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use world::cluster::Cluster;
 use world::identity::Validity;
-use world::tenant::{Tenant, User};
+use world::tenant::{Tenant, TenantOptions, User};
 
 /// The number of recipients: enough to stay below Microsoft's limit for one conversation.
 const PEOPLE: usize = 40;
 
-/// The user who creates all requests.
-pub(crate) const REQUESTER: &str = "robin@example.com";
+/// The number of users who create requests.
+pub(crate) const REQUESTERS: usize = 20;
+
+/// The number of roles, each with one recipient of its escalated requests.
+const LEADS: usize = 10;
+
+/// The number of managers who are not recipients themselves.
+const MANAGERS: usize = 8;
 
 /// A user without the right to review.
 pub(crate) const BARRED: &str = "barred@example.com";
@@ -22,45 +31,110 @@ pub(crate) const SCRIPT_AUTHORS: [&str; 2] = ["reviewer", "owner"];
 /// The Teams user ID of each Teleport user is in this trait.
 const TRAIT: &str = "teams_user_id";
 
+/// When recipients are reminded, since the announcement.
+pub(crate) const REMIND_AFTER: [Duration; 2] = [Duration::from_secs(6), Duration::from_secs(20)];
+
+/// When requests are escalated, since the announcement.
+pub(crate) const ESCALATE_AFTER: Duration = Duration::from_secs(12);
+
+/// How long after the creation of a request its access ends soon.
+pub(crate) const ENDS_SOON_AFTER: Duration = Duration::from_secs(25);
+
+/// How long access lasts, from the creation of the request.
+pub(crate) const ACCESS: Duration = Duration::from_hours(8);
+
 pub(crate) struct Company {
     pub(crate) people: Vec<User>,
-    pub(crate) requester: User,
+    pub(crate) requesters: Vec<User>,
     pub(crate) barred: User,
     /// A person without a Teleport user.
     pub(crate) outsider: User,
+    leads: Vec<User>,
+    managers: Vec<User>,
+    /// The email address of the manager of each person.
+    manager_of: BTreeMap<String, String>,
+    /// Email addresses by object ID.
+    mails: BTreeMap<String, String>,
 }
 
 impl Company {
     pub(crate) fn create(cluster: &Cluster, tenant: &Tenant) -> Self {
-        let add = |mail: &str| tenant.add_user(mail, Some(mail), mail);
+        let add = |mail: String| tenant.add_user(&mail, Some(&mail), &mail);
         let link = |name: String, user: &User| {
             let traits = [(TRAIT.to_owned(), vec![user.id.clone()])].into();
             cluster.state().users.insert(name, traits);
         };
-        let company = Self {
-            people: mails().map(|mail| add(&mail)).collect(),
-            requester: add(REQUESTER),
-            barred: add(BARRED),
-            outsider: add("outsider@example.com"),
+        let mut company = Self {
+            people: (0..PEOPLE).map(mail).map(add).collect(),
+            requesters: (0..REQUESTERS)
+                .map(|number| add(format!("requester-{number}@example.com")))
+                .collect(),
+            barred: add(BARRED.to_owned()),
+            outsider: add("outsider@example.com".to_owned()),
+            leads: (0..LEADS).map(lead).map(add).collect(),
+            managers: (0..MANAGERS)
+                .map(|number| add(format!("manager-{number}@example.com")))
+                .collect(),
+            manager_of: BTreeMap::new(),
+            mails: BTreeMap::new(),
         };
-        for (mail, user) in mails().zip(&company.people) {
-            link(teleport_user(&mail), user);
+        for user in &company.people {
+            link(teleport_user(mail_of(user)), user);
         }
-        link(REQUESTER.to_owned(), &company.requester);
+        for (number, user) in company.requesters.iter().enumerate() {
+            link(requester(number), user);
+        }
         link(BARRED.to_owned(), &company.barred);
         cluster.bar_reviewer(BARRED);
+        for (number, person) in company.people.iter().enumerate() {
+            let manager = match number % 10 {
+                // A manager makes requests, too; another one is a recipient.
+                0 => &company.requesters[number / 10],
+                1 => continue,
+                2 => &company.people[number + 1],
+                _ => &company.managers[number % MANAGERS],
+            };
+            tenant.set_manager(person, manager);
+            let pair = (mail_of(person).to_owned(), mail_of(manager).to_owned());
+            company.manager_of.insert(pair.0, pair.1);
+        }
+        let mails = company
+            .everyone()
+            .map(|user| (user.id.clone(), mail_of(user).to_owned()));
+        company.mails = mails.collect();
         company
+    }
+
+    /// Returns everyone who can get a message.
+    pub(crate) fn everyone(&self) -> impl Iterator<Item = &User> {
+        let groups = [&self.people, &self.requesters, &self.leads, &self.managers];
+        groups.into_iter().flatten()
     }
 
     /// Returns the person with this email address.
     pub(crate) fn person(&self, mail: &str) -> Option<&User> {
         self.people.iter().find(|user| user.mail.as_deref() == Some(mail))
     }
+
+    pub(crate) fn manager_of(&self, mail: &str) -> Option<&str> {
+        self.manager_of.get(mail).map(String::as_str)
+    }
+
+    /// Returns the email address of a recipient, who may be recorded by the object ID.
+    pub(crate) fn mail_of<'a>(&'a self, recipient: &'a str) -> &'a str {
+        self.mails.get(recipient).map_or(recipient, String::as_str)
+    }
 }
 
-/// Returns the email address of each person.
-pub(crate) fn mails() -> impl Iterator<Item = String> {
-    (0..PEOPLE).map(mail)
+/// Returns the options of a tenant that shows who the managers are.
+pub(crate) fn tenant_options() -> TenantOptions {
+    let mut options = TenantOptions::default();
+    options.roles.push("User.Read.All");
+    options
+}
+
+pub(crate) fn mail_of(user: &User) -> &str {
+    user.mail.as_deref().unwrap_or_default()
 }
 
 pub(crate) fn mail(number: usize) -> String {
@@ -71,6 +145,26 @@ pub(crate) fn mail(number: usize) -> String {
 pub(crate) fn teleport_user(mail: &str) -> String {
     let (name, _) = mail.split_once('@').unwrap_or((mail, ""));
     name.replace('-', "")
+}
+
+/// Returns the name of a requester's Teleport user; every other one is no email address.
+pub(crate) fn requester(number: usize) -> String {
+    let mail = format!("requester-{}@example.com", number % REQUESTERS);
+    if number.is_multiple_of(2) {
+        mail
+    } else {
+        teleport_user(&mail)
+    }
+}
+
+/// Returns the role that the requests of this number are for.
+pub(crate) fn role(number: usize) -> String {
+    format!("team-{}", number % LEADS)
+}
+
+/// Returns the email address of the recipient of escalated requests for a role.
+pub(crate) fn lead(number: usize) -> String {
+    format!("lead-{}@example.com", number % LEADS)
 }
 
 /// The number of email addresses that the tenant does not have.
@@ -87,7 +181,7 @@ pub(crate) fn write_files(cluster: &Cluster, tenant: &Tenant, folder: &Path, lis
     fs::write(&identity, cluster.authority().identity_file(&user))?;
     let options = tenant.options();
     fs::write(&secret, &options.app_secret)?;
-    let config = format!(
+    let mut config = format!(
         "[teleport]\naddr = {:?}\nidentity = {:?}\n[msapi]\napp_id = {:?}\napp_secret = {:?}\ntenant_id = {:?}\n\
          teams_app_id = {:?}\n[msapi.endpoints]\nlogin = {:?}\ngraph = {:?}\nbot = {:?}\nopenid = {:?}\n[role_to_recipients]\n\"*\" = []\n",
         cluster.address(),
@@ -101,6 +195,17 @@ pub(crate) fn write_files(cluster: &Cluster, tenant: &Tenant, folder: &Path, lis
         tenant.bot(),
         tenant.openid(),
     );
+    let after = REMIND_AFTER.map(|after| format!("{}s", after.as_secs()));
+    let ends = ACCESS.saturating_sub(ENDS_SOON_AFTER).as_secs();
+    write!(
+        config,
+        "[notify]\nrequester = true\nremind_after = {after:?}\naccess_ends = \"{ends}s\"\n\
+         [escalation]\nafter = \"{}s\"\nmanager = true\n[escalation.role_to_recipients]\n",
+        ESCALATE_AFTER.as_secs()
+    )?;
+    for number in 0..LEADS {
+        writeln!(config, "{} = {:?}", role(number), lead(number))?;
+    }
     for (number, listen) in listens.iter().enumerate() {
         let review = format!("[review]\nenabled = true\nlisten = {listen:?}\nteams_user_id_trait = {TRAIT:?}\n");
         fs::write(config_file(folder, number), config.clone() + &review)?;

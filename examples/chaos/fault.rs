@@ -10,7 +10,7 @@ use crate::company::{self, Company};
 use world::cluster::{CUT_SHORT, Cluster, Draft, NOT_UTF8, WRONG_TYPE};
 use world::proto::Event;
 use world::proto::event::Resource;
-use world::tenant::{Fault, Rule, Tenant};
+use world::tenant::{Fault, Rule, Tenant, User};
 
 /// A fault on one side, which lasts until it is cleared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,12 +180,12 @@ pub(crate) async fn inject(fault: RandomFault, cluster: &Cluster, tenant: &Tenan
         }
         PageBehind(status) => spoil(Fault::PageBehind(status)),
         OneThrottled => {
-            let person = &company.people[rng.usize(..company.people.len())];
+            let person = anyone(company, rng);
             let rule = Rule::some(1, "POST", &person.id, Fault::Status(429, Some(30)));
             tenant.faults(|faults| faults.rules.push(rule));
         }
         CrowdHangs => {
-            let half = company.people.iter().step_by(2);
+            let half = company.everyone().step_by(2);
             let chats: Vec<_> = half.map(|person| format!("{}_", person.id)).collect();
             let rules = Rule::crowd("POST", &chats, &Fault::Hang);
             tenant.faults(|faults| faults.rules.extend(rules));
@@ -199,8 +199,13 @@ pub(crate) async fn inject(fault: RandomFault, cluster: &Cluster, tenant: &Tenan
                 faults.rules.push(rule);
             });
         }
-        AppRemoved => tenant.uninstall(&company.people[rng.usize(..company.people.len())]),
+        AppRemoved => tenant.uninstall(anyone(company, rng)),
     }
+}
+
+fn anyone<'a>(company: &'a Company, rng: &mut Rng) -> &'a User {
+    let number = rng.usize(..company.everyone().count());
+    company.everyone().nth(number).unwrap_or(&company.people[0])
 }
 
 /// Clears a fault on both sides; changes to chats remain.

@@ -1,5 +1,6 @@
 //! Kills the real daemon repeatedly between a fake cluster and a fake tenant that fail at random, and finally counts the
-//! cards that are missing, stale or duplicated, and the presses of buttons that are not exactly one review.
+//! cards that are missing, stale or duplicated, the other messages that are not what they should be, and the presses of
+//! buttons that are not exactly one review.
 //!
 //! `cargo run --example chaos -- --seed 7` needs no account and no network. The same seed gives the same
 //! script; the timing of the processes depends on the machine.
@@ -9,6 +10,8 @@
 mod company;
 mod fault;
 mod ledger;
+mod messages;
+mod notifications;
 mod presses;
 mod replica;
 mod report;

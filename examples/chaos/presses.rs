@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::company::{self, Company};
-use crate::ledger::{Entry, Ledger, is_about};
+use crate::ledger::{Entry, Ledger};
 use world::cluster::{Cluster, State};
+use world::reading::{Kind, card_of, request_of};
 use world::tenant::{Answer, Inbound, NoAnswer, Tenant, User};
 use world::types::AccessReview;
 
@@ -123,13 +124,15 @@ impl Presses {
         };
         let mail = &entry.recipients[place];
         // People press on the newest card; the daemon may have resolved it since.
-        let card = tenant
-            .chat_of(mail)
-            .into_iter()
-            .rfind(|card| is_about(card, &entry.id))?;
+        let card = tenant.chat_of(mail).into_iter().rfind(|card| {
+            Kind::of(&card.history[0]) == Kind::Card && request_of(card_of(&card.history[0])) == entry.id
+        })?;
         let (user, author): (&User, String) = match press.person {
             Person::Recipient(_) => (company.person(mail)?, company::teleport_user(mail)),
-            Person::Requester => (&company.requester, company::REQUESTER.to_owned()),
+            Person::Requester => (
+                &company.requesters[entry.requester],
+                company::requester(entry.requester),
+            ),
             Person::Barred => (&company.barred, company::BARRED.to_owned()),
             Person::Outsider => (&company.outsider, "outsider".to_owned()),
         };
@@ -194,8 +197,7 @@ impl Presses {
     pub(crate) fn check(&self, cluster: &Cluster, ledger: &Ledger) -> BTreeMap<usize, Vec<String>> {
         let mut problems: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (number, entry) in ledger.entries.iter().enumerate() {
-            let reviews = entry.last_reviews.clone();
-            let reviews = reviews.unwrap_or_else(|| cluster.reviews(&entry.id));
+            let reviews = entry.reviews(cluster);
             let presses: Vec<_> = self.done.iter().filter(|done| done.number == number).collect();
             let found = compare(&reviews, &presses);
             if !found.is_empty() {

@@ -24,10 +24,25 @@ impl Run {
             }
         }
         println!();
+        let counts = &verdict.counts;
         for (what, figure) in [
             ("requests", self.ledger.entries.len()),
             ("recipients of all requests", pairs),
-            ("cards", verdict.cards),
+            ("cards and decisions", verdict.cards),
+            ("  cards of requesters", counts.requester_cards),
+            ("  decisions to requesters", counts.decisions),
+            ("  escalated cards", counts.escalated),
+            ("reminders", counts.reminders),
+            (
+                "  of those that were recorded before they were sent",
+                counts.most_reminders,
+            ),
+            ("  to recipients who had reviewed", counts.reminders_after_reviews),
+            ("messages that access ends soon", counts.endings),
+            (
+                "  of those that were recorded before they were sent",
+                counts.most_endings,
+            ),
             ("daemons killed", self.kills),
             ("daemons stopped", self.stops),
             ("faults", self.faults),
@@ -40,6 +55,7 @@ impl Run {
             ),
             ("notified twice without such a cause", count(&verdict.twice)),
             ("posts retried too soon or too often", count(&verdict.repeated)),
+            ("messages to a wrong person or at a wrong time", count(&verdict.wrong)),
             ("presses of buttons", self.presses.made),
             ("  delivered twice", self.presses.repeated),
         ]

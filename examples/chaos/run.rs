@@ -15,7 +15,7 @@ use crate::presses::{Press, Presses};
 use crate::replica::Replica;
 use crate::script::{self, Action};
 use world::cluster::{Cluster, ClusterOptions, Draft, NOT_UTF8, State, Verdict as Review, WRONG_TYPE};
-use world::tenant::{Tenant, TenantOptions};
+use world::tenant::Tenant;
 
 /// The time limit for all cards to settle after the faults are cleared: claims of killed daemons expire, and a post with an
 /// unknown outcome is retried first after one minute, then after four.
@@ -96,6 +96,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<bool> {
         for lost in &verdict.lost_ids {
             println!("lost ID: {lost}");
         }
+        for missing in &verdict.missing_reminders {
+            println!("missing: {missing}");
+        }
         println!("logs of the daemons: {}", folder.display());
     }
     Ok(verdict.passed())
@@ -104,7 +107,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<bool> {
 impl Run {
     async fn set_up(rng: Rng, replicas: usize) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
-        let tenant = Tenant::start(TenantOptions::default()).await;
+        let tenant = Tenant::start(company::tenant_options()).await;
         let company = Company::create(&cluster, &tenant);
         cluster.faults(|faults| faults.latency = NEAR);
         tenant.faults(|faults| {
@@ -147,7 +150,8 @@ impl Run {
         for (replica, wanted) in self.replicas.iter_mut().zip(&self.wanted) {
             if replica.has_ended()? {
                 // The IDs of cards that it did not record in its last seconds are lost.
-                self.ledger.remember_in_flight(&self.cluster, &self.tenant);
+                self.ledger
+                    .remember_in_flight(&self.cluster, &self.tenant, &self.company);
             }
             if *wanted && !replica.runs() {
                 replica.start()?;
@@ -186,7 +190,8 @@ impl Run {
                 self.replicas[number].kill().await?;
                 // Calls in flight arrive within this time.
                 sleep(TICK).await;
-                self.ledger.remember_in_flight(&self.cluster, &self.tenant);
+                self.ledger
+                    .remember_in_flight(&self.cluster, &self.tenant, &self.company);
             }
             Action::Stop(number) => {
                 self.stops += 1;
@@ -210,17 +215,21 @@ impl Run {
             suggested_reviewers.extend((first..first + 50).map(company::stranger));
         }
         let reason = self.reason(number);
+        let (requester, team) = (self.rng.usize(..company::REQUESTERS), self.rng.usize(..1_000));
         let id = self.cluster.create(Draft {
-            roles: vec!["any".to_owned()],
+            user: company::requester(requester),
+            roles: vec![company::role(team)],
             reason,
             suggested_reviewers,
             approvals: 2,
+            access_for: company::ACCESS,
             expires_in,
             ..Draft::default()
         });
         let story = vec![format!(
-            "{:.3} s  created for {}",
+            "{:.3} s  created by {} for {}",
             self.begun.elapsed().as_secs_f64(),
+            company::requester(requester),
             recipients.join(", ")
         )];
         // Requests are created in any order of their numbers.
@@ -229,7 +238,10 @@ impl Run {
         }
         self.ledger.entries[number] = Entry {
             id,
+            requester,
             recipients,
+            lead: company::lead(team),
+            created: Some(world::now()),
             story,
             ..Entry::default()
         };
@@ -251,6 +263,9 @@ impl Run {
             return;
         }
         change(&self.cluster, &entry.id);
+        if entry.shows(&self.cluster) != "PENDING" {
+            entry.decided = Some(world::now());
+        }
         entry.story.push(format!("{at:.3} s  {what}"));
     }
 
@@ -300,7 +315,7 @@ impl Run {
         let mut settled_since: Option<Instant> = None;
         loop {
             self.restart_ended()?;
-            let verdict = self.ledger.check(&self.cluster, &self.tenant);
+            let verdict = self.ledger.check(&self.cluster, &self.tenant, &self.company);
             let since = verdict
                 .is_settled()
                 .then(|| *settled_since.get_or_insert_with(Instant::now));
