@@ -21,7 +21,9 @@ impl Daemon {
         tracing_subscriber::fmt()
             .with_env_filter("info")
             .with_writer(std::io::sink)
-            .init();
+            .try_init()
+            // Set already by the daemon before this one.
+            .ok();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

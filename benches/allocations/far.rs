@@ -9,11 +9,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tokio::time::timeout;
 
-use crate::servers::{Servers, recipient, request};
+use crate::servers::{Servers, recipient, request, requester};
 use world::cluster::{Draft, State, Verdict};
 
 /// The argument that starts this program as the servers.
 pub(crate) const COMMAND: &str = "servers";
+
+/// The second argument if the daemon notifies requesters.
+const NOTIFYING: &str = "notifying";
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -28,9 +31,10 @@ pub(crate) struct Far {
 }
 
 impl Far {
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start(notifies: bool) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(COMMAND)
+            .args(notifies.then_some(NOTIFYING))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -77,12 +81,17 @@ impl Drop for Far {
 
 /// Runs the servers until the input is closed.
 #[tokio::main]
-pub(crate) async fn serve() -> anyhow::Result<()> {
+pub(crate) async fn serve(arguments: &[&str]) -> anyhow::Result<()> {
     let servers = Servers::start(1, Duration::ZERO).await?;
     servers.turn_on_reviews()?;
+    let notifies = arguments == [NOTIFYING];
+    if notifies {
+        servers.turn_on_notifications(1)?;
+    }
     println!("{}", servers.config().display());
     let mut requests = Requests {
         servers,
+        notifies,
         newest: String::new(),
     };
     for line in stdin().lines() {
@@ -95,6 +104,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
 
 struct Requests {
     servers: Servers,
+    notifies: bool,
     newest: String,
 }
 
@@ -106,10 +116,11 @@ impl Requests {
             "create" => {
                 let draft = Draft {
                     approvals: u32::MAX,
+                    user: requester(0),
                     ..request([0])
                 };
                 self.newest = cluster.create(draft);
-                self.until("x_claim", |mark| !mark.starts_with("held")).await
+                self.until_released(self.notifies.then_some("requester")).await
             }
             "repeat" => {
                 cluster.repeat(&self.newest);
@@ -131,10 +142,22 @@ impl Requests {
             }
             "approve" => {
                 cluster.set_state(&self.newest, State::Approved, "fine");
-                self.until("resolution", |_| true).await
+                self.until("resolution", |_| true).await?;
+                if self.notifies {
+                    self.until_released(Some("decision")).await?;
+                }
+                Ok(())
             }
             other => bail!("unknown command {other:?}"),
         }
+    }
+
+    /// Waits until the claim of the newest request is released, and until this audience has a card, if one is given.
+    async fn until_released(&self, audience: Option<&str>) -> anyhow::Result<()> {
+        if let Some(audience) = audience {
+            self.until("x_cards", |cards| cards.contains(audience)).await?;
+        }
+        self.until("x_claim", |mark| !mark.starts_with("held")).await
     }
 
     /// Waits until the record of the newest request meets the condition.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::rig::Rig;
-use crate::servers::request;
+use crate::servers::{request, requester};
 use world::cluster::Draft;
 
 /// The round-trip time to either side.
@@ -24,7 +24,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 const MESSAGES_A_SECOND: f64 = 50.0;
 
 /// All benches, in the order in which they run.
-const BENCHES: [&str; 10] = [
+const BENCHES: [&str; 11] = [
     "size",
     "start",
     "first_card",
@@ -33,6 +33,7 @@ const BENCHES: [&str; 10] = [
     "validate",
     "burst",
     "flood",
+    "flood_notified",
     "press",
     "unsigned",
 ];
@@ -54,7 +55,8 @@ async fn main() -> anyhow::Result<()> {
             "hundred_new_recipients" => hundred_new_recipients().await?,
             "validate" => validate().await?,
             "burst" => burst().await?,
-            "flood" => flood().await?,
+            "flood" => flood(false).await?,
+            "flood_notified" => flood(true).await?,
             "press" => press::press().await?,
             "unsigned" => press::unsigned().await?,
             other => anyhow::bail!("there is no bench {other}; use one or more of {}", BENCHES.join(", ")),
@@ -235,10 +237,15 @@ async fn burst() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures ten thousand requests, a thousand a second: nearly all of them are queued when the last one arrives.
-async fn flood() -> anyhow::Result<()> {
+/// Measures ten thousand requests, a thousand a second: nearly all of them are queued when the last one arrives. With
+/// notifications, requesters are notified, and reminders, escalations and ends of access are scheduled.
+async fn flood(notified: bool) -> anyhow::Result<()> {
     const REQUESTS: usize = 10_000;
-    let rig = Rig::start(30, ROUND_TRIP).await?;
+    let rig = if notified {
+        Rig::with_notifications(30, ROUND_TRIP).await?
+    } else {
+        Rig::start(30, ROUND_TRIP).await?
+    };
     let before = rig.memory("VmRSS:")?;
     for number in 0..REQUESTS {
         if number % 100 == 0 {
@@ -246,7 +253,15 @@ async fn flood() -> anyhow::Result<()> {
         }
         let first = number * 3;
         let recipients = (first..first + 3).map(|number| number % 30);
-        rig.servers.cluster.create(request(recipients));
+        let draft = request(recipients);
+        rig.servers.cluster.create(if notified {
+            Draft {
+                user: requester(number % 30),
+                ..draft
+            }
+        } else {
+            draft
+        });
     }
     let mut most = before;
     loop {
@@ -257,8 +272,13 @@ async fn flood() -> anyhow::Result<()> {
         }
         most = now;
     }
+    let figure = if notified {
+        "the same, with all notifications on"
+    } else {
+        "peak resident memory with 10,000 queued requests"
+    };
     row(
-        "peak resident memory with 10,000 queued requests",
+        figure,
         &format!("{:.1} MB", megabytes(most)),
         "under 150 MB",
         megabytes(most) < 150.0,

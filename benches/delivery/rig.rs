@@ -40,6 +40,13 @@ impl Rig {
         Ok((Self::around(servers).await?, address))
     }
 
+    /// Does the same, with all notifications on, for as many requesters.
+    pub(crate) async fn with_notifications(recipients: usize, round_trip: Duration) -> anyhow::Result<Self> {
+        let servers = Servers::start(recipients, round_trip).await?;
+        servers.turn_on_notifications(recipients)?;
+        Self::around(servers).await
+    }
+
     async fn around(servers: Servers) -> anyhow::Result<Self> {
         let mut child = Command::new(PROGRAM)
             .args(["start", "--config"])

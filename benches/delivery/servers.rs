@@ -21,6 +21,10 @@ pub(crate) fn recipient(number: usize) -> String {
     format!("person-{number}@example.com")
 }
 
+pub(crate) fn requester(number: usize) -> String {
+    format!("requester-{number}@example.com")
+}
+
 /// Returns a request that only these recipients receive.
 pub(crate) fn request(recipients: impl IntoIterator<Item = usize>) -> Draft {
     Draft {
@@ -75,6 +79,22 @@ impl Servers {
         self.tenant
             .set_messaging_endpoint(&format!("http://{listen}/api/messages"));
         Ok(listen)
+    }
+
+    /// Notifies this number of requesters, who all have the app, and configures reminders, escalations and ends of access, later
+    /// than a bench ends.
+    pub(crate) fn turn_on_notifications(&self, requesters: usize) -> anyhow::Result<()> {
+        for mail in (0..requesters).map(requester) {
+            self.tenant.add_user(&mail, Some(&mail), &mail);
+        }
+        let config = std::fs::read_to_string(self.config())?;
+        let tables = format!(
+            "[notify]\nrequester = true\nremind_after = [\"24h\", \"48h\"]\nremind_before_expiry = \"1h\"\n\
+             access_ends = \"1h\"\n[escalation]\nafter = \"36h\"\n[escalation.role_to_recipients]\n\"*\" = {:?}\n",
+            recipient(0)
+        );
+        std::fs::write(self.config(), config + &tables)?;
+        Ok(())
     }
 
     /// Sets the latency of both.
