@@ -146,6 +146,7 @@ impl Case<'_> {
                 Kind::Card => mail == requester || reviewers.contains(mail),
                 Kind::Reminder => mail != requester && reviewers.contains(mail),
                 Kind::Decision | Kind::Ending => mail == requester,
+                Kind::AccessLists => false,
             };
             if !is_expected {
                 let what = format!("{mail} has {} {}, and must not", kind.as_str(), card.id);

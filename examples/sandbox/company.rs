@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use world::cluster::Cluster;
+use world::cluster::{Cluster, ListDraft};
 use world::tenant::{Tenant, User};
 
 /// The chat of a user, or a channel.
@@ -47,6 +47,9 @@ const MANAGERS: [(&str, &str); 2] = [("alice", "carol"), ("bob", "carol")];
 /// The first name of the recipient of all escalated requests.
 const ESCALATED_TO: &str = "dan";
 
+/// An Access List that is due for review: its ID, its title, and the email address of its owner.
+const DUE: (&str, &str, &str) = ("4b0e8a52-on-call", "On-call engineers", "carol@example.com");
+
 const CHANNELS: [&str; 2] = ["Access requests", "Databases"];
 
 /// Each role with the titles of its recipients' chats in the configuration. `*` stands for all other roles.
@@ -85,6 +88,8 @@ impl Company {
                 tenant.set_manager(person, manager);
             }
         }
+        let (list, title, owner) = DUE;
+        cluster.put_access_list(ListDraft::new(list, title, &[owner]));
         for name in CHANNELS {
             chats.push(Chat {
                 id: tenant.add_channel(TEAM, name),

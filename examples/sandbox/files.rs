@@ -13,10 +13,10 @@ use world::cluster::Cluster;
 use world::identity::Validity;
 use world::tenant::Tenant;
 
-/// When pending requests are reminded of and escalated.
+/// When reminders of pending requests are sent, and when requests are escalated.
 #[derive(Clone, Copy, Debug)]
 pub enum Pace {
-    /// Within a minute, so that a person can watch it.
+    /// Within two minutes, so that a person can watch it.
     Quick,
     /// Later than a story ends.
     Late,
@@ -75,14 +75,14 @@ fn configuration(identity: &Path, cluster: &Cluster, tenant: &Tenant, company: &
 
 /// Returns the tables of the notifications besides the cards of reviewers.
 fn notifications(company: &Company, pace: Pace) -> String {
-    let (remind_after, escalate_after, access_ends) = match pace {
-        Pace::Quick => ("[\"20s\", \"60s\"]", "40s", "7m"),
-        Pace::Late => ("[\"1h\"]", "2h", "1s"),
+    let (remind_after, escalate_after, access_ends, access_lists) = match pace {
+        Pace::Quick => ("[\"20s\", \"2m\"]", "1m", "7m", true),
+        Pace::Late => ("[\"1h\"]", "2h", "1s", false),
     };
     let escalated_to = Value::from(company.escalated_to());
     format!(
-        "\n[notify]\nrequester = true\nremind_after = {remind_after}\naccess_ends = \"{access_ends}\"\n\n\
-         [escalation]\nafter = \"{escalate_after}\"\nmanager = true\n\n\
+        "\n[notify]\nrequester = true\nremind_after = {remind_after}\naccess_ends = \"{access_ends}\"\n\
+         access_lists = {access_lists}\n\n[escalation]\nafter = \"{escalate_after}\"\nmanager = true\n\n\
          [escalation.role_to_recipients]\n\"*\" = {escalated_to}\n"
     )
 }

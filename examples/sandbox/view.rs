@@ -132,7 +132,7 @@ pub struct TextView {
 #[derive(Debug, Serialize)]
 pub struct CardView {
     pub id: String,
-    /// `card`, `decision`, `reminder` or `ending`.
+    /// `card`, `decision`, `reminder`, `ending` or `review due`.
     pub kind: &'static str,
     pub request: String,
     pub says: &'static str,

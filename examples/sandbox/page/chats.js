@@ -109,7 +109,10 @@ function createItem(item, context) {
 }
 
 function updateItem(element, item) {
-  element.firstElementChild.setAttribute("aria-current", String(item.isChosen));
+  const button = element.firstElementChild;
+  // On a narrow screen the chats are a strip that may hide the chosen one.
+  if (item.isChosen && button.getAttribute("aria-current") !== "true") element.scrollIntoView({ block: "nearest", inline: "nearest" });
+  button.setAttribute("aria-current", String(item.isChosen));
   setText(element.querySelector(".quiet"), STANDING[item.standing] || (item.count ? plural(item.count, "card") : "no cards"));
   const badge = element.querySelector(".badge");
   badge.classList.toggle("dot-only", item.unread === 0 && item.edited);

@@ -16,6 +16,8 @@ pub enum Kind {
     Reminder,
     /// The message that access ends soon, to the requester.
     Ending,
+    /// The reminder of Access Lists, to one of their owners.
+    AccessLists,
 }
 
 impl Kind {
@@ -25,6 +27,7 @@ impl Kind {
         match word_of(card_of(first)) {
             "?" if summary.starts_with("Reminder: ") => Self::Reminder,
             "?" if summary.starts_with("Your ") => Self::Ending,
+            "?" if summary.starts_with("Review") => Self::AccessLists,
             "APPROVED" | "DENIED" | "PROMOTED" => Self::Decision,
             _ => Self::Card,
         }
@@ -37,6 +40,7 @@ impl Kind {
             Self::Decision => "decision",
             Self::Reminder => "reminder",
             Self::Ending => "ending",
+            Self::AccessLists => "review due",
         }
     }
 
