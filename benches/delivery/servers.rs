@@ -47,7 +47,10 @@ impl Servers {
         round_trip: Duration,
     ) -> anyhow::Result<Self> {
         let cluster = Cluster::start(ClusterOptions::default()).await;
-        let tenant = Tenant::start(TenantOptions::default()).await;
+        let mut options = TenantOptions::default();
+        // Managers can be read.
+        options.roles.push("User.Read.All");
+        let tenant = Tenant::start(options).await;
         let mails: Vec<_> = (0..recipients + strangers).map(recipient).collect();
         let people = mails.iter().map(|mail| tenant.add_user(mail, Some(mail), mail));
         let people = people.collect();
@@ -90,7 +93,7 @@ impl Servers {
         let config = std::fs::read_to_string(self.config())?;
         let tables = format!(
             "[notify]\nrequester = true\nremind_after = [\"24h\", \"48h\"]\nremind_before_expiry = \"1h\"\n\
-             access_ends = \"1h\"\n[escalation]\nafter = \"36h\"\n[escalation.role_to_recipients]\n\"*\" = {:?}\n",
+             access_ends = \"1h\"\n[escalation]\nafter = \"36h\"\nmanager = true\n[escalation.role_to_recipients]\n\"*\" = {:?}\n",
             recipient(0)
         );
         std::fs::write(self.config(), config + &tables)?;
