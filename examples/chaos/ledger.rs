@@ -104,12 +104,12 @@ pub(crate) struct Counts {
     pub(crate) escalated: usize,
     pub(crate) reminders: usize,
     /// One for each recorded reminder and each recipient with a card and without a review.
-    pub(crate) most_reminders: usize,
+    pub(crate) expected_reminders: usize,
+    pub(crate) arrived_reminders: usize,
     /// Reminders to recipients who had reviewed, because Teleport did not name the users in time.
     pub(crate) reminders_after_reviews: usize,
     pub(crate) endings: usize,
-    /// One for each recorded end of access.
-    pub(crate) most_endings: usize,
+    pub(crate) recorded_endings: usize,
 }
 
 impl Verdict {

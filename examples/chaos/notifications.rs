@@ -28,7 +28,7 @@ impl Case<'_> {
             self.check_reminders(mail, verdict);
         }
         self.check_strangers(requester, &everyone, verdict);
-        self.check_recorded_steps(requester, verdict);
+        self.check_recorded_steps(verdict);
     }
 
     /// Checks the requester's card, and the message with the decision.
@@ -127,7 +127,8 @@ impl Case<'_> {
         verdict.counts.reminders_after_reviews += reminders.iter().filter(is_after).count();
         let mut cards = self.record.cards.iter();
         if reviewed.is_none() && cards.any(|card| self.company.mail_of(&card.recipient.name) == mail) {
-            verdict.counts.most_reminders += expected;
+            verdict.counts.expected_reminders += expected;
+            verdict.counts.arrived_reminders += reminders.len().min(expected);
             if reminders.len() < expected && self.shows == "PENDING" {
                 let what = format!(
                     "{mail} has {} of {expected} reminders of request {}",
@@ -154,7 +155,13 @@ impl Case<'_> {
             }
         }
         let endings = self.about(requester, Kind::Ending).len();
+        let recorded = self.steps().filter(|step| *step == "ends").count();
         verdict.counts.endings += endings;
+        verdict.counts.recorded_endings += recorded;
+        if endings > recorded {
+            let what = format!("{requester} has a message that access ends, which is not recorded");
+            verdict.wrong.entry(self.number).or_default().push(what);
+        }
         if endings > usize::from(self.shows == "APPROVED") {
             let what = format!(
                 "{requester} has {endings} messages that access ends; the request is {}",
@@ -165,7 +172,7 @@ impl Case<'_> {
     }
 
     /// Checks that each step whose time has come is recorded: it is sent, or a daemon ended while it was.
-    fn check_recorded_steps(&self, requester: &str, verdict: &mut Verdict) {
+    fn check_recorded_steps(&self, verdict: &mut Verdict) {
         let is_announced = self.has_card(|audience| audience == Audience::Reviewers);
         let expected: Vec<String> = match self.shows {
             _ if !is_announced => return,
@@ -180,13 +187,7 @@ impl Case<'_> {
             if !self.steps().any(|known| known == step) {
                 let what = format!("the reminder {step} is not recorded");
                 verdict.lost.entry(self.number).or_default().push(what);
-            } else if step == "ends" {
-                verdict.counts.most_endings += 1;
             }
-        }
-        if self.about(requester, Kind::Ending).len() > self.steps().filter(|step| *step == "ends").count() {
-            let what = format!("{requester} has a message that access ends, which is not recorded");
-            verdict.wrong.entry(self.number).or_default().push(what);
         }
     }
 
