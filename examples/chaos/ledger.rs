@@ -103,7 +103,7 @@ pub(crate) struct Counts {
     /// Cards of leads and managers.
     pub(crate) escalated: usize,
     pub(crate) reminders: usize,
-    /// One for each recorded reminder and each recipient with a card and without a review.
+    /// One for each recorded reminder and each recipient without a review whose card was posted before it was due.
     pub(crate) expected_reminders: usize,
     pub(crate) arrived_reminders: usize,
     /// Reminders to recipients who had reviewed, because Teleport did not name the users in time.

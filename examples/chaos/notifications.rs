@@ -94,14 +94,11 @@ impl Case<'_> {
     /// Checks that a recipient gets each reminder at most once, and none after the decision.
     fn check_reminders(&self, mail: &str, verdict: &mut Verdict) {
         let reminders = self.about(mail, Kind::Reminder);
-        let is_further = !self.entry.recipients.iter().any(|recipient| recipient == mail);
-        let last = format!("after:{}", company::REMIND_AFTER[1].as_millis());
         let rounds = self.reminded.iter().filter(|steps| !steps.contains("ends"));
-        // The first reminder comes before the escalation.
-        let expected = rounds
-            .clone()
-            .filter(|steps| !is_further || steps.contains(&last))
-            .count();
+        // A card that was posted later than the reminder was due gets none.
+        let asked = self.about(mail, Kind::Card).first().map(|card| posted(card));
+        let is_for = |steps: &&BTreeSet<String>| asked.zip(self.due(steps)).is_some_and(|(asked, due)| asked < due);
+        let expected = rounds.clone().filter(is_for).count();
         let recorded = rounds.count();
         let mut report = |what| verdict.wrong.entry(self.number).or_default().push(what);
         if reminders.len() > recorded {
@@ -176,10 +173,7 @@ impl Case<'_> {
         let is_announced = self.has_card(|audience| audience == Audience::Reviewers);
         let expected: Vec<String> = match self.shows {
             _ if !is_announced => return,
-            "PENDING" => company::REMIND_AFTER
-                .iter()
-                .map(|after| format!("after:{}", after.as_millis()))
-                .collect(),
+            "PENDING" => company::REMIND_AFTER.map(step).into(),
             "APPROVED" if self.is_longer_than_notice() => vec!["ends".to_owned()],
             _ => return,
         };
@@ -203,6 +197,14 @@ impl Case<'_> {
     fn steps(&self) -> impl Iterator<Item = &str> {
         let text = self.data.get("x_reminded").map(String::as_str);
         text.unwrap_or_default().split(',').filter(|step| !step.is_empty())
+    }
+
+    /// Returns when the last of these reminders is due.
+    fn due(&self, steps: &BTreeSet<String>) -> Option<SystemTime> {
+        let after = company::REMIND_AFTER
+            .into_iter()
+            .rfind(|after| steps.contains(&step(*after)))?;
+        Some(self.announced()? + after)
     }
 
     fn has_card(&self, of: impl Fn(Audience) -> bool) -> bool {
@@ -236,4 +238,9 @@ impl Case<'_> {
             .max();
         self.entry.decided.or(last)
     }
+}
+
+/// Returns a reminder as the daemon records it.
+fn step(after: Duration) -> String {
+    format!("after:{}", after.as_millis())
 }
