@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "the table goes to the terminal")]
 
+mod announced;
 mod press;
 mod rig;
 mod servers;
@@ -24,7 +25,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 const MESSAGES_A_SECOND: f64 = 50.0;
 
 /// All benches, in the order in which they run.
-const BENCHES: [&str; 11] = [
+const BENCHES: [&str; 13] = [
     "size",
     "start",
     "first_card",
@@ -34,6 +35,8 @@ const BENCHES: [&str; 11] = [
     "burst",
     "flood",
     "flood_notified",
+    "announced",
+    "announced_notified",
     "press",
     "unsigned",
 ];
@@ -57,6 +60,8 @@ async fn main() -> anyhow::Result<()> {
             "burst" => burst().await?,
             "flood" => flood(false).await?,
             "flood_notified" => flood(true).await?,
+            "announced" => announced::announced(false).await?,
+            "announced_notified" => announced::announced(true).await?,
             "press" => press::press().await?,
             "unsigned" => press::unsigned().await?,
             other => anyhow::bail!("there is no bench {other}; use one or more of {}", BENCHES.join(", ")),

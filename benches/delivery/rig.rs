@@ -47,7 +47,8 @@ impl Rig {
         Self::around(servers).await
     }
 
-    async fn around(servers: Servers) -> anyhow::Result<Self> {
+    /// Starts the daemon around servers that are configured.
+    pub(crate) async fn around(servers: Servers) -> anyhow::Result<Self> {
         let mut child = Command::new(PROGRAM)
             .args(["start", "--config"])
             .arg(servers.config())
@@ -70,6 +71,12 @@ impl Rig {
             ready: ready.context("the loop ends when it is ready")?,
             child,
         })
+    }
+
+    /// Stops the daemon, and returns the servers.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<Servers> {
+        self.child.kill().await?;
+        Ok(self.servers)
     }
 
     /// Waits until the tenant has this number of messages.
