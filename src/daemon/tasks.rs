@@ -75,14 +75,19 @@ impl Tasks {
     }
 
     fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        let span = debug_span!(parent: None, "task", task.name = name);
+        self.tracker.spawn(self.guarded(name, future).instrument(span));
+    }
+
+    /// Returns a future that reports a panic as a failure. An `async` block would reserve memory for `future` twice, because it
+    /// would move it.
+    fn guarded<F: Future<Output = ()>>(&self, name: &'static str, future: F) -> impl Future<Output = ()> + use<F> {
         let tasks = self.clone();
-        let guarded = async move {
-            if AssertUnwindSafe(future).catch_unwind().await.is_err() {
+        AssertUnwindSafe(future).catch_unwind().map(move |ended| {
+            if ended.is_err() {
                 tasks.fail(name);
             }
-        };
-        self.tracker
-            .spawn(guarded.instrument(debug_span!(parent: None, "task", task.name = name)));
+        })
     }
 
     fn fail(&self, name: &'static str) {
@@ -109,6 +114,18 @@ mod tests {
         tasks.must_finish("broken", async { panic!("on purpose") });
         assert_eq!(tasks.failed().await, "broken");
         tasks.drained().await;
+    }
+
+    #[test]
+    fn a_task_reserves_memory_for_its_future_once() {
+        let large = [0_u8; 4_096];
+        let future = async move {
+            std::future::ready(()).await;
+            std::hint::black_box(&large);
+        };
+        let size = size_of_val(&future);
+        let guarded = Tasks::new(CancellationToken::new()).guarded("large", future);
+        assert!(size >= 4_096 && size_of_val(&guarded) < size + 1_024, "{size}");
     }
 
     #[tokio::test]
