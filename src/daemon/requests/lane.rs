@@ -38,8 +38,9 @@ pub(super) struct Lane {
     pub(super) newest: Option<Observed>,
     /// The last observed state of the request, for the card of its end.
     pub(super) last: Option<Arc<AccessRequest>>,
-    /// Absent while a job holds it.
-    pub(super) memory: Option<LaneState>,
+    /// Absent while a job holds it. Boxed, because the table reserves more lanes than it has, and a queued job reserves memory for
+    /// the state.
+    pub(super) memory: Option<Box<LaneState>>,
     /// Cancelled when a newer observation arrives.
     pub(super) changed: CancellationToken,
     pub(super) running: bool,
@@ -86,7 +87,7 @@ impl Table {
             Lane {
                 newest: None,
                 last: None,
-                memory: Some(LaneState::new(limits)),
+                memory: Some(Box::new(LaneState::new(limits))),
                 changed: CancellationToken::new(),
                 running: false,
                 resting: false,

@@ -326,21 +326,21 @@ impl Lanes {
     }
 
     /// Hands the newest observation to the job that has the turn.
-    fn take(&self, id: &RequestId) -> Option<(Observed, LaneState, CancellationToken)> {
+    fn take(&self, id: &RequestId) -> Option<(Observed, Box<LaneState>, CancellationToken)> {
         let mut table = self.table.lock();
         let lane = table.lanes.get_mut(id)?;
         let observed = lane.newest.take()?;
         let mut memory = lane
             .memory
             .take()
-            .unwrap_or_else(|| LaneState::new(&self.context.limits));
+            .unwrap_or_else(|| Box::new(LaneState::new(&self.context.limits)));
         memory.waiting = lane.waiting;
         lane.changed = self.context.stopping.child_token();
         Some((observed, memory, lane.changed.clone()))
     }
 
     /// Takes the state of the lane back, and the remaining work unless a newer observation arrived.
-    fn give_back(&self, id: &RequestId, memory: LaneState, unfinished: Option<Observed>) {
+    fn give_back(&self, id: &RequestId, memory: Box<LaneState>, unfinished: Option<Observed>) {
         let mut table = self.table.lock();
         if let Some(lane) = table.lanes.get_mut(id) {
             lane.memory = Some(memory);
