@@ -1,12 +1,15 @@
 //! Cards with hostile and random texts, rich in characters that begin markup.
 
-use teleport_msteams::domain::card::Message;
+use std::sync::Arc;
+
+use teleport_msteams::domain::card::{Content, Message};
 use teleport_msteams::domain::request::{AccessRequest, Stage};
 use teleport_msteams::domain::review::ReasonRule;
 
 use crate::kinds::access_lists::{drawn as drawn_lists, list};
 use crate::kinds::buttons::drawn_with_buttons;
 use crate::kinds::notifications::{self, requester};
+use crate::kinds::shared;
 use crate::kinds::{drawn, written_by};
 
 /// Texts that become links, markup or templates where a client reads them as such.
@@ -33,6 +36,7 @@ pub(crate) fn hostile() -> impl Iterator<Item = (String, Message)> {
                 format!("hostile list {number}"),
                 drawn_lists(&[list(text, text, 6), list(text, "", -2)]),
             ),
+            (format!("hostile {number}, shared"), drawn_twice(&request)),
         ]
     })
 }
@@ -42,7 +46,7 @@ pub(crate) fn random(count: u64, seed: u64) -> impl Iterator<Item = (String, Mes
     let mut random = Random(seed.max(1));
     (0..count).map(move |number| {
         let request = random.request();
-        let message = match number % 8 {
+        let message = match number % 9 {
             0 => drawn_with_buttons(&request, ReasonRule::Optional),
             1 => drawn_with_buttons(&request, ReasonRule::Deny),
             2 => drawn_with_buttons(&request, ReasonRule::Always),
@@ -53,6 +57,7 @@ pub(crate) fn random(count: u64, seed: u64) -> impl Iterator<Item = (String, Mes
                 let stage = Stage::Approved;
                 notifications::decided(&AccessRequest { stage, ..request })
             }
+            7 => drawn_twice(&request),
             _ => drawn(&request),
         };
         (format!("fuzz {number}"), message)
@@ -120,4 +125,10 @@ impl Random {
     fn request(&mut self) -> AccessRequest {
         written_by(|| self.text())
     }
+}
+
+/// Draws a card that a request shares with itself.
+fn drawn_twice(request: &AccessRequest) -> Message {
+    let content = Content::Request(Arc::new(request.clone()));
+    shared::drawn(&[content.clone(), content], true)
 }

@@ -7,6 +7,8 @@ pub(crate) mod access_lists;
 pub(crate) mod buttons;
 #[path = "notifications.rs"]
 pub(crate) mod notifications;
+#[path = "shared.rs"]
+pub(crate) mod shared;
 
 use std::sync::Arc;
 
@@ -46,6 +48,7 @@ pub(crate) fn kinds() -> Vec<Kind> {
     kinds.extend(resolved());
     kinds.extend(notifications::kinds());
     kinds.extend(access_lists::kinds());
+    kinds.extend(shared::kinds());
     kinds
 }
 

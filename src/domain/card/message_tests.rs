@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::domain::card::{CardCluster, Instructions, Reader, ReminderKind, access_ends, decision, reminder};
+use crate::domain::card::{CardCluster, DigestLine, Instructions, Reader, ReminderKind};
+use crate::domain::card::{access_ends, decision, digest, reminder};
 use crate::domain::recipients::{Person, Reason};
 use crate::domain::request::{
     AccessList, Constraints, RequestId, RequestKind, Resource, ResourceName, ResourceNames, Review,
@@ -47,7 +48,7 @@ fn drawn(request: &AccessRequest, web: bool, reader: &Reader, names: &ResourceNa
     Content::Request(Arc::new(request.clone())).draw(view(&cluster(web), reader, names))
 }
 
-/// Returns every message about a request: the cards of each role, the decision, the end of access and reminders.
+/// Returns every message about a request: the cards of each role, the decision, the end of access, reminders and a shared card.
 fn every_message(request: &AccessRequest, web: bool, reader: &Reader, names: &ResourceNames) -> Vec<Message> {
     let cluster = cluster(web);
     let requester = Reader {
@@ -87,7 +88,10 @@ fn every_message(request: &AccessRequest, web: bool, reader: &Reader, names: &Re
         }),
         ..reader.clone()
     };
+    let content = Content::Request(Arc::new(request.clone()));
+    let line = DigestLine::of(view(&cluster, reader, names), &content);
     let mut messages = vec![
+        digest(view(&cluster, reader, names), &vec![line; 100]),
         drawn(request, web, reader, names),
         drawn(request, web, &escalated, names),
         drawn(request, web, &requester, names),

@@ -83,10 +83,15 @@ pub(super) struct Container {
     pub(super) style: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) spacing: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) separator: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<&'static str>,
     #[serde(rename = "isVisible", skip_serializing_if = "is_false", serialize_with = "not")]
     pub(super) hidden: bool,
+    /// What a press on the elements does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) select_action: Option<Action>,
 }
 
 /// Buttons inside the card.
