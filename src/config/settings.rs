@@ -230,6 +230,8 @@ pub struct Limits {
     pub access_lists_first: Duration,
     /// The time between two checks of the reviews of Access Lists.
     pub access_lists_every: Duration,
+    /// How long a card counts towards the number above which requests of a conversation share one.
+    pub digest_within: Duration,
     /// How long deliveries in flight may take after the first signal to stop.
     pub drain: Duration,
 }
@@ -304,6 +306,7 @@ impl Default for Limits {
             unknown_key_every: Duration::from_mins(5),
             access_lists_first: Duration::from_secs(30),
             access_lists_every: Duration::from_hours(3),
+            digest_within: Duration::from_mins(10),
             drain: Duration::from_secs(15),
         }
     }

@@ -13,6 +13,7 @@ use crate::config::Limits;
 use crate::daemon::outages::OutageLog;
 use crate::daemon::outages::Services;
 use crate::daemon::reminders::Agenda;
+use crate::daemon::requests::Digests;
 use crate::daemon::requests::Lookups;
 use crate::daemon::requests::Names;
 use crate::daemon::requests::RuleBook;
@@ -35,6 +36,7 @@ pub(super) struct Context {
     pub(super) rules: RuleBook,
     pub(super) lookups: Lookups,
     pub(super) names: Names,
+    pub(super) digests: Digests,
     /// When requests are due without an event.
     pub(super) agenda: Agenda,
     /// It was logged that managers cannot be read.
@@ -83,6 +85,7 @@ impl Context {
             rules: RuleBook::new(metrics.clone(), limits.rules_wait),
             lookups,
             names,
+            digests: Digests::new(cluster.clone(), limits.digest_within),
             agenda: Agenda::default(),
             managers_warned: AtomicBool::new(false),
             cluster,

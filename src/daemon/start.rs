@@ -19,6 +19,7 @@ use crate::daemon::outages::OutageLog;
 use crate::daemon::reminders;
 use crate::daemon::requests::Lanes;
 use crate::daemon::requests::Resync;
+use crate::daemon::requests::keep_current;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::upkeep::Live;
 use crate::daemon::upkeep::app_credential;
@@ -123,6 +124,8 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let reload = reload::serve(reloads, current, Arc::clone(&context), tasks.clone(), health.clone());
     tasks.service("reload", reload);
     reminders::start(&context, &lanes, &tasks, &health);
+    let heartbeat = health.register("digests");
+    tasks.service("digests", keep_current(Arc::clone(&context), tasks.clone(), heartbeat));
     let heartbeat = health.register("dispatcher");
     tasks.service("watchdog", watchdog::run(health.clone()));
     let (failed, mut cannot_start) = mpsc::channel(1);

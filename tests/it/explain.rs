@@ -106,6 +106,28 @@ async fn an_announced_request_shows_each_card_and_the_schedule() {
 }
 
 #[tokio::test]
+async fn a_shared_card_is_named() {
+    let mut town = Town::build().await;
+    let recipients = format!("\"*\" = {:?}", town.channel);
+    let config = format!("{}\n[digest]\nabove = 1\n", town.config_for(&recipients));
+    town.start_daemon_with(&config).await;
+    let mut id = String::new();
+    for _ in 0..2 {
+        id = town.cluster.create(Draft::default());
+        town.settled(&id).await;
+    }
+    town.kill_daemon();
+    let channel = town.channel.clone();
+    town.sees(&channel, &["PENDING", "?"]).await;
+    let text = explained(&town, &config, &id).await;
+    has(
+        &text,
+        &["shared card (digest) posted", "shows PENDING with no reviews: current"],
+    );
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_request_that_is_not_announced_shows_who_would_be_notified() {
     let town = Town::build().await;
     let draft = Draft {

@@ -11,6 +11,7 @@ mod credentials;
 mod delegated;
 mod deployment;
 mod diagnostics;
+mod digest;
 mod documentation;
 mod exit;
 mod explain;

@@ -11,7 +11,7 @@ use crate::support::{ALICE, BOB, Program, Town};
 use crate::world::cluster::Draft;
 
 /// Every loop that must be responsive.
-const LOOPS: [&str; 9] = [
+const LOOPS: [&str; 10] = [
     "dispatcher",
     "watch",
     "resync",
@@ -21,6 +21,7 @@ const LOOPS: [&str; 9] = [
     "secret",
     "recovery",
     "reload",
+    "digests",
 ];
 
 /// Reads how long a loop has been silent.

@@ -93,7 +93,7 @@ fn is_rejected(posted: &Result<Placed, Undelivered>) -> bool {
 pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
     pub(super) id: &'a RequestId,
-    sheet: Sheet,
+    pub(super) sheet: Sheet,
     known: Known,
     pub(super) shown: Shown,
     taken: Arc<Taken>,
@@ -145,12 +145,12 @@ impl<'a> Round<'a> {
     }
 
     /// Draws a card. Only a card that is posted may alert and mention people; an update never does.
-    fn draw(&self, recipient: &Recipient, mentions: Vec<Person>, alert: bool) -> Activity {
+    pub(super) fn draw(&self, recipient: &Recipient, mentions: Vec<Person>, alert: bool) -> Activity {
         let message = self.sheet.draw(recipient, mentions);
         Activity::new(&message.card, &message.summary, alert)
     }
 
-    fn courier<'c>(&'c self, priority: &'c Priority) -> Courier<'c> {
+    pub(super) fn courier<'c>(&'c self, priority: &'c Priority) -> Courier<'c> {
         Courier::new(&self.context.teams, priority, &self.halt)
     }
 
@@ -173,6 +173,16 @@ impl<'a> Round<'a> {
         if !self.taken.take(&places) {
             return Done::Elsewhere(target.clone());
         }
+        let done = self.post_in(target, conversation, priority).await;
+        if !matches!(done, Done::Recorded(_)) {
+            self.taken.give_back(&places);
+        }
+        done
+    }
+
+    /// Posts a card of the request alone.
+    pub(super) async fn post_alone(&self, target: &Target, conversation: String, priority: &Priority) -> Done {
+        let courier = self.courier(priority);
         let mentions = self.mentions(target).await;
         let is_plain = mentions.is_empty();
         let (recipient, alert) = (target.recipient(), self.sheet.attention().alert);
@@ -184,11 +194,7 @@ impl<'a> Round<'a> {
             let card = self.draw(&recipient, Vec::new(), alert);
             posted = courier.post(&target.address, conversation, &card).await;
         }
-        let done = self.posted(&recipient, posted, false);
-        if !matches!(done, Done::Recorded(_)) {
-            self.taken.give_back(&places);
-        }
-        done
+        self.posted(&recipient, posted, false, false)
     }
 
     async fn update(&self, card: &Posted, priority: &Priority, missing: bool) -> Done {
@@ -202,6 +208,10 @@ impl<'a> Round<'a> {
             },
             (None, Err(reason)) => return self.refused(&card.recipient, reason.clone(), None, false),
         };
+        if card.digest {
+            let address = address.as_ref().ok();
+            return self.update_shared(card, address, conversation, priority, missing).await;
+        }
         let placed = Placed {
             conversation,
             activity: card.activity.clone(),
@@ -229,7 +239,7 @@ impl<'a> Round<'a> {
     }
 
     /// Posts a card again whose message was deleted: once, and only while the request is pending.
-    async fn replace(
+    pub(super) async fn replace(
         &self,
         courier: Courier<'_>,
         card: &Posted,
@@ -260,8 +270,9 @@ impl<'a> Round<'a> {
             request.id = %id, recipient, activity.id = card.activity, %error,
             "Card was deleted, posting it again"
         );
+        self.count_replacement(&card.recipient, &conversation);
         let posted = courier.post_in(conversation.clone(), activity).await;
-        match self.posted(&card.recipient, posted, true) {
+        match self.posted(&card.recipient, posted, true, false) {
             Done::Recorded(outcomes) => Done::Recorded([vec![vanished], outcomes].concat()),
             Done::Refused(outcomes, refused) => {
                 self.taken
@@ -274,8 +285,14 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Translates the result of a post. `replacement` is true if the card replaces a deleted one.
-    fn posted(&self, recipient: &Recipient, posted: Result<Placed, Undelivered>, replacement: bool) -> Done {
+    /// Translates the result of a post. `replacement` is true if the card replaces a deleted one, `digest` if it is shared.
+    pub(super) fn posted(
+        &self,
+        recipient: &Recipient,
+        posted: Result<Placed, Undelivered>,
+        replacement: bool,
+        digest: bool,
+    ) -> Done {
         let placed = match posted {
             Ok(placed) => {
                 debug!(request.id = %self.id, activity.id = placed.activity, "Successfully posted to MS Teams");
@@ -293,13 +310,13 @@ impl<'a> Round<'a> {
             activity: placed.activity,
             conversation: placed.conversation,
             replacement,
-            digest: false,
+            digest,
             shown: self.shown,
         }])
     }
 
     /// Translates a failure: rejected, to be retried, or unconfirmed.
-    fn failed(&self, recipient: &Recipient, undelivered: Undelivered) -> Done {
+    pub(super) fn failed(&self, recipient: &Recipient, undelivered: Undelivered) -> Done {
         let (error, unconfirmed) = match undelivered {
             Undelivered::NotBegun => return Done::NotBegun,
             Undelivered::Later(error, asked) => {
@@ -334,7 +351,7 @@ impl<'a> Round<'a> {
 }
 
 /// Returns how urgent the delivery of a change is.
-fn urgency(change: Change) -> Urgency {
+pub(super) fn urgency(change: Change) -> Urgency {
     match change {
         Change::Announcement => Urgency::Announcement,
         Change::Review => Urgency::Review,

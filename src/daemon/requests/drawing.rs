@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::clock;
-use crate::config::Attention;
+use crate::config::{Attention, DigestSettings};
 use crate::daemon::context::Context;
 use crate::daemon::requests::job::Known;
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::planning::reason;
 use crate::daemon::upkeep::InForce;
-use crate::domain::card::{CardCluster, Content, Message, Reader, Role, View, decision};
+use crate::domain::card::{CardCluster, Content, DigestLine, Message, Reader, Role, View, decision};
 use crate::domain::lifecycle::{Audience, Observed, Recipient, Record, Target};
 use crate::domain::recipients::{Address, Person, Reason};
 use crate::domain::request::{AccessRequest, ResourceNames};
@@ -130,21 +130,36 @@ impl Sheet {
         self.live.notify.attention
     }
 
+    /// Returns when requests share a card.
+    pub(super) fn digest(&self) -> Option<DigestSettings> {
+        self.live.digest
+    }
+
+    /// Draws the line of the request on a shared card.
+    pub(super) fn line(&self) -> DigestLine {
+        let reader = Reader::default();
+        DigestLine::of(self.view(&reader), &self.content)
+    }
+
     /// Draws the card for a recipient.
     pub(super) fn draw(&self, recipient: &Recipient, mentions: Vec<Person>) -> Message {
         let reader = self.reader(recipient, mentions);
-        let view = View {
-            cluster: &self.cluster,
-            names: &self.names,
-            reader: &reader,
-            now: clock::now(),
-            reviews: self.reviews,
-        };
+        let view = self.view(&reader);
         match &self.content {
             Content::Request(request) if recipient.audience == Audience::Decision => {
                 decision(view, request, &self.live.notify.instructions)
             }
             content => content.draw(view),
+        }
+    }
+
+    fn view<'v>(&'v self, reader: &'v Reader) -> View<'v> {
+        View {
+            cluster: &self.cluster,
+            names: &self.names,
+            reader,
+            now: clock::now(),
+            reviews: self.reviews,
         }
     }
 

@@ -47,9 +47,9 @@ struct Rested {
 impl Lanes {
     pub(in crate::daemon) fn new(context: Arc<Context>, tasks: Tasks) -> Self {
         Self {
+            table: context.digests.lanes.clone(),
             context,
             tasks,
-            table: SharedTable::new(),
         }
     }
 
@@ -62,6 +62,7 @@ impl Lanes {
     pub(in crate::daemon) fn event(&self, request: AccessRequest) {
         let request = Arc::new(request);
         let id = request.id.clone();
+        self.context.digests.observe(&request);
         let mut table = self.table.lock();
         let heard = table.listing;
         let lane = table.lane(&id, &self.context.limits);
@@ -102,6 +103,7 @@ impl Lanes {
         }
         lane.ended = false;
         lane.last = Some(Arc::clone(&request));
+        self.context.digests.observe(&request);
         if let Some(record) = record {
             lane.learn(&record);
         }
@@ -229,6 +231,9 @@ impl Lanes {
             let outcome = reconciled.await;
             let changed = news.into_changed();
             schedule(&self.context, &id, &observed, memory.stored.known());
+            if let Some(record) = memory.record() {
+                self.context.digests.learn(&id, record, self.context.replica());
+            }
             drop((turn, probe.take()));
             match outcome {
                 RunEnd::Settled if is_outdated(&self.context, &observed, &memory) => {

@@ -79,6 +79,7 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
     let mut records = match context.client.all_plugin_data(PluginDataKind::AccessRequest).await {
         Ok(records) => {
             past.one_by_one = false;
+            context.digests.learn_all(&records, context.replica());
             Some(records)
         }
         Err(error) if error.meaning() == Meaning::Exhausted => {
@@ -126,6 +127,8 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
     absent.sort(records.filter(|(id, _)| !ids.contains(id)));
     round.next_end = absent.next_end;
     round.some_missing = absent.judge(&listed, past, first, fresh);
+    context.digests.tidy();
+    context.digests.behind.notify_one();
     round
 }
 

@@ -6,6 +6,10 @@
 mod claiming;
 mod deliver;
 mod delivery;
+mod digest_card;
+mod digest_records;
+mod digest_table;
+mod digests;
 mod drawing;
 mod escalating;
 mod in_flight;
@@ -32,6 +36,8 @@ mod turns;
 mod waiting;
 
 pub(super) use claiming::routed_by;
+pub(super) use digest_card::keep_current;
+pub(super) use digests::Digests;
 pub(super) use lanes::Lanes;
 pub(super) use lookups::{Lookups, Traits};
 pub(super) use names::Names;

@@ -19,7 +19,6 @@ pub(in crate::daemon) struct InForce {
     pub(in crate::daemon) routing: RoutingTable,
     pub(in crate::daemon) notify: NotifySettings,
     pub(in crate::daemon) escalation: Option<EscalationSettings>,
-    #[expect(dead_code, reason = "used by the next changes")]
     pub(in crate::daemon) digest: Option<DigestSettings>,
     pub(in crate::daemon) review: ReviewSettings,
     /// When they were read.

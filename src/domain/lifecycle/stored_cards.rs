@@ -1,6 +1,6 @@
 //! Encodes the cards of a record. Keys and encodings of `messages` are the Go plugin's, byte for byte.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -59,6 +59,12 @@ struct OtherCard {
 }
 
 impl Record {
+    /// Returns whether a stored record has a card that is shared with other requests, without decoding it.
+    pub fn has_shared_card(map: &BTreeMap<String, String>) -> bool {
+        let others = map.get("x_other_cards");
+        others.is_some_and(|cards| cards.contains("\"digest\":true"))
+    }
+
     /// Decodes the cards from `messages`, `x_cards` and `x_other_cards`; entries that cannot be parsed are kept.
     pub(super) fn decode_cards(&mut self, messages: &str, cards: &str, others: &str) {
         for entry in messages.split(',').filter(|entry| !entry.is_empty()) {

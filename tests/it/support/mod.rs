@@ -11,5 +11,5 @@ mod warnings;
 pub(crate) use daemon::Daemon;
 pub(crate) use program::{Ended, Program, Running};
 pub(crate) use records::Left;
-pub(crate) use sight::newest;
+pub(crate) use sight::{Row, newest, rows};
 pub(crate) use town::{ALICE, BOB, Town, fails, for_alice, private_folder};

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use teleport_msteams::domain::lifecycle::{Posted, Record};
 
-use crate::support::sight::{newest, word};
+use crate::support::sight::{newest, rows, word};
 use crate::support::town::Town;
 use crate::world::tenant::Card;
 
@@ -34,7 +34,7 @@ impl Town {
     pub(super) fn check_records(&self) {
         let mut unrecorded: Vec<Card> = self.tenant.cards().into_iter().map(|(_, card)| card).collect();
         unrecorded.retain(|card| !card.deleted);
-        let (mut missing, mut stale) = (Vec::new(), Vec::new());
+        let (mut missing, mut stale, mut shared) = (Vec::new(), Vec::new(), Vec::<Card>::new());
         for (id, record) in self.records() {
             // A card whose id Microsoft did not return is in the record, and cannot be found by it.
             for posted in record.cards.iter().filter(|posted| !posted.activity.is_empty()) {
@@ -45,13 +45,21 @@ impl Town {
                 };
                 let same = |other: &Card| (&other.id, &other.conversation) == (&card.id, &card.conversation);
                 let place = unrecorded.iter().position(same);
-                let place = place.unwrap_or_else(|| panic!("two entries of records name one card: {what}"));
-                unrecorded.swap_remove(place);
+                let mut shown = word(newest(&card));
+                if posted.digest {
+                    let row = rows(&card).into_iter().find(|row| row.is_of(&id));
+                    shown = row.map(|row| row.word).unwrap_or_default();
+                    shared.extend(place.map(|place| unrecorded.swap_remove(place)));
+                    assert!(shared.iter().any(same), "no shared card: {what}");
+                } else {
+                    let place = place.unwrap_or_else(|| panic!("two entries of records name one card: {what}"));
+                    unrecorded.swap_remove(place);
+                }
                 assert!(
                     newest(&card).to_string().contains(&id),
                     "a card of another request: {what}"
                 );
-                let (said, shown) = (record.shown(posted).stage.to_string(), word(newest(&card)));
+                let said = record.shown(posted).stage.to_string();
                 if said != shown {
                     stale.push(format!("{what} shows {shown}, recorded as {said}"));
                 }

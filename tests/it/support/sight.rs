@@ -16,8 +16,12 @@ use crate::world::tenant::Card;
 pub(crate) struct Seen(Mutex<HashMap<(String, String), usize>>);
 
 impl Seen {
-    /// Returns the words of those versions of a card that the test has not checked.
+    /// Returns the words of those versions of a card that the test has not checked. How many versions a shared card has
+    /// depends on how many changes arrive together.
     fn unread(&self, card: &Card) -> Vec<String> {
+        if !rows(card).is_empty() {
+            return Vec::new();
+        }
         let key = (card.conversation.clone(), card.id.clone());
         let known = self.0.lock().unwrap().get(&key).copied().unwrap_or_default();
         card.history[known..].iter().map(word).collect()
@@ -95,6 +99,12 @@ impl Town {
         self.seen.mark(cards.last().unwrap());
     }
 
+    /// Waits until the rows of the shared cards of a chat are right, all in one list.
+    pub(crate) async fn shares(&self, who: &str, what: &str, right: impl Fn(&[Row]) -> bool) {
+        let rows = |cards: &[Card]| cards.iter().flat_map(rows).collect::<Vec<_>>();
+        self.until_chat(who, what, |cards| right(&rows(cards))).await;
+    }
+
     /// Waits until the cards of a chat are right, and returns them as they were at that moment.
     async fn until_chat(&self, who: &str, what: &str, right: impl Fn(&[Card]) -> bool) -> Vec<Card> {
         let mut changes = self.tenant.changes();
@@ -128,6 +138,42 @@ impl Town {
             assert!(unread.is_empty(), "unread in {chat}: {unread:?} of {all:?}");
         }
     }
+}
+
+/// One request on a shared card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// Who requests what.
+    pub(crate) head: String,
+    /// The word of the state, as on a card.
+    pub(crate) word: String,
+    /// The state and the number of reviews.
+    pub(crate) state: String,
+    json: String,
+}
+
+impl Row {
+    pub(crate) fn is_of(&self, id: &str) -> bool {
+        self.json.contains(id)
+    }
+}
+
+/// Returns the requests on a card; none if it is not shared.
+pub(crate) fn rows(card: &Card) -> Vec<Row> {
+    let body = card_of(newest(card))["body"].as_array().cloned().unwrap_or_default();
+    let rows = body.iter().filter_map(|row| {
+        let text = |number: usize| Some(row["items"][number]["text"].as_str()?.to_owned());
+        let (head, state) = (text(0)?, text(1)?);
+        let word = state.split(' ').next().unwrap_or_default().to_uppercase();
+        let json = row.to_string();
+        state.contains(" · ").then_some(Row {
+            head,
+            word,
+            state,
+            json,
+        })
+    });
+    rows.collect()
 }
 
 fn words_of(cards: &[Card]) -> Vec<String> {

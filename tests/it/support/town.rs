@@ -262,11 +262,19 @@ impl Town {
 
     /// Waits until the request's deliveries are finished: its claim is released.
     pub(crate) async fn settled(&self, id: &str) {
-        let what = format!("{id} is settled");
+        self.until_claim(id, "done").await;
+    }
+
+    /// Waits until a daemon works on a request.
+    pub(crate) async fn claimed(&self, id: &str) {
+        self.until_claim(id, "held").await;
+    }
+
+    async fn until_claim(&self, id: &str, begin: &str) {
+        let what = format!("the claim of {id} is {begin}");
+        let is_it = |claim: String| claim.starts_with(begin);
         self.cluster
-            .until(&what, |state| {
-                claim_of(state, id).is_some_and(|claim| claim.starts_with("done"))
-            })
+            .until(&what, |state| claim_of(state, id).is_some_and(is_it))
             .await;
     }
 

@@ -1,0 +1,360 @@
+//! Tests of `digests.rs`.
+
+use tokio::time::{advance, timeout};
+
+use super::*;
+use crate::domain::card::Remembered;
+use crate::domain::lifecycle::{Claim, Outcome, Recipient, Record, Shown};
+use crate::domain::request::{AccessRequest, Stage};
+
+const WITHIN: Duration = Duration::from_mins(10);
+
+fn digests() -> Digests {
+    let cluster = CardCluster {
+        name: "teleport.example.com".to_owned(),
+        web: None,
+        plugin: "teleport-msteams".to_owned(),
+    };
+    Digests::new(cluster, WITHIN)
+}
+
+fn id(number: usize) -> RequestId {
+    RequestId::new(format!("{number:03}"))
+}
+
+fn line(digests: &Digests, number: usize, stage: Stage) -> DigestLine {
+    digests.line(&Content::Record(Remembered {
+        id: id(number),
+        user: "bob".to_owned(),
+        roles: "dba".to_owned(),
+        reason: String::new(),
+        reviews: 0,
+        stage,
+        resolve_reason: String::new(),
+    }))
+}
+
+fn admit(digests: &Digests, number: usize) -> Admitted<'_> {
+    digests.admit("c", 2, line(digests, number, Stage::Pending), Urgency::Announcement)
+}
+
+/// Posts a card alone.
+fn alone(digests: &Digests, number: usize) {
+    match admit(digests, number) {
+        Admitted::Alone(slot) => slot.keep(),
+        Admitted::Shared(_) => panic!("{number} shares a card"),
+    }
+}
+
+fn shared(digests: &Digests, number: usize) -> Ticket<'_> {
+    match admit(digests, number) {
+        Admitted::Alone(_) => panic!("{number} gets its own card"),
+        Admitted::Shared(ticket) => ticket,
+    }
+}
+
+fn change(digests: &Digests, number: usize, stage: Stage, urgency: Urgency) -> Ticket<'_> {
+    digests.change(place(), line(digests, number, stage), urgency)
+}
+
+fn place() -> Place {
+    ("c".to_owned(), "1".to_owned())
+}
+
+fn draft(ticket: &Ticket<'_>) -> Draft {
+    match ticket.begin(&CancellationToken::new()) {
+        Task::Draw(draft) => draft,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Draws the card of a ticket, and returns the summary.
+fn draw(ticket: &mut Ticket<'_>) -> String {
+    let draft = draft(ticket);
+    let placed = Placed {
+        conversation: "c".to_owned(),
+        activity: "1".to_owned(),
+    };
+    assert!(!ticket.end(&draft, &Ok(placed)));
+    draft.message.summary
+}
+
+/// Returns whether a card is to be drawn although no delivery waits for it.
+async fn is_wanted(digests: &Digests) -> bool {
+    timeout(Duration::from_secs(1), digests.behind.notified()).await.is_ok()
+}
+
+/// Draws the only card that is behind, and returns the summary.
+fn catch_up(digests: &Digests) -> String {
+    let [digest] = digests.all_behind()[..] else {
+        panic!("{:?}", digests.all_behind());
+    };
+    let mut ticket = digests.catch_up(digest).unwrap();
+    assert!(digests.catch_up(digest).is_none(), "one delivery is enough");
+    draw(&mut ticket)
+}
+
+fn is_shown(ticket: &Ticket<'_>) -> bool {
+    matches!(ticket.begin(&CancellationToken::new()), Task::Shown(_))
+}
+
+/// Returns a record whose request shares the card, written last by this replica.
+fn record(stage: Stage, owner: &str) -> Record {
+    let mut record = Record {
+        user: "bob".to_owned(),
+        roles: "dba".to_owned(),
+        claim: Some(Claim {
+            held: false,
+            owner: owner.to_owned(),
+            beat: 1,
+            witness: None,
+        }),
+        ..Record::default()
+    };
+    let posted = Outcome::Posted {
+        recipient: Recipient::reviewer("alice@example.com"),
+        activity: "1".to_owned(),
+        conversation: "c".to_owned(),
+        replacement: false,
+        digest: true,
+        shown: Shown::new(stage, 0),
+    };
+    record.note(posted, Timestamp::UNIX_EPOCH);
+    record
+}
+
+fn records(each: &[(usize, Stage)]) -> crate::teleport::PluginData {
+    let encoded = each.iter().map(|(number, stage)| {
+        let mut map = record(*stage, "me").encode();
+        map.retain(|_, value| !value.is_empty());
+        (id(*number).to_string(), Some(map))
+    });
+    encoded.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn cards_count_for_a_while() {
+    let digests = digests();
+    alone(&digests, 1);
+    advance(WITHIN / 2).await;
+    // A post that failed does not count.
+    assert!(matches!(admit(&digests, 2), Admitted::Alone(_)));
+    alone(&digests, 3);
+    drop(shared(&digests, 4));
+    advance(WITHIN / 2).await;
+    // The card of the first request no longer counts; that of the third one and the shared card do.
+    drop(shared(&digests, 5));
+    advance(WITHIN).await;
+    alone(&digests, 6);
+    digests.tidy();
+    assert_eq!(digests.lock().floods.len(), 1);
+    advance(WITHIN).await;
+    digests.tidy();
+    assert!(digests.lock().floods.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_card_takes_twenty_requests_for_a_while() {
+    let digests = digests();
+    (0..2).for_each(|number| alone(&digests, number));
+    let mut first = shared(&digests, 2);
+    assert_eq!(draw(&mut first), "1 Access Request waits for review");
+    for number in 3..22 {
+        assert_eq!(shared(&digests, number).digest, first.digest);
+    }
+    let second = shared(&digests, 22);
+    assert_ne!(second.digest, first.digest);
+    // The same request joins the same card again.
+    assert_eq!(shared(&digests, 22).digest, second.digest);
+    advance(WITHIN.saturating_sub(Duration::from_secs(1))).await;
+    digests.count("c", 2);
+    digests.count("c", 2);
+    assert_eq!(shared(&digests, 23).digest, second.digest);
+    advance(Duration::from_secs(1)).await;
+    assert_ne!(shared(&digests, 24).digest, second.digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_card_that_is_never_posted_takes_its_place_with_it() {
+    let digests = digests();
+    (0..2).for_each(|number| alone(&digests, number));
+    let ticket = shared(&digests, 2);
+    ticket.leave(&id(2));
+    assert!(matches!(ticket.begin(&CancellationToken::new()), Task::Closed));
+    assert!(digests.lock().by_request.is_empty());
+    assert_ne!(shared(&digests, 3).digest, ticket.digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_drawing_serves_every_change_that_it_shows() {
+    let digests = digests();
+    (0..2).for_each(|number| alone(&digests, number));
+    let mut tickets: Vec<_> = (2..5).map(|number| shared(&digests, number)).collect();
+    assert_eq!(draw(&mut tickets[0]), "3 Access Requests wait for review");
+    assert!(tickets.iter().all(is_shown));
+    drop(tickets);
+    let mut first = change(&digests, 2, Stage::Denied, Urgency::Review);
+    let queued = draft(&first);
+    // A queued update is drawn again, with the newest state and as urgent as that.
+    let mut later = change(&digests, 3, Stage::Denied, Urgency::Review);
+    let urgent = change(&digests, 4, Stage::Denied, Urgency::Resolution);
+    assert!(queued.halt.is_cancelled());
+    assert!(!first.end(&queued, &Err(Undelivered::NotBegun)));
+    assert_eq!(draft(&later).urgency, Urgency::Resolution);
+    assert_eq!(draw(&mut later), "All 3 Access Requests are resolved");
+    assert!(is_shown(&urgent) && is_shown(&first));
+    drop((first, later, urgent));
+    assert!(digests.all_behind().is_empty());
+    // A change that the card shows already needs no call.
+    assert!(is_shown(&change(&digests, 4, Stage::Denied, Urgency::Resolution)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_is_drawn_again_too_often_is_sent_and_then_drawn_once_more() {
+    let digests = digests();
+    let mut ticket = change(&digests, 0, Stage::Pending, Urgency::Review);
+    for number in 1..=5 {
+        let queued = draft(&ticket);
+        drop(change(&digests, number, Stage::Pending, Urgency::Review));
+        assert!(queued.halt.is_cancelled(), "{number}");
+        ticket.end(&queued, &Err(Undelivered::NotBegun));
+    }
+    let sent = draft(&ticket);
+    drop(change(&digests, 6, Stage::Pending, Urgency::Review));
+    assert!(!sent.halt.is_cancelled());
+    let placed = Placed {
+        conversation: "c".to_owned(),
+        activity: "1".to_owned(),
+    };
+    // No other delivery draws the last change.
+    assert!(ticket.end(&sent, &Ok(placed)));
+    assert_eq!(draw(&mut ticket), "7 Access Requests wait for review");
+    assert!(digests.all_behind().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_state_does_not_set_a_line_back() {
+    let digests = digests();
+    drop(change(&digests, 1, Stage::Denied, Urgency::Resolution));
+    let pending = AccessRequest::new(id(1), "bob");
+    digests.observe(&pending);
+    let mut late = change(&digests, 1, Stage::Pending, Urgency::Review);
+    assert_eq!(draw(&mut late), "The Access Request is resolved");
+    // Teleport can revoke an approval.
+    digests.observe(&AccessRequest {
+        stage: Stage::Approved,
+        ..pending
+    });
+    assert_eq!(digests.all_behind().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_requests_on_a_card_of_another_process_are_learnt_from_all_records() {
+    let digests = digests();
+    assert!(!digests.is_complete(&place()));
+    digests.learn_all(&records(&[(1, Stage::Denied)]), "me");
+    assert!(
+        digests.lock().digests.is_empty(),
+        "without a pending request it does not change"
+    );
+    digests.learn_all(&records(&[(1, Stage::Denied), (2, Stage::Pending)]), "me");
+    assert!(digests.is_complete(&place()));
+    assert_eq!(
+        draw(&mut change(&digests, 2, Stage::Pending, Urgency::Review)),
+        "1 Access Request waits for review"
+    );
+    assert_eq!(digests.lock().by_request.len(), 2);
+    drop(change(&digests, 2, Stage::Denied, Urgency::Resolution));
+    advance(Duration::from_hours(1)).await;
+    digests.tidy();
+    let table = digests.lock();
+    assert!(table.digests.is_empty() && table.by_card.is_empty() && table.by_request.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_replica_draws_makes_the_own_drawing_stale() {
+    let digests = digests();
+    digests.learn(&id(1), &record(Stage::Pending, "me"), "me");
+    draw(&mut change(&digests, 1, Stage::Pending, Urgency::Review));
+    digests.learn(&id(1), &record(Stage::Pending, "me"), "me");
+    assert!(digests.all_behind().is_empty() && !is_wanted(&digests).await);
+    // It adds a request, which the own drawing lacks.
+    digests.learn(&id(2), &record(Stage::Pending, "other"), "me");
+    assert!(is_wanted(&digests).await);
+    assert_eq!(catch_up(&digests), "2 Access Requests wait for review");
+    // It shows a result that this replica knows, and has not drawn.
+    digests.observe(&AccessRequest {
+        stage: Stage::Denied,
+        ..AccessRequest::new(id(1), "bob")
+    });
+    assert!(!is_wanted(&digests).await, "a job of the request draws it");
+    digests.learn(&id(1), &record(Stage::Denied, "other"), "me");
+    assert!(is_wanted(&digests).await);
+    assert_eq!(catch_up(&digests), "1 Access Request waits for review");
+    // It shows a result that this replica has drawn, perhaps with an older state of another request.
+    draw(&mut change(&digests, 2, Stage::Denied, Urgency::Resolution));
+    digests.learn(&id(2), &record(Stage::Denied, "other"), "me");
+    assert!(!is_wanted(&digests).await, "the next listing is soon enough");
+    assert_eq!(catch_up(&digests), "All 2 Access Requests are resolved");
+    // An older record does not remove a request.
+    digests.learn(&id(2), &Record::default(), "me");
+    assert!(digests.all_behind().is_empty() && !is_wanted(&digests).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_replica_that_began_a_card_corrects_the_drawings_of_others() {
+    let digests = digests();
+    (0..2).for_each(|number| alone(&digests, number));
+    draw(&mut shared(&digests, 2));
+    draw(&mut shared(&digests, 3));
+    digests.learn(&id(2), &record(Stage::Pending, "me"), "me");
+    assert!(!is_wanted(&digests).await);
+    digests.learn(&id(2), &record(Stage::Denied, "other"), "me");
+    assert!(is_wanted(&digests).await);
+    assert_eq!(catch_up(&digests), "1 Access Request waits for review");
+    digests.learn(&id(2), &record(Stage::Denied, "other"), "me");
+    assert!(!is_wanted(&digests).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_only_waits_for_what_is_shown_is_not_relied_on() {
+    let digests = digests();
+    (0..2).for_each(|number| alone(&digests, number));
+    let mut tickets: Vec<_> = (2..5).map(|number| shared(&digests, number)).collect();
+    let sent = draft(&tickets[0]);
+    let left = tickets.pop().unwrap();
+    left.leave(&id(4));
+    drop(left);
+    let placed = Placed {
+        conversation: "c".to_owned(),
+        activity: "1".to_owned(),
+    };
+    assert!(
+        tickets[0].end(&sent, &Ok(placed)),
+        "the card shows the request that left"
+    );
+    assert!(is_shown(&tickets[1]));
+    assert_eq!(draw(&mut tickets[0]), "2 Access Requests wait for review");
+    drop(tickets);
+    assert!(digests.all_behind().is_empty() && !is_wanted(&digests).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_card_that_is_behind_when_the_last_delivery_leaves_is_drawn_again() {
+    let digests = digests();
+    draw(&mut change(&digests, 1, Stage::Pending, Urgency::Review));
+    let mut halted = change(&digests, 1, Stage::Denied, Urgency::Resolution);
+    let waits = change(&digests, 2, Stage::Pending, Urgency::Review);
+    let sent = draft(&halted);
+    assert!(!halted.end(&sent, &Err(Undelivered::NotBegun)));
+    drop(halted);
+    assert!(!is_wanted(&digests).await, "another delivery draws the card");
+    drop(waits);
+    assert!(is_wanted(&digests).await);
+    let caught = digests.catch_up(digests.all_behind()[0]).unwrap();
+    caught.give_up();
+    assert!(!is_wanted(&digests).await);
+    // No request is lost.
+    assert_eq!(catch_up(&digests), "1 Access Request waits for review");
+    assert!(is_shown(&change(&digests, 1, Stage::Denied, Urgency::Resolution)));
+}
