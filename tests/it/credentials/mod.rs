@@ -1,11 +1,14 @@
 //! How the app authenticates to Microsoft: each kind of credential from the configuration to the card, and its mistakes.
 
+mod certificate;
 mod secrets;
 
 use std::fs;
 
+use teleport_msteams::config;
+
 use crate::process::run;
-use crate::support::{ALICE, Town, for_alice};
+use crate::support::{ALICE, Town, for_alice, private_folder};
 
 /// Returns the configuration of a town with other lines in place of its client secret.
 pub(super) fn config_with(town: &Town, lines: &str) -> String {
@@ -30,4 +33,14 @@ pub(super) async fn validate(town: &Town, config: &str, more: &[&str]) -> (Optio
     let arguments = [&["validate", "--all", "-c", file.to_str().unwrap()], more].concat();
     let (status, stdout, _) = run(&arguments).await;
     (status, stdout)
+}
+
+/// Reads a configuration with only these lines in `[msapi]`, and returns its problems and their hints.
+pub(super) fn problem_of(lines: &str, environment: &dyn Fn(&str) -> Option<String>) -> (String, Vec<String>) {
+    let folder = private_folder();
+    let file = folder.path().join("teleport-msteams.toml");
+    fs::write(&file, format!("[msapi]\n{lines}\n")).unwrap();
+    let problems = config::load(&file, environment).unwrap_err();
+    let hints = problems.list.iter().map(|problem| problem.hint.clone()).collect();
+    (problems.to_string(), hints)
 }

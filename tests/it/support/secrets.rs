@@ -8,8 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::world::PLANTED;
 
-/// The beginning of every private key of the pretend world, as PEM and as bytes in a list.
-const KEYS: [&str; 3] = ["PRIVATE KEY-----", "MIGHAgEAMBMGByqGSM49", "48, 129, 135, 2, 1, 0"];
+/// The beginning of every private key of the pretend world, as PEM and as bytes in a list, a part of each RSA key, and the beginning
+/// of every assertion that the app signs.
+const KEYS: [&str; 5] = [
+    "PRIVATE KEY-----",
+    "MIGHAgEAMBMGByqGSM49",
+    "48, 129, 135, 2, 1, 0",
+    "ADANBgkqhkiG9w0BAQEFAASC",
+    "eyJhbGciOiJQUzI1NiI",
+];
 
 /// Fails if a text holds a secret.
 pub(crate) fn check(what: &str, text: &str) {

@@ -26,6 +26,8 @@ pub struct TenantFaults {
     pub token_lives: Option<u64>,
     /// Lifetime that new tokens claim, in seconds, whatever the real one is.
     pub token_says: Option<u64>,
+    /// How many seconds the clock of the login service is ahead of that of the clients.
+    pub clock_ahead: i64,
     /// The connector numbers messages within each conversation, so that ids repeat between conversations.
     pub same_activity_ids: bool,
     /// Teams sends every press twice.

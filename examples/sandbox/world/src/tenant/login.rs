@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::PLANTED;
+use crate::tenant::assertion;
 use crate::tenant::call::{Asked, Reply};
 use crate::tenant::state::{Token, World};
 
@@ -38,28 +39,38 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     if field("client_id") != options.app_id {
         return refusal(700_016);
     }
-    if field("client_secret") != options.app_secret {
+    let has_assertion = field("client_secret").is_empty() && !field("client_assertion").is_empty();
+    if !has_assertion && field("client_secret") != options.app_secret {
         return refusal(7_000_215);
+    }
+    if has_assertion {
+        let audience = format!("{}{}", world.base, asked.path);
+        let kind = field("client_assertion_type");
+        if let Err(code) = assertion::check(world, kind, field("client_assertion"), &audience) {
+            return refusal(code);
+        }
     }
     if field("grant_type") != "client_credentials" || !field("scope").ends_with("/.default") {
         return refusal(70_011);
     }
-    let life = world.faults.token_lives.unwrap_or(LIFE);
-    // Clients can read a token, but only the services accept it.
-    let claims = json!({"aud": field("scope"), "tid": tenant, "roles": options.roles, "uti": Uuid::new_v4()});
-    let token = format!("e30.{}.{PLANTED}", URL_SAFE_NO_PAD.encode(claims.to_string()));
-    world.tokens.insert(
-        token.clone(),
-        Token {
-            scope: field("scope").to_owned(),
-            until: Instant::now() + Duration::from_secs(life),
-        },
-    );
-    let said = world.faults.token_says.unwrap_or(life);
+    let (token, said) = issue(world, field("scope"));
     Reply::ok(
         200,
         json!({"token_type": "Bearer", "expires_in": said, "access_token": token}),
     )
+}
+
+/// Issues a token for a scope, and returns it with the lifetime that it claims.
+pub(super) fn issue(world: &mut World, scope: &str) -> (String, u64) {
+    let life = world.faults.token_lives.unwrap_or(LIFE);
+    let options = &world.options;
+    // Clients can read a token, but only the services accept it.
+    let claims = json!({"aud": scope, "tid": options.tenant_id, "roles": options.roles, "uti": Uuid::new_v4()});
+    let token = format!("e30.{}.{PLANTED}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let until = Instant::now() + Duration::from_secs(life);
+    let scope = scope.to_owned();
+    world.tokens.insert(token.clone(), Token { scope, until });
+    (token, world.faults.token_says.unwrap_or(life))
 }
 
 /// Returns an error in the form of the login service.
@@ -67,6 +78,12 @@ pub(super) fn refusal(code: u32) -> Reply {
     let (status, error, text) = match code {
         7_000_215 => (401, "invalid_client", "Invalid client secret provided."),
         7_000_222 => (401, "invalid_client", "The provided client secret keys are expired."),
+        700_021 | 700_023 | 700_024 | 700_027 => (401, "invalid_client", "Client assertion was rejected."),
+        70_021 | 700_211..=700_213 => (
+            401,
+            "invalid_client",
+            "No matching federated identity record found for presented assertion.",
+        ),
         700_016 => (
             400,
             "unauthorized_client",

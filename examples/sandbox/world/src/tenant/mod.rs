@@ -1,15 +1,18 @@
 //! A pretend Microsoft tenant: tokens, Graph, the Bot connector in both directions and its keys over plain HTTP, with one shared state.
 
+mod assertion;
 mod batch;
 mod bot;
 mod button;
 mod call;
+mod client_certificate;
 mod faults;
 mod graph;
 mod handle;
 mod inbound;
 mod limits;
 mod login;
+mod managed_identity;
 mod manager;
 mod openid;
 mod server;
@@ -19,7 +22,9 @@ mod thread;
 mod users;
 mod wire;
 
+pub use assertion::FederatedCredential;
 pub use call::Call;
+pub use client_certificate::ClientCertificate;
 pub use faults::{Chance, Fault, Rule, TenantFaults};
 pub use handle::{Tenant, TenantOptions};
 pub use inbound::{Delivery, Inbound, Repeat};

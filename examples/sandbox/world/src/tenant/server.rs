@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::tenant::call::{Asked, Reply};
-use crate::tenant::{Call, Fault, Tenant, batch, bot, graph, login, openid};
+use crate::tenant::{Call, Fault, Tenant, batch, bot, graph, login, managed_identity, openid};
 
 /// Largest request body to read, in bytes.
 const LARGEST: usize = 8 << 20;
@@ -121,6 +121,8 @@ pub(super) async fn answer_one(tenant: Tenant, asked: Asked, broken: Cancellatio
             Some("graph") => graph::answer(world, &asked),
             Some("openid") => openid::answer(world, &asked),
             Some("bot") => bot::answer(world, &asked),
+            Some("metadata") => managed_identity::metadata(world, &asked),
+            Some("msi") => managed_identity::app_service(world, &asked),
             _ => Reply::empty(404),
         }),
     };

@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::tenant::assertion::Proofs;
 use crate::tenant::limits::Limits;
+use crate::tenant::managed_identity::Managed;
 use crate::tenant::openid::Keys;
 use crate::tenant::{Call, Delivery, Fault, TenantFaults, TenantOptions};
 
@@ -100,6 +102,8 @@ pub(super) struct World {
     /// Replies, by the conversation and the first message of their thread.
     pub(super) threads: BTreeMap<(String, String), Vec<Card>>,
     pub(super) keys: Keys,
+    pub(super) proofs: Proofs,
+    pub(super) managed: Managed,
     /// The address of the bot.
     pub(super) endpoint: Option<String>,
     /// The authorities for its certificate, in PEM.
@@ -127,6 +131,8 @@ impl World {
             texts: BTreeMap::new(),
             threads: BTreeMap::new(),
             keys: Keys::default(),
+            proofs: Proofs::default(),
+            managed: Managed::default(),
             endpoint: None,
             roots: String::new(),
             deliveries: Vec::new(),
