@@ -1,10 +1,9 @@
 //! The certificate of the app with its key, which replaces a client secret.
 
-use std::io::ErrorKind;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, fs};
 
 use jiff::Timestamp;
 use rustls::crypto::ring::sign::any_supported_type;
@@ -15,8 +14,8 @@ use rustls::{SignatureAlgorithm, SignatureScheme};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::clock;
-use crate::config::Problem;
 use crate::config::file::{Notes, Section};
+use crate::config::secret_file::{Unusable, read};
 
 /// Maximum size of the file in bytes. A chain with its key has a few thousand.
 const LONGEST_FILE: u64 = 256 * 1024;
@@ -31,13 +30,6 @@ pub struct ClientCertificate {
     key: Arc<dyn SigningKey>,
     not_before: Timestamp,
     not_after: Timestamp,
-}
-
-/// Why a file holds no usable certificate. Contains nothing of the key.
-struct Unusable {
-    message: String,
-    hint: String,
-    may_pass: bool,
 }
 
 pub(super) const HINT: &str = hint!(
@@ -55,15 +47,8 @@ pub(super) fn client_certificate(section: &mut Section<'_>, notes: &mut Notes) -
     let found = ClientCertificate::read(Path::new(text)).and_then(|found| found.check_time(clock::now()));
     match found {
         Ok(found) => Some(found),
-        Err(Unusable {
-            message,
-            hint,
-            may_pass,
-        }) => {
-            notes.problems.push(Problem {
-                may_pass,
-                ..Problem::new(key, message, hint)
-            });
+        Err(unusable) => {
+            unusable.report(key, notes);
             None
         }
     }
@@ -72,16 +57,7 @@ pub(super) fn client_certificate(section: &mut Section<'_>, notes: &mut Notes) -
 impl ClientCertificate {
     fn read(file: &Path) -> Result<Self, Unusable> {
         let shown = file.display();
-        let unreadable = |error: std::io::Error| Unusable {
-            message: format!("could not read {shown}: {error}"),
-            hint: hint!("Write the certificate and its key to this file, and allow the user of the daemon to read it")
-                .to_owned(),
-            may_pass: error.kind() != ErrorKind::IsADirectory,
-        };
-        if fs::metadata(file).map_err(unreadable)?.len() > LONGEST_FILE {
-            return Err(Unusable::of(file, "is too large for a certificate with its key", HINT));
-        }
-        let pem = fs::read(file).map_err(unreadable)?;
+        let pem = read(file, LONGEST_FILE, "the certificate and its key")?;
         let text = String::from_utf8_lossy(&pem);
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
         if chain.is_empty() {
@@ -210,15 +186,5 @@ impl fmt::Debug for ClientCertificate {
             .field("file", &self.file)
             .field("not_after", &self.not_after)
             .finish_non_exhaustive()
-    }
-}
-
-impl Unusable {
-    fn of(file: &Path, message: impl fmt::Display, hint: impl Into<String>) -> Self {
-        Self {
-            message: format!("{} {message}", file.display()),
-            hint: hint.into(),
-            may_pass: false,
-        }
     }
 }

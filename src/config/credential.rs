@@ -4,8 +4,10 @@ use toml::Value;
 
 use crate::config::app_secret::app_secrets;
 use crate::config::client_certificate::client_certificate;
+use crate::config::federated_token::{WorkloadEnvironment, federated_token};
 use crate::config::file::{Notes, Section};
-use crate::config::{AppSecret, ClientCertificate};
+use crate::config::managed_identity::managed_identity;
+use crate::config::{AppSecret, ClientCertificate, FederatedToken, ManagedIdentity};
 
 /// The credential of the app, as the configuration names it and its files hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,10 @@ pub enum AppCredential {
     Secrets(Vec<AppSecret>),
     /// `[msapi] client_certificate`: signed assertions.
     Certificate(ClientCertificate),
+    /// `[msapi] federated_token_file`: the token of another issuer.
+    FederatedToken(FederatedToken),
+    /// `[msapi] managed_identity`: tokens from the machine itself.
+    ManagedIdentity(ManagedIdentity),
 }
 
 impl AppCredential {
@@ -22,6 +28,8 @@ impl AppCredential {
         match self {
             Self::Secrets(_) => "msapi.app_secret",
             Self::Certificate(_) => "msapi.client_certificate",
+            Self::FederatedToken(_) => "msapi.federated_token_file",
+            Self::ManagedIdentity(_) => "msapi.managed_identity",
         }
     }
 
@@ -29,7 +37,7 @@ impl AppCredential {
     pub fn secrets(&self) -> &[AppSecret] {
         match self {
             Self::Secrets(secrets) => secrets,
-            Self::Certificate(_) => &[],
+            Self::Certificate(_) | Self::FederatedToken(_) | Self::ManagedIdentity(_) => &[],
         }
     }
 
@@ -37,7 +45,7 @@ impl AppCredential {
     pub fn certificate(&self) -> Option<&ClientCertificate> {
         match self {
             Self::Certificate(certificate) => Some(certificate),
-            Self::Secrets(_) => None,
+            Self::Secrets(_) | Self::FederatedToken(_) | Self::ManagedIdentity(_) => None,
         }
     }
 
@@ -46,6 +54,8 @@ impl AppCredential {
         match self {
             Self::Secrets(_) => "client secret",
             Self::Certificate(_) => "certificate",
+            Self::FederatedToken(_) => "federated token",
+            Self::ManagedIdentity(_) => "managed identity",
         }
     }
 
@@ -64,6 +74,8 @@ impl AppCredential {
                 Ok(Some(read).filter(|read| read != secrets).map(Self::Secrets))
             }
             Self::Certificate(certificate) => Ok(certificate.renewed()?.map(Self::Certificate)),
+            Self::FederatedToken(token) => Ok(token.renewed()?.map(Self::FederatedToken)),
+            Self::ManagedIdentity(_) => Ok(None),
         }
     }
 }
@@ -72,9 +84,15 @@ impl AppCredential {
 pub(super) fn credential(
     section: &mut Section<'_>,
     environment: &dyn Fn(&str) -> Option<String>,
+    workload: &WorkloadEnvironment,
     notes: &mut Notes,
 ) -> Option<AppCredential> {
-    const KEYS: [&str; 2] = ["app_secret", "client_certificate"];
+    const KEYS: [&str; 4] = [
+        "app_secret",
+        "client_certificate",
+        "federated_token_file",
+        "managed_identity",
+    ];
     let set: Vec<_> = KEYS
         .into_iter()
         .filter(|key| section.value(key).is_some_and(is_set))
@@ -90,6 +108,8 @@ pub(super) fn credential(
     }
     match set.first() {
         Some(&"client_certificate") => client_certificate(section, notes).map(AppCredential::Certificate),
+        Some(&"federated_token_file") => federated_token(section, workload, notes).map(AppCredential::FederatedToken),
+        Some(&"managed_identity") => managed_identity(section, environment, notes).map(AppCredential::ManagedIdentity),
         _ => app_secrets(section, environment, notes).map(AppCredential::Secrets),
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::config::file::Notes;
-use crate::config::{Credentials, Settings};
+use crate::config::{AppCredential, Credentials, Settings};
 
 const READ_BY_OTHERS: u32 = 0o004;
 const WRITE_BY_OTHERS: u32 = 0o002;
@@ -39,6 +39,13 @@ pub(super) fn examine(configuration: &Path, settings: &Settings, notes: &mut Not
     if let Some(certificate) = settings.microsoft.credential.certificate() {
         let what = "which holds the private key of the app";
         warn("msapi.client_certificate", what, certificate.file(), true);
+    }
+    // The kubelet decides on the mode of the file that the environment of AKS names.
+    if let AppCredential::FederatedToken(token) = &settings.microsoft.credential
+        && !token.from_environment
+    {
+        let what = "which holds the token of the app";
+        warn("msapi.federated_token_file", what, &token.file, true);
     }
     let (key, file) = match &settings.teleport.credentials {
         Credentials::Identity(file) => ("teleport.identity", file),

@@ -4,24 +4,32 @@ use url::{Host, Url};
 
 use crate::config::cloud::CLOUDS;
 use crate::config::credential::credential;
+use crate::config::federated_token::{WorkloadEnvironment, same_id};
 use crate::config::file::{Notes, Section};
+use crate::config::managed_identity::check_client;
 use crate::config::proxy::proxies;
 use crate::config::shown::{quoted, quoted_id};
-use crate::config::{Endpoints, MicrosoftSettings};
+use crate::config::{AppCredential, Endpoints, MicrosoftSettings};
 
 pub(super) fn microsoft(
     section: &mut Section<'_>,
     environment: &dyn Fn(&str) -> Option<String>,
     notes: &mut Notes,
 ) -> Option<MicrosoftSettings> {
+    let workload = WorkloadEnvironment::read(section, environment);
     let hint = hint!("Set it to the application (client) ID of the Azure bot");
-    let app_id = id(section, "app_id", hint, notes);
+    let app_id = id(section, "app_id", workload.id("app_id"), hint, notes);
     let hint = hint!("Set it to the directory (tenant) ID");
-    let tenant_id = id(section, "tenant_id", hint, notes);
+    let tenant_id = id(section, "tenant_id", workload.id("tenant_id"), hint, notes);
     let hint = hint!("Set it to the TeamsAppID that `configure` printed, which is the ID in the app's manifest");
-    let teams_app_id = id(section, "teams_app_id", hint, notes);
-    let credential = credential(section, environment, notes);
+    let teams_app_id = id(section, "teams_app_id", None, hint, notes);
+    let credential = credential(section, environment, &workload, notes);
     let endpoints = endpoints(section, notes);
+    let login = endpoints.as_ref().map(|endpoints| &endpoints.login);
+    workload.check_cloud(login, section.key("cloud"), notes);
+    if let (Some(AppCredential::ManagedIdentity(identity)), Some(app_id)) = (&credential, &app_id) {
+        check_client(identity, app_id, section.key("managed_identity"), notes);
+    }
     different(
         section,
         [
@@ -41,10 +49,20 @@ pub(super) fn microsoft(
     })
 }
 
-/// Reads an id that becomes part of a URL.
-fn id(section: &mut Section<'_>, key: &'static str, hint: &'static str, notes: &mut Notes) -> Option<String> {
+/// Reads an id that becomes part of a URL. `variable` is an environment variable and its value, which replaces the key.
+fn id(
+    section: &mut Section<'_>,
+    key: &'static str,
+    variable: Option<(&str, &str)>,
+    hint: &'static str,
+    notes: &mut Notes,
+) -> Option<String> {
     let before = notes.problems.len();
-    let Some(text) = section.string(key, notes) else {
+    let written = section.string(key, notes);
+    if let (Some(text), Some(variable)) = (written, variable) {
+        same_id(section.key(key), text, variable, notes);
+    }
+    let Some(text) = written.or(variable.map(|(_, id)| id)) else {
         if notes.problems.len() == before {
             notes.problem(section.key(key), "missing", hint);
         }

@@ -106,6 +106,16 @@ pub(crate) fn refusal(code: u64) -> Option<Refusal> {
             "the assertion is not valid at this time",
             hint!("Set the clock of this machine; `[msapi] client_certificate` signs with its time"),
         ),
+        700_021 | 700_023 => (
+            "the assertion is for another app or another tenant",
+            hint!("Check `[msapi] app_id`, `[msapi] tenant_id` and `[msapi.endpoints] login`"),
+        ),
+        70021 | 700_211..=700_213 | 7_002_121 => (
+            "no federated credential of the app matches the token",
+            hint!(
+                "Compare the issuer, the subject and the audience of the token with the federated credential of `[msapi] app_id`"
+            ),
+        ),
         7_000_218 => (
             "no secret was received",
             hint!("Check that `[msapi] app_secret` is not empty"),
@@ -135,7 +145,8 @@ mod tests {
     fn every_known_refusal_names_the_key_to_check() {
         let codes = [
             7_000_215, 7_000_222, 700_016, 90002, 900_023, 7_000_229, 7_000_112, 500_011, 70011, 1_002_012, 700_027,
-            700_024, 50012, 50013, 7_000_218, 53003, 90038, 900_382, 900_432, 700_229,
+            700_024, 50012, 50013, 700_021, 700_023, 70021, 700_211, 700_212, 700_213, 7_002_121, 7_000_218, 53003,
+            90038, 900_382, 900_432, 700_229,
         ];
         for code in codes {
             let refusal = refusal(code).unwrap();

@@ -1,8 +1,9 @@
 //! The credential with which the app authenticates to the login service: the only copy in use, which can be replaced.
 //!
-//! Architecture Invariant: the only place that sends a secret or an assertion, and only to the login service.
+//! Architecture Invariant: the only place that sends a secret or an assertion, and only to the login service or, for a
+//! managed identity, to the machine itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -11,11 +12,12 @@ use url::{Url, form_urlencoded};
 
 use crate::clock;
 use crate::config::{AppCredential, ClientCertificate, MicrosoftSettings};
-use crate::msteams::answer::Expects;
+use crate::msteams::answer::{Answer, Expects};
 use crate::msteams::assertion::assertion;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
-use crate::msteams::http::{Effect, FORM, Request};
+use crate::msteams::http::{Effect, FORM, Http, Request};
 use crate::msteams::paths::join;
+use crate::msteams::{federation, managed_identity};
 use crate::secret::Secret;
 
 /// The form of assertions (RFC 7523, section 2.2).
@@ -26,6 +28,17 @@ pub(crate) struct Credential {
     login: Url,
     client_id: String,
     active: watch::Sender<Arc<ActiveCredential>>,
+    /// The client for the managed identity, created when it is first used.
+    local: OnceLock<Http>,
+}
+
+/// What a token is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Purpose<'a> {
+    pub(crate) scope: &'a str,
+    /// The operation if the login service issues it, and if the machine does.
+    pub(crate) operation: Operation,
+    pub(crate) identity: Operation,
 }
 
 /// The credential that token requests use now.
@@ -45,6 +58,7 @@ impl Credential {
             login: join(&settings.endpoints.login, &path, None),
             client_id: settings.app_id.clone(),
             active: watch::Sender::new(Arc::new(ActiveCredential::new(settings.credential.clone(), 0))),
+            local: OnceLock::new(),
         }
     }
 
@@ -72,31 +86,59 @@ impl Credential {
         self.login.host_str().unwrap_or_default()
     }
 
-    /// Returns the request for a token of a scope. `position` is that of the client secret, if there are several.
+    /// Sends the request for a token of a scope once. `position` is that of the client secret, if there are several.
     ///
     /// # Errors
-    /// The credential cannot be used any more.
-    pub(crate) fn request(
+    /// The credential cannot be used any more, or there is no usable answer.
+    pub(crate) async fn exchange(
         &self,
-        operation: Operation,
-        scope: &str,
+        http: &Http,
+        purpose: Purpose<'_>,
         active: &ActiveCredential,
         position: usize,
-    ) -> Result<Request, Error> {
+    ) -> Result<Answer, Error> {
+        if let AppCredential::ManagedIdentity(identity) = &active.credential {
+            let (request, (name, value)) = managed_identity::request(purpose.identity, identity, purpose.scope);
+            let answer = self.local(http)?.exchange_with(&request, (name, value.expose())).await;
+            return answer.map_err(|error| managed_identity::explained(error, identity));
+        }
+        let request = self.request(purpose, active, position)?;
+        let answer = http.exchange(&request, None).await;
+        answer.map_err(|error| match &active.credential {
+            AppCredential::FederatedToken(token) => federation::explained(error, token, clock::now()),
+            _ => error,
+        })
+    }
+
+    /// Returns the client for the managed identity of this machine.
+    fn local(&self, http: &Http) -> Result<&Http, Error> {
+        if let Some(local) = self.local.get() {
+            return Ok(local);
+        }
+        let local = http.for_this_machine()?;
+        Ok(self.local.get_or_init(|| local))
+    }
+
+    fn request(&self, purpose: Purpose<'_>, active: &ActiveCredential, position: usize) -> Result<Request, Error> {
+        let operation = purpose.operation;
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials")
             .append_pair("client_id", &self.client_id)
-            .append_pair("scope", scope);
-        match &active.credential {
+            .append_pair("scope", purpose.scope);
+        let assertion = match &active.credential {
             AppCredential::Secrets(secrets) => {
                 let secret = secrets.get(position).map(|secret| secret.value.expose());
                 form.append_pair("client_secret", secret.unwrap_or_default());
+                None
             }
-            AppCredential::Certificate(certificate) => {
-                let assertion = self.assertion(operation, certificate)?;
-                form.append_pair("client_assertion_type", JWT_BEARER)
-                    .append_pair("client_assertion", assertion.expose());
-            }
+            AppCredential::Certificate(certificate) => Some(self.assertion(operation, certificate)?),
+            AppCredential::FederatedToken(token) => Some(token.value.clone()),
+            // It has its own request.
+            AppCredential::ManagedIdentity(_) => None,
+        };
+        if let Some(assertion) = assertion {
+            form.append_pair("client_assertion_type", JWT_BEARER)
+                .append_pair("client_assertion", assertion.expose());
         }
         Ok(Request {
             operation,

@@ -102,6 +102,9 @@ pub(crate) enum Operation {
     Prepare,
     GraphToken,
     BotToken,
+    /// A token for Graph from the managed identity of the machine.
+    GraphIdentity,
+    BotIdentity,
     FindApp,
     FindUser,
     FindManager,
@@ -334,7 +337,12 @@ impl Operation {
     /// Returns the service of the operation. Preparation and the keys count as the login service.
     pub(crate) fn endpoint(self) -> Endpoint {
         match self {
-            Self::Prepare | Self::GraphToken | Self::BotToken | Self::Keys => Endpoint::Login,
+            Self::Prepare
+            | Self::GraphToken
+            | Self::BotToken
+            | Self::GraphIdentity
+            | Self::BotIdentity
+            | Self::Keys => Endpoint::Login,
             Self::FindApp
             | Self::FindUser
             | Self::FindManager
@@ -353,17 +361,14 @@ impl Operation {
     }
 
     fn concerns_all(self) -> bool {
-        matches!(
-            self,
-            Self::Prepare | Self::GraphToken | Self::BotToken | Self::FindApp | Self::Keys
-        )
+        self == Self::FindApp || self.endpoint() == Endpoint::Login
     }
 
     fn phrase(self) -> &'static str {
         match self {
             Self::Prepare => "prepare HTTPS",
-            Self::GraphToken => "get a token for Graph",
-            Self::BotToken => "get a token for the Bot connector",
+            Self::GraphToken | Self::GraphIdentity => "get a token for Graph",
+            Self::BotToken | Self::BotIdentity => "get a token for the Bot connector",
             Self::FindApp => "find the app in the catalog",
             Self::FindUser => "find the user",
             Self::FindManager => "find the manager of the user",

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Proxy, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, Proxy, RequestBuilder, StatusCode};
 use url::Url;
 
 use crate::clock;
@@ -57,6 +57,9 @@ pub(crate) enum Effect {
 /// other addresses of a host.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
+/// Timeout of a connection to this machine or its host.
+const LOCAL_CONNECT: Duration = Duration::from_secs(2);
+
 /// Timeout of a query. A message has the whole time, because after a timeout it is unknown whether it arrived.
 const LONGEST_QUERY: Duration = Duration::from_secs(10);
 
@@ -68,29 +71,15 @@ pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Http {
     pub(crate) fn new(limits: &Limits, proxies: &Proxies, observer: Observer) -> Result<Self, Error> {
-        // An error means that a provider is already installed, which works as well.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let unprepared = || {
-            Error::new(Operation::Prepare, Meaning::Unreachable, Retry::Never)
-                .detail("there are no usable root certificates, or the proxy settings are wrong")
-                .with_hint(Some(hint!("Install the package ca-certificates, or set SSL_CERT_FILE")))
-        };
         let proxies = Arc::new(proxies.clone());
         let known = Arc::clone(&proxies);
-        let client = Client::builder()
-            .tls_backend_preconfigured(trust::config().ok_or_else(unprepared)?)
-            .no_proxy()
-            .proxy(Proxy::custom(move |url| known.of(url).cloned()))
-            .user_agent(concat!("teleport-msteams/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .timeout(limits.microsoft_timeout)
-            .connect_timeout(LONGEST_CONNECT.min(limits.microsoft_timeout / 2))
-            .pool_idle_timeout(Duration::from_secs(90))
-            // Detects that a shared connection is dead before every request on it has timed out.
-            .http2_keep_alive_interval(Duration::from_secs(15))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-            .build()
-            .map_err(|error| unprepared().with_source(error))?;
+        let connect = LONGEST_CONNECT.min(limits.microsoft_timeout / 2);
+        let client = built(|client| {
+            client
+                .proxy(Proxy::custom(move |url| known.of(url).cloned()))
+                .timeout(limits.microsoft_timeout)
+                .connect_timeout(connect)
+        })?;
         Ok(Self {
             client,
             timeout: limits.microsoft_timeout,
@@ -99,6 +88,18 @@ impl Http {
             longest_pause: limits.microsoft_longest_pause,
             proxies,
             observer,
+        })
+    }
+
+    /// Returns a client for this machine and its host: it uses no proxy, and gives up soon, because an address that is in use here
+    /// answers immediately.
+    pub(crate) fn for_this_machine(&self) -> Result<Self, Error> {
+        let timeout = self.timeout;
+        let client = built(|client| client.timeout(timeout).connect_timeout(LOCAL_CONNECT.min(timeout)))?;
+        Ok(Self {
+            client,
+            proxies: Arc::default(),
+            ..self.clone()
         })
     }
 
@@ -127,10 +128,21 @@ impl Http {
 
     /// Sends the request once.
     pub(crate) async fn exchange(&self, request: &Request, bearer: Option<&str>) -> Result<Answer, Error> {
-        let mut builder = self.client.request(request.method.clone(), request.url.clone());
-        if let Some(bearer) = bearer {
-            builder = builder.bearer_auth(bearer);
-        }
+        let builder = self.client.request(request.method.clone(), request.url.clone());
+        let builder = match bearer {
+            Some(bearer) => builder.bearer_auth(bearer),
+            None => builder,
+        };
+        self.send(request, builder).await
+    }
+
+    /// Sends the request once, with a header.
+    pub(crate) async fn exchange_with(&self, request: &Request, (name, value): (&str, &str)) -> Result<Answer, Error> {
+        let builder = self.client.request(request.method.clone(), request.url.clone());
+        self.send(request, builder.header(name, value)).await
+    }
+
+    async fn send(&self, request: &Request, mut builder: RequestBuilder) -> Result<Answer, Error> {
         if let Some((content_type, body)) = &request.body {
             builder = builder.header(CONTENT_TYPE, *content_type).body(body.clone());
         }
@@ -213,6 +225,28 @@ impl Http {
         };
         error.with_hint(Some(hint))
     }
+}
+
+/// Builds a client that trusts the authorities of this machine and follows no redirect.
+fn built(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, Error> {
+    // An error means that a provider is already installed, which works as well.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let unprepared = || {
+        Error::new(Operation::Prepare, Meaning::Unreachable, Retry::Never)
+            .detail("there are no usable root certificates, or the proxy settings are wrong")
+            .with_hint(Some(hint!("Install the package ca-certificates, or set SSL_CERT_FILE")))
+    };
+    let client = Client::builder()
+        .tls_backend_preconfigured(trust::config().ok_or_else(unprepared)?)
+        .no_proxy()
+        .user_agent(concat!("teleport-msteams/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .pool_idle_timeout(Duration::from_secs(90))
+        // Detects that a shared connection is dead before every request on it has timed out.
+        .http2_keep_alive_interval(Duration::from_secs(15))
+        .http2_keep_alive_timeout(Duration::from_secs(10));
+    let client = configure(client).build();
+    client.map_err(|error| unprepared().with_source(error))
 }
 
 impl Request {

@@ -11,17 +11,20 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use crate::backoff::Backoff;
+use crate::clock;
 use crate::config::Endpoints;
 use crate::heartbeat::Heartbeat;
 use crate::msteams::aadsts;
 use crate::msteams::answer::Answer;
 use crate::msteams::call_event::{CallEvent, Endpoint};
-use crate::msteams::credential::{ActiveCredential, Credential};
+use crate::msteams::credential::{ActiveCredential, Credential, Purpose};
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::http::Http;
 use crate::msteams::permissions::Permission;
@@ -50,12 +53,46 @@ pub(crate) struct Issued {
     ends_at: Instant,
 }
 
+/// An issued token. The login service sends its lifetime, a metadata service writes it as a text, and App Service sends only
+/// the end, as a text (Unix time).
 #[derive(Deserialize)]
 struct Grant {
     access_token: String,
-    #[serde(default = "unknown_lifetime")]
-    expires_in: u64,
+    expires_in: Option<Number>,
+    expires_on: Option<Number>,
 }
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Plain(u64),
+    Text(String),
+    /// A time in another form, which App Service has used.
+    Other(IgnoredAny),
+}
+
+impl Number {
+    fn value(&self) -> Option<u64> {
+        match self {
+            Self::Plain(number) => Some(*number),
+            Self::Text(text) => text.parse().ok(),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl Grant {
+    /// Returns the lifetime in seconds.
+    fn life(&self, now: Timestamp) -> u64 {
+        let left = |end: u64| end.saturating_sub(now.as_second().try_into().unwrap_or_default());
+        let lifetime = self.expires_in.as_ref().and_then(Number::value);
+        let end = self.expires_on.as_ref().and_then(Number::value);
+        lifetime.or(end.map(left)).unwrap_or(UNKNOWN_LIFE)
+    }
+}
+
+/// The assumed lifetime of a token without one, in seconds: the shortest that Microsoft issues.
+const UNKNOWN_LIFE: u64 = 5 * 60;
 
 /// A token is not used in its last minute: it could expire on the way, and clocks differ.
 const SAFETY: Duration = Duration::from_mins(1);
@@ -202,9 +239,11 @@ impl Token {
     async fn tries_with(&self, active: &ActiveCredential, position: usize) -> Result<Issued, Error> {
         let mut attempts = self.http.attempts();
         loop {
-            let request = self.credential.request(self.operation, &self.scope, active, position)?;
             let asked = Instant::now();
-            let outcome = self.http.exchange(&request, None).await;
+            let outcome = self
+                .credential
+                .exchange(&self.http, self.purpose(), active, position)
+                .await;
             match outcome.and_then(|answer| self.grant(&answer)) {
                 Ok(grant) => return Ok(Issued::new(&grant, active.generation(), asked)),
                 Err(error) => {
@@ -212,7 +251,18 @@ impl Token {
                     sleep(attempts.after(error)?).await;
                 }
             }
-            self.http.count_retry(&request);
+            self.http.observer().notify(CallEvent::Retried(Endpoint::Login));
+        }
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        Purpose {
+            scope: &self.scope,
+            operation: self.operation,
+            identity: match self.service {
+                Endpoint::Bot => Operation::BotIdentity,
+                Endpoint::Graph | Endpoint::Login => Operation::GraphIdentity,
+            },
         }
     }
 
@@ -236,7 +286,7 @@ impl Token {
 impl Issued {
     /// Counts the lifetime from the request, because the time of issue is unknown.
     fn new(grant: &Grant, generation: u64, asked: Instant) -> Self {
-        let life = Duration::from_secs(grant.expires_in).min(LONGEST_LIFE);
+        let life = Duration::from_secs(grant.life(clock::now())).min(LONGEST_LIFE);
         Self {
             value: Arc::new(Secret::new(&grant.access_token)),
             generation,
@@ -259,11 +309,6 @@ fn roles(token: &str) -> Option<Vec<String>> {
     Some(claims.roles)
 }
 
-/// Returns the assumed lifetime of a token without one, in seconds: the shortest that Microsoft issues.
-fn unknown_lifetime() -> u64 {
-    5 * 60
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,20 +317,38 @@ mod tests {
     async fn a_token_is_renewed_early_and_not_used_at_its_end() {
         let asked = Instant::now();
         let issued = |expires_in| {
-            let access_token = "x".to_owned();
-            let issued = Issued::new(
-                &Grant {
-                    access_token,
-                    expires_in,
-                },
-                0,
-                asked,
-            );
+            let grant = Grant {
+                access_token: "x".to_owned(),
+                expires_in: Some(Number::Plain(expires_in)),
+                expires_on: None,
+            };
+            let issued = Issued::new(&grant, 0, asked);
             ((issued.renew_at - asked).as_secs(), (issued.ends_at - asked).as_secs())
         };
         assert_eq!(issued(3599), (3299, 3539));
         assert_eq!(issued(120), (60, 90));
         assert_eq!(issued(0), (0, 10));
         assert_eq!(issued(u64::MAX), (24 * 3600 - 300, 24 * 3600 - 60));
+    }
+
+    #[test]
+    fn the_lifetime_is_read_in_every_form_that_services_use() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        for (json, life) in [
+            (r#"{"access_token":"x","expires_in":3599}"#, 3_599),
+            (r#"{"access_token":"x","expires_in":"86399","expires_on":"1"}"#, 86_399),
+            (r#"{"access_token":"x","expires_on":"1500"}"#, 500),
+            (r#"{"access_token":"x","expires_on":1500}"#, 500),
+            (r#"{"access_token":"x","expires_on":"500"}"#, 0),
+            (
+                r#"{"access_token":"x","expires_on":"1/1/2030 0:00:00 AM +00:00"}"#,
+                UNKNOWN_LIFE,
+            ),
+            (r#"{"access_token":"x","expires_in":-5}"#, UNKNOWN_LIFE),
+            (r#"{"access_token":"x"}"#, UNKNOWN_LIFE),
+        ] {
+            let grant: Grant = serde_json::from_str(json).unwrap();
+            assert_eq!(grant.life(now), life, "{json}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::msteams::aadsts;
 use crate::msteams::call_event::Endpoint;
 use crate::msteams::envelope::{Envelope, Shape};
 use crate::msteams::error::{Error, InPlaceRetry, Meaning, Operation, Retry};
-use crate::msteams::{hint, refusal};
+use crate::msteams::{hint, managed_identity, refusal};
 
 /// Classifies an answer with an error status.
 pub(crate) fn judge(operation: Operation, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Error {
@@ -19,6 +19,9 @@ pub(crate) fn judge(operation: Operation, status: u16, retry_after: Option<Durat
     let is_login = matches!(operation, Operation::GraphToken | Operation::BotToken);
     let error = match (busy(operation, status, retry_after), is_login) {
         (Some(error), _) => error,
+        (None, _) if matches!(operation, Operation::GraphIdentity | Operation::BotIdentity) => {
+            return managed_identity::judge(operation, status, retry_after, body).with_answer(status, None);
+        }
         (None, true) => judge_login(operation, status, retry_after, &envelope),
         (None, false) => judge_service(operation, status, &envelope),
     };

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::cli::validate::results::{CheckResults, counted};
-use crate::clock;
-use crate::config::{AppCredential, AppSecret};
-use crate::msteams::{Teams, thumbprint};
+use crate::clock::{self, readable};
+use crate::config::{AppCredential, AppSecret, FederatedToken, IdentityEndpoint, ManagedIdentity};
+use crate::msteams::{Teams, TokenFacts, thumbprint};
 
 const CHECK: &str = "credential of the app";
 
@@ -35,7 +35,48 @@ pub(super) fn configured(credential: &AppCredential, results: &mut CheckResults)
                 results.warning(CHECK, detail, Some(hint));
             }
         }
+        AppCredential::FederatedToken(token) => federated(token, results),
+        AppCredential::ManagedIdentity(identity) => results.ok(CHECK, managed(identity)),
     }
+}
+
+fn federated(token: &FederatedToken, results: &mut CheckResults) {
+    let file = token.file.display();
+    let Some(facts) = TokenFacts::read(token) else {
+        return results.ok(CHECK, format!("federated token from {file}"));
+    };
+    let TokenFacts {
+        issuer,
+        subject,
+        audience,
+        expires,
+    } = facts;
+    let left = expires.map(|end| Duration::try_from(end.duration_since(clock::now())).unwrap_or_default());
+    let state = match left {
+        Some(left) if left.is_zero() => "expired".to_owned(),
+        Some(left) => format!("{} left", readable(left)),
+        None => "without an end".to_owned(),
+    };
+    let detail =
+        format!("federated token from {file}, issuer {issuer}, subject {subject}, audience {audience} ({state})");
+    if left.is_some_and(|left| left.is_zero()) {
+        let hint = hint_with!("Check that the issuer of the token, such as the kubelet or tbot, renews {file}");
+        results.warning(CHECK, detail, Some(&hint));
+    } else {
+        results.ok(CHECK, detail);
+    }
+}
+
+fn managed(identity: &ManagedIdentity) -> String {
+    let (place, url) = match &identity.endpoint {
+        IdentityEndpoint::AppService { url, .. } => ("App Service", url),
+        IdentityEndpoint::Metadata(url) => ("the metadata service", url),
+    };
+    let which = match &identity.client_id {
+        Some(client_id) => format!("managed identity {client_id}"),
+        None => "managed identity of this machine".to_owned(),
+    };
+    format!("{which}, from {place} at {}", url.host_str().unwrap_or_default())
 }
 
 /// Reports which of several client secrets Microsoft accepts, after a token was issued.

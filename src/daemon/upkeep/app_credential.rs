@@ -51,7 +51,8 @@ pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbea
                 follower.reset();
                 logged = None;
                 let replaced = replaced.borrow().credential.clone();
-                heartbeat.while_waiting(verify(&context, &replaced)).await;
+                let is_routine = is_routine(&current.credential, &replaced);
+                heartbeat.while_waiting(verify(&context, &replaced, is_routine)).await;
             }
             // The next round verifies it.
             Some(Ok(renewed)) => teams.replace_credential(renewed),
@@ -84,10 +85,19 @@ fn log_position(current: &ActiveCredential, logged: &mut Option<usize>) {
     }
 }
 
+/// Returns whether a replacement happens without an operator, every hour or more often.
+fn is_routine(old: &AppCredential, new: &AppCredential) -> bool {
+    match (old, new) {
+        (AppCredential::FederatedToken(old), AppCredential::FederatedToken(new)) => old.file == new.file,
+        _ => false,
+    }
+}
+
 /// Requests tokens with the new credential immediately. The current tokens stay valid meanwhile.
-async fn verify(context: &Context, credential: &AppCredential) {
+async fn verify(context: &Context, credential: &AppCredential, is_routine: bool) {
     let (kind, is_secret) = (credential.kind(), !credential.secrets().is_empty());
     match context.teams.verify_credential().await {
+        Ok(()) if is_routine => debug!(kind, "Credential of the app renewed, Microsoft accepts it"),
         Ok(()) if is_secret => info!("Client secret replaced, Microsoft accepts it"),
         Ok(()) => info!(kind, "Credential of the app replaced, Microsoft accepts it"),
         Err(error) => {

@@ -1,6 +1,8 @@
 //! How the app authenticates to Microsoft: each kind of credential from the configuration to the card, and its mistakes.
 
 mod certificate;
+mod federation;
+mod identity;
 mod secrets;
 
 use std::fs;
@@ -33,6 +35,18 @@ pub(super) async fn validate(town: &Town, config: &str, more: &[&str]) -> (Optio
     let arguments = [&["validate", "--all", "-c", file.to_str().unwrap()], more].concat();
     let (status, stdout, _) = run(&arguments).await;
     (status, stdout)
+}
+
+/// Returns an environment with these variables.
+pub(super) fn environment(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    move |name| {
+        let found = variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone())
+    }
 }
 
 /// Reads a configuration with only these lines in `[msapi]`, and returns its problems and their hints.

@@ -171,9 +171,18 @@ impl Town {
 
     /// Reads a configuration that may be wrong.
     pub(crate) fn load(&self, config: &str) -> Result<Loaded, Problems> {
+        self.load_in(config, &|_| None)
+    }
+
+    /// Reads a configuration that may be wrong, in an environment.
+    pub(crate) fn load_in(
+        &self,
+        config: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Loaded, Problems> {
         let file = self.folder.path().join("teleport-msteams.toml");
         fs::write(&file, config).unwrap();
-        let Loaded { settings, warnings } = config::load(&file, &|_| None)?;
+        let Loaded { settings, warnings } = config::load(&file, environment)?;
         let milliseconds = Duration::from_millis;
         let settings = Settings {
             limits: Limits {

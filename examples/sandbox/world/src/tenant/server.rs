@@ -19,6 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::tenant::call::{Asked, Reply};
+use crate::tenant::state::World;
 use crate::tenant::{Call, Fault, Tenant, batch, bot, graph, login, managed_identity, openid};
 
 /// Largest request body to read, in bytes.
@@ -116,15 +117,7 @@ pub(super) async fn answer_one(tenant: Tenant, asked: Asked, broken: Cancellatio
     let reply = match faulty {
         Some(faulty) => faulty,
         None if batch::is_one(&asked) => batch::answer(&tenant, &asked, &broken).await,
-        None => tenant.change(|world| match asked.segments.first().map(String::as_str) {
-            Some("login") => login::answer(world, &asked),
-            Some("graph") => graph::answer(world, &asked),
-            Some("openid") => openid::answer(world, &asked),
-            Some("bot") => bot::answer(world, &asked),
-            Some("metadata") => managed_identity::metadata(world, &asked),
-            Some("msi") => managed_identity::app_service(world, &asked),
-            _ => Reply::empty(404),
-        }),
+        None => tenant.change(|world| served(world, &asked)),
     };
     if let (Some(Fault::Empty | Fault::HalfBody | Fault::ResetAfter | Fault::PageBehind(_)), Some(body)) =
         (&fault, &reply.body)
@@ -159,6 +152,19 @@ pub(super) async fn answer_one(tenant: Tenant, asked: Asked, broken: Cancellatio
             response
         }
         _ => complete(&reply),
+    }
+}
+
+/// Answers as the service that the path begins with.
+fn served(world: &mut World, asked: &Asked) -> Reply {
+    match asked.segments.first().map(String::as_str) {
+        Some("login") => login::answer(world, asked),
+        Some("graph") => graph::answer(world, asked),
+        Some("openid") => openid::answer(world, asked),
+        Some("bot") => bot::answer(world, asked),
+        Some("metadata") => managed_identity::metadata(world, asked),
+        Some("msi") => managed_identity::app_service(world, asked),
+        _ => Reply::empty(404),
     }
 }
 
