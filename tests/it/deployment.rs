@@ -10,6 +10,8 @@ use teleport_msteams::msteams::PERMISSIONS;
 
 use crate::health;
 use crate::support::{Town, private_folder};
+use crate::world::identity::Validity;
+use crate::world::tenant::ClientCertificate;
 
 /// Where the chart mounts what the configuration names.
 const MOUNTS: &str = "/var/lib/teleport/plugins/msteams";
@@ -37,6 +39,15 @@ fn every_configuration_that_the_chart_renders_is_valid() {
     for key in ["appSecret", "client-secret", "password"] {
         fs::write(mounts.path().join("appSecret").join(key), "secret").unwrap();
     }
+    let a_year = Validity {
+        from: -60,
+        to: 365 * 86_400,
+    };
+    let certificate = ClientCertificate::new("K1", a_year).pem();
+    fs::write(mounts.path().join("appSecret/app.pem"), certificate).unwrap();
+    let token = mounts.path().join("token");
+    fs::write(&token, "a.b.c").unwrap();
+    let environment = |name: &str| (name == "AZURE_FEDERATED_TOKEN_FILE").then(|| token.display().to_string());
     let mut rendered = 0;
     for entry in fs::read_dir(file("tests/fixtures/chart")).unwrap() {
         let path = entry.unwrap().path();
@@ -47,14 +58,15 @@ fn every_configuration_that_the_chart_renders_is_valid() {
         let text = text.replace(MOUNTS, mounts.path().to_str().unwrap());
         let here = mounts.path().join("teleport-msteams.toml");
         fs::write(&here, text).unwrap();
-        let loaded = config::load(&here, &|_| None).unwrap_or_else(|problems| panic!("{}: {problems}", path.display()));
+        let loaded =
+            config::load(&here, &environment).unwrap_or_else(|problems| panic!("{}: {problems}", path.display()));
         let mut warnings = loaded.warnings;
         // The guide's own example mixes two tenants.
         warnings.retain(|warning| !warning.message.contains("is a channel of the tenant"));
         assert_eq!(warnings, [], "{}", path.display());
         rendered += 1;
     }
-    assert_eq!(rendered, 5);
+    assert_eq!(rendered, 7);
 }
 
 #[tokio::test]

@@ -45,6 +45,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ default (printf "%s-secret" (include "msteams.fullname" .)) .Values.msTeams.appSecretFromSecret }}
 {{- end }}
 
+{{/* "true" if the credential of the app is in a Secret, empty otherwise. */}}
+{{- define "msteams.usesAppSecret" -}}
+{{- if ne .Values.msTeams.credential "workloadIdentity" }}true{{ end }}
+{{- end }}
+
 {{/* "true" if the chart creates the Secret, empty otherwise. */}}
 {{- define "msteams.ownsAppSecret" -}}
 {{- if and .Values.msTeams.appSecret (not .Values.msTeams.appSecretFromSecret) }}true{{ end }}
@@ -87,6 +92,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- if $missing }}
 {{- fail (printf "\n\nThese values are missing:\n  %s\n" (join "\n  " $missing)) }}
+{{- end }}
+{{- if not (include "msteams.usesAppSecret" .) }}
+{{- if or .Values.msTeams.appSecret .Values.msTeams.appSecretFromSecret }}
+{{- fail "\n\nmsTeams.credential: workloadIdentity needs no Secret; remove msTeams.appSecret and appSecretFromSecret\n" }}
+{{- end }}
+{{- if not .Values.serviceAccountName }}
+{{- fail "\n\nserviceAccountName: name the service account with the annotation azure.workload.identity/client-id\n" }}
+{{- end }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled (not .Values.diagAddr) }}
 {{- fail "\n\nserviceMonitor.enabled: set diagAddr too; the metrics are served there\n" }}
