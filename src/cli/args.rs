@@ -132,6 +132,8 @@ mod tests {
              22222222-2222-4222-8222-222222222222 --appSecret=secret",
             "configure --appID=11111111-1111-4111-8111-111111111111 --appSecret secret \
              --tenantID=22222222-2222-4222-8222-222222222222 assets",
+            "configure --appID=11111111-1111-4111-8111-111111111111 --managedIdentity true \
+             --tenantID=22222222-2222-4222-8222-222222222222 assets",
             "validate --config=/etc/x.toml alice@example.com",
             "validate alice@example.com -c /etc/x.toml",
             "validate -c/etc/x.toml alice@example.com",

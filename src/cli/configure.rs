@@ -3,25 +3,23 @@
 use std::fs;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
-use std::io::{IsTerminal as _, Write as _, stdin};
+use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context as _, bail};
 use uuid::Uuid;
 
-use crate::cli::environment;
+use crate::cli::app_credential::CredentialOptions;
 use crate::cli::output::complain;
 use crate::cli::role::role;
 use crate::cli::steps::Steps;
-use crate::config::Template;
+use crate::config::{ChosenCredential, Template};
 use crate::msteams::{Interaction, Package};
 
 pub(super) const CONFIGURATION: &str = "teleport-msteams.toml";
 pub(super) const ARCHIVE: &str = "app.zip";
 pub(super) const ROLE: &str = "teleport-msteams-role.yaml";
-
-const SECRET_VARIABLE: &str = "AZURE_APPSECRET";
 
 /// Only the owner can read the files, because one of them may contain the client secret.
 const PRIVATE_DIRECTORY: u32 = 0o700;
@@ -43,6 +41,8 @@ Examples:
       prompts for the client secret without showing it
   teleport-msteams configure assets --appID ID --tenantID ID --appSecretFile /run/secrets/teams
       reads the secret from a file, and writes its path to the configuration
+  teleport-msteams configure assets --appID ID --tenantID ID --clientCertificate /run/secrets/app.pem
+      uses a certificate instead of a client secret; docs/credentials.md compares the credentials
   teleport-msteams configure assets --appID ID --tenantID ID --force
       regenerates app.zip for the same Teams app and keeps the configuration
   teleport-msteams configure assets --appID ID --tenantID ID --review
@@ -56,17 +56,8 @@ pub(super) struct Options {
     /// Directory (tenant) ID
     #[arg(long = "tenantID", value_name = "ID", value_parser = tenant)]
     tenant_id: Uuid,
-    #[arg(
-        long = "appSecret",
-        value_name = "SECRET",
-        conflicts_with = "app_secret_file",
-        help = "Value of the client secret. Other users of this machine can see it in the process list. If omitted, it is \
-                read from AZURE_APPSECRET or prompted for"
-    )]
-    app_secret: Option<String>,
-    /// File with the client secret; the configuration refers to it
-    #[arg(long = "appSecretFile", value_name = "FILE")]
-    app_secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    credential: CredentialOptions,
     /// ID of an existing Teams app whose package is updated. If omitted, a new ID is generated
     #[arg(long = "teamsAppID", value_name = "ID", value_parser = id)]
     teams_app_id: Option<Uuid>,
@@ -113,12 +104,15 @@ impl Options {
         };
         let package = Package::new(self.app_id, teams_app_id, interaction);
         let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
+        let mut has_secret = false;
         if kept.is_none() {
+            let credential = self.credential.chosen()?;
+            has_secret = matches!(credential, ChosenCredential::Secret(_));
             let template = Template {
                 app_id: &self.app_id.to_string(),
                 tenant_id: &self.tenant_id.to_string(),
                 teams_app_id: &teams_app_id.to_string(),
-                app_secret: &self.secret()?,
+                credential: &credential,
                 reviews: self.review,
             };
             files.push((CONFIGURATION, template.text().into_bytes()));
@@ -140,6 +134,7 @@ impl Options {
             teams_app_id,
             existed,
             kept: kept.is_some(),
+            has_secret,
             review: self.review,
             enabled: kept.as_ref().map_or(self.review, |kept| kept.has_reviews),
         };
@@ -151,41 +146,6 @@ impl Options {
             );
         }
         Ok(())
-    }
-
-    /// Returns the value of `[msapi] app_secret`: the secret, or the path of its file.
-    fn secret(&self) -> anyhow::Result<String> {
-        if let Some(file) = &self.app_secret_file {
-            let file = absolute(file).with_context(|| format!("could not find {}", file.display()))?;
-            let secret = fs::read_to_string(&file)
-                .with_context(|| format!("could not read the client secret from {}", file.display()))?;
-            if secret.trim().is_empty() {
-                bail!(
-                    "could not configure: {} is empty; write the value of the client secret to it",
-                    file.display()
-                );
-            }
-            return Ok(file.display().to_string());
-        }
-        let given = self
-            .app_secret
-            .clone()
-            .or_else(|| environment::variable(SECRET_VARIABLE));
-        let secret = match given {
-            Some(secret) => secret,
-            None if stdin().is_terminal() => rpassword::prompt_password("Value of the client secret (not shown): ")
-                .context("could not prompt for the client secret")?,
-            None => bail!(
-                "could not configure: no client secret; set {SECRET_VARIABLE}, or pass a file with --appSecretFile"
-            ),
-        };
-        let secret = secret.trim();
-        if secret.is_empty() {
-            bail!(
-                "could not configure: the client secret is empty; pass the value of a client secret of the Azure bot"
-            );
-        }
-        Ok(secret.to_owned())
     }
 }
 

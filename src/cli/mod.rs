@@ -2,6 +2,7 @@
 //!
 //! Architecture Invariant: the only module that prints, and that reads arguments and the environment.
 
+mod app_credential;
 mod args;
 mod configure;
 mod configured;

@@ -19,6 +19,8 @@ pub(super) struct Steps<'a> {
     pub(super) existed: bool,
     /// The configuration existed, and was kept.
     pub(super) kept: bool,
+    /// The configuration that was written has a client secret.
+    pub(super) has_secret: bool,
     /// Reviews in Teams were prepared.
     pub(super) review: bool,
     /// The configuration enables reviews in Teams.
@@ -48,6 +50,13 @@ impl Steps<'_> {
         say!("");
         for (number, step) in self.next().iter().enumerate() {
             say!("  {}. {step}", number + 1);
+        }
+        if self.has_secret {
+            say!("");
+            say!(
+                "A managed identity, a federated token or a certificate is safer than a client secret. docs/credentials.md says \
+                 which one to choose."
+            );
         }
         if self.review {
             say!("");

@@ -47,4 +47,4 @@ pub use settings::{
     Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings, Proxy,
     ProxyKind, Settings, TeleportSettings, Upgrade,
 };
-pub use template::Template;
+pub use template::{ChosenCredential, Template};

@@ -58,3 +58,54 @@ pub(super) fn problem_of(lines: &str, environment: &dyn Fn(&str) -> Option<Strin
     let hints = problems.list.iter().map(|problem| problem.hint.clone()).collect();
     (problems.to_string(), hints)
 }
+
+#[tokio::test]
+async fn configure_writes_the_chosen_credential() {
+    let folder = private_folder();
+    let file = folder.path().join("file").display().to_string();
+    let id = "11111111-1111-4111-8111-111111111111";
+    let advice = "safer than a client secret";
+    for (number, (flag, value, line)) in [
+        (
+            "--clientCertificate",
+            file.as_str(),
+            format!("client_certificate = {file:?}"),
+        ),
+        (
+            "--federatedTokenFile",
+            &file,
+            format!("federated_token_file = {file:?}"),
+        ),
+        ("--federatedTokenFile", "true", "federated_token_file = true".to_owned()),
+        ("--managedIdentity", id, format!("managed_identity = {id:?}")),
+        ("--managedIdentity", "true", "managed_identity = true".to_owned()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = folder.path().join(number.to_string());
+        let folder = folder.to_str().unwrap();
+        let arguments = ["configure", folder, "--appID", id, "--tenantID", id, flag, value];
+        let (status, stdout, stderr) = run(&arguments).await;
+        assert_eq!(status, Some(0), "{stderr}");
+        assert!(!stdout.contains(advice), "{stdout}");
+        let text = fs::read_to_string(format!("{folder}/teleport-msteams.toml")).unwrap();
+        assert!(
+            text.contains(&format!("\n{line}\n")) && !text.contains("app_secret"),
+            "{text}"
+        );
+    }
+    let both = [
+        "configure",
+        "x",
+        "--appID",
+        id,
+        "--tenantID",
+        id,
+        "--managedIdentity",
+        id,
+    ];
+    let (status, _, stderr) = run(&[&both[..], &["--appSecret", "plantedsecret"]].concat()).await;
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
+}
