@@ -36,6 +36,16 @@ async fn town_with(certificate: &ClientCertificate) -> (Town, String) {
     (town, config)
 }
 
+/// Waits until the daemon uses a new certificate, and until a card needs it.
+async fn is_used(town: Town) {
+    town.daemon()
+        .says("Credential of the app replaced, Microsoft accepts it kind=\"certificate\"")
+        .await;
+    town.tenant.revoke_tokens();
+    announces(&town, &mut Vec::new()).await;
+    town.finish().await;
+}
+
 #[tokio::test]
 async fn a_certificate_replaces_the_secret() {
     let certificate = ClientCertificate::new("K1", YEAR);
@@ -118,12 +128,7 @@ async fn a_replaced_certificate_is_used_without_a_restart() {
             .contains("contains a key that does not belong to the certificate")
     );
     write(&town, &new.pem());
-    town.daemon()
-        .says("Credential of the app replaced, Microsoft accepts it kind=\"certificate\"")
-        .await;
-    town.tenant.revoke_tokens();
-    announces(&town, &mut Vec::new()).await;
-    town.finish().await;
+    is_used(town).await;
 }
 
 #[tokio::test]
@@ -133,12 +138,7 @@ async fn a_reload_replaces_a_secret_by_a_certificate() {
     town.start_daemon().await;
     town.tenant.set_secret("another~plantedsecret");
     town.daemon().reload(town.load(&config)).await;
-    town.daemon()
-        .says("Credential of the app replaced, Microsoft accepts it kind=\"certificate\"")
-        .await;
-    town.tenant.revoke_tokens();
-    announces(&town, &mut Vec::new()).await;
-    town.finish().await;
+    is_used(town).await;
 }
 
 #[tokio::test]
