@@ -17,6 +17,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::PLANTED;
 use crate::tenant::Tenant;
+use crate::tenant::call::Asked;
 use crate::tenant::signer::Signer;
 use crate::tenant::state::World;
 
@@ -46,7 +47,7 @@ pub(super) struct Proofs {
     issuers: Signer,
     /// The IDs of assertions, each of which is accepted once.
     used: BTreeSet<String>,
-    /// Header and claims of every assertion.
+    /// The names of the form's fields, the header and the claims of every assertion.
     pub(super) received: Vec<Value>,
 }
 
@@ -106,20 +107,24 @@ impl Tenant {
         self.change_quietly(|world| world.proofs.workload_token(about, life))
     }
 
-    /// Returns the header and the claims of every assertion, in order.
+    /// Returns the names of the form's fields, the header and the claims of every assertion, in order.
     pub fn assertions(&self) -> Vec<Value> {
         self.change_quietly(|world| world.proofs.received.clone())
     }
 }
 
-/// Checks an assertion for an app and a token endpoint. Fails with the number of an AADSTS error.
-pub(super) fn check(world: &mut World, kind: &str, assertion: &str, audience: &str) -> Result<(), u32> {
+/// Checks the assertion in a form for a token endpoint. Fails with the number of an AADSTS error.
+pub(super) fn check(world: &mut World, form: &Asked, audience: &str) -> Result<(), u32> {
+    let field = |name| form.query(name).unwrap_or_default();
+    let (kind, assertion) = (field("client_assertion_type"), field("client_assertion"));
     let decoded = decode(assertion).filter(|_| kind == JWT_BEARER).ok_or(50_027_u32)?;
     let now = seconds() + world.faults.clock_ahead;
     let app_id = world.options.app_id.clone();
     let Decoded { header, claims, .. } = &decoded;
     let proofs = &mut world.proofs;
-    proofs.received.push(json!({"header": header, "claims": claims}));
+    let names: BTreeSet<_> = form.query.iter().map(|(name, _)| name).collect();
+    let received = json!({"form": names, "header": header, "claims": claims});
+    proofs.received.push(received);
     if header["x5t#S256"].is_string() {
         proofs.check_certificate(&decoded)?;
         if claims["iss"] != app_id || claims["sub"] != app_id {

@@ -45,8 +45,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     }
     if has_assertion {
         let audience = format!("{}{}", world.base, asked.path);
-        let kind = field("client_assertion_type");
-        if let Err(code) = assertion::check(world, kind, field("client_assertion"), &audience) {
+        if let Err(code) = assertion::check(world, &form, &audience) {
             return refusal(code);
         }
     }
