@@ -197,6 +197,15 @@ impl Teams {
         self.0.resolver.graph().service().token().roles().await
     }
 
+    /// Returns the client ID of the app that the token for Graph names; `None` if it cannot be read. As with
+    /// [`granted_permissions`](Self::granted_permissions), use it for hints only.
+    ///
+    /// # Errors
+    /// Microsoft issues no token.
+    pub async fn authenticated_app(&self) -> Result<Option<String>, Error> {
+        self.0.resolver.graph().service().token().app().await
+    }
+
     /// Returns whether valid tokens for both services are available.
     pub fn holds_tokens(&self) -> bool {
         let graph = self.0.resolver.graph().service().token();

@@ -151,6 +151,11 @@ impl Token {
         Ok(roles(self.get().await?.expose()))
     }
 
+    /// Returns the client ID of the app in the token; `None` if it cannot be read.
+    pub(crate) async fn app(&self) -> Result<Option<String>, Error> {
+        Ok(claims(self.get().await?.expose()).and_then(|claims| claims.appid.or(claims.azp)))
+    }
+
     /// Returns whether the current token has this permission. The token does not show permissions that were granted
     /// later.
     pub(crate) fn has(&self, permission: &Permission) -> bool {
@@ -296,17 +301,25 @@ impl Issued {
     }
 }
 
-/// Reads the `roles` of a JSON web token without verifying it, because it comes directly from the login service. A
-/// token without the claim has no permissions.
-fn roles(token: &str) -> Option<Vec<String>> {
-    #[derive(Deserialize)]
-    struct Claims {
-        #[serde(default)]
-        roles: Vec<String>,
-    }
+/// What a token says about the app.
+#[derive(Deserialize)]
+struct Claims {
+    /// Missing if the app has no permissions.
+    #[serde(default)]
+    roles: Vec<String>,
+    /// The client ID of the app, in tokens of version 1 and of version 2.
+    appid: Option<String>,
+    azp: Option<String>,
+}
+
+/// Reads a JSON web token without verifying it, because it comes directly from the login service.
+fn claims(token: &str) -> Option<Claims> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    Some(claims.roles)
+    serde_json::from_slice(&payload).ok()
+}
+
+fn roles(token: &str) -> Option<Vec<String>> {
+    Some(claims(token)?.roles)
 }
 
 #[cfg(test)]

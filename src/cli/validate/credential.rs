@@ -6,6 +6,7 @@ use crate::cli::validate::results::{CheckResults, counted};
 use crate::clock::{self, readable};
 use crate::config::{AppCredential, AppSecret, FederatedToken, IdentityEndpoint, ManagedIdentity};
 use crate::msteams::{Teams, TokenFacts, thumbprint};
+use crate::visible;
 
 const CHECK: &str = "credential of the app";
 
@@ -77,6 +78,22 @@ fn managed(identity: &ManagedIdentity) -> String {
         None => "managed identity of this machine".to_owned(),
     };
     format!("{which}, from {place} at {}", url.host_str().unwrap_or_default())
+}
+
+/// Warns if the managed identity is not the app of the bot, after a token was issued: the Bot connector rejects its tokens.
+pub(super) async fn compare_app(teams: &Teams, app_id: &str, results: &mut CheckResults) {
+    let active = teams.credential_replacements().borrow().clone();
+    if !matches!(active.credential, AppCredential::ManagedIdentity(_)) {
+        return;
+    }
+    if let Ok(Some(app)) = teams.authenticated_app().await
+        && !app.eq_ignore_ascii_case(app_id)
+    {
+        let detail = format!("the managed identity is the app {}, not {app_id}", visible::line(&app));
+        let hint =
+            hint!("Set `[msapi] app_id` to the client ID of the identity, and create the Azure Bot resource with it");
+        results.warning(CHECK, detail, Some(hint));
+    }
 }
 
 /// Reports which of several client secrets Microsoft accepts, after a token was issued.

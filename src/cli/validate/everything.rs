@@ -265,6 +265,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
         Ok(granted) => {
             results.ok(check, "granted");
             credential::accepted(&teams, results);
+            credential::compare_app(&teams, &settings.microsoft.app_id, results).await;
             let managers = settings
                 .escalation
                 .as_ref()

@@ -104,11 +104,31 @@ async fn validate_names_the_identity_and_its_endpoint() {
         }
         let (status, shown, _) = program.run().await;
         assert_eq!(status, Some(0), "{shown}");
+        assert!(!shown.contains("the managed identity is the app"), "{shown}");
         assert!(
             shown.contains(&format!("ok  credential of the app: {expected}")),
             "{shown}"
         );
     }
+}
+
+#[tokio::test]
+async fn validate_warns_if_the_only_identity_is_not_the_bot() {
+    let town = Town::build().await;
+    let other = "11111111-2222-3333-4444-555555555555";
+    town.tenant.assign_identity(other);
+    let file = town.folder.path().join("teleport-msteams.toml");
+    fs::write(&file, config_with(&town, "managed_identity = true")).unwrap();
+    let program = Program::new(&["validate", "--all", "-c", file.to_str().unwrap()]);
+    let program = program.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", town.tenant.metadata());
+    let (_, shown, _) = program.run().await;
+    let app_id = &town.tenant.options().app_id;
+    let warning = format!("warning  credential of the app: the managed identity is the app {other}, not {app_id}");
+    assert!(shown.contains(&warning), "{shown}");
+    assert!(
+        shown.contains("hint: Set `[msapi] app_id` to the client ID of the identity"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]

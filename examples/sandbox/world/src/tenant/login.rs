@@ -52,19 +52,22 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     if field("grant_type") != "client_credentials" || !field("scope").ends_with("/.default") {
         return refusal(70_011);
     }
-    let (token, said) = issue(world, field("scope"));
+    let app_id = world.options.app_id.clone();
+    let (token, said) = issue(world, &app_id, field("scope"));
     Reply::ok(
         200,
         json!({"token_type": "Bearer", "expires_in": said, "access_token": token}),
     )
 }
 
-/// Issues a token for a scope, and returns it with the lifetime that it claims.
-pub(super) fn issue(world: &mut World, scope: &str) -> (String, u64) {
+/// Issues a token of an app for a scope, and returns it with the lifetime that it claims.
+pub(super) fn issue(world: &mut World, app_id: &str, scope: &str) -> (String, u64) {
     let life = world.faults.token_lives.unwrap_or(LIFE);
     let options = &world.options;
     // Clients can read a token, but only the services accept it.
-    let claims = json!({"aud": scope, "tid": options.tenant_id, "roles": options.roles, "uti": Uuid::new_v4()});
+    let claims = json!({
+        "aud": scope, "appid": app_id, "tid": options.tenant_id, "roles": options.roles, "uti": Uuid::new_v4(),
+    });
     let token = format!("e30.{}.{PLANTED}", URL_SAFE_NO_PAD.encode(claims.to_string()));
     let until = Instant::now() + Duration::from_secs(life);
     let scope = scope.to_owned();

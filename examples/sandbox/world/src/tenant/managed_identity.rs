@@ -83,7 +83,7 @@ fn token(world: &mut World, asked: &Asked) -> Option<Value> {
     let id = ids
         .find(|id| wanted.is_none_or(|wanted| wanted == id.as_str()))?
         .clone();
-    let (token, life) = issue(world, &format!("{resource}/.default"));
+    let (token, life) = issue(world, &id, &format!("{resource}/.default"));
     let ends = crate::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()
