@@ -99,7 +99,9 @@ async fn an_app_that_was_removed_and_reinstalled_by_others_keeps_its_card() {
 async fn a_team_that_removed_and_reinstalled_the_app_is_notified_again() {
     let mut town = Town::build().await;
     let config = town.config_for(&format!("\"*\" = \"{}\"", town.channel));
-    town.start_daemon_with(&config).await;
+    let mut settings = town.settings(&config);
+    settings.limits.refused_first_pause = Duration::from_hours(1);
+    town.start_daemon_on(settings).await;
     let channel = town.channel.clone();
     town.cluster.create(Draft::default());
     town.sees(&channel, &["PENDING"]).await;
