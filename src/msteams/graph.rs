@@ -264,7 +264,7 @@ impl Graph {
     }
 
     /// Returns the only entry of a filtered list.
-    async fn only(
+    pub(super) async fn only(
         &self,
         operation: Operation,
         url: Url,
@@ -330,13 +330,18 @@ pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-fn filter(property: &str, value: &str) -> String {
+/// Writes a query for the objects with a value of a property.
+pub(super) fn filter(property: &str, value: &str) -> String {
     format!("$filter={}", encode(&format!("{property} eq {}", literal(value))))
 }
 
 fn installed(app: &CatalogApp) -> String {
     format!("$expand=teamsApp&{}", filter("teamsApp/id", &app.id))
 }
+
+#[cfg(test)]
+#[path = "odata_tests.rs"]
+mod odata_tests;
 
 #[cfg(test)]
 mod tests {

@@ -40,17 +40,12 @@ impl Graph {
     /// Finds the user with an email address, a user principal name or, with the permission `User.Read.All`, another
     /// address of the mailbox. Of several users, the one whose primary address it is.
     pub(crate) async fn user_by_email(&self, mail: &str, priority: &Priority) -> Result<User, Error> {
-        let text = literal(mail);
-        let mut names = format!("mail eq {text} or userPrincipalName eq {text}");
-        let shows_all = self.service().token().has(&FIND_BY_ALIAS);
-        if shows_all {
-            let alias = literal(&format!("smtp:{mail}"));
-            names = format!("{names} or proxyAddresses/any(p:p eq {alias})");
-        }
+        let names = named(mail, self.service().token().has(&FIND_BY_ALIAS));
         let found = match self.users_with(&names, priority).await {
             // In case a directory does not combine conditions on these properties.
             Err(error) if error.meaning() == Meaning::Rejected && error.status() == Some(400) => {
-                let found = self.users_with(&format!("mail eq {text}"), priority).await?;
+                let mailbox = format!("mail eq {}", literal(mail));
+                let found = self.users_with(&mailbox, priority).await?;
                 if found.is_empty() {
                     return self.user(mail, priority).await;
                 }
@@ -71,13 +66,9 @@ impl Graph {
     /// Finds the user with an id or a user principal name.
     pub(crate) async fn user(&self, id_or_name: &str, priority: &Priority) -> Result<User, Error> {
         let fields = self.fields();
-        // In a path segment, a name that begins with a dollar sign would be parsed as a keyword.
-        let url = if id_or_name.starts_with('$') {
-            self.service()
-                .url(&["v1.0", &format!("users({})", literal(id_or_name))], Some(&fields))
-        } else {
-            self.service().url(&["v1.0", "users", id_or_name], Some(&fields))
-        };
+        let path = path(id_or_name);
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let url = self.service().url(&path, Some(&fields));
         let user: Entry = self.get(Operation::FindUser, url, &no_key(), priority).await?;
         Ok(user.into())
     }
@@ -85,6 +76,28 @@ impl Graph {
     fn fields(&self) -> String {
         let state = Some(STATE).filter(|_| self.service().token().has(&FIND_BY_ALIAS));
         format!("{FIELDS}{}", state.unwrap_or_default())
+    }
+}
+
+/// Writes the condition that a user has a name: an email address, a user principal name or, if it can be read, an alias.
+pub(super) fn named(mail: &str, reads_aliases: bool) -> String {
+    let text = literal(mail);
+    let mut names = format!("mail eq {text} or userPrincipalName eq {text}");
+    if reads_aliases {
+        let alias = literal(&format!("smtp:{mail}"));
+        names = format!("{names} or proxyAddresses/any(p:p eq {alias})");
+    }
+    names
+}
+
+/// Returns the path of a user by the ID or the user principal name. In a path segment, a name that begins with a dollar sign
+/// would be parsed as a keyword.
+pub(super) fn path(id_or_name: &str) -> Vec<String> {
+    let root = "v1.0".to_owned();
+    if id_or_name.starts_with('$') {
+        vec![root, format!("users({})", literal(id_or_name))]
+    } else {
+        vec![root, "users".to_owned(), id_or_name.to_owned()]
     }
 }
 
