@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use teleport_msteams::domain::card::{Content, Message, Reader};
+use teleport_msteams::domain::card::{Content, Message, Place, Reader};
 use teleport_msteams::domain::request::{AccessRequest, Review, Stage, Verdict};
 use teleport_msteams::domain::review::ReasonRule;
 
@@ -66,7 +66,7 @@ pub(crate) fn kinds() -> Vec<Kind> {
                 &Content::Request(Arc::new(approved_once)),
                 true,
                 &Reader {
-                    is_channel: true,
+                    place: Place::Channel,
                     ..Reader::default()
                 },
                 None,

@@ -13,7 +13,7 @@ pub(crate) mod shared;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use teleport_msteams::domain::card::{CardCluster, Content, Message, Reader, Remembered, View};
+use teleport_msteams::domain::card::{CardCluster, Content, Message, Place, Reader, Remembered, View};
 use teleport_msteams::domain::recipients::{Person, Reason};
 use teleport_msteams::domain::request::{
     AccessList, AccessRequest, Constraints, RequestId, RequestKind, Resource, ResourceName, ResourceNames, Review,
@@ -309,7 +309,7 @@ pub(crate) fn reader() -> Reader {
 
 pub(crate) fn channel() -> Reader {
     Reader {
-        is_channel: true,
+        place: Place::Channel,
         reason: Some(Reason::Rule(Some("databases-at-night".to_owned()))),
         others: (1..=7).map(|number| format!("reviewer-{number}@example.com")).collect(),
         more_others: 0,

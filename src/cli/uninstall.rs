@@ -47,7 +47,7 @@ async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
         say!(" - Stop the daemon first: it reinstalls the app while it runs");
     }
     let mut users = settings.recipients();
-    users.retain(|address| address.channel().is_none());
+    users.retain(Address::is_person);
     let all = users.len();
     let bar = if stderr().is_terminal() {
         ProgressBar::new(u64::try_from(all).unwrap_or(u64::MAX))
@@ -101,7 +101,7 @@ async fn remove(teams: &Teams, address: &Address, dry_run: bool) -> Result<bool,
     };
     let user = user.unwrap_or_else(|| address.as_str().to_owned());
     if dry_run {
-        teams.has_app(address, Some(&user)).await
+        Ok(teams.has_app(address, Some(&user)).await? == Some(true))
     } else {
         teams.uninstall(address, &user).await
     }

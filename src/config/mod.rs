@@ -41,7 +41,7 @@ pub use managed_identity::{IdentityEndpoint, ManagedIdentity};
 pub use notify::{Attention, DigestSettings, EscalationSettings, NotifySettings};
 pub use problem::{Problem, Problems};
 pub use proxy::Proxies;
-pub use recipients::VALID_RECIPIENTS;
+pub use recipients::{OWN_TENANT, VALID_RECIPIENTS};
 pub use review::{ReviewSettings, TlsFiles};
 pub use settings::{
     Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings, Proxy,

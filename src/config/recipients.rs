@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use toml::{Table, Value};
-use url::Url;
 
 use crate::config::file::{Notes, Section};
 use crate::config::shown::{described, quoted};
 use crate::domain::recipients::{Address, RoutingTable};
 
 /// The hint for a text that is not a recipient.
-pub const VALID_RECIPIENTS: &str = hint!("Use an email address, a user ID or the link of a channel");
+pub const VALID_RECIPIENTS: &str = hint!(
+    "Use an email address, a user ID, the link of a channel or a group chat, \"Team name/Channel name\", or group: and the object ID of a group"
+);
+
+/// The hint for a link of another tenant.
+pub const OWN_TENANT: &str = hint!("Copy the link of a channel or a chat in the tenant `[msapi] tenant_id`");
 
 /// The placeholder that `configure` writes, which set-up scripts for the Go plugin replace.
 const PLACEHOLDER: &str = "foo@example.com";
@@ -90,21 +94,18 @@ pub(super) fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<V
     Some(addresses)
 }
 
-/// Warns about each link of another tenant: the app cannot post there.
+/// Warns about each link of another tenant: the app cannot post there. `msteams` rejects it; the other recipients of the file
+/// are notified, as by the Go plugin.
 pub(super) fn foreign(key: &str, routing: &RoutingTable, tenant: &str, notes: &mut Notes) {
     // A tenant can also be a domain name, which cannot be compared.
     if uuid::Uuid::try_parse(tenant).is_err() {
         return;
     }
-    for address in routing.addresses().iter().filter(|address| address.channel().is_some()) {
-        let Ok(link) = Url::parse(address.as_str()) else {
-            continue;
-        };
-        let named = link.query_pairs().find(|(key, _)| key == "tenantId");
-        if let Some((_, other)) = named.filter(|(_, id)| !id.is_empty() && !id.eq_ignore_ascii_case(tenant)) {
-            let message = format!("{} is a channel of the tenant {other:?}", address.as_str());
-            let hint = hint!("Copy the link of a channel in the tenant `[msapi] tenant_id`");
-            notes.warning(key, message, hint);
+    for address in routing.addresses() {
+        let is_other = |other: &&str| !other.eq_ignore_ascii_case(tenant);
+        if let Some(other) = address.tenant().filter(is_other) {
+            let message = format!("{} belongs to another tenant, {other:?}", address.as_str());
+            notes.warning(key, message, OWN_TENANT);
         }
     }
 }

@@ -41,9 +41,9 @@ impl Exempt {
         Self { users, addresses }
     }
 
-    /// Returns whether a recipient is one of these people, under whatever name. A channel is not.
+    /// Returns whether a recipient is one of these people, under whatever name. A channel or a chat is not.
     pub(super) async fn contains(&self, context: &Context, recipient: &Address, priority: &Priority) -> bool {
-        if recipient.channel().is_some() {
+        if !recipient.is_person() {
             return false;
         }
         if self.users.iter().any(|user| recipient.is_user_name(user)) || self.addresses.contains(recipient) {

@@ -13,7 +13,7 @@ const EMAIL_TRAITS: [&str; 2] = ["email", "mail"];
 
 /// Returns the address in the traits of a user: the object ID, or an email address.
 pub(super) fn address_in(traits: &Traits, user_id_trait: &str) -> Option<Address> {
-    let id = only(traits, user_id_trait).filter(|address| address.channel().is_none());
+    let id = only(traits, user_id_trait).filter(Address::is_person);
     id.or_else(|| email_in(traits))
 }
 
@@ -42,11 +42,7 @@ pub(super) async fn addresses_of(lookups: &Lookups, user: &str, user_id_trait: &
     };
     let mut addresses: Vec<Address> = Vec::new();
     let found = [only(&traits, user_id_trait), name, email_in(&traits)];
-    for address in found
-        .into_iter()
-        .flatten()
-        .filter(|address| address.channel().is_none())
-    {
+    for address in found.into_iter().flatten().filter(Address::is_person) {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -56,7 +52,7 @@ pub(super) async fn addresses_of(lookups: &Lookups, user: &str, user_id_trait: &
 
 /// Returns the address that a user name is.
 fn named(user: &str) -> Option<Address> {
-    Address::parse(user).ok().filter(|address| address.channel().is_none())
+    Address::parse(user).ok().filter(Address::is_person)
 }
 
 fn email_in(traits: &Traits) -> Option<Address> {

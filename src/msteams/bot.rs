@@ -16,7 +16,7 @@ use crate::config::MicrosoftSettings;
 use crate::msteams::activity::Activity;
 use crate::msteams::answer::Expects;
 use crate::msteams::call_queue::{Key, Priority};
-use crate::msteams::conversation::channel_of;
+use crate::msteams::conversation::{ChannelOrChat, channel_of};
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::http::{Effect, JSON, Request};
 use crate::msteams::pace::PaceLimits;
@@ -132,7 +132,7 @@ impl Bot {
         };
         let key = pace_key(conversation);
         let answer = self.service.call(&request, priority.caller(&key), stop).await;
-        let answer = answer.map_err(|error| error.about(conversation))?;
+        let answer = answer.map_err(|error| located(error, conversation))?;
         let id = answer.json::<Posted>().ok().and_then(|posted| posted.id);
         id.filter(|id| !id.is_empty())
             .ok_or_else(|| Error::new(Operation::Post, Meaning::Delivered, Retry::Never).about(conversation))
@@ -159,6 +159,31 @@ impl Bot {
         };
         let key = pace_key(conversation);
         let answer = self.service.call(&request, priority.caller(&key), stop).await;
-        answer.map(|_| ()).map_err(|error| error.about(conversation))
+        answer.map(|_| ()).map_err(|error| located(error, conversation))
+    }
+}
+
+/// Adds the conversation to an error and, where others than one person read it, what to do if it does not have the app. A
+/// team may have the app and a private channel of it not.
+fn located(error: Error, conversation: &str) -> Error {
+    let error = error.about(conversation);
+    let is_missing = matches!(error.meaning(), Meaning::BotNotInstalled | Meaning::NotFound);
+    let kind = is_missing.then(|| ChannelOrChat::of(conversation)).flatten();
+    let (absent, hint) = match kind {
+        None => return error,
+        Some(ChannelOrChat::Channel) => (
+            "the app is not in the channel",
+            hint!(
+                "Add the app to the team of the channel (Manage team, Apps) and, if the channel is private or shared, to the channel (Manage channel, Apps)"
+            ),
+        ),
+        Some(ChannelOrChat::Chat) => (
+            "the app is not in the chat",
+            hint!("Add the app to the chat: open the chat in Teams, and add it under Apps"),
+        ),
+    };
+    match error.meaning() {
+        Meaning::BotNotInstalled => error.detail(absent).with_hint(Some(hint)),
+        _ => error.with_hint(Some(hint)),
     }
 }

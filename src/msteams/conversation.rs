@@ -2,6 +2,7 @@
 //!
 //! Architecture Invariant: pure. The form of Microsoft's IDs is here and nowhere else.
 
+use crate::domain::recipients::ChannelLink;
 use crate::msteams::paths::encode;
 
 /// What separates the ID of a channel from that of the message that began a thread.
@@ -9,6 +10,9 @@ const THREAD: &str = ";messageid=";
 
 /// How the IDs of channels end; the second form is older.
 const CHANNELS: [&str; 2] = ["@thread.tacv2", "@thread.skype"];
+
+/// How the IDs of group chats and of the chats of meetings end.
+const GROUP_CHAT: &str = "@thread.v2";
 
 /// Begins the links of the public cloud.
 const PUBLIC: &str = "https://teams.microsoft.com";
@@ -50,6 +54,33 @@ fn parts(conversation: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// A conversation that several people read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChannelOrChat {
+    Channel,
+    /// A group chat, or the chat of a meeting.
+    Chat,
+}
+
+impl ChannelOrChat {
+    /// Returns the kind of a conversation; `None` for a chat with one person.
+    pub(crate) fn of(conversation: &str) -> Option<Self> {
+        let place = channel_of(conversation);
+        if CHANNELS.iter().any(|end| place.ends_with(end)) {
+            Some(Self::Channel)
+        } else {
+            place.ends_with(GROUP_CHAT).then_some(Self::Chat)
+        }
+    }
+}
+
+/// Returns the link of a channel, in the form that Teams copies, which encodes the name twice.
+pub(crate) fn channel_link(teams: &str, channel: &ChannelLink, tenant: &str) -> String {
+    let (thread, name) = (encode(&channel.thread), encode(&encode(&channel.name)));
+    let (team, tenant) = (encode(&channel.team), encode(tenant));
+    format!("{teams}/l/channel/{thread}/{name}?groupId={team}&tenantId={tenant}")
+}
+
 /// Returns the link that opens a message in Teams of the public cloud. Links of the configured cloud come from
 /// [`Teams::message_link`](crate::msteams::Teams::message_link).
 pub fn message_link(conversation: &str, activity: &str, team: Option<&str>, tenant: &str) -> Option<String> {
@@ -71,13 +102,12 @@ pub(crate) fn link(
     if !place.starts_with(SHARED) || activity.is_empty() {
         return None;
     }
-    let is_channel = CHANNELS.iter().any(|end| place.ends_with(end));
     let query = match team {
         Some(team) => {
             let (team, tenant, root) = (encode(team), encode(tenant), encode(root.unwrap_or(activity)));
             format!("tenantId={tenant}&groupId={team}&parentMessageId={root}")
         }
-        None if is_channel => return None,
+        None if ChannelOrChat::of(place) == Some(ChannelOrChat::Channel) => return None,
         None => format!("context={}", encode(r#"{"contextType":"chat"}"#)),
     };
     let (place, activity) = (encode(place), encode(activity));
@@ -87,6 +117,7 @@ pub(crate) fn link(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::recipients::Address;
 
     #[test]
     fn a_reply_is_sent_to_the_thread_of_its_root_and_counts_for_the_channel() {
@@ -95,6 +126,18 @@ mod tests {
         assert_eq!(thread_of(&reply, "18"), reply);
         assert_eq!(channel_of(&reply), "19:x@thread.tacv2");
         assert_eq!(channel_of("a:1"), "a:1");
+    }
+
+    #[test]
+    fn the_link_of_a_channel_is_read_back() {
+        let link = ChannelLink {
+            thread: "19:x_Y@thread.tacv2".to_owned(),
+            team: "f2b3c8ed-5502-4449-b76f-dc3acea81f1c".to_owned(),
+            name: "Zugänge #1/2 %".to_owned(),
+            tenant: Some("t1".to_owned()),
+        };
+        let address = Address::parse(&channel_link(PUBLIC, &link, "t1")).unwrap();
+        assert_eq!(address.channel(), Some(&link));
     }
 
     #[test]

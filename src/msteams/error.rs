@@ -113,6 +113,11 @@ pub(crate) enum Operation {
     Uninstall,
     FindChat,
     FindInTeam,
+    FindTeam,
+    FindChannel,
+    ListMembers,
+    /// Reads a link, without a call.
+    UseLink,
     OpenChat,
     Post,
     Update,
@@ -350,7 +355,11 @@ impl Operation {
             | Self::Install
             | Self::Uninstall
             | Self::FindChat
-            | Self::FindInTeam => Endpoint::Graph,
+            | Self::FindInTeam
+            | Self::FindTeam
+            | Self::FindChannel
+            | Self::ListMembers
+            | Self::UseLink => Endpoint::Graph,
             Self::OpenChat | Self::Post | Self::Update => Endpoint::Bot,
         }
     }
@@ -377,6 +386,10 @@ impl Operation {
             Self::Uninstall => "uninstall the app",
             Self::FindChat => "find the chat of the app",
             Self::FindInTeam => "look up the app in the team",
+            Self::FindTeam => "find the team",
+            Self::FindChannel => "find the channel",
+            Self::ListMembers => "list the members of the group",
+            Self::UseLink => "use the link",
             Self::OpenChat => "open the chat of the app",
             Self::Post => "post the card",
             Self::Update => "update the card",

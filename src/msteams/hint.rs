@@ -51,6 +51,15 @@ pub(crate) fn hint(operation: Operation, meaning: Meaning, envelope: &Envelope) 
         (Operation::FindUser, Meaning::NotFound) => {
             hint!("Check the spelling, or replace the email address with the user ID")
         }
+        (Operation::FindTeam | Operation::FindChannel, Meaning::NotFound) => {
+            hint!("Check the spelling of \"Team name/Channel name\", or write the link of the channel")
+        }
+        (Operation::FindTeam | Operation::FindChannel, Meaning::Ambiguous) => {
+            hint!("Replace the name with the link of the channel")
+        }
+        (Operation::ListMembers, Meaning::NotFound | Meaning::Rejected) => {
+            hint!("Check the object ID of the group: Entra admin center, Groups")
+        }
         (_, Meaning::BotNotInstalled) => hint!("Add the app to the team or chat again"),
         (_, Meaning::Blocked) => hint!("Ask the user to unblock the app in Teams; no one else can"),
         _ => return None,

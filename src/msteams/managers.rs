@@ -56,7 +56,8 @@ async fn look_up(graph: &Graph, user: &str, priority: &Priority) -> Result<Optio
     if manager.account_enabled != Some(true) {
         return Ok(None);
     }
-    let address = Address::parse(&manager.id).ok().filter(|address| !address.is_email());
+    let address = Address::parse(&manager.id).ok();
+    let address = address.filter(|address| address.is_person() && !address.is_email());
     let odd = || Error::new(operation, Meaning::Protocol, Retry::Later(None)).detail("the manager has no valid ID");
     address.map(Some).ok_or_else(odd)
 }

@@ -34,6 +34,39 @@ pub const FIND_MANAGER: Permission = Permission {
     operations: &[Operation::FindManager],
 };
 
+/// Only needed if a recipient is a channel by name.
+pub const FIND_BY_NAME: [Permission; 2] = [
+    Permission {
+        purpose: "find teams by name",
+        least: "Team.ReadBasic.All",
+        broader: &["TeamSettings.Read.All", "TeamSettings.ReadWrite.All"],
+        for_channels: false,
+        operations: &[Operation::FindTeam],
+    },
+    Permission {
+        purpose: "find channels by name",
+        least: "Channel.ReadBasic.All",
+        broader: &["ChannelSettings.Read.All", "ChannelSettings.ReadWrite.All"],
+        for_channels: false,
+        operations: &[Operation::FindChannel],
+    },
+];
+
+/// Only needed if a recipient is a group.
+pub const LIST_MEMBERS: Permission = Permission {
+    purpose: "list the members of groups",
+    least: "GroupMember.Read.All",
+    broader: &[
+        "Group.Read.All",
+        "GroupMember.ReadWrite.All",
+        "Group.ReadWrite.All",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    ],
+    for_channels: false,
+    operations: &[Operation::ListMembers],
+};
+
 /// Sources: Graph's reference of each call, and `permissions.json` of its explorer (August 2026).
 pub const PERMISSIONS: [Permission; 4] = [
     Permission {
@@ -82,7 +115,8 @@ pub const PERMISSIONS: [Permission; 4] = [
 impl Permission {
     /// Returns the permission for an operation; sending cards needs none.
     pub(crate) fn of(operation: Operation) -> Option<&'static Self> {
-        let mut all = PERMISSIONS.iter().chain([&FIND_MANAGER]);
+        let optional = [&FIND_MANAGER, &LIST_MEMBERS].into_iter().chain(&FIND_BY_NAME);
+        let mut all = PERMISSIONS.iter().chain(optional);
         all.find(|permission| permission.operations.contains(&operation))
     }
 

@@ -60,13 +60,16 @@ pub(crate) fn by_graph(operation: Operation, status: u16, envelope: &Envelope) -
             Operation::FindUser
             | Operation::FindManager
             | Operation::FindInTeam
+            | Operation::FindTeam
+            | Operation::FindChannel
+            | Operation::ListMembers
             | Operation::FindInstallation
             | Operation::Install => (Meaning::NotFound, Retry::Never),
             _ => (Meaning::NotFound, later),
         },
         409 => (Meaning::Conflict, later),
         400 if envelope.is_one_of(&BAD_REQUEST) => match operation {
-            Operation::FindUser | Operation::FindInTeam => (Meaning::Rejected, Retry::Never),
+            Operation::FindUser | Operation::FindInTeam | Operation::ListMembers => (Meaning::Rejected, Retry::Never),
             // Graph sometimes rejects an installation as invalid, and accepts the same one later.
             _ => (Meaning::Rejected, later),
         },

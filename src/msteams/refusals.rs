@@ -38,9 +38,13 @@ impl Refusals {
         (Instant::now() < *until).then(|| error.clone())
     }
 
-    /// Remembers a failure if it says that the directory has no such user.
+    /// Remembers a failure if it says that the directory has no such user, team or channel.
     pub(crate) fn remember(&self, address: &Address, error: &Error) {
-        if error.operation() != Operation::FindUser || error.retry() != Retry::Never {
+        let is_name = matches!(
+            error.operation(),
+            Operation::FindUser | Operation::FindTeam | Operation::FindChannel
+        );
+        if !is_name || error.retry() != Retry::Never {
             return;
         }
         let now = Instant::now();

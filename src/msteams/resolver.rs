@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cache::Cache;
+use crate::config::MicrosoftSettings;
 use crate::domain::recipients::{Address, Person};
 use crate::msteams::bot::Bot;
 use crate::msteams::call_queue::Priority;
@@ -17,44 +18,10 @@ use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::graph::{CatalogApp, Graph};
 use crate::msteams::managers::Managers;
 use crate::msteams::people::People;
+use crate::msteams::place::{Conversation, ConversationKind, InstalledAt};
 use crate::msteams::refusals::Refusals;
 use crate::msteams::single_flight::SingleFlight;
-
-/// A conversation to post to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Conversation {
-    pub id: String,
-    pub kind: ConversationKind,
-    /// The user; `None` for a channel.
-    pub person: Option<Person>,
-}
-
-/// An installation of the app at an address, with its conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstalledAt {
-    /// The id of the app's installation.
-    pub installation: String,
-    pub conversation: Conversation,
-    /// The web link, if Microsoft returned one.
-    pub web_url: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ConversationKind {
-    /// The app's chat with one user.
-    User,
-    Channel,
-}
-
-impl ConversationKind {
-    /// Returns the name for logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Channel => "channel",
-        }
-    }
-}
+use crate::msteams::sites::{Site, Sites};
 
 pub(crate) struct Resolver {
     graph: Graph,
@@ -66,6 +33,7 @@ pub(crate) struct Resolver {
     refusals: Refusals,
     people: People,
     managers: Managers,
+    sites: Sites,
     /// Graph's ids of chats, by the object id of the person.
     shared_chats: Cache<String, Option<String>>,
     known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
@@ -89,16 +57,17 @@ enum Begins {
 
 impl Resolver {
     /// `refusal_holds` is how long an unknown address is remembered.
-    pub(crate) fn new(graph: Graph, bot: Arc<Bot>, teams_app_id: &str, refusal_holds: Duration) -> Self {
+    pub(crate) fn new(graph: Graph, bot: Arc<Bot>, settings: &MicrosoftSettings, refusal_holds: Duration) -> Self {
         Self {
             graph,
             bot,
-            teams_app_id: teams_app_id.to_owned(),
+            teams_app_id: settings.teams_app_id.clone(),
             app: SingleFlight::new(),
             app_confirmed: Mutex::new(None),
             refusals: Refusals::new(refusal_holds),
             people: People::default(),
             managers: Managers::default(),
+            sites: Sites::new(settings),
             shared_chats: Cache::new(MOST_SHARED_CHATS, |_| SHARED_CHAT_LIFE),
             known: Mutex::new(HashMap::new()),
         }
@@ -158,7 +127,8 @@ impl Resolver {
     pub(crate) async fn person(&self, address: &Address, priority: &Priority) -> Result<Option<Person>, Error> {
         match self.known_person(address) {
             Some(person) => Ok(Some(person)),
-            None => self.people.find(&self.graph, address, priority).await,
+            None if address.is_person() => self.people.find(&self.graph, address, priority).await,
+            None => Ok(None),
         }
     }
 
@@ -180,6 +150,7 @@ impl Resolver {
     fn forget(&self, address: &Address) {
         self.app.forget_if(|_| true);
         self.refusals.forget(address);
+        self.sites.forget(address);
         self.lock().remove(address);
     }
 
@@ -189,8 +160,8 @@ impl Resolver {
         self.lock().retain(|_, entry| entry.held().is_none_or(is_other));
     }
 
-    /// Finds Graph's id of the app's chat with the person at an address; `None` for a channel, and if the app is not
-    /// installed.
+    /// Finds Graph's id of the app's chat with the person at an address; `None` if it is no person, and if the app is
+    /// not installed.
     pub(crate) async fn shared_chat(&self, address: &Address, priority: &Priority) -> Result<Option<String>, Error> {
         let Some(person) = self.person(address, priority).await? else {
             return Ok(None);
@@ -209,6 +180,9 @@ impl Resolver {
     }
 
     async fn look_up(&self, address: &Address, begins: Begins, priority: &Priority) -> Result<Conversation, Error> {
+        if let Site::GroupChat(id) = self.site(address, priority).await? {
+            return Ok(Conversation::shared(&id, ConversationKind::GroupChat));
+        }
         let person = self.user(address, priority).await?;
         let priority = &priority.continued();
         let Some(person) = person else {
@@ -219,7 +193,7 @@ impl Resolver {
             Begins::AtTheInstallation => Ok(None),
         };
         let conversation = match opened {
-            Ok(Some(id)) => chat_with(id),
+            Ok(Some(id)) => Conversation::with_user(id),
             Err(error) if !may_lack_the_app(&error) => return Err(error),
             Ok(None) | Err(_) => self.with_app(address, Some(&person.id), priority).await?,
         };
@@ -261,7 +235,7 @@ impl Resolver {
         }
         // The connector names a chat the same way each time, so that one person is recognized under several addresses.
         match self.bot.open_chat(user, priority).await {
-            Ok(id) => Ok(chat_with(id)),
+            Ok(id) => Ok(Conversation::with_user(id)),
             Err(error) if may_lack_the_app(&error) => {
                 Ok(self.place(address, Some(user), app, priority).await?.conversation)
             }
@@ -285,9 +259,9 @@ impl Resolver {
         Ok(Some(app))
     }
 
-    /// Finds the user at an address; `None` for a channel.
+    /// Finds the user at an address; `None` if it is no person.
     pub(crate) async fn user(&self, address: &Address, priority: &Priority) -> Result<Option<Person>, Error> {
-        if address.channel().is_some() {
+        if !address.is_person() {
             return Ok(None);
         }
         let user = if address.is_email() {
@@ -311,27 +285,39 @@ impl Resolver {
         app: &CatalogApp,
         priority: &Priority,
     ) -> Result<InstalledAt, Error> {
-        if let Some(channel) = address.channel() {
-            return Ok(InstalledAt {
-                installation: self.graph.installation_in_team(&channel.team, app, priority).await?,
-                conversation: Conversation {
-                    id: channel.thread.clone(),
-                    kind: ConversationKind::Channel,
-                    person: None,
-                },
-                web_url: Some(address.as_str().to_owned()),
-            });
+        match self.site(address, priority).await? {
+            Site::Person => {}
+            Site::Channel(channel) => {
+                let installation = self.graph.installation_in_team(&channel.team, app, priority).await?;
+                return Ok(InstalledAt {
+                    installation: Some(installation),
+                    conversation: Conversation::shared(&channel.thread, ConversationKind::Channel),
+                    web_url: Some(self.sites.link(address, &channel)),
+                });
+            }
+            Site::GroupChat(id) => {
+                return Ok(InstalledAt {
+                    installation: None,
+                    conversation: Conversation::shared(&id, ConversationKind::GroupChat),
+                    web_url: Some(address.as_str().to_owned()),
+                });
+            }
         }
         let chat = self.graph.chat(user.unwrap_or(address.as_str()), app, priority).await?;
         Ok(InstalledAt {
-            installation: chat.installation,
-            conversation: Conversation {
-                id: chat.id,
-                kind: ConversationKind::User,
-                person: None,
-            },
+            installation: Some(chat.installation),
+            conversation: Conversation::with_user(chat.id),
             web_url: chat.web_url,
         })
+    }
+
+    /// Finds out what an address leads to.
+    pub(crate) async fn site(&self, address: &Address, priority: &Priority) -> Result<Site, Error> {
+        self.sites.find(&self.graph, address, priority).await
+    }
+
+    pub(crate) fn sites(&self) -> &Sites {
+        &self.sites
     }
 
     pub(crate) fn teams_app_id(&self) -> &str {
@@ -357,14 +343,6 @@ impl Resolver {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Address, Arc<SingleFlight<Conversation>>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn chat_with(id: String) -> Conversation {
-    Conversation {
-        id,
-        kind: ConversationKind::User,
-        person: None,
     }
 }
 

@@ -21,8 +21,10 @@ use crate::msteams::error::Error;
 use crate::msteams::graph::{self, CatalogApp, Graph};
 use crate::msteams::http::Http;
 use crate::msteams::people;
-use crate::msteams::resolver::{Conversation, InstalledAt, Resolver};
+use crate::msteams::place::{Conversation, InstalledAt};
+use crate::msteams::resolver::Resolver;
 use crate::msteams::service::Service;
+use crate::msteams::sites::Site;
 use crate::msteams::token::Token;
 
 /// Finds users and channels, and posts and updates cards there. Cheap to clone.
@@ -70,7 +72,7 @@ impl Teams {
             resolver: Resolver::new(
                 Graph::new(graph, limits),
                 Arc::clone(&bot),
-                &settings.teams_app_id,
+                settings,
                 limits.microsoft_longest_pause * REFUSAL_HOLDS,
             ),
             bot,
@@ -101,15 +103,15 @@ impl Teams {
         self.0.resolver.person(address, priority).await
     }
 
-    /// Finds the manager of the person at an address, and remembers the answer for a while. `None` if the address is a
-    /// channel's or unknown, and if there is no manager who can sign in.
+    /// Finds the manager of the person at an address, and remembers the answer for a while. `None` if the address is
+    /// unknown or no person's, and if there is no manager who can sign in.
     ///
     /// # Errors
     /// Microsoft did not answer, or refused, for example because the permission [`FIND_MANAGER`] is missing.
     ///
     /// [`FIND_MANAGER`]: crate::msteams::FIND_MANAGER
     pub async fn manager(&self, address: &Address, priority: &Priority) -> Result<Option<Address>, Error> {
-        if address.channel().is_some() {
+        if !address.is_person() {
             return Ok(None);
         }
         let manager = self.0.resolver.manager(address, priority).await;
@@ -126,7 +128,7 @@ impl Teams {
         self.0.resolver.forget_refusals();
     }
 
-    /// Finds the id of the user at an address; `None` for a channel.
+    /// Finds the id of the user at an address; `None` if it is no person.
     ///
     /// # Errors
     /// The user does not exist, or Microsoft did not answer or refused.
@@ -147,25 +149,43 @@ impl Teams {
         place.map_err(|error| error.about(address))
     }
 
-    /// Returns whether the user or the team at an address has the app; changes nothing.
+    /// Finds the link of the channel at an address; `None` if it is no channel.
+    ///
+    /// # Errors
+    /// The team or channel does not exist, or Microsoft did not answer or refused.
+    pub async fn find_link(&self, address: &Address) -> Result<Option<String>, Error> {
+        let resolver = &self.0.resolver;
+        match resolver.site(address, &Priority::command()).await {
+            Ok(Site::Channel(channel)) => Ok(Some(resolver.sites().link(address, &channel))),
+            Ok(Site::Person | Site::GroupChat(_)) => Ok(None),
+            Err(error) => Err(error.about(address)),
+        }
+    }
+
+    /// Returns whether the user or the team at an address has the app; `None` for a group chat, of which only a post shows
+    /// it. Changes nothing.
     ///
     /// # Errors
     /// The user or team does not exist, or Microsoft did not answer or refused.
-    pub async fn has_app(&self, address: &Address, user: Option<&str>) -> Result<bool, Error> {
+    pub async fn has_app(&self, address: &Address, user: Option<&str>) -> Result<Option<bool>, Error> {
         let app = self.find_app().await?;
         let (graph, priority) = (self.0.resolver.graph(), &Priority::command());
-        let found = match (address.channel(), user) {
-            (Some(channel), _) => graph
+        let found = match self.0.resolver.site(address, priority).await {
+            Err(error) => Err(error),
+            Ok(Site::GroupChat(_)) => return Ok(None),
+            Ok(Site::Channel(channel)) => graph
                 .installation_in_team(&channel.team, &app, priority)
                 .await
                 .map(Some),
-            (None, user) => {
+            Ok(Site::Person) => {
                 graph
                     .installation(user.unwrap_or(address.as_str()), &app, priority)
                     .await
             }
         };
-        found.map(|found| found.is_some()).map_err(|error| error.about(address))
+        found
+            .map(|found| Some(found.is_some()))
+            .map_err(|error| error.about(address))
     }
 
     /// Uninstalls the app for a user, and returns whether it was installed.
@@ -307,8 +327,11 @@ impl Teams {
         activity: &str,
         priority: &Priority,
     ) -> Option<String> {
-        let team = address.channel().map(|channel| channel.team.as_str());
-        if let Some(link) = self.message_link(conversation, activity, team) {
+        let team = match self.0.resolver.site(address, priority).await.ok()? {
+            Site::Channel(channel) => Some(channel.team),
+            Site::Person | Site::GroupChat(_) => None,
+        };
+        if let Some(link) = self.message_link(conversation, activity, team.as_deref()) {
             return Some(link);
         }
         let chat = self.0.resolver.shared_chat(address, priority).await.ok()??;

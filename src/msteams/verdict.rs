@@ -171,7 +171,7 @@ mod tests {
 
     const DELETED: &str = "ActivityNotFoundInConversation";
 
-    const ALL: [Operation; 14] = [
+    const ALL: [Operation; 17] = [
         Operation::GraphToken,
         Operation::BotToken,
         Operation::FindApp,
@@ -182,6 +182,9 @@ mod tests {
         Operation::Uninstall,
         Operation::FindChat,
         Operation::FindInTeam,
+        Operation::FindTeam,
+        Operation::FindChannel,
+        Operation::ListMembers,
         Operation::OpenChat,
         Operation::Post,
         Operation::Update,

@@ -10,6 +10,7 @@ mod configure;
 mod credentials;
 mod delegated;
 mod deployment;
+mod destinations;
 mod diagnostics;
 mod digest;
 mod documentation;

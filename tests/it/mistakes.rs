@@ -285,7 +285,7 @@ async fn implausible_values_are_reported_with_the_correct_form() {
     let bare = town.channel.split("&tenantId=").next().unwrap();
     let all = |tenant: &str| notes(&town, "\"*\"", &format!("\"*\" = [\"{bare}&tenantId={tenant}\"]"));
     let other = "99999999-2222-4222-8222-222222222222";
-    has(&all(other), &[&format!("is a channel of the tenant \"{other}\"")]);
+    has(&all(other), &[&format!("belongs to another tenant, \"{other}\"")]);
     assert_eq!(all(&tenant.to_uppercase()), Vec::<String>::new());
 }
 

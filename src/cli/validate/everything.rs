@@ -259,7 +259,6 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
             }
         }
     }
-    let channels = addresses.iter().any(|address| address.channel().is_some());
     let check = "token for Graph";
     match teams.granted_permissions().await {
         Ok(granted) => {
@@ -270,7 +269,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
                 .escalation
                 .as_ref()
                 .is_some_and(|escalation| escalation.manager);
-            permissions(granted.as_deref(), channels, managers, results);
+            permissions(granted.as_deref(), &addresses, managers, results);
         }
         Err(error) => {
             let MicrosoftSettings { app_id, tenant_id, .. } = &settings.microsoft;
@@ -344,7 +343,7 @@ async fn recipients<'a>(
     while let Some((address, found)) = checked.next().await {
         match found {
             Ok((detail, person)) => {
-                results.recipient(address.as_str(), Ok(detail));
+                results.recipient(address.as_str(), Ok(&detail));
                 people.extend(person.map(|person| (address, person)));
             }
             Err(Failure { what, hint }) => results.recipient(address.as_str(), Err((&what, hint.as_deref()))),
@@ -358,17 +357,22 @@ async fn recipients<'a>(
 }
 
 /// Returns what is said of a recipient, and the object ID of a person.
-async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<(&'static str, Option<String>), Failure> {
+async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<(String, Option<String>), Failure> {
     let user = teams.find_user(address).await?;
+    let link = match address.named_channel() {
+        Some(_) => teams.find_link(address).await?,
+        None => None,
+    };
+    let link = link.map_or_else(String::new, |link| format!("; the link to write: {link}"));
     if !send {
-        let found = if teams.has_app(address, user.as_deref()).await? {
-            "has the app"
-        } else {
-            "does not have the app yet; the first card installs it"
+        let found = match teams.has_app(address, user.as_deref()).await? {
+            Some(true) => "has the app",
+            Some(false) => "does not have the app yet; the first card installs it",
+            None => "whether the chat has the app can only be checked by sending a message: add --send",
         };
-        return Ok((found, user));
+        return Ok((format!("{found}{link}"), user));
     }
     let place = teams.find_place(address, user.as_deref()).await?;
     post(teams, address.as_str(), &place.conversation.id, &card::greeting()).await?;
-    Ok(("received a message", user))
+    Ok((format!("received a message{link}"), user))
 }

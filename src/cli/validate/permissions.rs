@@ -1,12 +1,18 @@
 //! The application permissions of Microsoft Graph.
 
 use crate::cli::validate::results::CheckResults;
-use crate::msteams::{FIND_BY_ALIAS, FIND_MANAGER, PERMISSIONS, Permission};
+use crate::domain::recipients::Address;
+use crate::msteams::{FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission};
 
 /// Checks the permissions that the token for Graph lists, for what the configuration needs.
-pub(super) fn permissions(granted: Option<&[String]>, channels: bool, managers: bool, results: &mut CheckResults) {
+pub(super) fn permissions(
+    granted: Option<&[String]>,
+    addresses: &[Address],
+    managers: bool,
+    results: &mut CheckResults,
+) {
     let check = "permissions in Microsoft Graph";
-    let needed = needed(channels, managers);
+    let needed = needed(addresses, managers);
     let Some(granted) = granted else {
         results.warning(check, "the token does not list the granted permissions", None);
         return;
@@ -50,9 +56,17 @@ pub(super) fn permissions(granted: Option<&[String]>, channels: bool, managers: 
 }
 
 /// Returns the permissions that the configuration needs.
-fn needed(channels: bool, managers: bool) -> Vec<&'static Permission> {
+fn needed(addresses: &[Address], managers: bool) -> Vec<&'static Permission> {
+    let any = |is: fn(&Address) -> bool| addresses.iter().any(is);
+    let channels = any(Address::is_channel);
     let mut needed: Vec<_> = PERMISSIONS.iter().collect();
     needed.retain(|permission| channels || !permission.for_channels);
+    if any(|address| address.named_channel().is_some()) {
+        needed.extend(&FIND_BY_NAME);
+    }
+    if any(|address| address.group().is_some()) {
+        needed.push(&LIST_MEMBERS);
+    }
     needed.extend(managers.then_some(&FIND_MANAGER));
     needed
 }

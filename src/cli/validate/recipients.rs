@@ -102,13 +102,19 @@ async fn notify(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(),
             lines.say(&format!("User {recipient} found: {id}"));
             "user"
         }
+        None if address.chat().is_some() => "chat",
         None => "channel",
     };
+    if address.named_channel().is_some()
+        && let Some(link) = teams.find_link(&address).await?
+    {
+        lines.say(&format!("Channel {recipient} found; the link to write: {link}"));
+    }
     let place = teams.find_place(&address, user.as_deref()).await?;
     let conversation = &place.conversation.id;
     lines.say(&format!(
         "Application installation ID for {kind}: {}",
-        place.installation
+        place.installation.as_deref().unwrap_or("(not known)")
     ));
     lines.say(&format!("Chat ID for {kind}: {conversation}"));
     lines.say(&format!(

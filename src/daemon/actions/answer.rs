@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::daemon::actions::review::Reviewed;
 use crate::daemon::context::Context;
-use crate::domain::card::{Content, Reader, View};
+use crate::domain::card::{Content, Place, Reader, View};
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::domain::review::{Naming, Outcome, Verb};
 use crate::msteams::inbound::{InvokeAnswer, Press};
@@ -40,7 +40,11 @@ async fn card(press: &Press, request: &Arc<AccessRequest>, context: &Context) ->
     let cluster = &context.cluster;
     let names = context.names.of(request, &cluster.name, NAMES_PATIENCE).await;
     let reader = Reader {
-        is_channel: is_shared(press),
+        place: if is_shared(press) {
+            Place::Channel
+        } else {
+            Place::Personal
+        },
         ..Reader::default()
     };
     let message = Content::Request(Arc::clone(request)).draw(View {

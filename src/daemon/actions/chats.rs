@@ -75,7 +75,8 @@ pub(super) async fn notify(press: &Press, text: &str, context: &Context) {
     let priority = Priority::new(Urgency::Resolution, &press.request);
     let courier = Courier::new(&context.teams, &priority, &context.stopping);
     let send = async {
-        let Ok(address) = Address::parse(&press.person.object_id) else {
+        let address = Address::parse(&press.person.object_id).ok();
+        let Some(address) = address.filter(Address::is_person) else {
             return Ok(());
         };
         let conversation = courier.find(&address).await?;

@@ -19,7 +19,7 @@ use crate::daemon::exempt::Exempt;
 use crate::daemon::people::address_of;
 use crate::daemon::requests::Lanes;
 use crate::daemon::upkeep::InForce;
-use crate::domain::card::{Message, Reader, ReminderKind, Role, View, access_ends, reminder};
+use crate::domain::card::{Message, Place, Reader, ReminderKind, Role, View, access_ends, reminder};
 use crate::domain::lifecycle::{Audience, Posted, Record};
 use crate::domain::recipients::Address;
 use crate::domain::reminders::ReminderStep;
@@ -243,7 +243,7 @@ impl<'a> Reminding<'a> {
         let link = self.link(message, &conversation).await;
         let activity = self.draw(message, names, link.as_deref());
         let in_thread = message.card.as_ref().filter(|card| !card.activity.is_empty());
-        if let Some(card) = in_thread.filter(|_| message.address.channel().is_some()) {
+        if let Some(card) = in_thread.filter(|_| message.address.is_channel()) {
             let placed = Placed {
                 conversation: conversation.clone(),
                 activity: card.activity.clone(),
@@ -257,9 +257,9 @@ impl<'a> Reminding<'a> {
         courier.post(&message.address, conversation, &activity).await
     }
 
-    /// Finds the link to the card of a person; without one in time, the reminder has none. A reply stands below its card.
+    /// Finds the link to a card in a chat; without one in time, the reminder has none. A reply stands below its card.
     async fn link(&self, message: &Reminded, conversation: &str) -> Option<String> {
-        let card = message.card.as_ref().filter(|_| message.address.channel().is_none())?;
+        let card = message.card.as_ref().filter(|_| !message.address.is_channel())?;
         let teams = &self.context.teams;
         let link = teams.find_message_link(&message.address, conversation, &card.activity, &self.priority);
         let patience = self.context.limits.look_up_patience;
@@ -267,13 +267,13 @@ impl<'a> Reminding<'a> {
     }
 
     fn draw(&self, message: &Reminded, names: &ResourceNames, link: Option<&str>) -> Activity {
-        let is_channel = message.address.channel().is_some();
+        let place = Place::of(&message.address);
         let reader = Reader {
             role: match self.step {
                 ReminderStep::After(_) | ReminderStep::BeforeExpiry => Role::Reviewer,
                 ReminderStep::AccessEnds => Role::Requester,
             },
-            is_channel,
+            place,
             ..Reader::default()
         };
         let view = View {

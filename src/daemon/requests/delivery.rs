@@ -135,7 +135,7 @@ impl<'a> Round<'a> {
     /// Returns the people that the card of a target mentions.
     async fn mentions(&self, target: &Target) -> Vec<Person> {
         match self.sheet.request() {
-            Some(request) if self.sheet.attention().mention && target.address.channel().is_some() => {
+            Some(request) if self.sheet.attention().mention && !target.address.is_person() => {
                 let patience = self.context.limits.look_up_patience;
                 let requester = &self.known.requester;
                 mentioned(self.context, request, &self.sheet.named_people(), requester, patience).await

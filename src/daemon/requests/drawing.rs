@@ -9,7 +9,7 @@ use crate::daemon::requests::job::Known;
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::planning::reason;
 use crate::daemon::upkeep::InForce;
-use crate::domain::card::{CardCluster, Content, DigestLine, Message, Reader, Role, View, decision};
+use crate::domain::card::{CardCluster, Content, DigestLine, Message, Place, Reader, Role, View, decision};
 use crate::domain::lifecycle::{Audience, Observed, Recipient, Record, Target};
 use crate::domain::recipients::{Address, Person, Reason};
 use crate::domain::request::{AccessRequest, ResourceNames};
@@ -175,7 +175,7 @@ impl Sheet {
         };
         Reader {
             role,
-            is_channel: is_channel(recipient),
+            place: place(recipient),
             reason: own.and_then(|listed| listed.reason.clone()),
             more_others: others().count() - labels.len(),
             others: labels,
@@ -188,7 +188,7 @@ impl Sheet {
         let is_named = |listed: &&Listed| matches!(listed.reason, Some(Reason::Rule(_) | Reason::Suggested));
         let named = self.audience.iter().filter(is_named);
         let named = named.filter_map(|listed| listed.address.clone());
-        let named = named.filter(|address| address.channel().is_none());
+        let named = named.filter(Address::is_person);
         let mut people: Vec<Address> = Vec::new();
         for address in named.chain(self.suggested.iter().cloned()) {
             if people.len() < MOST_MENTIONS && !people.contains(&address) {
@@ -199,6 +199,7 @@ impl Sheet {
     }
 }
 
-fn is_channel(recipient: &Recipient) -> bool {
-    Address::parse(&recipient.name).is_ok_and(|address| address.channel().is_some())
+/// Returns where the card of a recipient is read.
+fn place(recipient: &Recipient) -> Place {
+    Address::parse(&recipient.name).map_or(Place::Personal, |address| Place::of(&address))
 }

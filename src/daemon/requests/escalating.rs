@@ -98,7 +98,7 @@ async fn managers(context: &Context, live: &InForce, request: &AccessRequest, re
         .iter()
         .filter(|card| card.recipient.audience == Audience::Reviewers);
     let people = reviewers.filter_map(Posted::target).map(|target| target.address);
-    let people = people.filter(|address| address.channel().is_none()).take(MOST_MANAGED);
+    let people = people.filter(Address::is_person).take(MOST_MANAGED);
     let people: Vec<Address> = people.collect();
     let look_ups = stream::iter(people).map(|person| async move {
         if exempt.contains(context, &person, priority).await {

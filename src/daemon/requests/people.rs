@@ -69,7 +69,7 @@ pub(super) async fn requester(
     patience: Duration,
 ) -> Vec<Person> {
     let addresses = match Address::parse(&request.user) {
-        Ok(address) if !live.notify.requester && live.escalation.is_none() => vec![address],
+        Ok(address) if address.is_person() && !live.notify.requester && live.escalation.is_none() => vec![address],
         _ => {
             let found = addresses_of(&context.lookups, &request.user, &live.review.user_id_trait);
             timeout(patience, found)
@@ -107,7 +107,7 @@ pub(super) async fn mentioned(
 }
 
 async fn person(context: &Context, request: &AccessRequest, address: &Address, patience: Duration) -> Option<Person> {
-    if address.channel().is_some() {
+    if !address.is_person() {
         return None;
     }
     let priority = Priority::new(Urgency::Announcement, request.id.as_str());

@@ -60,7 +60,7 @@ impl Taken {
             conversations: Mutex::new(known.collect()),
             unknown: unknown.filter_map(Posted::target).collect(),
             found: OnceCell::new(),
-            opaque: opaque.filter(|target| target.address.channel().is_none()).collect(),
+            opaque: opaque.filter(|target| target.address.is_person()).collect(),
             identified: OnceCell::new(),
         }
     }

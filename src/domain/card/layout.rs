@@ -146,7 +146,7 @@ impl Drawing<'_> {
             Role::Requester => vec![self.wording.asked(reader)],
             Role::Reviewer => {
                 let mut sentences = vec![self.wording.audience(reader)];
-                if reader.is_channel {
+                if reader.place.is_shared() {
                     sentences.push(format!("{} cannot review this request.", self.wording.name(user)));
                 }
                 sentences

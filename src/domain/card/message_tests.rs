@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::domain::card::{CardCluster, DigestLine, Instructions, Reader, ReminderKind};
+use crate::domain::card::{CardCluster, DigestLine, Instructions, Place, Reader, ReminderKind};
 use crate::domain::card::{access_ends, decision, digest, reminder};
 use crate::domain::recipients::{Person, Reason};
 use crate::domain::request::{
@@ -242,7 +242,11 @@ fn filled(stage: Stage, name: &str, long: &str, many: usize) -> AccessRequest {
 
 fn reader(long: &str, many: usize) -> Reader {
     Reader {
-        is_channel: many.is_multiple_of(2),
+        place: if many.is_multiple_of(2) {
+            Place::Channel
+        } else {
+            Place::Personal
+        },
         reason: Some(Reason::Rule(Some(long.to_owned()))),
         others: vec![long.to_owned(); many],
         more_others: many,
@@ -303,7 +307,7 @@ proptest! {
 #[test]
 fn people_are_mentioned_while_they_can_review() {
     let reader = Reader {
-        is_channel: true,
+        place: Place::Channel,
         mentions: vec![Person {
             id: "42".to_owned(),
             name: "Alice Liddell".to_owned(),
@@ -369,13 +373,26 @@ fn the_requester_reads_who_was_asked_and_nothing_about_how_to_review() {
 
 #[test]
 fn an_escalated_request_shows_why_while_it_is_pending() {
-    for (is_channel, is_manager, expected) in [
-        (false, false, "You are a recipient of escalated requests."),
-        (true, false, "This channel is a recipient of escalated requests."),
-        (false, true, "You are the manager of a recipient who has not reviewed."),
+    for (place, is_manager, expected) in [
+        (Place::Personal, false, "You are a recipient of escalated requests."),
+        (
+            Place::Channel,
+            false,
+            "This channel is a recipient of escalated requests.",
+        ),
+        (
+            Place::GroupChat,
+            false,
+            "This chat is a recipient of escalated requests.",
+        ),
+        (
+            Place::Personal,
+            true,
+            "You are the manager of a recipient who has not reviewed.",
+        ),
     ] {
         let reader = Reader {
-            is_channel,
+            place,
             reason: Some(Reason::Escalation {
                 after: Duration::from_mins(90),
                 is_manager,

@@ -33,7 +33,7 @@ pub use ending::access_ends;
 pub use example::{example, greeting};
 pub use instructions::Instructions;
 pub use message::{Content, Message};
-pub use reader::{Reader, Role};
+pub use reader::{Place, Reader, Role};
 pub use reminder::{ReminderKind, reminder};
 pub use schema::Card;
 pub use view::{Remembered, View};

@@ -1,6 +1,6 @@
 //! Sentences and lists on cards.
 
-use crate::domain::card::{CardCluster, Reader, time};
+use crate::domain::card::{CardCluster, Place, Reader, time};
 use crate::domain::recipients::Reason;
 use crate::domain::request::{AccessRequest, Constraints, Progress, RequestKind, Resource, ResourceName};
 use crate::domain::request::{ResourceNames, Review, Verdict};
@@ -239,10 +239,10 @@ impl Wording<'_> {
 
     /// Returns why the reader is notified, and who else is.
     pub(super) fn audience(self, reader: &Reader) -> String {
-        let subject = if reader.is_channel {
-            "This channel is"
-        } else {
-            "You are"
+        let subject = match reader.place {
+            Place::Personal => "You are",
+            Place::Channel => "This channel is",
+            Place::GroupChat => "This chat is",
         };
         let reason = reader.reason.as_ref().map(|reason| match reason {
             Reason::Role { role, .. } => format!("{subject} a recipient for role {}.", self.name(role)),

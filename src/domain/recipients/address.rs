@@ -1,14 +1,13 @@
-//! A recipient as written: an email address, a user ID or a channel link.
+//! A recipient as written: a person, a group of people, a channel or a chat.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use percent_encoding::percent_decode_str;
-use url::Url;
+use crate::domain::recipients::link::{ChannelLink, ChatLink, Link};
 
-/// A recipient: a user or a channel.
+/// A recipient: a user, a group of users, a channel or a chat.
 ///
-/// Two spellings of the same email address or user ID are equal. `Debug` hides the mailbox, because email addresses
+/// Two spellings of the same email address, ID or name of a channel are equal. `Debug` hides the mailbox, because email addresses
 /// must not reach a log above debug level.
 #[derive(Clone)]
 pub struct Address {
@@ -20,49 +19,60 @@ pub struct Address {
 enum Kind {
     Email,
     UserId,
+    Group(String),
     Channel(ChannelLink),
+    NamedChannel(ChannelName),
+    Chat(ChatLink),
 }
 
-/// What a link to a Teams channel says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelLink {
-    /// The conversation, such as `19:…@thread.tacv2`.
-    pub thread: String,
-    /// The id of the team that the channel is in.
+/// A channel by name, written as `Team name/Channel name`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ChannelName {
     pub team: String,
-    /// The name of the channel, as the link contains it.
-    pub name: String,
+    pub channel: String,
 }
 
-/// Hosts with `/l/channel/` links to Teams (`@microsoft/teams-js` 2.58, valid origins).
-const LINK_HOSTS: [&str; 6] = [
-    "teams.microsoft.com",
-    "teams.cloud.microsoft",
-    "gov.teams.microsoft.us",
-    "dod.teams.microsoft.us",
-    "teams.microsoft.us",
-    "teams.microsoftonline.cn",
-];
+/// Begins the object ID of a group.
+const GROUP: &str = "group:";
+
+/// Maximum length of the name of a team or a channel, in characters. Microsoft documents 256 for teams and 50 for channels.
+const LONGEST_NAME: usize = 256;
 
 impl Address {
     /// Parses a recipient.
     ///
     /// # Errors
-    /// Says, as a fragment, why the text is neither an email address, nor a user id, nor a channel link.
+    /// Says, as a fragment, why the text is none of these.
     pub fn parse(text: &str) -> Result<Self, String> {
         let raw = text.trim();
         if raw.is_empty() {
             return Err("it is empty".to_owned());
         }
         let kind = if raw.contains("://") {
-            Kind::Channel(ChannelLink::parse(raw)?)
+            match Link::parse(raw)? {
+                Link::Channel(link) => Kind::Channel(link),
+                Link::Chat(link) => Kind::Chat(link),
+            }
+        } else if let Some(id) = raw.strip_prefix(GROUP) {
+            Kind::Group(group(id.trim())?)
         } else if raw.contains('@') {
             check_mail(raw)?;
             Kind::Email
         } else if is_guid(raw) {
             Kind::UserId
+        } else if ["/l/channel/", "/l/chat/"].iter().any(|path| raw.contains(path)) {
+            return Err("it is a link without https:// at its beginning".to_owned());
+        } else if let Some((team, channel)) = raw.rsplit_once('/') {
+            // Teams allows the slash in the name of a team, and not in that of a channel.
+            Kind::NamedChannel(ChannelName {
+                team: name("team", team)?,
+                channel: name("channel", channel)?,
+            })
         } else {
-            return Err("it is neither an email address nor a user ID (GUID) nor a channel link".to_owned());
+            return Err(
+                "it is neither an email address nor a user ID (GUID), a link, \"Team name/Channel name\" or group:ID"
+                    .to_owned(),
+            );
         };
         Ok(Self {
             raw: raw.to_owned(),
@@ -79,23 +89,67 @@ impl Address {
     pub fn label(&self) -> Option<String> {
         match &self.kind {
             Kind::Email => Some(self.raw.clone()),
-            Kind::UserId => None,
+            Kind::UserId | Kind::Group(_) | Kind::Chat(_) => None,
             Kind::Channel(link) => Some(format!("#{}", link.name)).filter(|_| !link.name.is_empty()),
+            Kind::NamedChannel(name) => Some(format!("#{}", name.channel)),
         }
     }
 
-    /// Returns the link if the recipient is a channel.
+    /// Returns whether the recipient is one person.
+    pub fn is_person(&self) -> bool {
+        matches!(self.kind, Kind::Email | Kind::UserId)
+    }
+
+    /// Returns whether the recipient is a channel, by link or by name.
+    pub fn is_channel(&self) -> bool {
+        matches!(self.kind, Kind::Channel(_) | Kind::NamedChannel(_))
+    }
+
+    /// Returns the link if the recipient is the link of a channel.
     pub fn channel(&self) -> Option<&ChannelLink> {
         match &self.kind {
             Kind::Channel(link) => Some(link),
-            Kind::Email | Kind::UserId => None,
+            _ => None,
+        }
+    }
+
+    /// Returns the name if the recipient is a channel by name.
+    pub fn named_channel(&self) -> Option<&ChannelName> {
+        match &self.kind {
+            Kind::NamedChannel(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Returns the link if the recipient is a group chat or the chat of a meeting.
+    pub fn chat(&self) -> Option<&ChatLink> {
+        match &self.kind {
+            Kind::Chat(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Returns the object ID if the recipient is a group, whose members are notified.
+    pub fn group(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Group(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Returns the tenant that a link names.
+    pub fn tenant(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Channel(link) => link.tenant.as_deref(),
+            Kind::Chat(link) => link.tenant.as_deref(),
+            _ => None,
         }
     }
 
     /// Returns whether this is a user name, such as that of a requester, in whatever letter case.
     pub fn is_user_name(&self, user: &str) -> bool {
         let user = user.trim().chars().flat_map(char::to_lowercase);
-        self.channel().is_none() && self.identity().eq(user)
+        self.is_person() && self.identity().eq(user)
     }
 
     pub fn is_email(&self) -> bool {
@@ -105,8 +159,9 @@ impl Address {
     /// Returns the canonical form for comparisons, as an iterator: every event compares every recipient.
     fn identity(&self) -> impl Iterator<Item = char> {
         let (text, any_case) = match &self.kind {
-            Kind::Email | Kind::UserId => (&self.raw, true),
+            Kind::Email | Kind::UserId | Kind::Group(_) | Kind::NamedChannel(_) => (&self.raw, true),
             Kind::Channel(link) => (&link.thread, false),
+            Kind::Chat(link) => (&link.thread, false),
         };
         text.chars().flat_map(move |c| {
             let small = any_case.then(|| c.to_lowercase());
@@ -139,8 +194,9 @@ impl fmt::Debug for Address {
                 let first = mailbox.chars().next().unwrap_or('…');
                 write!(f, "{first}…@{domain}")
             }
-            Kind::UserId => f.write_str(&self.raw),
+            Kind::UserId | Kind::Group(_) | Kind::NamedChannel(_) => f.write_str(&self.raw),
             Kind::Channel(link) => f.write_str(&link.thread),
+            Kind::Chat(link) => f.write_str(&link.thread),
         }
     }
 }
@@ -152,59 +208,30 @@ impl fmt::Display for Address {
     }
 }
 
-impl ChannelLink {
-    /// Reads `https://teams.microsoft.com/l/channel/<thread>/<name>?groupId=<team>`; a `tenantId` may be missing.
-    ///
-    /// Stricter than the Go plugin, which accepts any host and any path of five parts.
-    fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("it is not a link: {error}"))?;
-        let host = url.host_str().unwrap_or_default();
-        if url.scheme() != "https" || !LINK_HOSTS.contains(&host) {
-            return Err(format!("it is not a link to Teams: {}://{host}", url.scheme()));
-        }
-        let segments: Vec<_> = url.path_segments().into_iter().flatten().collect();
-        let ["l", "channel", thread, name] = segments[..] else {
-            return Err("it is not a link to a channel: expected /l/channel/<id>/<name>".to_owned());
-        };
-        let thread = percent_decode_str(thread)
-            .decode_utf8()
-            .map_err(|_| "its channel ID is not UTF-8".to_owned())?;
-        if !is_thread(&thread) {
-            return Err(format!("its channel ID is invalid: {thread:?}"));
-        }
-        let team = url
-            .query_pairs()
-            .find(|(key, _)| key == "groupId")
-            .map(|(_, value)| value.into_owned())
-            .unwrap_or_default();
-        if !is_guid(&team) {
-            return Err("it has no groupId=<team ID>".to_owned());
-        }
-        Ok(Self {
-            thread: thread.into_owned(),
-            team,
-            name: decoded(&decoded(name)),
-        })
+fn group(id: &str) -> Result<String, String> {
+    let is_id = is_guid(id);
+    is_id
+        .then(|| id.to_ascii_lowercase())
+        .ok_or_else(|| "group: must be followed by the object ID (GUID) of a group".to_owned())
+}
+
+/// Checks the name of a team or a channel.
+fn name(what: &str, text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(format!(
+            "the name of the {what} is missing: expected \"Team name/Channel name\""
+        ));
     }
+    if text.chars().count() > LONGEST_NAME || text.chars().any(char::is_control) {
+        return Err(format!(
+            "the name of the {what} is too long or contains a control character"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
-/// Decodes the name of a channel. Teams encodes it twice in the links that its users copy.
-fn decoded(name: &str) -> String {
-    percent_decode_str(name).decode_utf8_lossy().into_owned()
-}
-
-/// Returns whether the text is a channel ID such as `19:…@thread.tacv2` or, for old channels, `19:…@thread.skype`.
-fn is_thread(text: &str) -> bool {
-    let body = text.strip_prefix("19:").unwrap_or_default();
-    let (name, suffix) = body.split_once('@').unwrap_or_default();
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        && ["thread.tacv2", "thread.skype", "thread.v2"].contains(&suffix)
-}
-
-fn is_guid(text: &str) -> bool {
+pub(super) fn is_guid(text: &str) -> bool {
     let lengths: Vec<_> = text.split('-').map(str::len).collect();
     lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
@@ -247,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn recipients_are_email_addresses_user_ids_or_channel_links() {
+    fn recipients_are_people_groups_channels_or_chats() {
         check("alice@example.com", Ok("a…@example.com"));
         check(" o'brien@example.com ", Ok("o…@example.com"));
         check("üser@exämple.com", Ok("ü…@exämple.com"));
@@ -257,10 +284,45 @@ mod tests {
         let link = "https://teams.microsoft.com/l/channel/19%3ae06a7383ed98468f90217a35fa1980d7%40thread.tacv2/\
                     Approval%2520Channel%25202?groupId=f2b3c8ed-5502-4449-b76f-dc3acea81f1c&tenantId=x";
         check(link, Ok("19:e06a7383ed98468f90217a35fa1980d7@thread.tacv2"));
+        let chat = "https://teams.cloud.microsoft/l/chat/19%3ameeting_Mz%40thread.v2/conversations?context=x";
+        check(chat, Ok("19:meeting_Mz@thread.v2"));
+        check(
+            "group:A36AEC2E-f11c-4219-b79a-19ffff57de70",
+            Ok("group:A36AEC2E-f11c-4219-b79a-19ffff57de70"),
+        );
+        check("R/D, Köln / Zugänge #1", Ok("R/D, Köln / Zugänge #1"));
         let label = |text: &str| Address::parse(text).unwrap().label();
         assert_eq!(label(link).as_deref(), Some("#Approval Channel 2"));
         assert_eq!(label("alice@example.com").as_deref(), Some("alice@example.com"));
-        assert_eq!(label(id), None);
+        assert_eq!(label("Security/Approvals").as_deref(), Some("#Approvals"));
+        assert_eq!((label(id), label(chat)), (None, None));
+    }
+
+    #[test]
+    fn each_recipient_has_one_kind() {
+        let kinds = |text: &str| {
+            let address = Address::parse(text).unwrap();
+            let place = address.channel().is_some() || address.named_channel().is_some();
+            assert_eq!(address.is_channel(), place, "{text}");
+            [
+                address.is_person(),
+                place,
+                address.chat().is_some(),
+                address.group().is_some(),
+            ]
+        };
+        let id = "a36aec2e-f11c-4219-b79a-19ffff57de70";
+        assert_eq!(kinds("a@b.c"), [true, false, false, false]);
+        assert_eq!(kinds(id), [true, false, false, false]);
+        assert_eq!(kinds("Team/Channel"), [false, true, false, false]);
+        assert_eq!(
+            kinds("https://teams.microsoft.com/l/chat/19:x@thread.v2/0"),
+            [false, false, true, false]
+        );
+        assert_eq!(kinds(&format!("group: {id}")), [false, false, false, true]);
+        let name = Address::parse("R/D, Köln / Zugänge #1").unwrap();
+        let name = name.named_channel().unwrap().clone();
+        assert_eq!((name.team.as_str(), name.channel.as_str()), ("R/D, Köln", "Zugänge #1"));
     }
 
     #[test]
@@ -270,20 +332,15 @@ mod tests {
         check("Foo <a@b.c>", Err("bare email address"));
         check("a@b@c.d", Err("more than one @"));
         check("@b.c", Err("missing"));
+        check("group:devs", Err("object ID"));
         check(
-            "https://evil.example/l/channel/19%3aa%40thread.tacv2/x?groupId=1",
-            Err("not a link to Teams"),
+            "teams.microsoft.com/l/channel/19%3aa%40thread.tacv2/x",
+            Err("without https://"),
         );
-        check("http://teams.microsoft.com/l/channel/a/b", Err("not a link to Teams"));
-        check("https://teams.microsoft.com/l/team/a/b", Err("not a link to a channel"));
-        check(
-            "https://teams.microsoft.com/l/channel/19%3asome%2f%40thread.tacv2/x",
-            Err("channel ID"),
-        );
-        check(
-            "https://teams.microsoft.com/l/channel/19%3aa%40thread.tacv2/x",
-            Err("groupId"),
-        );
+        check("Team/", Err("the name of the channel is missing"));
+        check("/Channel", Err("the name of the team is missing"));
+        check(&format!("Team/{}", "x".repeat(257)), Err("too long"));
+        check("Te\u{7}am/Channel", Err("control character"));
     }
 
     #[test]
@@ -300,5 +357,11 @@ mod tests {
         let one = Address::parse("Alice@Example.com").unwrap();
         assert_eq!(one, Address::parse("alice@example.com").unwrap());
         assert_ne!(one, Address::parse("bob@example.com").unwrap());
+        let parsed = |text: &str| Address::parse(text).unwrap();
+        assert_eq!(parsed("Security/Approvals"), parsed("security/approvals"));
+        assert_ne!(
+            parsed("https://teams.microsoft.com/l/chat/19:x@thread.v2/0"),
+            parsed("https://teams.microsoft.com/l/chat/19:X@thread.v2/0")
+        );
     }
 }

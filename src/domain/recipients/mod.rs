@@ -3,12 +3,14 @@
 //! Architecture Invariant: an address is only parsed text; `msteams` finds out whether it exists.
 
 mod address;
+mod link;
 mod person;
 mod reason;
 mod routing;
 mod suggested;
 
-pub use address::{Address, ChannelLink};
+pub use address::{Address, ChannelName};
+pub use link::{ChannelLink, ChatLink};
 pub use person::Person;
 pub use reason::Reason;
 pub use routing::{Recipients, RoutingTable};

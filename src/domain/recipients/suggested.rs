@@ -19,7 +19,7 @@ impl SuggestedReviewers {
     pub fn to_look_up<'a>(&'a self, request: &'a AccessRequest) -> impl Iterator<Item = &'a str> {
         let reviewers = reviewers(request);
         // An email address, even an invalid one, is no name to look up.
-        let names = reviewers.filter(|reviewer| !reviewer.contains('@') && Address::parse(reviewer).is_err());
+        let names = reviewers.filter(|reviewer| !reviewer.contains('@') && written(reviewer).is_none());
         names.filter(|name| !self.0.contains_key(*name))
     }
 
@@ -30,9 +30,9 @@ impl SuggestedReviewers {
 
     /// Returns the address of a suggested reviewer: an email address as it is, and that of a user.
     pub fn address(&self, reviewer: &str) -> Option<Address> {
-        match Address::parse(reviewer) {
-            Ok(address) => Some(address).filter(Address::is_email),
-            Err(_) => self.0.get(reviewer).cloned().flatten(),
+        match written(reviewer) {
+            Some(address) => Some(address).filter(Address::is_email),
+            None => self.0.get(reviewer).cloned().flatten(),
         }
     }
 
@@ -40,6 +40,12 @@ impl SuggestedReviewers {
     pub fn addresses<'a>(&'a self, request: &'a AccessRequest) -> impl Iterator<Item = Address> + 'a {
         reviewers(request).filter_map(|reviewer| self.address(reviewer))
     }
+}
+
+/// Returns the address that a text is. The name of a user may look like that of a channel, and names no group.
+fn written(reviewer: &str) -> Option<Address> {
+    let address = Address::parse(reviewer).ok()?;
+    Some(address).filter(|address| address.named_channel().is_none() && address.group().is_none())
 }
 
 /// Returns the suggested reviewers without the requester, who can be among them as the owner of an Access List.

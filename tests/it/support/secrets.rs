@@ -64,7 +64,7 @@ fn is_for_people(line: &str) -> bool {
 fn has_address(line: &str) -> bool {
     line.match_indices('@').any(|(at, _)| {
         let (name, domain) = (&line[..at], &line[at + 1..]);
-        let of_teams = [".gbl.spaces", "thread.tacv2"];
+        let of_teams = [".gbl.spaces", "thread.tacv2", "thread.v2"];
         let domain = domain
             .split(|letter: char| !letter.is_alphanumeric() && !".-".contains(letter))
             .next();

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::now;
 use crate::tenant::call::{Asked, Reply};
 use crate::tenant::state::{Card, Text, World};
-use crate::tenant::thread;
+use crate::tenant::{places, thread};
 
 const SCOPE: &str = "https://api.botframework.com/.default";
 
@@ -124,20 +124,10 @@ fn check(asked: &Asked) -> Result<Value, Reply> {
 
 /// Checks that the conversation exists and that the app may write there.
 fn open(world: &World, conversation: &str) -> Result<(), Reply> {
-    if let Some(team) = world
-        .teams
-        .iter()
-        .find(|team| team.channels.iter().any(|(thread, _)| thread == conversation))
-    {
-        return if team.installed {
-            Ok(())
-        } else {
-            Err(Reply::error(
-                403,
-                "BotNotInConversationRoster",
-                "The bot is not part of the conversation roster",
-            ))
-        };
+    if let Some(is_open) = places::is_open(world, conversation) {
+        let message = "The bot is not part of the conversation roster";
+        let refusal = || Reply::error(403, "BotNotInConversationRoster", message);
+        return is_open.then_some(()).ok_or_else(refusal);
     }
     let Some(account) = world.owner_of(conversation) else {
         return Err(Reply::error(404, "ConversationNotFound", "Conversation not found"));

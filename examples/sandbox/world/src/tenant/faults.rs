@@ -20,6 +20,8 @@ pub struct TenantFaults {
     pub chance: Option<Chance>,
     /// Number of failed requests for the chat of a new installation.
     pub chat_appears_after: u32,
+    /// The greatest number of objects on a page of a list; 0 for what Graph documents.
+    pub longest_page: usize,
     /// The connector opens no chats, so that only Graph names them.
     pub no_chats_by_bots: bool,
     /// Lifetime of new tokens in seconds, instead of the default.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::tenant::call::{Asked, Reply, filter};
 use crate::tenant::state::World;
-use crate::tenant::{manager, users};
+use crate::tenant::{groups, manager, places, users};
 
 /// The permissions that show whether a user is a guest, and who the manager is.
 pub(super) const SHOW_TYPE: [&str; 4] = [
@@ -41,6 +41,9 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         {
             installed(world, asked, key, rest)
         }
+        ("GET", ["graph", "v1.0", "teams"]) => places::teams(world, asked),
+        ("GET", ["graph", "v1.0", "teams", id, "channels"]) => places::channels(world, asked, id),
+        ("GET", ["graph", "v1.0", "groups", id, "transitiveMembers"]) => groups::members(world, asked, id),
         ("GET", ["graph", "v1.0", "teams", id, "installedApps"]) => {
             let Some(team) = world.teams.iter().find(|team| team.id == *id) else {
                 return Reply::error(404, "NotFound", "No team found with Group Id");
@@ -79,6 +82,23 @@ fn needed(segments: &[&str]) -> Option<&'static [&'static str]> {
             "User.ReadWrite.All",
             "Directory.Read.All",
             "Directory.ReadWrite.All",
+        ]),
+        [_, _, "teams"] => Some(&[
+            "Team.ReadBasic.All",
+            "TeamSettings.Read.All",
+            "TeamSettings.ReadWrite.All",
+        ]),
+        [_, _, "teams", _, "channels"] => Some(&[
+            "Channel.ReadBasic.All",
+            "ChannelSettings.Read.All",
+            "ChannelSettings.ReadWrite.All",
+        ]),
+        [_, _, "groups", ..] => Some(&[
+            "GroupMember.Read.All",
+            "Group.Read.All",
+            "GroupMember.ReadWrite.All",
+            "Group.ReadWrite.All",
+            "Directory.Read.All",
         ]),
         [_, _, "teams", ..] => Some(&[
             "TeamsAppInstallation.ReadWriteSelfForTeam.All",

@@ -5,14 +5,12 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
-use percent_encoding::NON_ALPHANUMERIC;
-use percent_encoding::utf8_percent_encode;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::gate::Gate;
-use crate::tenant::state::{Account, Team, World};
+use crate::tenant::state::{Account, World};
 use crate::tenant::{Call, Card, Fault, Rule, TenantFaults, Text, User, server};
 
 /// A pretend tenant. Clones share it.
@@ -155,45 +153,6 @@ impl Tenant {
         self.change(|world| world.accounts.retain(|account| account.user.id != user.id));
     }
 
-    /// Adds a channel to a team, which is created if it does not exist, and returns its link.
-    pub fn add_channel(&self, team: &str, name: &str) -> String {
-        let thread = format!("19:{}@thread.tacv2", Uuid::new_v4().simple());
-        let id = self.change(|world| {
-            let at = world
-                .teams
-                .iter()
-                .position(|known| known.name == team)
-                .unwrap_or_else(|| {
-                    world.teams.push(Team {
-                        id: Uuid::new_v4().to_string(),
-                        name: team.to_owned(),
-                        installed: true,
-                        channels: Vec::new(),
-                    });
-                    world.teams.len() - 1
-                });
-            let team = &mut world.teams[at];
-            team.channels.push((thread.clone(), name.to_owned()));
-            team.id.clone()
-        });
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        format!(
-            "https://teams.microsoft.com/l/channel/{}/{}?groupId={id}&tenantId={}",
-            encode(&thread),
-            encode(&encode(name)),
-            self.0.options.tenant_id
-        )
-    }
-
-    /// Removes the app from a team, or adds it again.
-    pub fn set_team_installed(&self, team: &str, installed: bool) {
-        self.change(|world| {
-            for known in world.teams.iter_mut().filter(|known| known.name == team) {
-                known.installed = installed;
-            }
-        });
-    }
-
     pub fn uninstall(&self, user: &User) {
         self.edit(user, |account| account.installation = None);
         self.change(|world| world.news.push((user.clone(), "remove")));
@@ -266,23 +225,6 @@ impl Tenant {
             world
                 .chats
                 .get(&conversation.unwrap_or_default())
-                .cloned()
-                .unwrap_or_default()
-        })
-    }
-
-    /// Returns the messages in a channel, by its link.
-    pub fn channel_cards(&self, link: &str) -> Vec<Card> {
-        self.change_quietly(|world| {
-            let thread = link.split('/').find(|part| part.contains("%40thread"));
-            let thread = thread.map(|part| {
-                percent_encoding::percent_decode_str(part)
-                    .decode_utf8_lossy()
-                    .into_owned()
-            });
-            world
-                .chats
-                .get(&thread.unwrap_or_default())
                 .cloned()
                 .unwrap_or_default()
         })

@@ -1,7 +1,7 @@
 //! The state of the pretend tenant.
 
 use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -76,6 +76,17 @@ pub(super) struct Team {
     pub(super) channels: Vec<(String, String)>,
 }
 
+pub(super) struct GroupChat {
+    pub(super) thread: String,
+    pub(super) installed: bool,
+}
+
+pub(super) struct Group {
+    pub(super) id: String,
+    /// The IDs of users, also of those in groups that are members.
+    pub(super) members: Vec<String>,
+}
+
 pub(super) struct Token {
     pub(super) scope: String,
     pub(super) until: Instant,
@@ -87,6 +98,10 @@ pub(super) struct World {
     pub(super) base: String,
     pub(super) accounts: Vec<Account>,
     pub(super) teams: Vec<Team>,
+    /// The threads of private channels without the app.
+    pub(super) private_channels: HashSet<String>,
+    pub(super) group_chats: Vec<GroupChat>,
+    pub(super) groups: Vec<Group>,
     /// By conversation.
     pub(super) chats: BTreeMap<String, Vec<Card>>,
     pub(super) tokens: HashMap<String, Token>,
@@ -120,6 +135,9 @@ impl World {
             base,
             accounts: Vec::new(),
             teams: Vec::new(),
+            private_channels: HashSet::new(),
+            group_chats: Vec::new(),
+            groups: Vec::new(),
             chats: BTreeMap::new(),
             tokens: HashMap::new(),
             faults: TenantFaults::default(),
