@@ -20,7 +20,7 @@ const CONCURRENCY: usize = 8;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Channels are not changed: remove the app from their teams in Teams. Suggested reviewers who are \
-not in the configuration keep the app. Stop the daemon first: it reinstalls the app while it runs.
+not in the configuration, and members of groups, keep the app. Stop the daemon first: it reinstalls the app while it runs.
 
 Examples:
   teleport-msteams uninstall --dry-run

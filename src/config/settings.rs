@@ -219,6 +219,8 @@ pub struct Limits {
     pub resync_first_pause: Duration,
     /// How long a request with open cards must be absent from lists until it counts as over.
     pub absent_for: Duration,
+    /// How often the members of groups are read.
+    pub groups_every: Duration,
     /// How long after the start requests wait for the rules, if those cannot be listed.
     pub rules_wait: Duration,
     /// How long a card waits for names and people that it would show. A card without them is better than a late card.
@@ -301,6 +303,7 @@ impl Default for Limits {
             resync_every: Duration::from_mins(10),
             resync_first_pause: Duration::from_secs(1),
             absent_for: Duration::from_mins(5),
+            groups_every: Duration::from_mins(10),
             rules_wait: Duration::from_secs(30),
             look_up_patience: Duration::from_secs(1),
             unknown_key_every: Duration::from_mins(5),

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
+use crate::daemon::groups::Groups;
 use crate::daemon::outages::OutageLog;
 use crate::daemon::outages::Services;
 use crate::daemon::reminders::Agenda;
@@ -37,6 +38,7 @@ pub(super) struct Context {
     pub(super) lookups: Lookups,
     pub(super) names: Names,
     pub(super) digests: Digests,
+    pub(super) groups: Groups,
     /// When requests are due without an event.
     pub(super) agenda: Agenda,
     /// It was logged that managers cannot be read.
@@ -86,6 +88,7 @@ impl Context {
             lookups,
             names,
             digests: Digests::new(cluster.clone(), limits.digest_within),
+            groups: Groups::new(&limits),
             agenda: Agenda::default(),
             managers_warned: AtomicBool::new(false),
             cluster,

@@ -8,6 +8,7 @@ mod context;
 mod courier;
 mod dispatcher;
 mod exempt;
+mod groups;
 mod inquiry;
 mod outages;
 mod people;

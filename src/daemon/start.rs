@@ -15,6 +15,7 @@ use crate::config::{HostPort, Limits, Settings};
 use crate::daemon::actions::{self, Opened};
 use crate::daemon::context::Context;
 use crate::daemon::dispatcher::Dispatcher;
+use crate::daemon::groups;
 use crate::daemon::outages::OutageLog;
 use crate::daemon::reminders;
 use crate::daemon::requests::Lanes;
@@ -121,6 +122,8 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         let addresses = current.recipients();
         tasks.background("preload", async move { preload(&context, addresses).await });
     }
+    let heartbeat = health.register("groups");
+    tasks.service("groups", groups::keep(Arc::clone(&context), heartbeat));
     let reload = reload::serve(reloads, current, Arc::clone(&context), tasks.clone(), health.clone());
     tasks.service("reload", reload);
     reminders::start(&context, &lanes, &tasks, &health);

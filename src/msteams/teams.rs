@@ -20,6 +20,7 @@ use crate::msteams::credential::{ActiveCredential, Credential};
 use crate::msteams::error::Error;
 use crate::msteams::graph::{self, CatalogApp, Graph};
 use crate::msteams::http::Http;
+use crate::msteams::members::Members;
 use crate::msteams::people;
 use crate::msteams::place::{Conversation, InstalledAt};
 use crate::msteams::resolver::Resolver;
@@ -116,6 +117,16 @@ impl Teams {
         }
         let manager = self.0.resolver.manager(address, priority).await;
         manager.map_err(|error| error.about(address))
+    }
+
+    /// Lists the people in a group, by its object ID. Nothing is remembered.
+    ///
+    /// # Errors
+    /// The group does not exist, or Microsoft did not answer or refused, for example because the permission
+    /// [`LIST_MEMBERS`](crate::msteams::LIST_MEMBERS) is missing.
+    pub async fn members(&self, group: &str, priority: &Priority) -> Result<Members, Error> {
+        let members = self.0.resolver.graph().members(group, priority).await;
+        members.map_err(|error| error.about(group))
     }
 
     /// Returns the person of an address whose conversation is known.

@@ -296,3 +296,42 @@ async fn links_open_teams_of_the_configured_cloud() {
     .await;
     assert!(calls.is_empty());
 }
+
+#[tokio::test]
+async fn a_group_has_at_most_500_people_and_only_people_count() {
+    let users = |numbers: std::ops::Range<u32>| {
+        let user = |number| {
+            let id = format!("00000000-0000-4000-8000-{number:012}");
+            json!({"@odata.type": "#microsoft.graph.user", "id": id})
+        };
+        numbers.map(user).collect::<Vec<_>>()
+    };
+    let mut first = users(0..2);
+    first.push(json!({"@odata.type": "#microsoft.graph.device", "id": "00000000-0000-4000-8000-999999999999"}));
+    first.push(json!({"@odata.type": "#microsoft.graph.user", "id": "../../me"}));
+    let mut disabled = users(2..3);
+    disabled[0]["accountEnabled"] = json!(false);
+    first.extend(disabled);
+    for (number, is_cut) in [(500, false), (501, true)] {
+        let mut page = first.clone();
+        page.extend(users(10..8 + number));
+        let page: &'static str = json!({ "value": page }).to_string().leak();
+        with_server(&[(200, page)], async |teams| {
+            let found = teams
+                .members("a36aec2e-f11c-4219-b79a-19ffff57de70", &announcement())
+                .await;
+            let members = found.unwrap();
+            assert_eq!((members.people.len(), members.is_cut), (500, is_cut));
+        })
+        .await;
+    }
+    let away = r#"{"value":[],"@odata.nextLink":"https://evil.example/v1.0/groups/x/transitiveMembers"}"#;
+    with_server(&[(200, away)], async |teams| {
+        let error = teams.members("x", &announcement()).await.unwrap_err();
+        assert!(
+            error.to_string().contains("the next page is on another host"),
+            "{error}"
+        );
+    })
+    .await;
+}

@@ -21,6 +21,7 @@ mod faults;
 mod fixtures;
 mod gateways;
 mod go_plugin;
+mod groups;
 mod health;
 mod identities;
 mod inbound;

@@ -13,7 +13,7 @@ use crate::domain::explanation::{Explained, Moment, MomentFacts, RecipientFacts,
 use crate::domain::lifecycle::{
     Audience, Audiences, Observed, Record, RefusalPauses, RoutedBy, Tables, known_recipients, targets,
 };
-use crate::domain::recipients::{Address, Recipients, SuggestedReviewers};
+use crate::domain::recipients::{Address, GroupMembers, Recipients, SuggestedReviewers};
 use crate::domain::reminders::{Sent, is_escalated};
 use crate::domain::request::{AccessRequest, RequestId};
 use crate::teleport::{Client, PluginDataKey};
@@ -68,6 +68,7 @@ impl Situation {
             None => Observed::Gone(None),
         };
         let nothing = SuggestedReviewers::default();
+        let groups = GroupMembers::default();
         let tables = Tables {
             routing: &settings.routing,
             escalation: settings
@@ -75,6 +76,7 @@ impl Situation {
                 .as_ref()
                 .map(|settings| (settings.after, &settings.routing)),
             suggested: inquiry.as_ref().map_or(&nothing, |inquiry| &inquiry.suggested),
+            groups: &groups,
         };
         let known = known_recipients(tables, &observed, record.as_ref());
         let routed = || inquiry.as_ref().map(|inquiry| inquiry.route.recipients.clone());

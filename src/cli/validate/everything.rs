@@ -12,7 +12,7 @@ use crate::cli::validate::access_lists;
 use crate::cli::validate::credential;
 use crate::cli::validate::notifications::notifications;
 use crate::cli::validate::permissions::permissions;
-use crate::cli::validate::recipients::{Failure, post};
+use crate::cli::validate::recipients::{Failure, listed, post};
 use crate::cli::validate::results::{CheckResults, counted};
 use crate::cli::validate::reviews::{self, UsersByPerson};
 use crate::cli::validate::rules::rules;
@@ -20,7 +20,7 @@ use crate::config;
 use crate::config::{MicrosoftSettings, Settings, VALID_RECIPIENTS};
 use crate::domain::card;
 use crate::domain::recipients::Address;
-use crate::msteams::{Package, Teams};
+use crate::msteams::{Package, Priority, Teams};
 use crate::teleport;
 use crate::teleport::{Client, PluginDataKind, Watch};
 
@@ -358,6 +358,10 @@ async fn recipients<'a>(
 
 /// Returns what is said of a recipient, and the object ID of a person.
 async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<(String, Option<String>), Failure> {
+    if let Some(group) = address.group() {
+        let members = teams.members(group, &Priority::command()).await?;
+        return Ok((listed(&members), None));
+    }
     let user = teams.find_user(address).await?;
     let link = match address.named_channel() {
         Some(_) => teams.find_link(address).await?,

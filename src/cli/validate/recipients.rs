@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::cli::configured::find_app;
 use crate::cli::output::say;
+use crate::cli::validate::results::counted;
 use crate::cli::version;
 use crate::clock;
 use crate::config::{Settings, VALID_RECIPIENTS};
@@ -16,7 +17,7 @@ use crate::domain::card;
 use crate::domain::card::Message;
 use crate::domain::recipients::Address;
 use crate::msteams;
-use crate::msteams::{Activity, Priority, Teams};
+use crate::msteams::{Activity, Members, Priority, Teams};
 
 /// Recipients at the same time; the calls themselves are paced to Microsoft's limits.
 const CONCURRENCY: usize = 16;
@@ -96,6 +97,11 @@ async fn notify(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(),
         what,
         hint: Some(VALID_RECIPIENTS.to_owned()),
     })?;
+    if let Some(group) = address.group() {
+        let members = teams.members(group, &Priority::command()).await?;
+        lines.say(&format!("Group {recipient} found: {}", listed(&members)));
+        return Ok(());
+    }
     let user = teams.find_user(&address).await?;
     let kind = match &user {
         Some(id) => {
@@ -127,6 +133,17 @@ async fn notify(teams: &Teams, recipient: &str, lines: &mut Lines) -> Result<(),
     let example = card::example(&Uuid::new_v4().to_string(), clock::now());
     post(teams, &address, conversation, &example).await?;
     Ok(())
+}
+
+/// Returns what is said of the members of a group. They get no test message, because they may be many.
+pub(super) fn listed(members: &Members) -> String {
+    let people = counted(members.people.len(), "member");
+    let more = if members.is_cut {
+        ", and more, who are not notified"
+    } else {
+        ""
+    };
+    format!("{people}{more}; members get no test message")
 }
 
 /// Posts a message to a conversation, and returns its ID. The error names the recipient.

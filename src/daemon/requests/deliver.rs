@@ -197,13 +197,13 @@ impl<'a> Driver<'a> {
         let (context, id) = (self.context, self.id);
         self.live = context.live.current();
         let record = self.run.record(clock::now());
-        let Some(recipients) = known_recipients(&self.live, self.observed, Some(&record), &self.memory.suggested)
-        else {
+        let Some(recipients) = known_recipients(&self.live, self.observed, Some(&record), self.memory) else {
             self.unknown_recipients = true;
             self.retry_at = None;
             self.run.rest(false, false);
             return;
         };
+        let recipients = self.memory.groups.expand_in(recipients);
         let audiences = audiences(&self.live, &recipients, self.memory);
         let targets = &targets(audiences, self.observed, Some(&record));
         let Planned {
@@ -339,7 +339,7 @@ impl<'a> Driver<'a> {
 
     fn source(&self, recipient: &Recipient) -> Option<String> {
         let record = self.run.account().record();
-        let reason = reason(&self.live, self.observed, record, &self.memory.suggested, recipient);
+        let reason = reason(&self.live, self.observed, record, self.memory, recipient);
         reason.map(|reason| reason.to_string())
     }
 

@@ -102,13 +102,7 @@ impl Sources<'_> {
     }
 
     fn listed(self, recipient: Recipient, address: Option<Address>) -> Listed {
-        let reason = reason(
-            self.live,
-            self.observed,
-            self.record,
-            &self.memory.suggested,
-            &recipient,
-        );
+        let reason = reason(self.live, self.observed, self.record, self.memory, &recipient);
         Listed {
             recipient,
             address,

@@ -14,7 +14,7 @@ use crate::daemon::exempt::Exempt;
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle::{Audience, Observed, Posted, Record};
-use crate::domain::recipients::Address;
+use crate::domain::recipients::{Address, GroupMembers};
 use crate::domain::reminders::is_escalated;
 use crate::domain::request::AccessRequest;
 use crate::msteams::{Meaning, Priority, Retry, Urgency};
@@ -30,6 +30,8 @@ const CONCURRENCY: usize = 8;
 #[derive(Debug)]
 pub(super) struct Escalation {
     pub(super) addresses: Box<[Address]>,
+    /// The members of the groups that the table of escalations names.
+    pub(super) groups: GroupMembers,
     /// When the settings that name them were read.
     settings: Timestamp,
     /// A look-up failed, and a retry may help.
@@ -60,18 +62,22 @@ pub(super) fn is_due<'a>(
 /// Finds the further recipients of a request that is due for escalation, within a limited time.
 pub(super) async fn find(context: &Context, live: &InForce, request: &AccessRequest, record: &Record) -> Escalation {
     let settings = live.escalation.as_ref();
+    let named = settings.map(|settings| settings.routing.of_roles(request));
+    let named = named.unwrap_or_default();
+    let mut groups = GroupMembers::default();
+    let wanted = GroupMembers::groups_in(&named);
+    let patience = context.limits.look_up_patience;
+    let has_all = context.groups.find(&wanted, patience, &mut groups).await;
     let mut escalation = Escalation {
-        addresses: settings
-            .map(|settings| settings.routing.of_roles(request))
-            .unwrap_or_default()
-            .into(),
+        addresses: groups.expand(named).into(),
+        groups,
         settings: live.since,
-        is_partial: false,
+        is_partial: !has_all,
     };
     if settings.is_some_and(|settings| settings.manager) {
         let managers = managers(context, live, request, record);
         // Cards of the request wait for the answers. Those that came are remembered, so a retry is faster.
-        match timeout(context.limits.look_up_patience, managers).await {
+        match timeout(patience, managers).await {
             Ok((managers, is_partial)) => {
                 let mut addresses = escalation.addresses.into_vec();
                 for manager in managers {
@@ -80,7 +86,7 @@ pub(super) async fn find(context: &Context, live: &InForce, request: &AccessRequ
                     }
                 }
                 escalation.addresses = addresses.into();
-                escalation.is_partial = is_partial;
+                escalation.is_partial |= is_partial;
             }
             Err(_) => escalation.is_partial = true,
         }

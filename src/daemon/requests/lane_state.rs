@@ -17,7 +17,7 @@ use crate::daemon::requests::escalating::Escalation;
 use crate::daemon::requests::requester::Requester;
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::{OthersClaim, Recipient, Record, RecordState, Shown, Step, Target, Why};
-use crate::domain::recipients::SuggestedReviewers;
+use crate::domain::recipients::{GroupMembers, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 
 /// The state of one lane. It ends with the lane and with the process. Only speed depends on it, and the last update of
@@ -34,6 +34,10 @@ pub(super) struct LaneState {
     suggested_since: Instant,
     /// The address of the requester, if requesters are notified.
     pub(super) requester: Requester,
+    /// The members of the groups that are recipients.
+    pub(super) groups: GroupMembers,
+    /// The members of a group among the recipients are not known yet.
+    pub(super) lacks_group: bool,
     /// The further recipients, once the request is escalated.
     pub(super) escalation: Option<Box<Escalation>>,
     /// The pauses before a look-up of a person is retried, while one fails.
@@ -106,6 +110,8 @@ impl LaneState {
             suggested: SuggestedReviewers::default(),
             suggested_since: Instant::now(),
             requester: Requester::Unknown,
+            groups: GroupMembers::default(),
+            lacks_group: false,
             escalation: None,
             look_up_pauses: None,
             first_seen: None,
@@ -146,7 +152,7 @@ impl LaneState {
     /// Returns the pause before look-ups of people are retried; `None` if none has failed.
     pub(super) fn look_up_again_in(&mut self, limits: &Limits) -> Option<Duration> {
         let is_partial = self.escalation.as_ref().is_some_and(|escalation| escalation.is_partial);
-        if !is_partial && self.requester != Requester::Missed {
+        if !is_partial && !self.lacks_group && self.requester != Requester::Missed {
             self.look_up_pauses = None;
             return None;
         }

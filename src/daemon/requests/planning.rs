@@ -12,7 +12,7 @@ use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::upkeep::InForce;
 use crate::domain::lifecycle;
 use crate::domain::lifecycle::{Audiences, Facts, Observed, Plan, Recipient, Record, RefusalPauses, Target, Why, plan};
-use crate::domain::recipients::{Reason, Recipients, SuggestedReviewers};
+use crate::domain::recipients::{Reason, Recipients};
 use crate::domain::request::RequestId;
 
 /// A plan without the deliveries that are not due.
@@ -105,14 +105,14 @@ pub(super) fn audiences<'a>(live: &InForce, reviewers: &'a Recipients, memory: &
     }
 }
 
-/// Returns the recipients of a request, unless the rules must be evaluated.
+/// Returns the recipients of a request, groups as such, unless the rules must be evaluated.
 pub(super) fn known_recipients(
     live: &InForce,
     observed: &Observed,
     record: Option<&Record>,
-    suggested: &SuggestedReviewers,
+    memory: &LaneState,
 ) -> Option<Recipients> {
-    lifecycle::known_recipients(live.tables(suggested), observed, record)
+    lifecycle::known_recipients(live.tables(&memory.suggested, &memory.groups), observed, record)
 }
 
 /// Returns why a recipient is notified, as far as the record and the current configuration contain it.
@@ -120,11 +120,11 @@ pub(super) fn reason(
     live: &InForce,
     observed: &Observed,
     record: &Record,
-    suggested: &SuggestedReviewers,
+    memory: &LaneState,
     recipient: &Recipient,
 ) -> Option<Reason> {
     lifecycle::reason(
-        live.tables(suggested),
+        live.tables(&memory.suggested, &memory.groups),
         observed.request()?,
         &record.routed_by,
         recipient,
@@ -138,6 +138,8 @@ pub(super) fn nothing(id: &RequestId, why: Why, memory: &mut LaneState) {
         Why::UnknownState if news => {
             warn!(request.id = %id, "Access Request is in an unknown state; its cards stay unchanged");
         }
+        // Its members are not known yet.
+        Why::NoRecipients if memory.lacks_group => debug!(request.id = %id, "No recipients are known yet"),
         Why::NoRecipients if news => warn!(request.id = %id, "No recipients to notify"),
         _ => debug!(request.id = %id, ?why, "No delivery is due"),
     }

@@ -23,7 +23,7 @@ use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
 use crate::domain::card::Content;
 use crate::domain::lifecycle::{Lease, Observed, Plan, RecordState, RoutedBy, Run, Step, targets};
-use crate::domain::recipients::Recipients;
+use crate::domain::recipients::{GroupMembers, Recipients};
 use crate::domain::request::RequestId;
 use crate::domain::rules::Route;
 use crate::teleport::{Error, PluginDataKey};
@@ -200,6 +200,7 @@ async fn find_recipients(
     }
     if let Some((request, record)) = escalating::is_due(context, live, observed, memory) {
         let found = Box::pin(escalating::find(context, live, request, record)).await;
+        memory.groups.extend(&found.groups);
         memory.escalation = Some(Box::new(found));
     }
     if memory.record().is_some()
@@ -288,7 +289,7 @@ async fn recipients(
             .suggested(request, name, failures, &mut memory.suggested)
             .await?;
     }
-    let known = known_recipients(live, observed, memory.record(), &memory.suggested);
+    let known = known_recipients(live, observed, memory.record(), memory);
     let recipients = match (known, observed) {
         (Some(recipients), _) => recipients,
         (None, Observed::Gone(_)) => Recipients::default(),
@@ -316,7 +317,12 @@ async fn recipients(
             debug!(request.id = %request.id, reviewer, "Suggested reviewer is not a valid recipient and is not notified");
         }
     }
-    Ok(recipients)
+    let groups = GroupMembers::groups_in(&recipients.addresses);
+    memory.lacks_group = !context
+        .groups
+        .find(&groups, context.limits.look_up_patience, &mut memory.groups)
+        .await;
+    Ok(memory.groups.expand_in(recipients))
 }
 
 fn deferred_run(context: &Context, id: &RequestId, memory: &mut LaneState, error: &Error) -> RunEnd {

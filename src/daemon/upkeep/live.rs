@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::config::{DigestSettings, EscalationSettings, NotifySettings, ReviewSettings, Settings};
 use crate::domain::lifecycle::Tables;
-use crate::domain::recipients::{RoutingTable, SuggestedReviewers};
+use crate::domain::recipients::{GroupMembers, RoutingTable, SuggestedReviewers};
 
 /// The reloadable settings.
 #[derive(Debug)]
@@ -49,12 +49,17 @@ impl Live {
 
 impl InForce {
     /// Returns where recipients are configured.
-    pub(in crate::daemon) fn tables<'a>(&'a self, suggested: &'a SuggestedReviewers) -> Tables<'a> {
+    pub(in crate::daemon) fn tables<'a>(
+        &'a self,
+        suggested: &'a SuggestedReviewers,
+        groups: &'a GroupMembers,
+    ) -> Tables<'a> {
         let escalation = self.escalation.as_ref();
         Tables {
             routing: &self.routing,
             escalation: escalation.map(|settings| (settings.after, &settings.routing)),
             suggested,
+            groups,
         }
     }
 

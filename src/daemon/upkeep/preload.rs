@@ -1,18 +1,24 @@
 //! Looks up the configured recipients in the background, so that the first card is not delayed.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tracing::info;
 
 use crate::daemon::context::Context;
 use crate::daemon::upkeep::InForce;
-use crate::domain::recipients::Address;
+use crate::domain::recipients::{Address, GroupMembers};
 use crate::msteams::{Priority, Teams};
 
 /// Concurrent look-ups. Graph allows 30 requests a second, and a look-up needs up to five.
 const CONCURRENCY: usize = 8;
 
+/// How long the members of groups are waited for.
+const GROUPS_PATIENCE: Duration = Duration::from_secs(30);
+
 pub(in crate::daemon) async fn preload(context: &Context, addresses: Vec<Address>) {
+    let addresses = with_members(context, addresses).await;
     info!(recipients = addresses.len(), "Preloading recipient data...");
     let teams: &Teams = &context.teams;
     let (all, priority) = (addresses.len(), Priority::background());
@@ -45,6 +51,14 @@ pub(in crate::daemon) async fn preload(context: &Context, addresses: Vec<Address
         .await;
     let missing = all - found;
     info!(found, missing, "Recipient data preloaded and cached.");
+}
+
+/// Replaces groups by their members, as far as Microsoft lists them in time.
+async fn with_members(context: &Context, addresses: Vec<Address>) -> Vec<Address> {
+    let mut members = GroupMembers::default();
+    let groups = GroupMembers::groups_in(&addresses);
+    context.groups.find(&groups, GROUPS_PATIENCE, &mut members).await;
+    members.expand(addresses)
 }
 
 /// Returns where the configuration names a recipient.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::lifecycle::{Audience, Observed, Recipient, Record, RoutedBy};
-use crate::domain::recipients::{Address, Reason, Recipients, RoutingTable, SuggestedReviewers};
+use crate::domain::recipients::{Address, GroupMembers, Reason, Recipients, RoutingTable, SuggestedReviewers};
 use crate::domain::request::AccessRequest;
 
 /// Where recipients are configured, besides rules.
@@ -13,6 +13,8 @@ pub struct Tables<'a> {
     /// When requests are escalated, and to which recipients.
     pub escalation: Option<(Duration, &'a RoutingTable)>,
     pub suggested: &'a SuggestedReviewers,
+    /// The members of groups, who are notified because of their group.
+    pub groups: &'a GroupMembers,
 }
 
 /// Returns the recipients of a request, unless the rules must be evaluated.
@@ -43,24 +45,33 @@ pub fn reason(
         routing,
         escalation,
         suggested,
+        groups,
     } = tables;
+    let place = |routing: &RoutingTable, address: &Address| {
+        let mut names = groups.names_of(address);
+        names.find_map(|name| routing.place(request, &name))
+    };
     match recipient.audience {
         Audience::Reviewers => {}
         Audience::Escalation => {
             let (after, routing) = escalation?;
             let address = Address::parse(&recipient.name).ok()?;
-            let is_manager = routing.place(request, &address).is_none();
+            let is_manager = place(routing, &address).is_none();
             return Some(Reason::Escalation { after, is_manager });
         }
         Audience::Requester | Audience::Decision => return None,
     }
-    if let RoutedBy::Rules(named) = routed_by
-        && let Some(named) = named.iter().find(|named| named.recipient == recipient.name)
-    {
-        return Some(Reason::Rule(named.rule.clone()));
+    let address = Address::parse(&recipient.name).ok();
+    if let RoutedBy::Rules(named) = routed_by {
+        let names: Vec<Address> = address.iter().flat_map(|address| groups.names_of(address)).collect();
+        let is_it =
+            |text: &str| text == recipient.name || Address::parse(text).is_ok_and(|named| names.contains(&named));
+        if let Some(named) = named.iter().find(|named| is_it(&named.recipient)) {
+            return Some(Reason::Rule(named.rule.clone()));
+        }
     }
-    let address = Address::parse(&recipient.name).ok()?;
+    let address = address?;
     let is_suggested = || suggested.addresses(request).any(|reviewer| reviewer == address);
-    let in_table = routing.place(request, &address);
+    let in_table = place(routing, &address);
     in_table.or_else(|| is_suggested().then_some(Reason::Suggested))
 }

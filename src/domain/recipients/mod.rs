@@ -3,6 +3,7 @@
 //! Architecture Invariant: an address is only parsed text; `msteams` finds out whether it exists.
 
 mod address;
+mod groups;
 mod link;
 mod person;
 mod reason;
@@ -10,6 +11,7 @@ mod routing;
 mod suggested;
 
 pub use address::{Address, ChannelName};
+pub use groups::GroupMembers;
 pub use link::{ChannelLink, ChatLink};
 pub use person::Person;
 pub use reason::Reason;

@@ -202,6 +202,7 @@ impl Town {
                 refused_first_pause: milliseconds(50),
                 secret_look_every: milliseconds(20),
                 reload_every: milliseconds(10),
+                groups_every: milliseconds(100),
                 resync_first_pause: milliseconds(10),
                 access_lists_first: milliseconds(20),
                 access_lists_every: milliseconds(100),

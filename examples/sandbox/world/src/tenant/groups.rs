@@ -48,7 +48,7 @@ impl Tenant {
             world.groups.push(Group {
                 id: id.clone(),
                 members,
-            })
+            });
         });
         id
     }
