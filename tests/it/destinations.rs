@@ -1,5 +1,8 @@
 //! Every kind of recipient, from the configuration to the card.
 
+use std::fs;
+
+use crate::process::run;
 use crate::support::{ALICE, Town};
 use crate::world::cluster::{ClusterOptions, Draft, Verdict};
 use crate::world::tenant::TenantOptions;
@@ -18,6 +21,15 @@ async fn request(town: &mut Town, recipients: &[&str]) -> String {
     let config = town.config_for(&format!("\"*\" = {recipients:?}"));
     town.start_daemon_with(&config).await;
     town.cluster.create(Draft::default())
+}
+
+/// Checks that the log has these reasons of rejections, and what to do.
+fn explains(town: &Town, rejections: &[(&str, &str)]) {
+    let log = town.daemon().log();
+    for (reason, fix) in rejections {
+        assert!(log.contains(reason), "{reason}: {log}");
+        assert!(log.contains(fix), "{fix}: {log}");
+    }
 }
 
 #[tokio::test]
@@ -115,33 +127,32 @@ async fn a_place_that_cannot_be_reached_is_rejected_with_the_reason_and_the_fix(
     let id = request(&mut town, &recipients).await;
     town.sees(ALICE, &["PENDING"]).await;
     town.settled(&id).await;
-    for (reason, fix) in [
-        (
-            "the app is not in the channel",
-            "if the channel is private or shared, to the channel",
-        ),
-        ("the app is not in the chat", "Add the app to the chat"),
-        (
-            "it belongs to another tenant, 11111111-2222-4333-8444-555555555555",
-            "Copy the link of a channel or a chat in the tenant",
-        ),
-        (
-            "could not find the team for No such team/Approvals: it does not exist",
-            "Check the spelling of",
-        ),
-        (
-            "could not find the channel for Security/No such channel: it does not exist",
-            "or write the link of the channel",
-        ),
-        (
-            "could not find the channel for Twins/One: there is more than one",
-            "Replace the name with the link of the channel",
-        ),
-    ] {
-        let log = town.daemon().log();
-        assert!(log.contains(reason), "{reason}: {log}");
-        assert!(log.contains(fix), "{fix}: {log}");
-    }
+    explains(
+        &town,
+        &[
+            (
+                "the app is not in the channel",
+                "if the channel is private or shared, to the channel",
+            ),
+            ("the app is not in the chat", "Add the app to the chat"),
+            (
+                "it belongs to another tenant, 11111111-2222-4333-8444-555555555555",
+                "Copy the link of a channel or a chat in the tenant",
+            ),
+            (
+                "could not find the team for No such team/Approvals: it does not exist",
+                "Check the spelling of",
+            ),
+            (
+                "could not find the channel for Security/No such channel: it does not exist",
+                "or write the link of the channel",
+            ),
+            (
+                "could not find the channel for Twins/One: there is more than one",
+                "Replace the name with the link of the channel",
+            ),
+        ],
+    );
     // Once the app is added, the next attempt succeeds.
     town.tenant.add_to_private(&private);
     town.tenant.add_to_chat(&chat);
@@ -160,4 +171,81 @@ async fn a_name_of_a_channel_needs_a_permission_that_is_named() {
         .says("Grant the application permission Team.ReadBasic.All and give admin consent")
         .await;
     town.finish().await;
+}
+
+#[tokio::test]
+async fn a_person_who_cannot_be_reached_is_rejected_with_the_reason_and_the_fix() {
+    let mut town = granting(&["User.Read.All"]).await;
+    for name in ["twin1@example.com", "twin2@example.com"] {
+        town.tenant.add_user(name, Some("twins@example.com"), name);
+    }
+    town.tenant.disable(&town.people["Eve"]);
+    town.tenant.block(&town.people["Bob"]);
+    let recipients = [ALICE, "twins@example.com", "eve@example.com", "bob@example.com"];
+    let id = request(&mut town, &recipients).await;
+    town.sees(ALICE, &["PENDING"]).await;
+    town.settled(&id).await;
+    explains(
+        &town,
+        &[
+            (
+                "could not find the user for t…@example.com: there is more than one",
+                "Replace the email address with the user ID",
+            ),
+            (
+                "could not find the user for e…@example.com: the account is disabled",
+                "Enable the account in Entra",
+            ),
+            ("the user has blocked the app", "Ask the user to unblock the app"),
+        ],
+    );
+    town.expects_warnings(&["Cannot notify recipient"]);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn validate_prints_the_link_to_write_and_checks_every_kind_of_recipient() {
+    let town = granting(&[BY_NAME[0], BY_NAME[1], "GroupMember.Read.All"]).await;
+    let group = format!(
+        "group:{}",
+        town.tenant.add_group(&[&town.people["Bob"], &town.people["Eve"]])
+    );
+    let chat = town.tenant.add_group_chat(false, true);
+    let other = town
+        .channel
+        .replace(&town.tenant.options().tenant_id, "11111111-2222-4333-8444-555555555555");
+    let recipients = ["Security/approvals", &chat, &group, &other];
+    let link = town.channel.replace("%2E", ".");
+    let file = town.folder.path().join("teleport-msteams.toml");
+    fs::write(&file, town.config_for(&format!("\"*\" = {recipients:?}"))).unwrap();
+    let file = file.to_str().unwrap();
+    let (status, stdout, _) = run(&[&["validate", "-c", file], &recipients[..]].concat()).await;
+    for expected in [
+        format!(" - Channel Security/approvals found; the link to write: {link}\n"),
+        " - Hailing the channel...\n".to_owned(),
+        " - Hailing the chat...\n".to_owned(),
+        format!(" - Group {group} found: 2 members; members get no test message\n"),
+        format!(" - Cannot notify {other}: could not use the link for "),
+        ": it belongs to another tenant, 11111111-2222-4333-8444-555555555555\n".to_owned(),
+        "   hint: Copy the link of a channel or a chat in the tenant `[msapi] tenant_id`\n".to_owned(),
+    ] {
+        assert!(stdout.contains(&expected), "{expected}: {stdout}");
+    }
+    assert_eq!(status, Some(1), "{stdout}");
+    for place in [&town.channel, &chat] {
+        assert_eq!(town.chat(place).len(), 2);
+    }
+    let (status, stdout, _) = run(&["validate", "-c", file, "--all"]).await;
+    for expected in [
+        "Team.ReadBasic.All, to find teams by name".to_owned(),
+        "Channel.ReadBasic.All, to find channels by name".to_owned(),
+        "GroupMember.Read.All, to list the members of groups".to_owned(),
+        format!("has the app; the link to write: {link}"),
+        "can only be checked by sending a message: add --send".to_owned(),
+        "2 members; members get no test message".to_owned(),
+        "it belongs to another tenant, 11111111-2222-4333-8444-555555555555".to_owned(),
+    ] {
+        assert!(stdout.contains(&expected), "{expected}: {stdout}");
+    }
+    assert_eq!(status, Some(1), "{stdout}");
 }
