@@ -65,6 +65,26 @@ async fn a_channel_is_reminded_with_a_reply_below_the_card() {
 }
 
 #[tokio::test]
+async fn a_group_chat_is_reminded_with_a_message_that_links_to_the_card() {
+    let (mut town, _) = town().await;
+    let chat = town.tenant.add_group_chat(false, true);
+    let recipients = town.config_for(&format!("\"*\" = \"{chat}\""));
+    town.start_daemon_with(&format!("{recipients}\n[notify]\nremind_after = \"300ms\""))
+        .await;
+    let id = town.cluster.create(for_alice());
+    town.sees(&chat, &["PENDING", "?"]).await;
+    let texts = reminders(&town, &chat);
+    let card = town.chat(&chat).remove(0);
+    let link = format!("%40thread.v2/{}?context=", card.id);
+    assert!(texts[0].contains("Show card") && texts[0].contains(&link), "{texts:?}");
+    town.settled(&id).await;
+    town.cluster.review(&id, "alice", Verdict::Deny, "no");
+    town.sees(&chat, &["DENIED", "?"]).await;
+    town.leaves(Left::Unrecorded(1), NOT_CARDS);
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn no_reminder_follows_the_decision() {
     let (mut town, _) = town().await;
     town.start_daemon_with(&config(&town, "[notify]\nremind_after = \"1500ms\""))
