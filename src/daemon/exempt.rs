@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::daemon::context::Context;
 use crate::daemon::people::addresses_of;
 use crate::daemon::upkeep::InForce;
-use crate::domain::recipients::Address;
+use crate::domain::recipients::{Address, Person};
 use crate::domain::request::AccessRequest;
 use crate::msteams::Priority;
 
@@ -46,18 +46,29 @@ impl Exempt {
         if !recipient.is_person() {
             return false;
         }
-        if self.users.iter().any(|user| recipient.is_user_name(user)) || self.addresses.contains(recipient) {
+        if self.names(recipient) {
             return true;
         }
-        let person = |address: Address| async move {
-            let found = timeout(PATIENCE, context.teams.person(&address, priority)).await;
-            found.ok()?.ok()?
-        };
-        let Some(recipient) = person(recipient.clone()).await else {
+        let Some(recipient) = person(context, recipient, priority).await else {
             return false;
         };
-        let others = join_all(self.addresses.iter().cloned().map(person)).await;
-        let mut others = others.into_iter().flatten();
+        let mut others = self.people(context, priority).await.into_iter();
         others.any(|other| other.id.eq_ignore_ascii_case(&recipient.id))
     }
+
+    /// Returns whether Teleport knows one of these people under an address.
+    pub(super) fn names(&self, address: &Address) -> bool {
+        self.users.iter().any(|user| address.is_user_name(user)) || self.addresses.contains(address)
+    }
+
+    /// Returns these people, as far as Microsoft knows their addresses.
+    pub(super) async fn people(&self, context: &Context, priority: &Priority) -> Vec<Person> {
+        let people = self.addresses.iter().map(|address| person(context, address, priority));
+        join_all(people).await.into_iter().flatten().collect()
+    }
+}
+
+async fn person(context: &Context, address: &Address, priority: &Priority) -> Option<Person> {
+    let found = timeout(PATIENCE, context.teams.person(address, priority)).await;
+    found.ok()?.ok()?
 }
