@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::tenant::call::{Asked, Reply, filter};
 use crate::tenant::state::World;
-use crate::tenant::{groups, manager, places, users};
+use crate::tenant::{groups, manager, places, presence, users};
 
 /// The permissions that show whether a user is a guest, and who the manager is.
 pub(super) const SHOW_TYPE: [&str; 4] = [
@@ -36,6 +36,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         ("GET", ["graph", "v1.0", "users"]) => users::by_filter(world, asked),
         ("GET", ["graph", "v1.0", "users", key]) => users::by_id(world, asked, key),
         ("GET", ["graph", "v1.0", "users", key, "manager"]) => manager::answer(world, asked, key),
+        ("POST", ["graph", "v1.0", "communications", "getPresencesByUserId"]) => presence::answer(world, asked),
         (_, ["graph", "v1.0", "users", key, teamwork, "installedApps", rest @ ..])
             if teamwork.eq_ignore_ascii_case("teamwork") =>
         {
@@ -72,6 +73,7 @@ fn needed(segments: &[&str]) -> Option<&'static [&'static str]> {
     match segments {
         [_, _, "appCatalogs", ..] => Some(&["AppCatalog.Read.All", "AppCatalog.ReadWrite.All"]),
         [_, _, "users", _, "manager"] => Some(&SHOW_TYPE),
+        [_, _, "communications", ..] => Some(&["Presence.Read.All", "Presence.ReadWrite.All"]),
         [_, _, "users", _, _, ..] => Some(&[
             "TeamsAppInstallation.ReadWriteSelfForUser.All",
             "TeamsAppInstallation.ReadWriteForUser.All",

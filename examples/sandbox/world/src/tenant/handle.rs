@@ -132,6 +132,7 @@ impl Tenant {
                 blocked: false,
                 manager: None,
                 disabled: false,
+                out_of_office: None,
                 chat_hides: 0,
                 moves: 0,
             });

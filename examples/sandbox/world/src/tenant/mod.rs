@@ -17,6 +17,7 @@ mod managed_identity;
 mod manager;
 mod openid;
 mod places;
+mod presence;
 mod server;
 pub mod signer;
 mod state;

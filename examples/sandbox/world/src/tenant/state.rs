@@ -55,6 +55,8 @@ pub(super) struct Account {
     /// The id of another user.
     pub(super) manager: Option<String>,
     pub(super) disabled: bool,
+    /// The message of a user who is out of office.
+    pub(super) out_of_office: Option<String>,
     /// Number of further requests for the chat that fail.
     pub(super) chat_hides: u32,
     /// How often the chat has moved; each move gives it another id.
