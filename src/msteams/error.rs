@@ -108,6 +108,7 @@ pub(crate) enum Operation {
     FindApp,
     FindUser,
     FindManager,
+    FindPresence,
     FindInstallation,
     Install,
     Uninstall,
@@ -351,6 +352,7 @@ impl Operation {
             Self::FindApp
             | Self::FindUser
             | Self::FindManager
+            | Self::FindPresence
             | Self::FindInstallation
             | Self::Install
             | Self::Uninstall
@@ -381,6 +383,7 @@ impl Operation {
             Self::FindApp => "find the app in the catalog",
             Self::FindUser => "find the user",
             Self::FindManager => "find the manager of the user",
+            Self::FindPresence => "read the presence of users",
             Self::FindInstallation => "look up the installed app",
             Self::Install => "install the app",
             Self::Uninstall => "uninstall the app",

@@ -37,6 +37,7 @@ mod paths;
 mod people;
 mod permissions;
 mod place;
+mod presence;
 mod refusal;
 mod refusals;
 mod resolver;
@@ -61,6 +62,9 @@ pub use federation::TokenFacts;
 pub use graph::CatalogApp;
 pub use members::Members;
 pub use package::{Interaction, Package};
-pub use permissions::{FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission};
+pub use permissions::{
+    FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission, READ_PRESENCE,
+};
 pub use place::{Conversation, ConversationKind, InstalledAt};
+pub use presence::MOST_PRESENCES;
 pub use teams::Teams;

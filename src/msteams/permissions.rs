@@ -67,6 +67,18 @@ pub const LIST_MEMBERS: Permission = Permission {
     operations: &[Operation::ListMembers],
 };
 
+/// Only needed if the delegates of recipients who are out of office are notified. Graph of the cloud in China has no presence.
+///
+/// Source: `api-reference/v1.0/api/cloudcommunications-getpresencesbyuserid.md` in microsoft-graph-docs-contrib, with its table
+/// in `includes/permissions`.
+pub const READ_PRESENCE: Permission = Permission {
+    purpose: "find recipients who are out of office",
+    least: "Presence.Read.All",
+    broader: &["Presence.ReadWrite.All"],
+    for_channels: false,
+    operations: &[Operation::FindPresence],
+};
+
 /// Sources: Graph's reference of each call, and `permissions.json` of its explorer (August 2026).
 pub const PERMISSIONS: [Permission; 4] = [
     Permission {
@@ -115,7 +127,8 @@ pub const PERMISSIONS: [Permission; 4] = [
 impl Permission {
     /// Returns the permission for an operation; sending cards needs none.
     pub(crate) fn of(operation: Operation) -> Option<&'static Self> {
-        let optional = [&FIND_MANAGER, &LIST_MEMBERS].into_iter().chain(&FIND_BY_NAME);
+        let optional = [&FIND_MANAGER, &LIST_MEMBERS, &READ_PRESENCE];
+        let optional = optional.into_iter().chain(&FIND_BY_NAME);
         let mut all = PERMISSIONS.iter().chain(optional);
         all.find(|permission| permission.operations.contains(&operation))
     }

@@ -19,6 +19,7 @@ use crate::msteams::graph::{CatalogApp, Graph};
 use crate::msteams::managers::Managers;
 use crate::msteams::people::People;
 use crate::msteams::place::{Conversation, ConversationKind, InstalledAt};
+use crate::msteams::presence::Presences;
 use crate::msteams::refusals::Refusals;
 use crate::msteams::single_flight::SingleFlight;
 use crate::msteams::sites::{Site, Sites};
@@ -34,6 +35,7 @@ pub(crate) struct Resolver {
     people: People,
     managers: Managers,
     sites: Sites,
+    presences: Presences,
     /// Graph's ids of chats, by the object id of the person.
     shared_chats: Cache<String, Option<String>>,
     known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
@@ -68,6 +70,7 @@ impl Resolver {
             people: People::default(),
             managers: Managers::default(),
             sites: Sites::new(settings),
+            presences: Presences::default(),
             shared_chats: Cache::new(MOST_SHARED_CHATS, |_| SHARED_CHAT_LIFE),
             known: Mutex::new(HashMap::new()),
         }
@@ -138,6 +141,11 @@ impl Resolver {
             Some(person) => self.managers.of(&self.graph, &person.id, priority).await,
             None => Ok(None),
         }
+    }
+
+    /// Returns the presences of people, as far as they matter.
+    pub(crate) fn presences(&self) -> &Presences {
+        &self.presences
     }
 
     /// Forgets unknown addresses, because an operator reported a change.

@@ -2,6 +2,7 @@
 //!
 //! Architecture Invariant: only connects the parts.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -127,6 +128,30 @@ impl Teams {
     pub async fn members(&self, group: &str, priority: &Priority) -> Result<Members, Error> {
         let members = self.0.resolver.graph().members(group, priority).await;
         members.map_err(|error| error.about(group))
+    }
+
+    /// Returns the addresses in the out-of-office messages of people, by object ID, and remembers the answer for a while. People
+    /// who are not out of office are omitted, and so are people after the first [`MOST_PRESENCES`].
+    ///
+    /// # Errors
+    /// Microsoft did not answer, or refused, for example because the permission [`READ_PRESENCE`] is missing.
+    ///
+    /// [`READ_PRESENCE`]: crate::msteams::READ_PRESENCE
+    /// [`MOST_PRESENCES`]: crate::msteams::MOST_PRESENCES
+    pub async fn absent(&self, people: &[String], priority: &Priority) -> Result<HashMap<String, Vec<Address>>, Error> {
+        let (graph, presences) = (self.0.resolver.graph(), self.0.resolver.presences());
+        presences.absent(graph, people, priority).await
+    }
+
+    /// Finds the person at an address that a message names, and remembers the answer for a while. `None` unless it is one member of
+    /// the tenant whose account is enabled, as far as Graph shows it.
+    ///
+    /// # Errors
+    /// Microsoft did not answer, or refused.
+    pub async fn member_at(&self, address: &Address, priority: &Priority) -> Result<Option<Person>, Error> {
+        let (graph, presences) = (self.0.resolver.graph(), self.0.resolver.presences());
+        let member = presences.member_at(graph, address, priority).await;
+        member.map_err(|error| error.about(address))
     }
 
     /// Returns the person of an address whose conversation is known.

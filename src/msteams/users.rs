@@ -16,6 +16,8 @@ pub(crate) struct User {
     pub(crate) person: Person,
     /// Whether the user cannot sign in; false if Graph does not show it.
     pub(crate) is_disabled: bool,
+    /// Whether the user principal name is that of a guest, also of one who was converted to a member.
+    pub(crate) is_guest: bool,
 }
 
 /// The fields of a user that we read; the permission `User.ReadBasic.All` includes them.
@@ -26,7 +28,9 @@ const STATE: &str = ",accountEnabled";
 
 impl From<Entry> for User {
     fn from(entry: Entry) -> Self {
+        let name = entry.user_principal_name.as_deref().unwrap_or_default();
         Self {
+            is_guest: name.to_ascii_uppercase().contains("#EXT#"),
             person: Person {
                 id: entry.id,
                 name: entry.display_name.unwrap_or_default(),

@@ -171,12 +171,13 @@ mod tests {
 
     const DELETED: &str = "ActivityNotFoundInConversation";
 
-    const ALL: [Operation; 17] = [
+    const ALL: [Operation; 18] = [
         Operation::GraphToken,
         Operation::BotToken,
         Operation::FindApp,
         Operation::FindUser,
         Operation::FindManager,
+        Operation::FindPresence,
         Operation::FindInstallation,
         Operation::Install,
         Operation::Uninstall,
@@ -238,6 +239,7 @@ mod tests {
         for (operation, permission) in [
             (Operation::FindUser, "User.ReadBasic.All"),
             (Operation::FindManager, "User.Read.All"),
+            (Operation::FindPresence, "Presence.Read.All"),
             (Operation::FindApp, "AppCatalog.Read.All"),
             (Operation::Install, "ReadWriteSelfForUser.All"),
             (Operation::FindInTeam, "ReadWriteSelfForTeam.All"),

@@ -267,3 +267,46 @@ async fn odd_answers_about_a_manager_are_not_trusted() {
     );
     assert!(begun.elapsed() >= Duration::from_secs(1));
 }
+
+#[tokio::test]
+async fn presences_are_read_in_one_call_and_odd_answers_are_not_trusted() {
+    let mut options = TenantOptions::default();
+    options.roles.push("Presence.Read.All");
+    let town = Town::build_with(ClusterOptions::default(), options).await;
+    let [alice, bob] = ["Alice", "Bob"].map(|name| &town.people[name]);
+    town.tenant.set_out_of_office(alice, "Ask bob@example.com");
+    let ids = [alice.id.to_uppercase(), bob.id.clone()];
+    let priority = &Priority::command();
+    for body in ["{}", r#"{"value": {}}"#, r#"{"value": [{"outOfOfficeSettings": {}}]}"#] {
+        let fault = Fault::Page(200, "application/json", body);
+        let rule = Rule::every("POST", "/getPresencesByUserId", fault);
+        town.tenant.faults(|faults| faults.rules = vec![rule]);
+        let error = teams(&town).absent(&ids, priority).await.unwrap_err();
+        assert_eq!(error.meaning(), Meaning::Protocol, "{body}");
+        assert_ne!(error.retry(), Retry::Never, "{body}");
+    }
+    // Only people who were asked for count, and every setting can be missing.
+    let other = r#"{"value": [{"id": "x", "outOfOfficeSettings": {"isOutOfOffice": true, "message": "a@b.example"}},
+        {"id": "y"}, {"id": "z", "outOfOfficeSettings": null}]}"#;
+    let rule = Rule::every(
+        "POST",
+        "/getPresencesByUserId",
+        Fault::Page(200, "application/json", other),
+    );
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    assert!(teams(&town).absent(&ids, priority).await.unwrap().is_empty());
+    town.tenant.faults(|faults| faults.rules.clear());
+    let ids = [alice.id.clone(), bob.id.clone()];
+    let (teams, before) = (teams(&town), town.tenant.calls().len());
+    let both = join_all([teams.absent(&ids, priority), teams.absent(&ids[..1], priority)]).await;
+    for absent in both {
+        let absent = absent.unwrap();
+        assert_eq!(absent.len(), 1);
+        assert_eq!(absent[&alice.id], [address(BOB)]);
+    }
+    let calls = town.tenant.calls().split_off(before).into_iter();
+    let calls = calls
+        .filter(|call| call.path.ends_with("/getPresencesByUserId"))
+        .count();
+    assert_eq!(calls, 1, "the answer is remembered");
+}

@@ -3,6 +3,7 @@
 //! Architecture Invariant: an address is only parsed text; `msteams` finds out whether it exists.
 
 mod address;
+mod delegate;
 mod groups;
 mod link;
 mod person;
@@ -11,6 +12,7 @@ mod routing;
 mod suggested;
 
 pub use address::{Address, ChannelName};
+pub use delegate::{Delegate, addresses_in, choose_delegate};
 pub use groups::GroupMembers;
 pub use link::{ChannelLink, ChatLink};
 pub use person::Person;
