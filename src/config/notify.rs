@@ -34,6 +34,8 @@ pub struct NotifySettings {
     pub access_ends: Option<Duration>,
     /// Owners are reminded of Access Lists that are due for review.
     pub access_lists: bool,
+    /// The delegate that a recipient who is out of office names is notified, too.
+    pub out_of_office: bool,
     /// How the message with an approval says to use the access.
     pub instructions: Instructions,
 }
@@ -89,6 +91,7 @@ pub(super) fn notify(section: &mut Section<'_>, notes: &mut Notes) -> NotifySett
         grace: time(section, "grace", notes),
         access_ends: time(section, "access_ends", notes),
         access_lists: section.boolean("access_lists", notes).unwrap_or(false),
+        out_of_office: section.boolean("out_of_office", notes).unwrap_or(false),
         instructions: instructions(section, notes),
     }
 }
@@ -285,6 +288,7 @@ mod tests {
             grace: None,
             access_ends: None,
             access_lists: false,
+            out_of_office: false,
             instructions: Instructions::default(),
         };
         assert_eq!((notify, escalation, digest), (expected, None, None));
@@ -302,6 +306,7 @@ mod tests {
             grace = "10s"
             access_ends = "1h"
             access_lists = true
+            out_of_office = true
             [notify.instructions]
             dba = "Open https://db.example.com"
             [escalation]
@@ -315,7 +320,7 @@ mod tests {
         let (notify, escalation, digest) = read(text).unwrap();
         assert_eq!(notify.remind_after, [Duration::from_hours(1), Duration::from_hours(4)]);
         assert_eq!(notify.grace, Some(Duration::from_secs(10)));
-        assert!(notify.requester && notify.access_lists && !notify.attention.alert);
+        assert!(notify.requester && notify.access_lists && notify.out_of_office && !notify.attention.alert);
         let escalation = escalation.unwrap();
         assert_eq!((escalation.after, escalation.manager), (Duration::from_hours(2), true));
         assert_eq!(escalation.routing.addresses()[0].as_str(), "carol@example.com");

@@ -43,6 +43,8 @@ pub(super) struct Context {
     pub(super) agenda: Agenda,
     /// It was logged that managers cannot be read.
     pub(super) managers_warned: AtomicBool,
+    /// It was logged that the presence of people cannot be read.
+    pub(super) presence_warned: AtomicBool,
     pub(super) cluster: CardCluster,
     /// Whether the cluster accepts reviews on behalf of people.
     pub(super) knows_reviews: bool,
@@ -91,6 +93,7 @@ impl Context {
             groups: Groups::new(&limits),
             agenda: Agenda::default(),
             managers_warned: AtomicBool::new(false),
+            presence_warned: AtomicBool::new(false),
             cluster,
             knows_reviews,
             limits,

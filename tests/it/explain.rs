@@ -5,8 +5,9 @@ use std::fs;
 use regex::Regex;
 
 use crate::process::run;
-use crate::support::{ALICE, BOB, Ended, Town};
-use crate::world::cluster::{Draft, Verdict, rule};
+use crate::support::{ALICE, BOB, Ended, Town, for_alice};
+use crate::world::cluster::{ClusterOptions, Draft, Verdict, rule};
+use crate::world::tenant::TenantOptions;
 
 const EVE: &str = "eve@example.com";
 
@@ -334,5 +335,29 @@ async fn an_unknown_request_and_a_missing_permission_are_errors_with_hints() {
     );
     let (status, _, stderr) = run(&["explain"]).await;
     assert_eq!(status, Some(2), "{stderr}");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_delegate_is_shown_with_the_recipient_who_is_out_of_office() {
+    let mut options = TenantOptions::default();
+    options.roles.push("Presence.Read.All");
+    let mut town = Town::build_with(ClusterOptions::default(), options).await;
+    town.tenant.set_out_of_office(&town.people["Alice"], EVE);
+    let config = format!("{}\n[notify]\nout_of_office = true\n", town.config());
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(for_alice());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(EVE, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.kill_daemon();
+    let lines = [
+        "alice@example.com  (role_to_recipients.\"*\"[0])",
+        "eve@example.com  (named in the out-of-office message of alice@example.com)",
+        "card posted",
+    ];
+    for config in [&config, &town.config()] {
+        has(&explained(&town, config, &id).await, &lines);
+    }
     town.finish().await;
 }

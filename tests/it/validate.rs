@@ -228,6 +228,38 @@ async fn managers_need_a_permission_that_the_check_asks_for() {
 }
 
 #[tokio::test]
+async fn presence_needs_a_permission_that_the_check_asks_for() {
+    for (roles, expected, code) in [
+        (
+            &[][..],
+            "Presence.Read.All is missing; it is needed to find recipients who are out of office",
+            1,
+        ),
+        (
+            &["Presence.Read.All"],
+            "Presence.Read.All, to find recipients who are out of office",
+            0,
+        ),
+        (&["Presence.ReadWrite.All"], "Replace it with Presence.Read.All", 0),
+    ] {
+        let options = TenantOptions {
+            roles: [&TenantOptions::default().roles[..], roles].concat(),
+            ..TenantOptions::default()
+        };
+        let town = Town::build_with(ClusterOptions::default(), options).await;
+        let config = town.config_for(&format!("\"*\" = \"{ALICE}\""));
+        let (_, without, _) = validate_with(&town, &config, &["--all"]).await;
+        assert!(!without.contains("out of office"), "{without}");
+        let on = "[notify]\nout_of_office = true";
+        let (status, stdout, _) = validate_with(&town, &format!("{config}\n{on}"), &["--all"]).await;
+        assert!(stdout.contains(expected), "{stdout}");
+        let summary = "notifications: delegates of recipients who are out of office\n";
+        assert!(stdout.contains(summary), "{stdout}");
+        assert_eq!(status, Some(code), "{stdout}");
+    }
+}
+
+#[tokio::test]
 async fn further_notifications_are_summarized_and_their_recipients_are_checked() {
     let town = Town::build().await;
     let further = format!(

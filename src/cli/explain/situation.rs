@@ -90,6 +90,7 @@ impl Situation {
             escalation: &escalation,
             requester: inquiry.as_ref().and_then(|inquiry| inquiry.requester.as_ref()),
             notifies_requester: settings.notify.requester,
+            notifies_delegates: settings.notify.out_of_office,
         };
         let targets = targets(audiences, &observed, record.as_ref());
         let recorded = record.as_ref().map(|record| &record.routed_by);

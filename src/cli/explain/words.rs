@@ -48,6 +48,9 @@ pub(super) fn why(audience: Audience, reason: Option<&Reason>) -> String {
         (Audience::Requester, _) => "the requester, by notify.requester".to_owned(),
         (Audience::Decision, _) => "the requester, for the decision".to_owned(),
         (_, Some(Reason::Rule(Some(rule)))) => format!("Access Monitoring Rule {rule}"),
+        (_, Some(Reason::OutOfOffice { person, .. })) => {
+            format!("named in the out-of-office message of {person}")
+        }
         (_, Some(reason)) => reason.to_string(),
         (Audience::Reviewers, None) => "not named by the current configuration".to_owned(),
         (Audience::Escalation, None) => "escalation, which is turned off now".to_owned(),

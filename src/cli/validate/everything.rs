@@ -11,7 +11,7 @@ use crate::cli::report::Failed;
 use crate::cli::validate::access_lists;
 use crate::cli::validate::credential;
 use crate::cli::validate::notifications::notifications;
-use crate::cli::validate::permissions::permissions;
+use crate::cli::validate::permissions::{Uses, permissions};
 use crate::cli::validate::recipients::{Failure, listed, post};
 use crate::cli::validate::results::{CheckResults, counted};
 use crate::cli::validate::reviews::{self, UsersByPerson};
@@ -265,11 +265,13 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
             results.ok(check, "granted");
             credential::accepted(&teams, results);
             credential::compare_app(&teams, &settings.microsoft.app_id, results).await;
-            let managers = settings
-                .escalation
-                .as_ref()
-                .is_some_and(|escalation| escalation.manager);
-            permissions(granted.as_deref(), &addresses, managers, results);
+            let escalation = settings.escalation.as_ref();
+            let uses = Uses {
+                addresses: &addresses,
+                managers: escalation.is_some_and(|escalation| escalation.manager),
+                presence: settings.notify.out_of_office,
+            };
+            permissions(granted.as_deref(), uses, results);
         }
         Err(error) => {
             let MicrosoftSettings { app_id, tenant_id, .. } = &settings.microsoft;

@@ -14,6 +14,7 @@ pub(super) fn notifications(settings: &Settings) -> Option<String> {
         grace,
         access_ends,
         access_lists,
+        out_of_office,
         instructions: _,
     } = &settings.notify;
     let after: Vec<_> = remind_after.iter().copied().map(length).collect();
@@ -24,6 +25,7 @@ pub(super) fn notifications(settings: &Settings) -> Option<String> {
         settings.escalation.as_ref().map(escalation),
         access_ends.map(|early| format!("{} before access ends", length(early))),
         access_lists.then(|| "reviews of Access Lists".to_owned()),
+        out_of_office.then(|| "delegates of recipients who are out of office".to_owned()),
         settings
             .digest
             .map(|DigestSettings { above }| format!("digest above {above} cards")),

@@ -2,17 +2,21 @@
 
 use crate::cli::validate::results::CheckResults;
 use crate::domain::recipients::Address;
-use crate::msteams::{FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission};
+use crate::msteams::{FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission, READ_PRESENCE};
+
+/// What a configuration uses.
+#[derive(Clone, Copy)]
+pub(super) struct Uses<'a> {
+    /// Every recipient.
+    pub(super) addresses: &'a [Address],
+    pub(super) managers: bool,
+    pub(super) presence: bool,
+}
 
 /// Checks the permissions that the token for Graph lists, for what the configuration needs.
-pub(super) fn permissions(
-    granted: Option<&[String]>,
-    addresses: &[Address],
-    managers: bool,
-    results: &mut CheckResults,
-) {
+pub(super) fn permissions(granted: Option<&[String]>, uses: Uses<'_>, results: &mut CheckResults) {
     let check = "permissions in Microsoft Graph";
-    let needed = needed(addresses, managers);
+    let needed = needed(uses);
     let Some(granted) = granted else {
         results.warning(check, "the token does not list the granted permissions", None);
         return;
@@ -56,8 +60,8 @@ pub(super) fn permissions(
 }
 
 /// Returns the permissions that the configuration needs.
-fn needed(addresses: &[Address], managers: bool) -> Vec<&'static Permission> {
-    let any = |is: fn(&Address) -> bool| addresses.iter().any(is);
+fn needed(uses: Uses<'_>) -> Vec<&'static Permission> {
+    let any = |is: fn(&Address) -> bool| uses.addresses.iter().any(is);
     let channels = any(Address::is_channel);
     let mut needed: Vec<_> = PERMISSIONS.iter().collect();
     needed.retain(|permission| channels || !permission.for_channels);
@@ -67,6 +71,7 @@ fn needed(addresses: &[Address], managers: bool) -> Vec<&'static Permission> {
     if any(|address| address.group().is_some()) {
         needed.push(&LIST_MEMBERS);
     }
-    needed.extend(managers.then_some(&FIND_MANAGER));
+    needed.extend(uses.managers.then_some(&FIND_MANAGER));
+    needed.extend(uses.presence.then_some(&READ_PRESENCE));
     needed
 }

@@ -12,6 +12,7 @@ use crate::backoff::Backoff;
 use crate::clock;
 use crate::config::Limits;
 use crate::daemon::outages::Services;
+use crate::daemon::requests::delegating::Delegation;
 use crate::daemon::requests::delivery::Deferral;
 use crate::daemon::requests::escalating::Escalation;
 use crate::daemon::requests::requester::Requester;
@@ -40,6 +41,8 @@ pub(super) struct LaneState {
     pub(super) lacks_group: bool,
     /// The further recipients, once the request is escalated.
     pub(super) escalation: Option<Box<Escalation>>,
+    /// The delegates of recipients who are out of office, once they were looked up.
+    pub(super) delegation: Option<Box<Delegation>>,
     /// The pauses before a look-up of a person is retried, while one fails.
     look_up_pauses: Option<Box<Backoff>>,
     /// When the request was first seen, and its age then, if announcements are held.
@@ -113,6 +116,7 @@ impl LaneState {
             groups: GroupMembers::default(),
             lacks_group: false,
             escalation: None,
+            delegation: None,
             look_up_pauses: None,
             first_seen: None,
             tries: HashMap::new(),
@@ -151,7 +155,8 @@ impl LaneState {
 
     /// Returns the pause before look-ups of people are retried; `None` if none has failed.
     pub(super) fn look_up_again_in(&mut self, limits: &Limits) -> Option<Duration> {
-        let is_partial = self.escalation.as_ref().is_some_and(|escalation| escalation.is_partial);
+        let is_partial = self.escalation.as_ref().is_some_and(|escalation| escalation.is_partial)
+            || self.delegation.as_ref().is_some_and(|delegation| delegation.is_partial);
         if !is_partial && !self.lacks_group && self.requester != Requester::Missed {
             self.look_up_pauses = None;
             return None;

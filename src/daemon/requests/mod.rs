@@ -4,6 +4,7 @@
 //! Architecture Invariant: the only module that writes records and holds claims. All decisions are made in `domain`.
 
 mod claiming;
+mod delegating;
 mod deliver;
 mod delivery;
 mod digest_card;

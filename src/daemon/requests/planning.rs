@@ -102,6 +102,7 @@ pub(super) fn audiences<'a>(live: &InForce, reviewers: &'a Recipients, memory: &
             .unwrap_or_default(),
         requester: memory.requester.address(),
         notifies_requester: live.notify.requester,
+        notifies_delegates: live.notify.out_of_office,
     }
 }
 
@@ -126,7 +127,7 @@ pub(super) fn reason(
     lifecycle::reason(
         live.tables(&memory.suggested, &memory.groups),
         observed.request()?,
-        &record.routed_by,
+        (&record.routed_by, Some(record)),
         recipient,
     )
 }

@@ -7,9 +7,10 @@ use tokio::time::Instant;
 use tracing::debug;
 use tracing::warn;
 
-use crate::clock::readable;
+use crate::clock::{self, readable};
 use crate::daemon::context::Context;
 use crate::daemon::requests::claiming::{Claimed, PLUGIN_DATA_FULL, claim, holds_since, others_turn};
+use crate::daemon::requests::delegating::{self, Sought};
 use crate::daemon::requests::deliver::deliver;
 use crate::daemon::requests::escalating;
 use crate::daemon::requests::job::{Job, Known};
@@ -42,8 +43,43 @@ pub(super) enum RunEnd {
     Interrupted,
 }
 
-/// Brings the cards of one request up to date with the newest observation, including those that arrive meanwhile.
+impl RunEnd {
+    /// Returns when the request is due again.
+    fn retry_at(&self) -> Option<Instant> {
+        match self {
+            Self::RetryAfter(pause) => Some(Instant::now() + *pause),
+            Self::Settled | Self::Interrupted => None,
+        }
+    }
+}
+
+/// Brings the cards of one request up to date with the newest observation, including those that arrive meanwhile. Delegates of
+/// recipients who are out of office are sought when no card is due any more.
 pub(super) async fn reconcile(
+    context: &Context,
+    id: &RequestId,
+    observed: &mut Observed,
+    memory: &mut LaneState,
+    turn: &mut Turn,
+    news: &mut News<'_>,
+) -> RunEnd {
+    loop {
+        let end = reconcile_cards(context, id, observed, memory, turn, news).await;
+        if matches!(end, RunEnd::Interrupted) {
+            return end;
+        }
+        match Box::pin(delegating::seek(context, observed, memory, turn, news)).await {
+            // Each recipient is sought for once, so this ends.
+            Sought::Found => {}
+            Sought::Nothing => return end,
+            Sought::Interrupted => return RunEnd::Interrupted,
+            Sought::Missed => return again_at(context, memory, end.retry_at()),
+        }
+    }
+}
+
+/// Brings the cards up to date for the recipients that are known.
+async fn reconcile_cards(
     context: &Context,
     id: &RequestId,
     observed: &mut Observed,
@@ -198,6 +234,12 @@ async fn find_recipients(
     if live.escalation.is_none() {
         memory.escalation = None;
     }
+    if !live.notify.out_of_office || !is_pending(observed) {
+        memory.delegation = None;
+    }
+    if let Some(delegation) = &memory.delegation {
+        memory.stored.add_delegates(&delegation.found);
+    }
     if let Some((request, record)) = escalating::is_due(context, live, observed, memory) {
         let found = Box::pin(escalating::find(context, live, request, record)).await;
         memory.groups.extend(&found.groups);
@@ -209,6 +251,11 @@ async fn find_recipients(
         memory.requester = Box::pin(requester::find(context, live, request)).await;
     }
     Ok(recipients)
+}
+
+/// Returns whether a request can still be reviewed.
+fn is_pending(observed: &Observed) -> bool {
+    matches!(observed, Observed::Request(request) if request.stage.is_open() && !request.is_over(clock::now()))
 }
 
 /// Looks up the names that the cards show and, before cards are posted, who the requester is.

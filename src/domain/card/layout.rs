@@ -113,16 +113,23 @@ impl Drawing<'_> {
             ..heading(text)
         };
         let mut elements = vec![status.into(), heading.into()];
-        elements.extend(self.escalation());
+        elements.extend(self.why_also());
         elements
     }
 
-    /// Returns the line that explains why a pending request was escalated to the reader.
-    fn escalation(&self) -> Option<Element> {
-        match self.view.reader.reason {
-            Some(Reason::Escalation { after, .. }) if self.is_open() && self.is_for_reviewer() => {
-                let after = time::length_of(after);
+    /// Returns the line that explains why the reader is notified of a pending request besides the usual recipients.
+    fn why_also(&self) -> Option<Element> {
+        if !self.is_open() || !self.is_for_reviewer() {
+            return None;
+        }
+        match self.view.reader.reason.as_ref()? {
+            Reason::Escalation { after, .. } => {
+                let after = time::length_of(*after);
                 Some(line(format!("⏫ Escalated: still pending after {after}")))
+            }
+            Reason::OutOfOffice { name, .. } => {
+                let name = self.wording.name(name);
+                Some(line(format!("🌴 {name} is out of office and named you")))
             }
             _ => None,
         }

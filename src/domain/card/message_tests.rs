@@ -409,3 +409,26 @@ fn an_escalated_request_shows_why_while_it_is_pending() {
         assert!(!card(Stage::Denied).to_lowercase().contains("escalated"));
     }
 }
+
+#[test]
+fn a_delegate_reads_who_is_out_of_office_while_the_request_is_pending() {
+    let reader = Reader {
+        reason: Some(Reason::OutOfOffice {
+            person: "alice@example.com".to_owned(),
+            name: "Alice [A](https://x)".to_owned(),
+        }),
+        ..Reader::default()
+    };
+    let card = |stage| {
+        let message = drawn(&request(stage), true, &reader, &ResourceNames::default());
+        serde_json::to_string(&message.card).unwrap()
+    };
+    let pending = card(Stage::Pending);
+    assert!(pending.contains(" is out of office and named you"), "{pending}");
+    assert!(
+        pending.contains("You are named in the out-of-office message of Alice"),
+        "{pending}"
+    );
+    assert!(!pending.contains("Alice [A](https://x)"), "{pending}");
+    assert!(!card(Stage::Denied).contains("out of office"));
+}

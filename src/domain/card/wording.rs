@@ -259,6 +259,9 @@ impl Wording<'_> {
                 format!("{subject} the manager of a recipient who has not reviewed.")
             }
             Reason::Escalation { .. } => format!("{subject} a recipient of escalated requests."),
+            Reason::OutOfOffice { name, .. } => {
+                format!("{subject} named in the out-of-office message of {}.", self.name(name))
+            }
         });
         let sentences = [reason, self.others(reader)];
         let sentences: Vec<_> = sentences.into_iter().flatten().collect();

@@ -130,7 +130,7 @@ pub fn explain(facts: RecipientFacts<'_>) -> Explained {
         reason: facts
             .observed
             .request()
-            .and_then(|request| reason(facts.tables, request, facts.routed_by, &recipient)),
+            .and_then(|request| reason(facts.tables, request, (facts.routed_by, facts.record), &recipient)),
         cards: cards
             .iter()
             .filter(|card| card.recipient == recipient)

@@ -14,6 +14,8 @@ pub struct Audiences<'a> {
     pub requester: Option<&'a Address>,
     /// Requesters are notified.
     pub notifies_requester: bool,
+    /// The recorded delegates of recipients who are out of office are notified.
+    pub notifies_delegates: bool,
 }
 
 /// Returns the targets of a request. The requester is never asked to review it. Without a reviewer, the requester is not
@@ -26,6 +28,9 @@ pub fn targets(audiences: Audiences<'_>, observed: &Observed, record: Option<&Re
     let reviewers = audiences.reviewers.iter().filter(is_other);
     let mut targets: Vec<Target> = reviewers.cloned().map(Target::reviewer).collect();
     let known = record.map(|record| record.cards.as_slice()).unwrap_or_default();
+    if audiences.notifies_delegates {
+        targets.extend(delegates(record, &targets, is_other));
+    }
     let is_further = |address: &&Address| {
         let is_asked = |target: &Target| target.audience == Audience::Reviewers && target.address == **address;
         !targets.iter().any(is_asked) && !known.iter().filter_map(Posted::target).any(|target| is_asked(&target))
@@ -56,12 +61,30 @@ pub fn targets(audiences: Audiences<'_>, observed: &Observed, record: Option<&Re
     targets
 }
 
+/// Returns the targets of the recorded delegates that are no recipients for another reason.
+fn delegates(record: Option<&Record>, targets: &[Target], is_other: impl Fn(&&Address) -> bool) -> Vec<Target> {
+    let Some(record) = record else {
+        return Vec::new();
+    };
+    let addresses = record.delegates.iter();
+    let addresses = addresses.filter_map(|delegate| Address::parse(&delegate.recipient).ok());
+    let is_escalated = |address: &Address| {
+        let mut cards = record.cards.iter().filter_map(Posted::target);
+        cards.any(|card| card.audience == Audience::Escalation && card.address == *address)
+    };
+    let is_new = |address: &Address| {
+        is_other(&address) && !targets.iter().any(|target| target.address == *address) && !is_escalated(address)
+    };
+    addresses.filter(is_new).map(Target::reviewer).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::*;
     use crate::domain::lifecycle::{Outcome, Recipient, Shown};
+    use crate::domain::recipients::Delegate;
     use crate::domain::request::{AccessRequest, RequestId, Stage};
 
     fn address(text: &str) -> Address {
@@ -104,6 +127,7 @@ mod tests {
             escalation: &[bob.clone(), alice.clone(), carol.clone()],
             requester: Some(&bob),
             notifies_requester: true,
+            notifies_delegates: true,
         };
         let expected = ["reviewers alice@x.y", "escalation carol@x.y", "requester BOB@x.y"];
         assert_eq!(listed(audiences, Stage::Pending, None), expected);
@@ -130,6 +154,36 @@ mod tests {
             none,
             "turned off"
         );
+    }
+
+    #[test]
+    fn recorded_delegates_are_reviewers_while_this_is_turned_on() {
+        let alice = address("alice@x.y");
+        let mut record = record_with(Audience::Escalation, "carol@x.y");
+        let delegate = |recipient: &str, absent: &str| Delegate {
+            recipient: recipient.to_owned(),
+            absent: absent.to_owned(),
+            name: String::new(),
+        };
+        record.add_delegates(&[
+            delegate("eve@x.y", "alice@x.y"),
+            delegate("dan@x.y", "alice@x.y"),
+            delegate("BOB@x.y", "a@x.y"),
+            delegate("carol@x.y", "b@x.y"),
+            delegate("Alice@x.y", "c@x.y"),
+        ]);
+        let on = Audiences {
+            reviewers: std::slice::from_ref(&alice),
+            notifies_delegates: true,
+            ..Audiences::default()
+        };
+        let expected = ["reviewers alice@x.y", "reviewers eve@x.y"];
+        assert_eq!(listed(on, Stage::Pending, Some(&record)), expected);
+        let off = Audiences {
+            notifies_delegates: false,
+            ..on
+        };
+        assert_eq!(listed(off, Stage::Pending, Some(&record)), ["reviewers alice@x.y"]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use fingerprint::Fingerprint;
 pub use notice::{Audience, Change, Due, Recipient, Target, due};
 pub use plan::{Facts, Observed, Plan, Step, Why, Work, plan};
 pub use reasons::{Tables, known_recipients, reason};
-pub use record::{NamedByRule, Outcome, Posted, Record, Refusal, RefusalPauses, RoutedBy};
+pub use record::{MOST_DELEGATES, NamedByRule, Outcome, Posted, Record, Refusal, RefusalPauses, RoutedBy};
 pub use run::{Aim, Landed, Run};
 pub use run_log::{Entry, RunLog};
 pub use shown::Shown;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::domain::lifecycle::{Audience, Observed, Recipient, Record, RoutedBy};
-use crate::domain::recipients::{Address, GroupMembers, Reason, Recipients, RoutingTable, SuggestedReviewers};
+use crate::domain::recipients::{
+    Address, Delegate, GroupMembers, Reason, Recipients, RoutingTable, SuggestedReviewers,
+};
 use crate::domain::request::AccessRequest;
 
 /// Where recipients are configured, besides rules.
@@ -34,13 +36,22 @@ pub fn known_recipients(tables: Tables<'_>, observed: &Observed, record: Option<
     }
 }
 
-/// Returns why a recipient is notified, as far as the record and the current configuration contain it.
+/// Returns why a recipient is notified, as far as the record and the current configuration contain it. `routed_by` is how the
+/// request was routed, also if the record does not contain it.
 pub fn reason(
     tables: Tables<'_>,
     request: &AccessRequest,
-    routed_by: &RoutedBy,
+    (routed_by, record): (&RoutedBy, Option<&Record>),
     recipient: &Recipient,
 ) -> Option<Reason> {
+    if let Some(delegate) = record.and_then(|record| record.delegate(recipient)) {
+        let Delegate { absent, name, .. } = delegate;
+        let name = if name.is_empty() { absent } else { name };
+        return Some(Reason::OutOfOffice {
+            person: absent.clone(),
+            name: name.clone(),
+        });
+    }
     let Tables {
         routing,
         escalation,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::domain::lifecycle::stored::posted_at;
 use crate::domain::lifecycle::{Audience, Claim, Recipient, Shown, Target};
-use crate::domain::recipients::Address;
+use crate::domain::recipients::{Address, Delegate};
 use crate::domain::request::{AccessRequest, Stage};
 
 /// The record of one request, kept in Teleport's plugin data.
@@ -36,6 +36,8 @@ pub struct Record {
     pub claim: Option<Claim>,
     /// The source of the recipients when the request was first claimed.
     pub routed_by: RoutedBy,
+    /// The reviewers that recipients who are out of office name. They are recorded before their cards are posted.
+    pub delegates: Vec<Delegate>,
     /// When the first delivery to a reviewer ended, also if Microsoft rejected it; earlier versions did not record it.
     pub announced: Option<Timestamp>,
     /// When the request itself expires.
@@ -104,6 +106,9 @@ pub struct RefusalPauses {
     pub first: Duration,
     pub longest: Duration,
 }
+
+/// Maximum number of delegates of one request.
+pub const MOST_DELEGATES: usize = 50;
 
 /// Maximum number of posts of a card that Microsoft does not confirm. Each of them may have arrived, so this limits the cards
 /// that one recipient can get for one request.
@@ -191,6 +196,27 @@ impl Record {
         let cards = self.cards.iter().map(|card| &card.recipient);
         let mut recipients = cards.chain(self.refusals.keys());
         self.announced.is_some() || recipients.any(|recipient| recipient.audience == Audience::Reviewers)
+    }
+
+    /// Adds delegates, at most one for each recipient who is out of office.
+    pub fn add_delegates(&mut self, found: &[Delegate]) {
+        for delegate in found {
+            let is_known = |known: &Delegate| {
+                known.absent == delegate.absent || known.recipient.eq_ignore_ascii_case(&delegate.recipient)
+            };
+            if self.delegates.len() < MOST_DELEGATES && !self.delegates.iter().any(is_known) {
+                self.delegates.push(delegate.clone());
+            }
+        }
+    }
+
+    /// Returns why a recipient is a delegate, if it is one.
+    pub fn delegate(&self, recipient: &Recipient) -> Option<&Delegate> {
+        let mut delegates = self
+            .delegates
+            .iter()
+            .filter(|_| recipient.audience == Audience::Reviewers);
+        delegates.find(|delegate| delegate.recipient == recipient.name)
     }
 
     /// Records when the first delivery to a reviewer ended. What an earlier version or the Go plugin announced keeps its time.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::lifecycle::{Claim, Observed, Record, RoutedBy, StoredMap};
+use crate::domain::recipients::Delegate;
 
 /// The known state of the record in Teleport.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -64,6 +65,13 @@ impl RecordState {
 
     pub fn record(&self) -> Option<&Record> {
         self.known().map(|known| &known.record)
+    }
+
+    /// Adds delegates to a known record; the next claim stores them.
+    pub fn add_delegates(&mut self, found: &[Delegate]) {
+        if let Self::Known(known) = self {
+            known.record.add_delegates(found);
+        }
     }
 
     /// Returns the record with the map it was read from.

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::domain::lifecycle::{
-    Audience, Claim, Fingerprint, NamedByRule, Recipient, Record, Refusal, RoutedBy, Shown, StoredMap,
+    Audience, Claim, Fingerprint, MOST_DELEGATES, NamedByRule, Recipient, Record, Refusal, RoutedBy, Shown, StoredMap,
 };
+use crate::domain::recipients::Delegate;
 use crate::domain::request::Stage;
 
 /// The keys that the Go plugin expects to be absent when it claims a request.
@@ -40,6 +41,15 @@ struct StoredRefusal {
     times: u32,
     #[serde(rename = "unconfirmed", default, skip_serializing_if = "is_false")]
     unconfirmed: bool,
+}
+
+#[derive(Deserialize, Serialize)]
+struct StoredDelegate {
+    rid: String,
+    #[serde(rename = "of")]
+    absent: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    name: String,
 }
 
 /// Maximum number of stored refusals. Requesters choose the suggested reviewers, so they can cause any number of refusals; one
@@ -102,6 +112,7 @@ impl Record {
                     names_of_rules(&self.routed_by)
                 },
             ),
+            ("x_delegates", self.stored_delegates()),
             ("x_expires", self.expires.map(seconds).unwrap_or_default()),
             (
                 "x_announced",
@@ -148,7 +159,29 @@ impl Record {
             Some((refused(recipient), refusal))
         });
         record.refusals = refusals.collect();
+        let delegates: Vec<StoredDelegate> = serde_json::from_str(text("x_delegates")).unwrap_or_default();
+        let delegates = delegates.into_iter().map(|stored| Delegate {
+            recipient: stored.rid,
+            absent: stored.absent,
+            name: stored.name,
+        });
+        record.delegates = delegates.take(MOST_DELEGATES).collect();
         Some(record)
+    }
+
+    /// Encodes the delegates of recipients who are out of office.
+    fn stored_delegates(&self) -> String {
+        let delegates = self.delegates.iter().map(|delegate| StoredDelegate {
+            rid: delegate.recipient.clone(),
+            absent: delegate.absent.clone(),
+            name: shortened(&delegate.name, LONGEST_BRIEF_TEXT).to_owned(),
+        });
+        let delegates: Vec<_> = delegates.collect();
+        if delegates.is_empty() {
+            String::new()
+        } else {
+            json(&delegates)
+        }
     }
 
     /// Encodes the oldest refusals, which have the longest pauses, and all unconfirmed posts.

@@ -58,6 +58,11 @@ fn what_is_written_is_read_again() {
     record.cards[0].conversation = Some("19:a_b@unq.gbl.spaces".to_owned());
     record.cards[0].shown = Some(Shown::new(Stage::Pending, 1));
     record.refusals.insert(Recipient::reviewer("x@example.com"), refusal(3));
+    record.delegates.push(Delegate {
+        recipient: "eve@example.com".to_owned(),
+        absent: LINK.to_owned(),
+        name: "Zoë".to_owned(),
+    });
     assert_eq!(stored_and_read(&record), record);
 }
 

@@ -17,6 +17,8 @@ pub enum Reason {
     /// The request was still pending this long after its announcement. A manager is notified because a recipient has not
     /// reviewed, and others because `escalation.role_to_recipients` names them.
     Escalation { after: Duration, is_manager: bool },
+    /// A recipient is out of office, and the message names the reader. `person` is the recipient as the record writes it.
+    OutOfOffice { person: String, name: String },
 }
 
 impl fmt::Display for Reason {
@@ -29,6 +31,7 @@ impl fmt::Display for Reason {
             Self::Suggested => f.write_str("suggested_reviewers"),
             Self::Escalation { is_manager: true, .. } => f.write_str("escalation.manager"),
             Self::Escalation { .. } => f.write_str("escalation.role_to_recipients"),
+            Self::OutOfOffice { .. } => f.write_str("notify.out_of_office"),
         }
     }
 }

@@ -191,6 +191,7 @@ impl Pure {
             escalation: if escalated { &self.escalation } else { &[] },
             requester: self.requester.as_ref().filter(|_| pending),
             notifies_requester: self.cast.requester,
+            notifies_delegates: false,
         };
         let facts = Facts {
             id: &self.id,

@@ -2,6 +2,7 @@
 
 mod escalation;
 mod grace;
+mod out_of_office;
 mod reminders;
 mod requester;
 
