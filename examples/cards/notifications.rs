@@ -110,6 +110,11 @@ pub(super) fn kinds() -> Vec<Kind> {
             "The same request, as the manager of a recipient sees it.",
             escalated(&request(Stage::Pending), true),
         ),
+        kind(
+            "out-of-office",
+            "The same request, as the delegate of a recipient who is out of office sees it.",
+            delegated(&request(Stage::Pending)),
+        ),
     ]
 }
 
@@ -162,6 +167,17 @@ fn escalated(request: &AccessRequest, is_manager: bool) -> Message {
         reason: Some(Reason::Escalation {
             after: Duration::from_hours(2),
             is_manager,
+        }),
+        ..reader()
+    };
+    card(request, &reader)
+}
+
+fn delegated(request: &AccessRequest) -> Message {
+    let reader = Reader {
+        reason: Some(Reason::OutOfOffice {
+            person: "alice@example.com".to_owned(),
+            name: "Alice Liddell".to_owned(),
         }),
         ..reader()
     };
