@@ -234,6 +234,10 @@ async fn find_recipients(
     if live.escalation.is_none() {
         memory.escalation = None;
     }
+    if let Some(escalation) = memory.escalation.as_mut().filter(|_| !is_pending(observed)) {
+        // A request that is no longer pending needs no managers.
+        escalation.is_partial = false;
+    }
     if !live.notify.out_of_office || !is_pending(observed) {
         memory.delegation = None;
     }
