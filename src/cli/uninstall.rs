@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 
 use crate::cli::configured::{ConfigFile, find_app};
 use crate::cli::output::say;
-use crate::cli::report::Failed;
+use crate::cli::report::{Failed, Hinted};
 use crate::config::Settings;
 use crate::domain::recipients::Address;
 use crate::msteams;
@@ -42,6 +42,17 @@ impl Options {
 }
 
 async fn uninstall(settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
+    let endpoints = &settings.microsoft.endpoints;
+    if !endpoints.installations.of_people() {
+        let hint = hint!(
+            "Remove the app from the app setup policy (Teams admin center, Teams apps, Setup policies), or delete it from the app catalog"
+        );
+        let what = format!(
+            "Graph of the cloud {} cannot read or remove installations of the app",
+            endpoints.cloud
+        );
+        bail!(Hinted { what, hint });
+    }
     let teams = find_app(settings).await?;
     if !dry_run {
         say!(" - Stop the daemon first: it reinstalls the app while it runs");

@@ -1,11 +1,14 @@
 //! Microsoft's clouds and the addresses of their services (`@microsoft/teams.api` 2.1.0, and Graph's list of deployments).
 
+use crate::config::GraphInstallations;
+
 /// One cloud; `bot` is `None` where Microsoft documents no address for proactive messages.
 #[derive(Debug)]
 pub(super) struct Cloud {
     pub(super) name: &'static str,
     pub(super) login: &'static str,
     pub(super) graph: &'static str,
+    pub(super) installations: GraphInstallations,
     pub(super) bot: Option<&'static str>,
     pub(super) bot_scope: &'static str,
     /// The base URL of the `OpenID` metadata of the Bot connector.
@@ -21,6 +24,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         name: "public",
         login: "https://login.microsoftonline.com",
         graph: "https://graph.microsoft.com",
+        installations: GraphInstallations::All,
         bot: Some("https://smba.trafficmanager.net/teams"),
         bot_scope: "https://api.botframework.com/.default",
         openid: "https://login.botframework.com",
@@ -31,6 +35,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         name: "gcc",
         login: "https://login.microsoftonline.com",
         graph: "https://graph.microsoft.com",
+        installations: GraphInstallations::All,
         bot: Some("https://smba.infra.gcc.teams.microsoft.com/teams"),
         bot_scope: "https://api.botframework.com/.default",
         openid: "https://login.botframework.com",
@@ -41,6 +46,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         name: "gcc-high",
         login: "https://login.microsoftonline.us",
         graph: "https://graph.microsoft.us",
+        installations: GraphInstallations::OfTeams,
         bot: Some("https://smba.infra.gov.teams.microsoft.us/teams"),
         bot_scope: "https://api.botframework.us/.default",
         openid: "https://login.botframework.azure.us",
@@ -51,6 +57,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         name: "dod",
         login: "https://login.microsoftonline.us",
         graph: "https://dod-graph.microsoft.us",
+        installations: GraphInstallations::OfTeams,
         bot: Some("https://smba.infra.dod.teams.microsoft.us/teams"),
         bot_scope: "https://api.botframework.us/.default",
         openid: "https://login.botframework.azure.us",
@@ -61,6 +68,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         name: "china",
         login: "https://login.partner.microsoftonline.cn",
         graph: "https://microsoftgraph.chinacloudapi.cn",
+        installations: GraphInstallations::None,
         bot: None,
         bot_scope: "https://api.botframework.azure.cn/.default",
         openid: "https://login.botframework.azure.cn",

@@ -110,6 +110,13 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
         );
     }
     let region = section.string("region", notes);
+    if let (Some(_), Some(cloud)) = (region, cloud)
+        && cloud.name != "public"
+    {
+        let hint = hint!("Remove it; only the public cloud has regions");
+        let problem = format!("cannot be combined with the cloud {}", cloud.name);
+        notes.problem(section.key("region"), problem, hint);
+    }
     let clean = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let regional = match region {
         Some(region) if clean(region) => Some(format!("https://smba.trafficmanager.net/{region}")),
@@ -126,8 +133,18 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
     let mut table = section.inner("endpoints", "msapi.endpoints", notes);
     let mut base = |key, default: Option<&str>| {
         let text = table.string(key, notes).or(default);
-        let found = text.ok_or_else(|| "missing, and this cloud has no documented address".to_owned());
-        match found.and_then(base_url) {
+        let Some(text) = text else {
+            let hint = hint!(
+                "Set it to the serviceUrl of any activity that Teams sends to the messaging endpoint of the bot; Microsoft documents no address for this cloud"
+            );
+            notes.problem(
+                table.key(key),
+                "missing, and this cloud has no documented address",
+                hint,
+            );
+            return None;
+        };
+        match base_url(text) {
             Ok(url) => Some(url),
             Err(problem) => {
                 let hint = hint!("Set it to an https URL; http is allowed for this machine only");
@@ -143,6 +160,8 @@ fn endpoints(section: &mut Section<'_>, notes: &mut Notes) -> Option<Endpoints> 
     table.finish(notes);
     let cloud = cloud?;
     Some(Endpoints {
+        cloud: cloud.name,
+        installations: cloud.installations,
         login: login?,
         graph: graph?,
         bot: bot?,

@@ -44,7 +44,7 @@ pub use proxy::Proxies;
 pub use recipients::{OWN_TENANT, VALID_RECIPIENTS};
 pub use review::{ReviewSettings, TlsFiles};
 pub use settings::{
-    Credentials, Endpoints, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login, MicrosoftSettings, Proxy,
-    ProxyKind, Settings, TeleportSettings, Upgrade,
+    Credentials, Endpoints, GraphInstallations, HostPort, Limits, LogFormat, LogOutput, LogSettings, Login,
+    MicrosoftSettings, Proxy, ProxyKind, Settings, TeleportSettings, Upgrade,
 };
 pub use template::{ChosenCredential, Template};

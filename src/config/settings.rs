@@ -133,6 +133,9 @@ pub struct MicrosoftSettings {
 /// The URLs may have a path, to which request paths are appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
+    /// The name of the cloud, as `[msapi] cloud` has it.
+    pub cloud: &'static str,
+    pub installations: GraphInstallations,
     pub login: Url,
     pub graph: Url,
     pub bot: Url,
@@ -144,6 +147,45 @@ pub struct Endpoints {
     pub issuer: String,
     /// Begins the links that open Teams, such as `https://teams.microsoft.com`.
     pub teams: String,
+}
+
+impl Endpoints {
+    /// Describes what Graph of the cloud cannot do for this program; `None` if it can do everything.
+    pub fn limits(&self) -> Option<&'static str> {
+        match self.installations {
+            GraphInstallations::All => None,
+            GraphInstallations::OfTeams => Some(
+                "Graph of this cloud cannot read them for people or install the app; people need it before the first card",
+            ),
+            GraphInstallations::None => Some(
+                "Graph of this cloud cannot read them or install the app; people and teams need it before the first card",
+            ),
+        }
+    }
+}
+
+/// Which installations of the app Graph can read and change in a cloud, with application permissions.
+///
+/// Source: `concepts/teamwork-national-cloud-differences.md` in microsoft-graph-docs-contrib.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GraphInstallations {
+    /// Those for people and in teams.
+    All,
+    /// Those in teams only.
+    OfTeams,
+    None,
+}
+
+impl GraphInstallations {
+    /// Returns whether Graph can read, install and uninstall the app for people.
+    pub fn of_people(self) -> bool {
+        self == Self::All
+    }
+
+    /// Returns whether Graph can read which teams have the app.
+    pub fn of_teams(self) -> bool {
+        self != Self::None
+    }
 }
 
 /// The destination, severity and format of the log.

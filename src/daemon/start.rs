@@ -11,7 +11,7 @@ use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
-use crate::config::{HostPort, Limits, Settings};
+use crate::config::{Endpoints, HostPort, Limits, Settings};
 use crate::daemon::actions::{self, Opened};
 use crate::daemon::context::Context;
 use crate::daemon::dispatcher::Dispatcher;
@@ -75,7 +75,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let teams = Teams::observed(&microsoft, &limits, outages.observer())?;
     let ((cluster, watch), ()) = tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        started = async { tokio::try_join!(start_teleport(&client, &teleport.address, &limits), start_microsoft(&teams)) } => started?,
+        started = async { tokio::try_join!(start_teleport(&client, &teleport.address, &limits), start_microsoft(&teams, &microsoft.endpoints)) } => started?,
     };
     outages.started();
 
@@ -233,7 +233,13 @@ async fn connect_teleport(client: &Client) -> anyhow::Result<((card::CardCluster
     Ok(((cluster, knows_reviews), watch))
 }
 
-async fn start_microsoft(teams: &Teams) -> anyhow::Result<()> {
+async fn start_microsoft(teams: &Teams, endpoints: &Endpoints) -> anyhow::Result<()> {
+    if let Some(limits) = endpoints.limits() {
+        info!(
+            cloud = endpoints.cloud,
+            limits, "Installations of the app are limited in this cloud"
+        );
+    }
     let app = teams.find_app().await?;
     info!(id = app.id, name = app.name, "MS Teams app found in org app store");
     Ok(())

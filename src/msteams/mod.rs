@@ -27,6 +27,7 @@ mod graph;
 mod hint;
 mod http;
 pub mod inbound;
+mod installed;
 mod managed_identity;
 mod managers;
 mod members;

@@ -2,6 +2,7 @@
 //!
 //! Architecture Invariant: the only table of permissions; hints, `validate` and the documentation use it.
 
+use crate::config::GraphInstallations;
 use crate::msteams::error::Operation;
 
 /// A purpose, the least permission that allows it, and broader ones.
@@ -131,6 +132,13 @@ impl Permission {
         let optional = optional.into_iter().chain(&FIND_BY_NAME);
         let mut all = PERMISSIONS.iter().chain(optional);
         all.find(|permission| permission.operations.contains(&operation))
+    }
+
+    /// Returns whether Graph of a cloud can do what the permission allows.
+    pub fn has_use(&self, installations: GraphInstallations) -> bool {
+        let allows = |operation| self.operations.contains(&operation);
+        (installations.of_people() || !allows(Operation::Install))
+            && (installations.of_teams() || !allows(Operation::FindInTeam))
     }
 
     /// Returns whether a permission of this name allows it.

@@ -14,7 +14,7 @@ pub struct Conversation {
 /// An installation of the app at an address, with its conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledAt {
-    /// The id of the app's installation; unknown for a group chat.
+    /// The id of the app's installation; unknown for a group chat, and where Graph of the cloud does not show it.
     pub installation: Option<String>,
     pub conversation: Conversation,
     /// The web link, if Microsoft returned one.

@@ -10,12 +10,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cache::Cache;
-use crate::config::MicrosoftSettings;
+use crate::config::{GraphInstallations, MicrosoftSettings};
 use crate::domain::recipients::{Address, Person};
 use crate::msteams::bot::Bot;
 use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::graph::{CatalogApp, Graph};
+use crate::msteams::installed::{may_lack_the_app, may_mean_an_old_app};
 use crate::msteams::managers::Managers;
 use crate::msteams::people::People;
 use crate::msteams::place::{Conversation, ConversationKind, InstalledAt};
@@ -27,6 +28,7 @@ use crate::msteams::sites::{Site, Sites};
 pub(crate) struct Resolver {
     graph: Graph,
     bot: Arc<Bot>,
+    installations: GraphInstallations,
     teams_app_id: String,
     app: SingleFlight<CatalogApp>,
     /// When the catalog last confirmed the app that we know after a failure that suggested a new copy.
@@ -63,6 +65,7 @@ impl Resolver {
         Self {
             graph,
             bot,
+            installations: settings.endpoints.installations,
             teams_app_id: settings.teams_app_id.clone(),
             app: SingleFlight::new(),
             app_confirmed: Mutex::new(None),
@@ -78,6 +81,14 @@ impl Resolver {
 
     pub(crate) fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    pub(super) fn bot(&self) -> &Bot {
+        &self.bot
+    }
+
+    pub(super) fn installations(&self) -> GraphInstallations {
+        self.installations
     }
 
     /// Finds our app, once.
@@ -168,9 +179,12 @@ impl Resolver {
         self.lock().retain(|_, entry| entry.held().is_none_or(is_other));
     }
 
-    /// Finds Graph's id of the app's chat with the person at an address; `None` if it is no person, and if the app is
-    /// not installed.
+    /// Finds Graph's id of the app's chat with the person at an address; `None` if it is no person, if the app is not
+    /// installed, and if Graph of this cloud does not show it.
     pub(crate) async fn shared_chat(&self, address: &Address, priority: &Priority) -> Result<Option<String>, Error> {
+        if !self.installations.of_people() {
+            return Ok(None);
+        }
         let Some(person) = self.person(address, priority).await? else {
             return Ok(None);
         };
@@ -188,14 +202,26 @@ impl Resolver {
     }
 
     async fn look_up(&self, address: &Address, begins: Begins, priority: &Priority) -> Result<Conversation, Error> {
-        if let Site::GroupChat(id) = self.site(address, priority).await? {
-            return Ok(Conversation::shared(&id, ConversationKind::GroupChat));
+        match self.site(address, priority).await? {
+            Site::GroupChat(id) => return Ok(Conversation::shared(&id, ConversationKind::GroupChat)),
+            // A refusal of the connector says whether the team has the app.
+            Site::Channel(channel) if !self.installations.of_teams() => {
+                return Ok(Conversation::shared(&channel.thread, ConversationKind::Channel));
+            }
+            Site::Channel(_) | Site::Person => {}
         }
         let person = self.user(address, priority).await?;
         let priority = &priority.continued();
         let Some(person) = person else {
             return self.with_app(address, None, priority).await;
         };
+        if !self.installations.of_people() {
+            let conversation = self.open_without_graph(&person.id, priority).await?;
+            return Ok(Conversation {
+                person: Some(person),
+                ..conversation
+            });
+        }
         let opened = match begins {
             Begins::AtTheConnector => self.bot.open_chat(&person.id, priority).await.map(Some),
             Begins::AtTheInstallation => Ok(None),
@@ -294,11 +320,23 @@ impl Resolver {
         priority: &Priority,
     ) -> Result<InstalledAt, Error> {
         match self.site(address, priority).await? {
+            Site::Person if !self.installations.of_people() => {
+                let user = user.unwrap_or(address.as_str());
+                return Ok(InstalledAt {
+                    installation: None,
+                    conversation: self.open_without_graph(user, priority).await?,
+                    web_url: None,
+                });
+            }
             Site::Person => {}
             Site::Channel(channel) => {
-                let installation = self.graph.installation_in_team(&channel.team, app, priority).await?;
+                let installation = if self.installations.of_teams() {
+                    Some(self.graph.installation_in_team(&channel.team, app, priority).await?)
+                } else {
+                    None
+                };
                 return Ok(InstalledAt {
-                    installation: Some(installation),
+                    installation,
                     conversation: Conversation::shared(&channel.thread, ConversationKind::Channel),
                     web_url: Some(self.sites.link(address, &channel)),
                 });
@@ -351,27 +389,5 @@ impl Resolver {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Address, Arc<SingleFlight<Conversation>>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Returns whether the connector may open a chat once the app is installed. Its codes are documented incompletely, so
-/// every rejection in its form counts, except those that concern all chats.
-fn may_lack_the_app(error: &Error) -> bool {
-    let concerns_all = matches!(error.code(), Some("BotDisabledByAdmin" | "InvalidBotApiHost"));
-    let rejected = matches!(
-        error.meaning(),
-        Meaning::BotNotInstalled | Meaning::NotFound | Meaning::Rejected | Meaning::Blocked | Meaning::Denied
-    );
-    rejected && !concerns_all && matches!(error.status(), Some(400 | 403 | 404))
-}
-
-/// Returns whether a failure may mean that the catalog no longer has the app under the known id.
-fn may_mean_an_old_app(error: &Error) -> bool {
-    match error.operation() {
-        Operation::Install | Operation::FindInstallation => {
-            matches!(error.meaning(), Meaning::NotFound | Meaning::Rejected)
-        }
-        Operation::FindInTeam => error.meaning() == Meaning::AppNotInTeam,
-        _ => false,
     }
 }

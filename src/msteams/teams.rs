@@ -198,30 +198,14 @@ impl Teams {
         }
     }
 
-    /// Returns whether the user or the team at an address has the app; `None` for a group chat, of which only a post shows
-    /// it. Changes nothing.
+    /// Returns whether the user or the team at an address has the app; `None` where only a post shows it. Changes nothing.
     ///
     /// # Errors
-    /// The user or team does not exist, or Microsoft did not answer or refused.
+    /// The user or team does not exist, or Microsoft did not answer or refused; for a person also, where Graph of the
+    /// cloud does not show it, that the app is not installed.
     pub async fn has_app(&self, address: &Address, user: Option<&str>) -> Result<Option<bool>, Error> {
-        let app = self.find_app().await?;
-        let (graph, priority) = (self.0.resolver.graph(), &Priority::command());
-        let found = match self.0.resolver.site(address, priority).await {
-            Err(error) => Err(error),
-            Ok(Site::GroupChat(_)) => return Ok(None),
-            Ok(Site::Channel(channel)) => graph
-                .installation_in_team(&channel.team, &app, priority)
-                .await
-                .map(Some),
-            Ok(Site::Person) => {
-                graph
-                    .installation(user.unwrap_or(address.as_str()), &app, priority)
-                    .await
-            }
-        };
-        found
-            .map(|found| Some(found.is_some()))
-            .map_err(|error| error.about(address))
+        let found = self.0.resolver.has_app(address, user, &Priority::command()).await;
+        found.map_err(|error| error.about(address))
     }
 
     /// Uninstalls the app for a user, and returns whether it was installed.

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::config::{AppCredential, AppSecret, Endpoints, Proxies};
+use crate::config::{AppCredential, AppSecret, Endpoints, GraphInstallations, Proxies};
 use crate::msteams::{Meaning, Retry, Urgency};
 use crate::secret::Secret;
 
@@ -60,6 +60,8 @@ async fn with_server(answers: &[(u16, &'static str)], test: impl AsyncFnOnce(Tea
         tenant_id: "tenant".to_owned(),
         teams_app_id: "manifest".to_owned(),
         endpoints: Endpoints {
+            cloud: "public",
+            installations: GraphInstallations::All,
             login: url("login"),
             graph: url("graph"),
             bot: url("bot/teams/"),

@@ -6,6 +6,7 @@ mod access_lists;
 mod architecture;
 mod cards;
 mod causes;
+mod clouds;
 mod configure;
 mod credentials;
 mod delegated;

@@ -266,12 +266,17 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
             credential::accepted(&teams, results);
             credential::compare_app(&teams, &settings.microsoft.app_id, results).await;
             let escalation = settings.escalation.as_ref();
+            let endpoints = &settings.microsoft.endpoints;
             let uses = Uses {
                 addresses: &addresses,
                 managers: escalation.is_some_and(|escalation| escalation.manager),
                 presence: settings.notify.out_of_office,
+                installations: endpoints.installations,
             };
             permissions(granted.as_deref(), uses, results);
+            if let Some(limits) = endpoints.limits() {
+                results.skipped("installations of the app", limits);
+            }
         }
         Err(error) => {
             let MicrosoftSettings { app_id, tenant_id, .. } = &settings.microsoft;
@@ -374,7 +379,7 @@ async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<(Stri
         let found = match teams.has_app(address, user.as_deref()).await? {
             Some(true) => "has the app",
             Some(false) => "does not have the app yet; the first card installs it",
-            None => "whether the chat has the app can only be checked by sending a message: add --send",
+            None => "whether the app is there can only be checked by sending a message: add --send",
         };
         return Ok((format!("{found}{link}"), user));
     }

@@ -1,6 +1,7 @@
 //! The application permissions of Microsoft Graph.
 
 use crate::cli::validate::results::CheckResults;
+use crate::config::GraphInstallations;
 use crate::domain::recipients::Address;
 use crate::msteams::{FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission, READ_PRESENCE};
 
@@ -11,6 +12,7 @@ pub(super) struct Uses<'a> {
     pub(super) addresses: &'a [Address],
     pub(super) managers: bool,
     pub(super) presence: bool,
+    pub(super) installations: GraphInstallations,
 }
 
 /// Checks the permissions that the token for Graph lists, for what the configuration needs.
@@ -73,5 +75,6 @@ fn needed(uses: Uses<'_>) -> Vec<&'static Permission> {
     }
     needed.extend(uses.managers.then_some(&FIND_MANAGER));
     needed.extend(uses.presence.then_some(&READ_PRESENCE));
+    needed.retain(|permission| permission.has_use(uses.installations));
     needed
 }

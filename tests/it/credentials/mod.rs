@@ -1,6 +1,7 @@
 //! How the app authenticates to Microsoft: each kind of credential from the configuration to the card, and its mistakes.
 
 mod certificate;
+mod clouds;
 mod federation;
 mod identity;
 mod secrets;

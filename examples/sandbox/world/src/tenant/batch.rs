@@ -22,7 +22,7 @@ pub(super) fn is_one(asked: &Asked) -> bool {
 
 /// Answers every request of a batch at the same time, with the faults that apply to it alone.
 pub(super) async fn answer(tenant: &Tenant, asked: &Asked, broken: &CancellationToken) -> Reply {
-    if !tenant.change_quietly(|world| world.accepts(asked.header("authorization"), graph::SCOPE)) {
+    if !tenant.change_quietly(|world| graph::accepts(world, asked)) {
         return graph::unauthorized();
     }
     let Some(parts) = asked.json().and_then(|body| body["requests"].as_array().cloned()) else {

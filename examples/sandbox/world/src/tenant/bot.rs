@@ -8,32 +8,24 @@ use crate::tenant::call::{Asked, Reply};
 use crate::tenant::state::{Card, Text, World};
 use crate::tenant::{places, thread};
 
-const SCOPE: &str = "https://api.botframework.com/.default";
-
 /// Largest body, in bytes of UTF-16.
 const LARGEST: usize = 100_000;
 
 pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
-    if !world.accepts(asked.header("authorization"), SCOPE) {
+    if !world.accepts(asked.header("authorization"), world.options.cloud.bot_scope()) {
         return Reply::ok(
             401,
             json!({"message": "Authorization has been denied for this request."}),
         );
     }
     let segments: Vec<_> = asked.segments.iter().map(String::as_str).collect();
-    if let ["bot", "teams", "v3", "conversations"] = &segments[..] {
+    let Some(segments) = below_base(world, &segments) else {
+        return Reply::error(404, "BadArgument", "No such path");
+    };
+    if let ["conversations"] = segments {
         return create(world, asked);
     }
-    let [
-        "bot",
-        "teams",
-        "v3",
-        "conversations",
-        conversation,
-        "activities",
-        rest @ ..,
-    ] = &segments[..]
-    else {
+    let ["conversations", conversation, "activities", rest @ ..] = segments else {
         return Reply::error(404, "BadArgument", "No such path");
     };
     let root = conversation.split_once(";messageid=").map(|(_, root)| root.to_owned());
@@ -58,6 +50,17 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         ("PUT", [id]) => put(world, conversation, id, activity),
         _ => Reply::error(405, "BadArgument", "No such method"),
     }
+}
+
+/// Returns the segments behind `v3`, if the connector is served below the path before it.
+fn below_base<'a>(world: &World, segments: &'a [&'a str]) -> Option<&'a [&'a str]> {
+    let version = segments.iter().position(|segment| *segment == "v3")?;
+    let base = segments.get(1..version)?.join("/");
+    world
+        .bot_paths
+        .contains(&base)
+        .then(|| segments.get(version + 1..))
+        .flatten()
 }
 
 /// Opens the app's chat with a user, which is the same one each time.
@@ -95,7 +98,10 @@ fn create(world: &mut World, asked: &Asked) -> Reply {
             ..Reply::error(429, "Throttled", "Too many requests")
         };
     }
-    Reply::ok(201, json!({ "id": chat }))
+    match &world.service_url {
+        Some(url) => Reply::ok(201, json!({ "id": chat, "serviceUrl": url })),
+        None => Reply::ok(201, json!({ "id": chat })),
+    }
 }
 
 /// Parses an activity, and rejects what Teams rejects.

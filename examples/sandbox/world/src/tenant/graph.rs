@@ -16,10 +16,8 @@ pub(super) const SHOW_TYPE: [&str; 4] = [
     "Directory.ReadWrite.All",
 ];
 
-pub(super) const SCOPE: &str = "https://graph.microsoft.com/.default";
-
 pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
-    if !world.accepts(asked.header("authorization"), SCOPE) {
+    if !accepts(world, asked) {
         return unauthorized();
     }
     let segments: Vec<_> = asked.segments.iter().map(String::as_str).collect();
@@ -29,6 +27,9 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     {
         let message = "Insufficient privileges to complete the operation.";
         return Reply::error(403, "Authorization_RequestDenied", message);
+    }
+    if !is_served(world, &segments) {
+        return Reply::error(403, "Forbidden", "Not supported in this cloud");
     }
     let method = asked.method.as_str();
     match (method, &segments[..]) {
@@ -57,6 +58,20 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
             app_filtered(world, asked, value)
         }
         _ => Reply::error(400, "BadRequest", "Resource not found for the segment"),
+    }
+}
+
+/// Returns whether the token of a request is one for Graph of this cloud.
+pub(super) fn accepts(world: &World, asked: &Asked) -> bool {
+    world.accepts(asked.header("authorization"), world.options.cloud.graph_scope())
+}
+
+/// Returns whether Graph of this cloud serves a call about installations. The status of its refusal is not documented.
+fn is_served(world: &World, segments: &[&str]) -> bool {
+    match segments {
+        [_, _, "users", _, _, "installedApps", ..] => world.options.cloud.has_installations_for_users(),
+        [_, _, "teams", _, "installedApps", ..] => world.options.cloud.has_installations_in_teams(),
+        _ => true,
     }
 }
 
@@ -132,6 +147,7 @@ fn catalog(world: &World, asked: &Asked) -> Reply {
 /// Answers calls about the installation of the app for a user: list, install, uninstall, and chat.
 fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Reply {
     let hides = world.faults.chat_appears_after;
+    let links = world.options.cloud.links();
     let catalog_id = world.options.catalog_id.clone();
     let tenant_id = world.options.tenant_id.clone();
     let Some(account) = world.account(key) else {
@@ -170,7 +186,7 @@ fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Repl
             let user = account.user.id.clone();
             let found = world.accounts.iter().find(|account| account.user.id == user);
             let id = found.map(|account| world.conversation_of(account)).unwrap_or_default();
-            let url = format!("https://teams.microsoft.com/l/chat/{id}/0?tenantId={tenant_id}");
+            let url = format!("https://{links}/l/chat/{id}/0?tenantId={tenant_id}");
             Reply::ok(
                 200,
                 json!({"id": id, "chatType": "oneOnOne", "tenantId": tenant_id, "webUrl": url}),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::gate::Gate;
 use crate::tenant::state::{Account, World};
-use crate::tenant::{Call, Card, Fault, Rule, TenantFaults, Text, User, server};
+use crate::tenant::{Call, Card, Cloud, Fault, Rule, TenantFaults, Text, User, server};
 
 /// A pretend tenant. Clones share it.
 #[derive(Clone)]
@@ -27,6 +27,7 @@ struct Inner {
 /// The ids of the tenant, and the app it knows.
 #[derive(Clone, Debug)]
 pub struct TenantOptions {
+    pub cloud: Cloud,
     pub tenant_id: String,
     pub app_id: String,
     pub app_secret: String,
@@ -43,6 +44,7 @@ pub struct TenantOptions {
 impl Default for TenantOptions {
     fn default() -> Self {
         Self {
+            cloud: Cloud::default(),
             tenant_id: "ff882432-09b0-437b-bd22-ca13c0037ded".to_owned(),
             app_id: "2d3a1c0e-7c1b-4f0e-9a57-3c9b8f5d2e11".to_owned(),
             app_secret: format!("sandbox~{}+with/odd=characters&", crate::PLANTED),

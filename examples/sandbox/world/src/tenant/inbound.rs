@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::reading;
 use crate::tenant::state::{Account, World};
 use crate::tenant::wire::{self, Answer, NoAnswer};
-use crate::tenant::{Card, Tenant, User, button, openid};
+use crate::tenant::{Card, Tenant, User, button};
 
 /// A request of Teams to the bot, which may still be changed.
 #[must_use]
@@ -147,7 +147,7 @@ impl Tenant {
         });
         let claims = json!({
             "serviceurl": service,
-            "iss": openid::ISSUER,
+            "iss": self.options().cloud.issuer(),
             "aud": app,
             "nbf": now - 60,
             "exp": now + 3_840,

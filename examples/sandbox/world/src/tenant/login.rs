@@ -52,6 +52,9 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     if field("grant_type") != "client_credentials" || !field("scope").ends_with("/.default") {
         return refusal(70_011);
     }
+    if !world.options.cloud.scopes().contains(&field("scope")) {
+        return refusal(500_011);
+    }
     let app_id = world.options.app_id.clone();
     let (token, said) = issue(world, &app_id, field("scope"));
     Reply::ok(
@@ -92,6 +95,11 @@ pub(super) fn refusal(code: u32) -> Reply {
             "Application was not found in the directory.",
         ),
         90_002 => (400, "invalid_request", "Tenant not found."),
+        500_011 => (
+            400,
+            "invalid_resource",
+            "The resource principal was not found in the tenant.",
+        ),
         70_011 => (
             400,
             "invalid_scope",

@@ -78,12 +78,16 @@ pub(super) fn app_service(world: &mut World, asked: &Asked) -> Reply {
 
 fn token(world: &mut World, asked: &Asked) -> Option<Value> {
     let resource = asked.query("resource")?;
+    let scope = format!("{resource}/.default");
+    if !world.options.cloud.scopes().contains(&scope.as_str()) {
+        return None;
+    }
     let wanted = asked.query("client_id");
     let mut ids = world.managed.ids.iter();
     let id = ids
         .find(|id| wanted.is_none_or(|wanted| wanted == id.as_str()))?
         .clone();
-    let (token, life) = issue(world, &id, &format!("{resource}/.default"));
+    let (token, life) = issue(world, &id, &scope);
     let ends = crate::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()

@@ -6,9 +6,6 @@ use crate::tenant::call::{Asked, Reply};
 use crate::tenant::signer::Signer;
 use crate::tenant::state::World;
 
-/// The issuer of the tokens in the public cloud.
-pub(super) const ISSUER: &str = "https://api.botframework.com";
-
 /// The keys that are used in turn.
 const KEYS: [&str; 5] = ["K1", "K2", "K3", "K4", "K5"];
 
@@ -50,7 +47,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         ("GET", ["openid", "v1", ".well-known", "openidconfiguration"]) => Reply::ok(
             200,
             json!({
-                "issuer": ISSUER,
+                "issuer": world.options.cloud.issuer(),
                 "authorization_endpoint": "https://invalid.botframework.com",
                 "jwks_uri": format!("{}/openid/v1/.well-known/keys", world.base),
                 "id_token_signing_alg_values_supported": ["RS256"],

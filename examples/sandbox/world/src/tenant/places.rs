@@ -79,7 +79,8 @@ impl Tenant {
             team.id.clone()
         });
         format!(
-            "https://teams.microsoft.com/l/channel/{}/{}?groupId={id}&tenantId={}",
+            "https://{}/l/channel/{}/{}?groupId={id}&tenantId={}",
+            self.options().cloud.links(),
             encode(&thread),
             encode(&encode(name)),
             self.options().tenant_id
@@ -109,7 +110,11 @@ impl Tenant {
     pub fn add_group_chat(&self, is_meeting: bool, installed: bool) -> String {
         let kind = if is_meeting { "meeting_" } else { "" };
         let thread = format!("19:{kind}{}@thread.v2", Uuid::new_v4().simple());
-        let link = format!("https://teams.microsoft.com/l/chat/{}/conversations", encode(&thread));
+        let link = format!(
+            "https://{}/l/chat/{}/conversations",
+            self.options().cloud.links(),
+            encode(&thread)
+        );
         self.change(|world| world.group_chats.push(GroupChat { thread, installed }));
         link
     }

@@ -107,6 +107,10 @@ pub(super) struct World {
     /// By conversation.
     pub(super) chats: BTreeMap<String, Vec<Card>>,
     pub(super) tokens: HashMap<String, Token>,
+    /// The paths below which the Bot connector is served.
+    pub(super) bot_paths: Vec<String>,
+    /// The address that opened chats are answered with.
+    pub(super) service_url: Option<String>,
     pub(super) faults: TenantFaults,
     pub(super) calls: Vec<Call>,
     /// Every fault that affected a call.
@@ -142,6 +146,8 @@ impl World {
             groups: Vec::new(),
             chats: BTreeMap::new(),
             tokens: HashMap::new(),
+            bot_paths: vec!["teams".to_owned()],
+            service_url: None,
             faults: TenantFaults::default(),
             calls: Vec::new(),
             met: Vec::new(),
