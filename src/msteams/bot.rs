@@ -20,11 +20,14 @@ use crate::msteams::conversation::{ChannelOrChat, channel_of};
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::http::{Effect, JSON, Request};
 use crate::msteams::pace::PaceLimits;
+use crate::msteams::paths::join;
 use crate::msteams::send_log::Window;
 use crate::msteams::service::Service;
+use crate::msteams::service_urls::ServiceUrls;
 
 pub(crate) struct Bot {
     service: Service,
+    urls: ServiceUrls,
     app_id: String,
     tenant_id: String,
 }
@@ -32,6 +35,8 @@ pub(crate) struct Bot {
 #[derive(Deserialize)]
 struct Opened {
     id: String,
+    #[serde(default, rename = "serviceUrl")]
+    service_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +74,7 @@ impl Bot {
     pub(crate) fn new(service: Service, settings: &MicrosoftSettings) -> Self {
         Self {
             service,
+            urls: ServiceUrls::new(&settings.endpoints.bot),
             app_id: settings.app_id.clone(),
             tenant_id: settings.tenant_id.clone(),
         }
@@ -76,6 +82,19 @@ impl Bot {
 
     pub(crate) fn service(&self) -> &Service {
         &self.service
+    }
+
+    /// Uses the address of the connector that Microsoft named for a conversation, if it is on the configured host.
+    pub(crate) fn learn_url(&self, conversation: &str, stated: &str) {
+        self.urls.learn(conversation, stated);
+    }
+
+    /// Forgets a learnt address after a failure that it may have caused. The next call uses the configured one.
+    fn doubt_url(&self, conversation: &str, error: &Error) {
+        use Meaning::{Credentials, Denied, NotFound, Protocol, Rejected, Unreachable};
+        if let Credentials | Denied | NotFound | Protocol | Rejected | Unreachable = error.meaning() {
+            self.urls.forget(conversation);
+        }
     }
 
     /// Opens the app's chat with a user who has the app, by the object id, and returns the chat's id. No message is sent,
@@ -106,10 +125,15 @@ impl Bot {
             .service
             .call(&request, priority.caller(&key), &CancellationToken::new())
             .await?;
-        let Opened { id } = answer.json()?;
-        Some(id).filter(|id| !id.is_empty()).ok_or_else(|| {
-            Error::new(Operation::OpenChat, Meaning::Protocol, Retry::Later(None)).detail("the chat has no ID")
-        })
+        let Opened { id, service_url } = answer.json()?;
+        if id.is_empty() {
+            let error = Error::new(Operation::OpenChat, Meaning::Protocol, Retry::Later(None));
+            return Err(error.detail("the chat has no ID"));
+        }
+        if let Some(url) = service_url {
+            self.urls.learn(&id, &url);
+        }
+        Ok(id)
     }
 
     /// Posts a message and returns its id.
@@ -123,15 +147,18 @@ impl Bot {
         let request = Request {
             operation: Operation::Post,
             method: Method::POST,
-            url: self
-                .service
-                .url(&["v3", "conversations", conversation, "activities"], None),
+            url: join(
+                &self.urls.of(conversation),
+                &["v3", "conversations", conversation, "activities"],
+                None,
+            ),
             body: Some((JSON, activity.body())),
             effect: Effect::CreatesMessage,
             expects: Expects::Message,
         };
         let key = pace_key(conversation);
         let answer = self.service.call(&request, priority.caller(&key), stop).await;
+        let answer = answer.inspect_err(|error| self.doubt_url(conversation, error));
         let answer = answer.map_err(|error| located(error, conversation))?;
         let id = answer.json::<Posted>().ok().and_then(|posted| posted.id);
         id.filter(|id| !id.is_empty())
@@ -150,15 +177,18 @@ impl Bot {
         let request = Request {
             operation: Operation::Update,
             method: Method::PUT,
-            url: self
-                .service
-                .url(&["v3", "conversations", conversation, "activities", id], None),
+            url: join(
+                &self.urls.of(conversation),
+                &["v3", "conversations", conversation, "activities", id],
+                None,
+            ),
             body: Some((JSON, activity.body())),
             effect: Effect::Idempotent,
             expects: Expects::Edit,
         };
         let key = pace_key(conversation);
         let answer = self.service.call(&request, priority.caller(&key), stop).await;
+        let answer = answer.inspect_err(|error| self.doubt_url(conversation, error));
         answer.map(|_| ()).map_err(|error| located(error, conversation))
     }
 }

@@ -44,6 +44,7 @@ mod refusals;
 mod resolver;
 mod send_log;
 mod service;
+mod service_urls;
 mod single_flight;
 mod sites;
 mod teams;

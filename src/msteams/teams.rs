@@ -317,6 +317,11 @@ impl Teams {
         self.0.resolver.resolve_again(address, priority).await
     }
 
+    /// Uses the address of the Bot connector that Microsoft named for a conversation, if it is on the configured host.
+    pub fn learn_service_url(&self, conversation: &str, stated: &str) {
+        self.0.bot.learn_url(conversation, stated);
+    }
+
     /// Forgets the chat with a user who has uninstalled the app.
     pub fn forget_chat(&self, user: &str) {
         self.0.resolver.forget_chat(user);

@@ -49,6 +49,7 @@ mod resync;
 mod review;
 mod routes;
 mod rules;
+mod service_urls;
 mod startup;
 mod story;
 mod support;

@@ -75,8 +75,8 @@ impl Endpoint {
                 });
             }
         };
-        let event = match Event::read(&body, verified, &self.audience) {
-            Ok(event) => event,
+        let (event, service) = match Event::read_with_service(&body, verified, &self.audience) {
+            Ok(read) => read,
             Err(refusal) => {
                 self.context.metrics.inbound(Inbound::Foreign);
                 debug!(error = %refusal, "Request from Teams rejected");
@@ -84,6 +84,11 @@ impl Endpoint {
             }
         };
         drop(body);
+        if let Some(service) = service {
+            self.context
+                .teams
+                .learn_service_url(&service.conversation, &service.url);
+        }
         let is_press = matches!(event, Event::Press(_));
         self.context
             .metrics

@@ -39,6 +39,14 @@ pub enum Event {
     Other,
 }
 
+/// The address of the service that serves a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The ID of the conversation.
+    pub conversation: String,
+    pub url: String,
+}
+
 /// A conversation with the bot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chat {
@@ -95,28 +103,50 @@ impl Event {
     /// # Errors
     /// Why the request is not served, whatever it is about.
     pub fn read(body: &[u8], verified: Verified, audience: &Audience) -> Result<Self, BodyRefusal> {
+        Self::read_with_service(body, verified, audience).map(|(event, _)| event)
+    }
+
+    /// Does the same, and returns the conversation with the address of the service that serves it, which is the one in the
+    /// token. `None` if the request has no conversation.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_with_service(
+        body: &[u8],
+        verified: Verified,
+        audience: &Audience,
+    ) -> Result<(Self, Option<Service>), BodyRefusal> {
         let body: Value = serde_json::from_slice(body).map_err(|_| BodyRefusal::NotJson)?;
         if !body.is_object() {
             return Err(BodyRefusal::NotJson);
         }
         check(&body, &verified, audience)?;
-        match text(&body, "type")?.unwrap_or_default() {
-            "invoke" => match text(&body, "name")?.unwrap_or_default() {
-                CARD_ACTION => Ok(press::invoked(&body, verified)),
+        let service = text(&body, "conversation.id")?.zip(text(&body, "serviceUrl")?);
+        let service = service.map(|(conversation, url)| Service {
+            conversation: conversation.to_owned(),
+            url: url.to_owned(),
+        });
+        Self::of(&body, verified, audience).map(|event| (event, service))
+    }
+
+    fn of(body: &Value, verified: Verified, audience: &Audience) -> Result<Self, BodyRefusal> {
+        match text(body, "type")?.unwrap_or_default() {
+            "invoke" => match text(body, "name")?.unwrap_or_default() {
+                CARD_ACTION => Ok(press::invoked(body, verified)),
                 name => Ok(Self::OtherInvoke(name.to_owned())),
             },
-            "message" if field(&body, "value")?.is_some() => Ok(press::submitted(&body, verified)),
-            "message" => Ok(Self::Text(chat(&body)?)),
-            "installationUpdate" => match text(&body, "action")?.unwrap_or_default() {
-                "add" | "add-upgrade" => Ok(Self::Installed(installation(&body)?)),
-                "remove" | "remove-upgrade" => Ok(Self::Uninstalled(installation(&body)?)),
+            "message" if field(body, "value")?.is_some() => Ok(press::submitted(body, verified)),
+            "message" => Ok(Self::Text(chat(body)?)),
+            "installationUpdate" => match text(body, "action")?.unwrap_or_default() {
+                "add" | "add-upgrade" => Ok(Self::Installed(installation(body)?)),
+                "remove" | "remove-upgrade" => Ok(Self::Uninstalled(installation(body)?)),
                 _ => Ok(Self::Other),
             },
-            "conversationUpdate" if names_the_bot(&body, "membersAdded", audience)? => {
-                Ok(Self::Installed(installation(&body)?))
+            "conversationUpdate" if names_the_bot(body, "membersAdded", audience)? => {
+                Ok(Self::Installed(installation(body)?))
             }
-            "conversationUpdate" if names_the_bot(&body, "membersRemoved", audience)? => {
-                Ok(Self::Uninstalled(installation(&body)?))
+            "conversationUpdate" if names_the_bot(body, "membersRemoved", audience)? => {
+                Ok(Self::Uninstalled(installation(body)?))
             }
             _ => Ok(Self::Other),
         }

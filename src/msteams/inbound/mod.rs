@@ -24,7 +24,7 @@ pub use answer::{InvokeAnswer, Reply};
 pub use key_cache::{KeyCache, NoKey};
 pub use key_source::KeySource;
 pub use keys::{InvalidKeys, Key, KeySet, Unusable};
-pub use message::{BodyRefusal, Chat, ChatKind, Event, Installation};
+pub use message::{BodyRefusal, Chat, ChatKind, Event, Installation, Service};
 pub use press::{BadPress, Person, Press, Submit, Trigger};
 pub use refusal::Refusal;
 pub use token::{Audience, Bearer, TokenRefusal, Verified, read_anything};

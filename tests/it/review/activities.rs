@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Desk, answered, refused, shows};
 use crate::support::{ALICE, for_alice};
 use crate::world::cluster::Draft;
+use crate::world::tenant::Inbound;
 
 #[tokio::test]
 async fn people_who_write_to_the_bot_get_one_answer_an_hour() {
@@ -122,5 +123,35 @@ async fn a_button_that_cannot_be_understood_has_an_answer() {
         .set("from.aadObjectId", Value::Null);
     refused(&answered(nameless).await, "did not name your account");
     assert_eq!(desk.reviews(&id), []);
+    desk.town.finish().await;
+}
+
+#[tokio::test]
+async fn the_address_of_the_service_is_learnt_from_a_press_unless_it_is_elsewhere() {
+    let desk = Desk::start().await;
+    let id = desk.asked().await;
+    let path = format!("apac/{}", desk.town.tenant.options().tenant_id);
+    let own = desk.town.tenant.serve_bot_at(&format!("{path}/"));
+    let own = own.replace("http://", "https://");
+    let served = |prefix: String| {
+        let calls = desk.town.tenant.calls().into_iter();
+        calls
+            .filter(|call| call.method == "PUT" && call.path.starts_with(&prefix))
+            .count()
+    };
+    // The token of the request is genuine, but ours goes to the configured host only.
+    let elsewhere = "https://smba.trafficmanager.net/emea/";
+    let at = |press: Inbound, url: &str| press.set("serviceUrl", json!(url)).claim("serviceurl", json!(url));
+    let press = desk.pressing("Bob", "approve", None).automatic();
+    answered(at(press, elsewhere)).await;
+    desk.town.daemon().says("Address of the Bot connector ignored").await;
+    let press = desk.pressing("Alice", "approve", None);
+    shows(&answered(at(press, &own)).await, "Approved");
+    desk.town.sees(ALICE, &["APPROVED"]).await;
+    desk.town.settled(&id).await;
+    assert_eq!(
+        (served("/bot/teams".to_owned()), served(format!("/bot/{path}/v3"))),
+        (0, 1)
+    );
     desk.town.finish().await;
 }
