@@ -112,7 +112,8 @@ async fn remove(teams: &Teams, address: &Address, dry_run: bool) -> Result<bool,
     };
     let user = user.unwrap_or_else(|| address.as_str().to_owned());
     if dry_run {
-        Ok(teams.has_app(address, Some(&user)).await? == Some(true))
+        let status = teams.has_app(address, Some(&user)).await?;
+        Ok(matches!(status, msteams::AppStatus::Installed { .. }))
     } else {
         teams.uninstall(address, &user).await
     }

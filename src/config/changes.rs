@@ -85,6 +85,7 @@ impl Changes {
             tenant_id,
             teams_app_id,
             endpoints,
+            upgrade_app,
             // The environment of a process does not change.
             proxies: _,
         } = new;
@@ -92,6 +93,7 @@ impl Changes {
         self.fixed("msapi.tenant_id", current.tenant_id == tenant_id);
         self.fixed("msapi.teams_app_id", current.teams_app_id == teams_app_id);
         self.fixed("msapi.cloud, region or endpoints", current.endpoints == endpoints);
+        self.fixed("msapi.upgrade_app", current.upgrade_app == upgrade_app);
         let key = credential.key();
         self.live(key, &mut current.credential, credential);
     }

@@ -25,6 +25,7 @@ pub(super) fn microsoft(
     let teams_app_id = id(section, "teams_app_id", None, hint, notes);
     let credential = credential(section, environment, &workload, notes);
     let endpoints = endpoints(section, notes);
+    let upgrade_app = section.boolean("upgrade_app", notes).unwrap_or(false);
     let login = endpoints.as_ref().map(|endpoints| &endpoints.login);
     workload.check_cloud(login, section.key("cloud"), notes);
     if let (Some(AppCredential::ManagedIdentity(identity)), Some(app_id)) = (&credential, &app_id) {
@@ -45,6 +46,7 @@ pub(super) fn microsoft(
         tenant_id: tenant_id?,
         teams_app_id: teams_app_id?,
         endpoints: endpoints?,
+        upgrade_app,
         proxies: proxies(environment, notes),
     })
 }

@@ -124,6 +124,8 @@ pub struct MicrosoftSettings {
     /// The ID in the Teams app's manifest, which the catalog calls `externalId`.
     pub teams_app_id: String,
     pub endpoints: Endpoints,
+    /// Upgrade installations of the app that are older than the catalog.
+    pub upgrade_app: bool,
     pub proxies: Proxies,
 }
 

@@ -24,6 +24,7 @@ use crate::daemon::requests::keep_current;
 use crate::daemon::tasks::Tasks;
 use crate::daemon::upkeep::Live;
 use crate::daemon::upkeep::app_credential;
+use crate::daemon::upkeep::app_upgrades;
 use crate::daemon::upkeep::credentials;
 use crate::daemon::upkeep::permissions;
 use crate::daemon::upkeep::preload::preload;
@@ -122,6 +123,7 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
         let addresses = current.recipients();
         tasks.background("preload", async move { preload(&context, addresses).await });
     }
+    app_upgrades::start(microsoft.upgrade_app, &context, &tasks, &health);
     let heartbeat = health.register("groups");
     tasks.service("groups", groups::keep(Arc::clone(&context), heartbeat));
     let reload = reload::serve(reloads, current, Arc::clone(&context), tasks.clone(), health.clone());

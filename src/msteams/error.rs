@@ -112,6 +112,8 @@ pub(crate) enum Operation {
     FindInstallation,
     Install,
     Uninstall,
+    Upgrade,
+    UpgradeInTeam,
     FindChat,
     FindInTeam,
     FindTeam,
@@ -356,6 +358,8 @@ impl Operation {
             | Self::FindInstallation
             | Self::Install
             | Self::Uninstall
+            | Self::Upgrade
+            | Self::UpgradeInTeam
             | Self::FindChat
             | Self::FindInTeam
             | Self::FindTeam
@@ -387,6 +391,7 @@ impl Operation {
             Self::FindInstallation => "look up the installed app",
             Self::Install => "install the app",
             Self::Uninstall => "uninstall the app",
+            Self::Upgrade | Self::UpgradeInTeam => "upgrade the app",
             Self::FindChat => "find the chat of the app",
             Self::FindInTeam => "look up the app in the team",
             Self::FindTeam => "find the team",

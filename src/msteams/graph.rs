@@ -57,7 +57,9 @@ pub(super) struct Entry {
     #[serde(default)]
     web_url: Option<String>,
     #[serde(default)]
-    app_definitions: Vec<AppDefinition>,
+    pub(super) app_definitions: Vec<AppDefinition>,
+    #[serde(default)]
+    pub(super) teams_app_definition: Option<AppDefinition>,
     #[serde(default)]
     pub(super) mail: Option<String>,
     #[serde(default)]
@@ -66,10 +68,23 @@ pub(super) struct Entry {
     pub(super) account_enabled: Option<bool>,
 }
 
+/// One version of an app.
 #[derive(Clone, Debug, Deserialize)]
-struct AppDefinition {
+#[serde(rename_all = "camelCase")]
+pub(super) struct AppDefinition {
     #[serde(default)]
-    version: Option<String>,
+    pub(super) version: Option<String>,
+    #[serde(default)]
+    publishing_state: Option<String>,
+}
+
+impl AppDefinition {
+    /// Returns whether it can be installed: others wait for an administrator.
+    pub(super) fn is_published(&self) -> bool {
+        self.publishing_state
+            .as_deref()
+            .is_none_or(|state| state == "published")
+    }
 }
 
 /// The app's chat with a user.
@@ -122,20 +137,6 @@ impl Graph {
             id: app.id,
             name: app.display_name.unwrap_or_default(),
         })
-    }
-
-    /// Returns the app's version in the catalog, if the catalog shows it.
-    pub(crate) async fn published_version(&self, external_id: &str) -> Result<Option<String>, Error> {
-        let query = format!("{}&$expand=appDefinitions", filter("externalId", external_id));
-        let url = self.service.url(&["v1.0", "appCatalogs", "teamsApps"], Some(&query));
-        let app = self
-            .only(Operation::FindApp, url, &no_key(), &Priority::command())
-            .await?;
-        Ok(app.and_then(|app| {
-            app.app_definitions
-                .into_iter()
-                .find_map(|definition| definition.version)
-        }))
     }
 
     /// Finds the app's chat with a user, and installs the app if it is missing.

@@ -5,46 +5,118 @@
 
 use crate::domain::recipients::Address;
 use crate::msteams::call_queue::Priority;
-use crate::msteams::error::{Error, Meaning, Operation};
-use crate::msteams::place::Conversation;
+use crate::msteams::error::{Error, Meaning, Operation, Retry};
+use crate::msteams::graph::failure;
+use crate::msteams::place::{AppStatus, Conversation, InstalledAt};
 use crate::msteams::resolver::Resolver;
 use crate::msteams::sites::Site;
+use crate::msteams::teams::Teams;
+use crate::msteams::upgrades::Holder;
+use crate::msteams::versions::{Installation, is_older};
 
 impl Resolver {
-    /// Opens the chat with a user, by the object id, in a cloud whose Graph cannot install the app for people.
-    pub(super) async fn open_without_graph(&self, user: &str, priority: &Priority) -> Result<Conversation, Error> {
-        let opened = self.bot().open_chat(user, priority).await;
-        opened.map(Conversation::with_user).map_err(not_installable)
+    /// Opens the chat with a user, by the object id, and returns its id, in a cloud whose Graph cannot install the app for people.
+    pub(super) async fn open_without_graph(&self, user: &str, priority: &Priority) -> Result<String, Error> {
+        self.bot().open_chat(user, priority).await.map_err(not_installable)
     }
 
-    /// Returns whether the user or the team at an address has the app; `None` where only a post shows it: for a group
+    /// Does the same as a place, of which nothing more is known.
+    pub(super) async fn place_without_graph(&self, user: &str, priority: &Priority) -> Result<InstalledAt, Error> {
+        let id = self.open_without_graph(user, priority).await?;
+        Ok(InstalledAt {
+            installation: None,
+            conversation: Conversation::with_user(id),
+            web_url: None,
+        })
+    }
+
+    /// Returns whether the user or the team at an address has the app, and which version. Only a post shows it for a group
     /// chat, and for a channel if Graph cannot read installations in teams. Changes nothing.
     pub(crate) async fn has_app(
         &self,
         address: &Address,
         user: Option<&str>,
         priority: &Priority,
-    ) -> Result<Option<bool>, Error> {
+    ) -> Result<AppStatus, Error> {
         let installations = self.installations();
         let user = user.unwrap_or(address.as_str());
-        match self.site(address, priority).await? {
-            Site::GroupChat(_) => Ok(None),
-            Site::Channel(_) if !installations.of_teams() => Ok(None),
+        let holder = match self.site(address, priority).await? {
+            Site::GroupChat(_) => return Ok(AppStatus::Unknown),
+            Site::Channel(_) if !installations.of_teams() => return Ok(AppStatus::Unknown),
             Site::Person if !installations.of_people() => {
                 // The chat exists whether it is opened or not, and no message is sent.
-                self.open_without_graph(user, priority).await.map(|_| Some(true))
+                self.open_without_graph(user, priority).await?;
+                return Ok(AppStatus::Installed { version: None });
             }
-            Site::Channel(channel) => {
-                let app = self.app(priority).await?;
-                let found = self.graph().installation_in_team(&channel.team, &app, priority).await;
-                found.map(|_| Some(true))
-            }
-            Site::Person => {
-                let app = self.app(priority).await?;
-                let found = self.graph().installation(user, &app, priority).await?;
-                Ok(Some(found.is_some()))
-            }
+            Site::Channel(channel) => Holder::Team(channel.team),
+            Site::Person => Holder::Person(user.to_owned()),
+        };
+        let app = self.app(priority).await?;
+        match (self.graph().installed(&holder, &app, priority).await?, holder) {
+            (Some(Installation { version, .. }), _) => Ok(AppStatus::Installed { version }),
+            (None, Holder::Person(_)) => Ok(AppStatus::Absent),
+            (None, Holder::Team(_)) => Err(failure(Operation::FindInTeam, Meaning::AppNotInTeam, Retry::Never)),
         }
+    }
+
+    /// Upgrades an installation if the catalog has a newer version, and returns both versions.
+    pub(crate) async fn upgrade(
+        &self,
+        holder: &Holder,
+        priority: &Priority,
+    ) -> Result<Option<(String, String)>, Error> {
+        let app = self.app(priority).await?;
+        let Some(Installation { id, version }) = self.graph().installed(holder, &app, priority).await? else {
+            return Ok(None);
+        };
+        let versions = version.zip(self.published_version(priority).await?);
+        let Some((version, published)) = versions.filter(|(version, published)| is_older(version, published)) else {
+            return Ok(None);
+        };
+        self.graph().upgrade(holder, &id, priority).await?;
+        Ok(Some((version, published)))
+    }
+}
+
+impl Teams {
+    /// Returns whether the user or the team at an address has the app, and which version. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub async fn has_app(&self, address: &Address, user: Option<&str>) -> Result<AppStatus, Error> {
+        let found = self.resolver().has_app(address, user, &Priority::command()).await;
+        found.map_err(|error| error.about(address))
+    }
+
+    /// Waits for the next installation to compare with the catalog, if `[msapi] upgrade_app` is set.
+    pub async fn next_installation(&self) -> Holder {
+        self.resolver().upgrades.next().await
+    }
+
+    /// Upgrades an installation if the catalog has a newer version, and returns both versions.
+    ///
+    /// # Errors
+    /// Microsoft did not answer or refused.
+    pub async fn upgrade(&self, holder: &Holder) -> Result<Option<(String, String)>, Error> {
+        self.resolver().upgrade(holder, &Priority::background()).await
+    }
+
+    /// Uninstalls the app for a user, and returns whether it was installed.
+    ///
+    /// # Errors
+    /// Microsoft did not answer or refused.
+    pub async fn uninstall(&self, address: &Address, user: &str) -> Result<bool, Error> {
+        let app = self.find_app().await?;
+        let removed = self.resolver().graph().uninstall(user, &app).await;
+        removed.map_err(|error| error.about(address))
+    }
+
+    /// Returns the app's version in the catalog, if the catalog shows it.
+    ///
+    /// # Errors
+    /// Microsoft did not answer or refused.
+    pub async fn published_version(&self) -> Result<Option<String>, Error> {
+        self.resolver().published_version(&Priority::command()).await
     }
 }
 

@@ -50,8 +50,10 @@ mod sites;
 mod teams;
 mod token;
 mod trust;
+mod upgrades;
 mod users;
 mod verdict;
+mod versions;
 
 pub use activity::Activity;
 pub use assertion::thumbprint;
@@ -65,8 +67,10 @@ pub use graph::CatalogApp;
 pub use members::Members;
 pub use package::{Interaction, Package};
 pub use permissions::{
-    FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission, READ_PRESENCE,
+    FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission, READ_PRESENCE, UPGRADE_IN_TEAMS,
 };
-pub use place::{Conversation, ConversationKind, InstalledAt};
+pub use place::{AppStatus, Conversation, ConversationKind, InstalledAt};
 pub use presence::MOST_PRESENCES;
 pub use teams::Teams;
+pub use upgrades::Holder;
+pub use versions::is_older;

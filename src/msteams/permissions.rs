@@ -53,6 +53,15 @@ pub const FIND_BY_NAME: [Permission; 2] = [
     },
 ];
 
+/// Only needed if channels are recipients and the app is upgraded.
+pub const UPGRADE_IN_TEAMS: Permission = Permission {
+    purpose: "upgrade the app in teams",
+    least: "TeamsAppInstallation.ReadWriteSelfForTeam.All",
+    broader: &["TeamsAppInstallation.ReadWriteForTeam.All"],
+    for_channels: true,
+    operations: &[Operation::UpgradeInTeam],
+};
+
 /// Only needed if a recipient is a group.
 pub const LIST_MEMBERS: Permission = Permission {
     purpose: "list the members of groups",
@@ -110,6 +119,7 @@ pub const PERMISSIONS: [Permission; 4] = [
             Operation::FindInstallation,
             Operation::Install,
             Operation::Uninstall,
+            Operation::Upgrade,
             Operation::FindChat,
         ],
     },
@@ -128,7 +138,7 @@ pub const PERMISSIONS: [Permission; 4] = [
 impl Permission {
     /// Returns the permission for an operation; sending cards needs none.
     pub(crate) fn of(operation: Operation) -> Option<&'static Self> {
-        let optional = [&FIND_MANAGER, &LIST_MEMBERS, &READ_PRESENCE];
+        let optional = [&FIND_MANAGER, &LIST_MEMBERS, &READ_PRESENCE, &UPGRADE_IN_TEAMS];
         let optional = optional.into_iter().chain(&FIND_BY_NAME);
         let mut all = PERMISSIONS.iter().chain(optional);
         all.find(|permission| permission.operations.contains(&operation))
@@ -138,7 +148,7 @@ impl Permission {
     pub fn has_use(&self, installations: GraphInstallations) -> bool {
         let allows = |operation| self.operations.contains(&operation);
         (installations.of_people() || !allows(Operation::Install))
-            && (installations.of_teams() || !allows(Operation::FindInTeam))
+            && (installations.of_teams() || !(allows(Operation::FindInTeam) || allows(Operation::UpgradeInTeam)))
     }
 
     /// Returns whether a permission of this name allows it.

@@ -21,6 +21,18 @@ pub struct InstalledAt {
     pub web_url: Option<String>,
 }
 
+/// Whether the app is installed at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppStatus {
+    /// `version` is `None` where Graph does not show it.
+    Installed {
+        version: Option<String>,
+    },
+    Absent,
+    /// Only a post shows it.
+    Unknown,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConversationKind {
     /// The app's chat with one user.

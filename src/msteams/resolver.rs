@@ -24,6 +24,7 @@ use crate::msteams::presence::Presences;
 use crate::msteams::refusals::Refusals;
 use crate::msteams::single_flight::SingleFlight;
 use crate::msteams::sites::{Site, Sites};
+use crate::msteams::upgrades::{Holder, Upgrades};
 
 pub(crate) struct Resolver {
     graph: Graph,
@@ -40,6 +41,9 @@ pub(crate) struct Resolver {
     presences: Presences,
     /// Graph's ids of chats, by the object id of the person.
     shared_chats: Cache<String, Option<String>>,
+    /// The version of the app in the catalog.
+    published: Cache<(), Option<String>>,
+    pub(super) upgrades: Upgrades,
     known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
 }
 
@@ -49,6 +53,9 @@ const APP_CONFIRMED_FOR: Duration = Duration::from_secs(30);
 /// How long, and how many, of Graph's ids of chats are remembered. Only links to messages need them.
 const SHARED_CHAT_LIFE: Duration = Duration::from_mins(10);
 const MOST_SHARED_CHATS: usize = 10_000;
+
+/// How long the version in the catalog is remembered.
+const PUBLISHED_LIFE: Duration = Duration::from_mins(10);
 
 /// Where the look-up of a chat begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,6 +81,8 @@ impl Resolver {
             managers: Managers::default(),
             sites: Sites::new(settings),
             presences: Presences::default(),
+            published: Cache::new(1, |_| PUBLISHED_LIFE),
+            upgrades: Upgrades::new(settings),
             shared_chats: Cache::new(MOST_SHARED_CHATS, |_| SHARED_CHAT_LIFE),
             known: Mutex::new(HashMap::new()),
         }
@@ -89,6 +98,12 @@ impl Resolver {
 
     pub(super) fn installations(&self) -> GraphInstallations {
         self.installations
+    }
+
+    /// Returns the version of the app in the catalog, which is remembered for a while.
+    pub(super) async fn published_version(&self, priority: &Priority) -> Result<Option<String>, Error> {
+        let look_up = || Box::pin(self.graph.published_version(&self.teams_app_id, priority));
+        self.published.get(&(), look_up).await
     }
 
     /// Finds our app, once.
@@ -208,27 +223,24 @@ impl Resolver {
             Site::Channel(channel) if !self.installations.of_teams() => {
                 return Ok(Conversation::shared(&channel.thread, ConversationKind::Channel));
             }
-            Site::Channel(_) | Site::Person => {}
+            Site::Channel(channel) => self.upgrades.offer(Holder::Team(channel.team)),
+            Site::Person => {}
         }
         let person = self.user(address, priority).await?;
         let priority = &priority.continued();
         let Some(person) = person else {
             return self.with_app(address, None, priority).await;
         };
-        if !self.installations.of_people() {
-            let conversation = self.open_without_graph(&person.id, priority).await?;
-            return Ok(Conversation {
-                person: Some(person),
-                ..conversation
-            });
-        }
+        self.upgrades.offer(Holder::Person(person.id.clone()));
+        let can_install = self.installations.of_people();
         let opened = match begins {
+            _ if !can_install => self.open_without_graph(&person.id, priority).await.map(Some),
             Begins::AtTheConnector => self.bot.open_chat(&person.id, priority).await.map(Some),
             Begins::AtTheInstallation => Ok(None),
         };
         let conversation = match opened {
             Ok(Some(id)) => Conversation::with_user(id),
-            Err(error) if !may_lack_the_app(&error) => return Err(error),
+            Err(error) if !can_install || !may_lack_the_app(&error) => return Err(error),
             Ok(None) | Err(_) => self.with_app(address, Some(&person.id), priority).await?,
         };
         Ok(Conversation {
@@ -322,11 +334,7 @@ impl Resolver {
         match self.site(address, priority).await? {
             Site::Person if !self.installations.of_people() => {
                 let user = user.unwrap_or(address.as_str());
-                return Ok(InstalledAt {
-                    installation: None,
-                    conversation: self.open_without_graph(user, priority).await?,
-                    web_url: None,
-                });
+                return self.place_without_graph(user, priority).await;
             }
             Site::Person => {}
             Site::Channel(channel) => {
@@ -364,10 +372,6 @@ impl Resolver {
 
     pub(crate) fn sites(&self) -> &Sites {
         &self.sites
-    }
-
-    pub(crate) fn teams_app_id(&self) -> &str {
-        &self.teams_app_id
     }
 
     fn entry(&self, address: &Address) -> Arc<SingleFlight<Conversation>> {

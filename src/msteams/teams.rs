@@ -81,6 +81,10 @@ impl Teams {
         })))
     }
 
+    pub(super) fn resolver(&self) -> &Resolver {
+        &self.0.resolver
+    }
+
     /// Finds the app in the organization's catalog, and remembers it.
     ///
     /// # Errors
@@ -196,35 +200,6 @@ impl Teams {
             Ok(Site::Person | Site::GroupChat(_)) => Ok(None),
             Err(error) => Err(error.about(address)),
         }
-    }
-
-    /// Returns whether the user or the team at an address has the app; `None` where only a post shows it. Changes nothing.
-    ///
-    /// # Errors
-    /// The user or team does not exist, or Microsoft did not answer or refused; for a person also, where Graph of the
-    /// cloud does not show it, that the app is not installed.
-    pub async fn has_app(&self, address: &Address, user: Option<&str>) -> Result<Option<bool>, Error> {
-        let found = self.0.resolver.has_app(address, user, &Priority::command()).await;
-        found.map_err(|error| error.about(address))
-    }
-
-    /// Uninstalls the app for a user, and returns whether it was installed.
-    ///
-    /// # Errors
-    /// Microsoft did not answer or refused.
-    pub async fn uninstall(&self, address: &Address, user: &str) -> Result<bool, Error> {
-        let app = self.find_app().await?;
-        let removed = self.0.resolver.graph().uninstall(user, &app).await;
-        removed.map_err(|error| error.about(address))
-    }
-
-    /// Returns the app's version in the catalog, if the catalog shows it.
-    ///
-    /// # Errors
-    /// Microsoft did not answer or refused.
-    pub async fn published_version(&self) -> Result<Option<String>, Error> {
-        let resolver = &self.0.resolver;
-        resolver.graph().published_version(resolver.teams_app_id()).await
     }
 
     /// Returns the application permissions in the token for Graph; `None` if they cannot be read.

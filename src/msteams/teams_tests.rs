@@ -59,6 +59,7 @@ async fn with_server(answers: &[(u16, &'static str)], test: impl AsyncFnOnce(Tea
         }]),
         tenant_id: "tenant".to_owned(),
         teams_app_id: "manifest".to_owned(),
+        upgrade_app: false,
         endpoints: Endpoints {
             cloud: "public",
             installations: GraphInstallations::All,

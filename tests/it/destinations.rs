@@ -240,7 +240,7 @@ async fn validate_prints_the_link_to_write_and_checks_every_kind_of_recipient() 
         "Team.ReadBasic.All, to find teams by name".to_owned(),
         "Channel.ReadBasic.All, to find channels by name".to_owned(),
         "GroupMember.Read.All, to list the members of groups".to_owned(),
-        format!("has the app; the link to write: {link}"),
+        format!("has the app, version 1.1.3; the link to write: {link}"),
         "can only be checked by sending a message: add --send".to_owned(),
         "2 members; members get no test message".to_owned(),
         "it belongs to another tenant, 11111111-2222-4333-8444-555555555555".to_owned(),

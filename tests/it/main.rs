@@ -54,6 +54,7 @@ mod startup;
 mod story;
 mod support;
 mod uninstall;
+mod upgrades;
 mod validate;
 #[cfg(debug_assertions)]
 mod watchdog;

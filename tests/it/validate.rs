@@ -398,7 +398,7 @@ async fn machines_read_one_object_for_each_line() {
     let eve = found.iter().find(|found| found["target"] == "eve@example.com").unwrap();
     assert_eq!(
         (&eve["check"], &eve["detail"]),
-        (&Value::from("recipient"), &Value::from("has the app"))
+        (&Value::from("recipient"), &Value::from("has the app, version 1.1.3"))
     );
     assert_eq!(found.last().unwrap()["status"], "failed");
 

@@ -16,11 +16,12 @@ use crate::cli::validate::recipients::{Failure, listed, post};
 use crate::cli::validate::results::{CheckResults, counted};
 use crate::cli::validate::reviews::{self, UsersByPerson};
 use crate::cli::validate::rules::rules;
+use crate::cli::validate::versions;
 use crate::config;
 use crate::config::{MicrosoftSettings, Settings, VALID_RECIPIENTS};
 use crate::domain::card;
 use crate::domain::recipients::Address;
-use crate::msteams::{Package, Priority, Teams};
+use crate::msteams::{AppStatus, Priority, Teams};
 use crate::teleport;
 use crate::teleport::{Client, PluginDataKind, Watch};
 
@@ -272,6 +273,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
                 managers: escalation.is_some_and(|escalation| escalation.manager),
                 presence: settings.notify.out_of_office,
                 installations: endpoints.installations,
+                upgrades: settings.microsoft.upgrade_app,
             };
             permissions(granted.as_deref(), uses, results);
             if let Some(limits) = endpoints.limits() {
@@ -290,10 +292,10 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
         Ok(()) => results.ok("token for the Bot connector", "granted"),
         Err(error) => results.failed("token for the Bot connector", error.to_string(), error.hint()),
     }
-    match teams.find_app().await {
+    let published = match teams.find_app().await {
         Ok(app) => {
             results.ok("app in the catalog", format!("{} ({})", app.name, app.id));
-            published(&teams, settings.review.enabled, results).await;
+            versions::published(&teams, settings.review.enabled, results).await
         }
         Err(error) => {
             let detail = format!("{error}; teams_app_id is {}", settings.microsoft.teams_app_id);
@@ -301,8 +303,8 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
             results.skipped("recipients", "cannot be notified without the app");
             return;
         }
-    }
-    let people = recipients(&teams, &addresses, wanted.send, results).await;
+    };
+    let people = recipients(&teams, &addresses, published.as_deref(), wanted.send, results).await;
     if let Some(users) = &found.users {
         reviews::reviewers(&people, users, &settings.review, results);
     }
@@ -314,32 +316,11 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
     }
 }
 
-/// Checks the version of the app. The interactive app also serves without buttons.
-async fn published(teams: &Teams, has_buttons: bool, results: &mut CheckResults) {
-    let check = "version of the app";
-    match teams.published_version().await {
-        Ok(Some(version)) if version == Package::INTERACTIVE_VERSION => results.ok(check, version),
-        Ok(Some(version)) if version == Package::VERSION && !has_buttons => results.ok(check, version),
-        Ok(Some(version)) if has_buttons => {
-            let needed = Package::INTERACTIVE_VERSION;
-            let detail = format!("the catalog has {version}, buttons need {needed}");
-            let hint = hint!("Run `configure --review --force` and upload app.zip as an update of the app");
-            results.failed(check, detail, Some(hint));
-        }
-        Ok(Some(version)) => {
-            let detail = format!("the catalog has {version}, this program creates {}", Package::VERSION);
-            let hint = hint!("Run `configure --force` and upload app.zip as an update of the app");
-            results.warning(check, detail, Some(hint));
-        }
-        Ok(None) => results.skipped(check, "the catalog does not show a version"),
-        Err(error) => results.warning(check, error.to_string(), error.hint()),
-    }
-}
-
 /// Checks each recipient, and returns the people among those that can be notified, with their object IDs.
 async fn recipients<'a>(
     teams: &Teams,
     addresses: &'a [Address],
+    published: Option<&str>,
     send: bool,
     results: &mut CheckResults,
 ) -> Vec<(&'a Address, String)> {
@@ -349,8 +330,15 @@ async fn recipients<'a>(
         .buffered(CONCURRENCY);
     while let Some((address, found)) = checked.next().await {
         match found {
-            Ok((detail, person)) => {
+            Ok(Reachable {
+                detail,
+                person,
+                version,
+            }) => {
                 results.recipient(address.as_str(), Ok(&detail));
+                if let Some(version) = version {
+                    versions::installed(address, &version, published, results);
+                }
                 people.extend(person.map(|person| (address, person)));
             }
             Err(Failure { what, hint }) => results.recipient(address.as_str(), Err((&what, hint.as_deref()))),
@@ -363,11 +351,24 @@ async fn recipients<'a>(
     people
 }
 
-/// Returns what is said of a recipient, and the object ID of a person.
-async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<(String, Option<String>), Failure> {
+/// A recipient that can be notified.
+struct Reachable {
+    detail: String,
+    /// The object ID of a person.
+    person: Option<String>,
+    /// The version of the installed app, where Graph shows it.
+    version: Option<String>,
+}
+
+async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<Reachable, Failure> {
+    let reachable = |detail, person, version| Reachable {
+        detail,
+        person,
+        version,
+    };
     if let Some(group) = address.group() {
         let members = teams.members(group, &Priority::command()).await?;
-        return Ok((listed(&members), None));
+        return Ok(reachable(listed(&members), None, None));
     }
     let user = teams.find_user(address).await?;
     let link = match address.named_channel() {
@@ -375,15 +376,19 @@ async fn recipient(teams: &Teams, address: &Address, send: bool) -> Result<(Stri
         None => None,
     };
     let link = link.map_or_else(String::new, |link| format!("; the link to write: {link}"));
-    if !send {
-        let found = match teams.has_app(address, user.as_deref()).await? {
-            Some(true) => "has the app",
-            Some(false) => "does not have the app yet; the first card installs it",
-            None => "whether the app is there can only be checked by sending a message: add --send",
-        };
-        return Ok((format!("{found}{link}"), user));
+    if send {
+        let place = teams.find_place(address, user.as_deref()).await?;
+        post(teams, address.as_str(), &place.conversation.id, &card::greeting()).await?;
+        return Ok(reachable(format!("received a message{link}"), user, None));
     }
-    let place = teams.find_place(address, user.as_deref()).await?;
-    post(teams, address.as_str(), &place.conversation.id, &card::greeting()).await?;
-    Ok((format!("received a message{link}"), user))
+    let (found, version) = match teams.has_app(address, user.as_deref()).await? {
+        AppStatus::Installed { version: Some(version) } => (format!("has the app, version {version}"), Some(version)),
+        AppStatus::Installed { version: None } => ("has the app".to_owned(), None),
+        AppStatus::Absent => ("does not have the app yet; the first card installs it".to_owned(), None),
+        AppStatus::Unknown => (
+            "whether the app is there can only be checked by sending a message: add --send".to_owned(),
+            None,
+        ),
+    };
+    Ok(reachable(format!("{found}{link}"), user, version))
 }

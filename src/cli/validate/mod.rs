@@ -12,5 +12,6 @@ mod recipients;
 mod results;
 mod reviews;
 mod rules;
+mod versions;
 
 pub(super) use options::Options;

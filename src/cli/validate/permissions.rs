@@ -3,7 +3,9 @@
 use crate::cli::validate::results::CheckResults;
 use crate::config::GraphInstallations;
 use crate::domain::recipients::Address;
-use crate::msteams::{FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission, READ_PRESENCE};
+use crate::msteams::{
+    FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission, READ_PRESENCE, UPGRADE_IN_TEAMS,
+};
 
 /// What a configuration uses.
 #[derive(Clone, Copy)]
@@ -13,6 +15,7 @@ pub(super) struct Uses<'a> {
     pub(super) managers: bool,
     pub(super) presence: bool,
     pub(super) installations: GraphInstallations,
+    pub(super) upgrades: bool,
 }
 
 /// Checks the permissions that the token for Graph lists, for what the configuration needs.
@@ -75,6 +78,7 @@ fn needed(uses: Uses<'_>) -> Vec<&'static Permission> {
     }
     needed.extend(uses.managers.then_some(&FIND_MANAGER));
     needed.extend(uses.presence.then_some(&READ_PRESENCE));
+    needed.extend((uses.upgrades && channels).then_some(&UPGRADE_IN_TEAMS));
     needed.retain(|permission| permission.has_use(uses.installations));
     needed
 }

@@ -3,6 +3,7 @@
 //! Architecture Invariant: touches no record and no card.
 
 pub(super) mod app_credential;
+pub(in crate::daemon) mod app_upgrades;
 mod certificate_expiry;
 pub(super) mod credentials;
 mod files;

@@ -16,6 +16,9 @@ pub(super) const SHOW_TYPE: [&str; 4] = [
     "Directory.ReadWrite.All",
 ];
 
+/// Asks for the app of an installation and its version.
+const WITH_VERSION: &str = "teamsApp,teamsAppDefinition";
+
 pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     if !accepts(world, asked) {
         return unauthorized();
@@ -46,12 +49,20 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
         ("GET", ["graph", "v1.0", "teams"]) => places::teams(world, asked),
         ("GET", ["graph", "v1.0", "teams", id, "channels"]) => places::channels(world, asked, id),
         ("GET", ["graph", "v1.0", "groups", id, "transitiveMembers"]) => groups::members(world, asked, id),
+        ("POST", ["graph", "v1.0", "teams", id, "installedApps", _, "upgrade"]) => {
+            let newest = world.options.version.clone();
+            let Some(team) = world.teams.iter_mut().find(|team| team.id == *id && team.installed) else {
+                return Reply::error(404, "NotFound", "Installation not found");
+            };
+            team.version = newest;
+            Reply::empty(204)
+        }
         ("GET", ["graph", "v1.0", "teams", id, "installedApps"]) => {
             let Some(team) = world.teams.iter().find(|team| team.id == *id) else {
                 return Reply::error(404, "NotFound", "No team found with Group Id");
             };
             let value = if team.installed {
-                vec![json!({"id": format!("installed-{id}")})]
+                vec![installation(&format!("installed-{id}"), &team.version, asked)]
             } else {
                 Vec::new()
             };
@@ -117,6 +128,10 @@ fn needed(segments: &[&str]) -> Option<&'static [&'static str]> {
             "Group.ReadWrite.All",
             "Directory.Read.All",
         ]),
+        [_, _, "teams", _, "installedApps", _, "upgrade"] => Some(&[
+            "TeamsAppInstallation.ReadWriteSelfForTeam.All",
+            "TeamsAppInstallation.ReadWriteForTeam.All",
+        ]),
         [_, _, "teams", ..] => Some(&[
             "TeamsAppInstallation.ReadWriteSelfForTeam.All",
             "TeamsAppInstallation.ReadForTeam.All",
@@ -149,18 +164,16 @@ fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Repl
     let hides = world.faults.chat_appears_after;
     let links = world.options.cloud.links();
     let catalog_id = world.options.catalog_id.clone();
+    let newest = world.options.version.clone();
     let tenant_id = world.options.tenant_id.clone();
     let Some(account) = world.account(key) else {
         return unknown_user(key);
     };
     match (asked.method.as_str(), rest) {
         ("GET", []) => {
-            let installation = account.installation.clone();
-            app_filtered(
-                world,
-                asked,
-                installation.map(|id| json!({"id": id})).into_iter().collect(),
-            )
+            let found = account.installation.as_ref();
+            let found = found.map(|id| installation(id, &account.version, asked));
+            app_filtered(world, asked, found.into_iter().collect())
         }
         ("POST", []) => {
             let bind = asked
@@ -173,6 +186,7 @@ fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Repl
                 return Reply::error(409, "Conflict", "App already installed");
             }
             account.installation = Some(Uuid::new_v4().simple().to_string());
+            account.version = newest;
             account.chat_hides = hides;
             let user = account.user.clone();
             world.news.push((user, "add"));
@@ -192,6 +206,10 @@ fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Repl
                 json!({"id": id, "chatType": "oneOnOne", "tenantId": tenant_id, "webUrl": url}),
             )
         }
+        ("POST", [installation, "upgrade"]) if account.installation.as_deref() == Some(*installation) => {
+            account.version = newest;
+            Reply::empty(204)
+        }
         ("DELETE", [installation]) if account.installation.as_deref() == Some(*installation) => {
             account.installation = None;
             let user = account.user.clone();
@@ -202,12 +220,20 @@ fn installed(world: &mut World, asked: &Asked, key: &str, rest: &[&str]) -> Repl
     }
 }
 
+/// Describes an installation, with its version if the query asks for it.
+fn installation(id: &str, version: &str, asked: &Asked) -> Value {
+    if asked.query("$expand") == Some(WITH_VERSION) {
+        return json!({"id": id, "teamsAppDefinition": {"id": "x", "displayName": "TeleBot", "version": version}});
+    }
+    json!({ "id": id })
+}
+
 /// Answers with the installation if the query names our app in the documented way.
 fn app_filtered(world: &World, asked: &Asked, value: Vec<Value>) -> Reply {
     let wanted = asked.query("$filter").and_then(|text| filter(text, "teamsApp/id"));
     match (asked.query("$expand"), wanted) {
-        (Some("teamsApp"), Some(id)) if id == world.options.catalog_id => list(value),
-        (Some("teamsApp"), Some(_)) => list(Vec::new()),
+        (Some("teamsApp" | WITH_VERSION), Some(id)) if id == world.options.catalog_id => list(value),
+        (Some("teamsApp" | WITH_VERSION), Some(_)) => list(Vec::new()),
         _ => Reply::error(400, "BadRequest", "Invalid filter clause"),
     }
 }

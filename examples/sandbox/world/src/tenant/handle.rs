@@ -131,6 +131,7 @@ impl Tenant {
                 user: user.clone(),
                 aliases: Vec::new(),
                 installation: Some(Uuid::new_v4().simple().to_string()),
+                version: world.options.version.clone(),
                 blocked: false,
                 manager: None,
                 disabled: false,

@@ -24,6 +24,7 @@ pub mod signer;
 mod state;
 mod thread;
 mod users;
+mod versions;
 mod wire;
 
 pub use assertion::FederatedCredential;

@@ -70,6 +70,7 @@ impl Tenant {
                         id: Uuid::new_v4().to_string(),
                         name: team.to_owned(),
                         installed: true,
+                        version: world.options.version.clone(),
                         channels: Vec::new(),
                     });
                     world.teams.len() - 1

@@ -51,6 +51,8 @@ pub(super) struct Account {
     /// Other addresses of the mailbox.
     pub(super) aliases: Vec<String>,
     pub(super) installation: Option<String>,
+    /// The version of the installed app.
+    pub(super) version: String,
     pub(super) blocked: bool,
     /// The id of another user.
     pub(super) manager: Option<String>,
@@ -74,6 +76,8 @@ pub(super) struct Team {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) installed: bool,
+    /// The version of the installed app.
+    pub(super) version: String,
     /// Thread and name.
     pub(super) channels: Vec<(String, String)>,
 }
