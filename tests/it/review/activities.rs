@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Desk, answered, refused, shows};
+use crate::clouds::in_cloud;
 use crate::support::{ALICE, for_alice};
 use crate::world::cluster::Draft;
-use crate::world::tenant::Inbound;
+use crate::world::tenant::{Cloud, Inbound, TenantOptions};
 
 #[tokio::test]
 async fn people_who_write_to_the_bot_get_one_answer_an_hour() {
@@ -153,5 +154,27 @@ async fn the_address_of_the_service_is_learnt_from_a_press_unless_it_is_elsewher
         (served("/bot/teams".to_owned()), served(format!("/bot/{path}/v3"))),
         (0, 1)
     );
+    desk.town.finish().await;
+}
+
+#[tokio::test]
+async fn a_press_is_accepted_in_another_cloud() {
+    let cloud = Cloud::GccHigh;
+    let mut desk = Desk::build_with(TenantOptions {
+        cloud,
+        ..TenantOptions::default()
+    })
+    .await;
+    let settings = desk.town.settings(&in_cloud(&desk.config(""), cloud));
+    desk.start_daemon_on(settings).await;
+    let id = desk.asked().await;
+    shows(&desk.press("Alice", "approve", None).await, "Approved");
+    desk.town.sees(ALICE, &["APPROVED"]).await;
+    desk.town.settled(&id).await;
+    // The issuer of the public cloud is none of this one.
+    let message = desk.town.tenant.message(&desk.town.people["Alice"], "hello?");
+    let foreign = message.claim("iss", json!("https://api.botframework.com"));
+    let foreign = foreign.send().await.unwrap();
+    assert_eq!(foreign.status, 401);
     desk.town.finish().await;
 }
