@@ -66,7 +66,7 @@ fn every_configuration_that_the_chart_renders_is_valid() {
         assert_eq!(warnings, [], "{}", path.display());
         rendered += 1;
     }
-    assert_eq!(rendered, 7);
+    assert_eq!(rendered, 8);
 }
 
 #[tokio::test]
