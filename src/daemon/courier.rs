@@ -179,6 +179,11 @@ impl<'a> Courier<'a> {
 }
 
 impl Undelivered {
+    /// Returns whether a post failed and the message exists or may exist.
+    pub fn may_have_posted(&self) -> bool {
+        matches!(self, Self::Unconfirmed(_) | Self::Nameless(..))
+    }
+
     /// Returns Microsoft's reason, or `None` if the delivery did not start.
     pub fn into_error(self) -> Option<Error> {
         match self {

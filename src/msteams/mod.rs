@@ -61,6 +61,8 @@ pub use call_event::{CallEvent, Endpoint, Observer};
 pub use call_queue::{Priority, Urgency};
 pub use conversation::{members_of, message_link, thread_of};
 pub use credential::ActiveCredential;
+#[cfg(test)]
+pub(crate) use error::Operation;
 pub use error::{Error, Meaning, Retry};
 pub use federation::TokenFacts;
 pub use graph::CatalogApp;

@@ -33,6 +33,17 @@ pub(super) enum Done {
     NotBegun,
 }
 
+impl Done {
+    /// Returns whether a post created a card, or may have.
+    pub(super) fn may_exist(&self) -> bool {
+        match self {
+            Self::Recorded(_) => true,
+            Self::Refused(_, refused) => refused.unconfirmed,
+            Self::Elsewhere(_) | Self::Deferred(_) | Self::NotBegun => false,
+        }
+    }
+}
+
 /// A delivery that Microsoft rejected or did not confirm.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -56,8 +67,7 @@ pub(super) struct Deferral {
 impl Deferral {
     /// Returns the failure if it concerns every call of the service.
     pub(super) fn outage(&self) -> Option<&Error> {
-        let error = self.error.as_ref().filter(|_| self.asked.is_none());
-        error.filter(|error| error.is_outage())
+        self.error.as_ref().and_then(|error| outage_of(error, self.asked))
     }
 
     /// Returns whether the failure concerns only this card, and is neither an outage nor a limit.
@@ -79,6 +89,11 @@ impl Deferral {
             unconfirmed: false,
         }
     }
+}
+
+/// Returns a failure if it concerns every call of the service, and Microsoft `asked` for no pause.
+pub(super) fn outage_of(error: &Error, asked: Option<Duration>) -> Option<&Error> {
+    Some(error).filter(|error| asked.is_none() && error.is_outage())
 }
 
 /// Returns whether Microsoft rejected the content of a card.
@@ -209,8 +224,7 @@ impl<'a> Round<'a> {
             (None, Err(reason)) => return self.refused(&card.recipient, reason.clone(), None, false),
         };
         if card.digest {
-            let address = address.as_ref().ok();
-            return self.update_shared(card, address, conversation, priority, missing).await;
+            return self.update_shared(card, conversation, priority, missing).await;
         }
         let placed = Placed {
             conversation,
@@ -270,9 +284,12 @@ impl<'a> Round<'a> {
             request.id = %id, recipient, activity.id = card.activity, %error,
             "Card was deleted, posting it again"
         );
-        self.count_replacement(&card.recipient, &conversation);
         let posted = courier.post_in(conversation.clone(), activity).await;
-        match self.posted(&card.recipient, posted, true, false) {
+        let done = self.posted(&card.recipient, posted, true, false);
+        if done.may_exist() {
+            self.count_replacement(&card.recipient, &conversation);
+        }
+        match done {
             Done::Recorded(outcomes) => Done::Recorded([vec![vanished], outcomes].concat()),
             Done::Refused(outcomes, refused) => {
                 self.taken
@@ -317,7 +334,8 @@ impl<'a> Round<'a> {
 
     /// Translates a failure: rejected, to be retried, or unconfirmed.
     pub(super) fn failed(&self, recipient: &Recipient, undelivered: Undelivered) -> Done {
-        let (error, unconfirmed) = match undelivered {
+        let unconfirmed = undelivered.may_have_posted();
+        let error = match undelivered {
             Undelivered::NotBegun => return Done::NotBegun,
             Undelivered::Later(error, asked) => {
                 return Done::Deferred(Deferral {
@@ -326,8 +344,10 @@ impl<'a> Round<'a> {
                     asked,
                 });
             }
-            Undelivered::Refused(error) | Undelivered::Gone(error, _) => (error, false),
-            Undelivered::Unconfirmed(error) | Undelivered::Nameless(error, _) => (error, true),
+            Undelivered::Refused(error)
+            | Undelivered::Gone(error, _)
+            | Undelivered::Unconfirmed(error)
+            | Undelivered::Nameless(error, _) => error,
         };
         let hint = error.hint().map(str::to_owned);
         self.refused(recipient, error.to_string(), hint, unconfirmed)

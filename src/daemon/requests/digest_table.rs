@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::courier::Placed;
+use crate::daemon::outages::Services;
 use crate::domain::card::DigestLine;
 use crate::domain::lifecycle::Shown;
 use crate::domain::request::RequestId;
@@ -36,6 +37,9 @@ pub(super) type Place = (String, String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct DigestId(u64);
 
+/// The other name of a card: its recipient, and the ID of its message.
+type RecipientKey = (String, String);
+
 /// A delivery that waits for a shared card: its urgency and its number.
 pub(super) type PlaceInLine = (Urgency, u64);
 
@@ -45,6 +49,8 @@ pub(super) struct Table {
     pub(super) floods: HashMap<String, Flood>,
     pub(super) digests: HashMap<DigestId, Digest>,
     pub(super) by_card: HashMap<Place, DigestId>,
+    /// Records may have different conversation IDs for one card, because a chat has one of Graph and one of the connector.
+    by_recipient: HashMap<RecipientKey, DigestId>,
     pub(super) by_request: HashMap<RequestId, Vec<DigestId>>,
     /// The number of cards that were ever known, and of deliveries that waited for one.
     count: u64,
@@ -64,6 +70,8 @@ pub(super) struct Digest {
     pub(super) conversation: String,
     /// Absent until it is posted.
     pub(super) activity: Option<String>,
+    /// One of the recipients that reach the conversation, as records write it.
+    pub(super) recipient: String,
     pub(super) lines: Vec<Line>,
     /// Increases with each change that the card must show.
     pub(super) revision: u64,
@@ -73,6 +81,8 @@ pub(super) struct Digest {
     pub(super) is_complete: bool,
     /// This process began the card, and further requests can join.
     pub(super) accepts: bool,
+    /// A post was not confirmed, or was answered without an ID.
+    pub(super) may_exist: bool,
     begun: Instant,
     changed: Instant,
     /// Held by the one update in flight.
@@ -84,8 +94,21 @@ pub(super) struct Digest {
     pub(super) call: Option<(Urgency, CancellationToken)>,
     /// The number of updates in a row that were drawn again before they were sent.
     pub(super) superseded: u32,
-    /// The last call for the card failed.
-    pub(super) has_failed: bool,
+    /// Why the last call for the card failed.
+    pub(super) failure: Option<Failure>,
+    /// The last call did not find the message. Microsoft may be behind, so it is gone if it is missing twice.
+    pub(super) is_missing: bool,
+    /// The card is behind, and is drawn again after the next listing or recovery only, unless one of its requests changes.
+    pub(super) is_given_up: bool,
+}
+
+/// When a failed call can be repeated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failure {
+    /// The time that Microsoft asked for.
+    pub(super) not_before: Option<Instant>,
+    /// The service that is out.
+    pub(super) outage: Services,
 }
 
 /// A request on a shared card.
@@ -99,8 +122,8 @@ pub(super) struct Line {
 impl Table {
     /// Adds a card.
     pub(super) fn insert(&mut self, digest: Digest) -> DigestId {
-        if self.digests.len() >= MOST_DIGESTS {
-            let unused = self.digests.iter().filter(|(_, digest)| digest.waiting.is_empty());
+        if self.is_full() {
+            let unused = self.digests.iter().filter(|(_, digest)| digest.is_unused());
             let oldest = unused.min_by_key(|(_, digest)| digest.changed).map(|(id, _)| *id);
             if let Some(oldest) = oldest {
                 self.forget(oldest);
@@ -111,21 +134,63 @@ impl Table {
         id
     }
 
+    /// Returns whether another card replaces a known one.
+    pub(super) fn is_full(&self) -> bool {
+        self.digests.len() >= MOST_DIGESTS
+    }
+
     /// Returns a number that no card or delivery has.
     pub(super) fn next_number(&mut self) -> u64 {
         self.count += 1;
         self.count
     }
 
+    /// Returns the card at a place, or that with this message of the recipient.
+    pub(super) fn find(&self, place: &Place, recipient: &str) -> Option<DigestId> {
+        let by_recipient = || self.by_recipient.get(&recipient_key(place, recipient));
+        self.by_card.get(place).or_else(by_recipient).copied()
+    }
+
     /// Returns the card at a place, and adds it if it is unknown.
-    pub(super) fn at(&mut self, place: Place, now: Instant) -> DigestId {
-        if let Some(known) = self.by_card.get(&place) {
-            return *known;
+    pub(super) fn at(&mut self, place: Place, recipient: &str, now: Instant) -> DigestId {
+        let digest = self.find(&place, recipient).unwrap_or_else(|| {
+            let (conversation, activity) = place.clone();
+            self.insert(Digest::new(conversation, Some(activity), recipient.to_owned(), now))
+        });
+        self.link(digest, place, recipient, now);
+        digest
+    }
+
+    /// Records that a card is at a place. Cards that turn out to be the same become one.
+    pub(super) fn link(&mut self, digest: DigestId, place: Place, recipient: &str, now: Instant) {
+        let key = recipient_key(&place, recipient);
+        let known = [
+            self.by_card.insert(place, digest),
+            self.by_recipient.insert(key, digest),
+        ];
+        for other in known.into_iter().flatten() {
+            if other != digest && self.digests.get(&other).is_some_and(Digest::is_unused) {
+                self.merge(other, digest, now);
+            }
         }
-        let (conversation, activity) = place.clone();
-        let id = self.insert(Digest::new(conversation, Some(activity), now));
-        self.by_card.insert(place, id);
-        id
+    }
+
+    /// Moves everything of a card that no delivery uses to another one.
+    fn merge(&mut self, from: DigestId, into: DigestId, now: Instant) {
+        let Some(merged) = self.digests.remove(&from) else {
+            return;
+        };
+        let ids = self.by_card.values_mut().chain(self.by_recipient.values_mut());
+        ids.filter(|id| **id == from).for_each(|id| *id = into);
+        for line in merged.lines {
+            self.unlink(from, &line.line.id);
+            let known = self.digests.get_mut(&into);
+            if known.is_some_and(|digest| digest.line(&line.line.id).is_some()) {
+                self.put(into, line.line, now);
+            } else {
+                self.add(into, line.line, line.recorded, now);
+            }
+        }
     }
 
     /// Forgets a card; its requests are learnt again when they change.
@@ -134,6 +199,7 @@ impl Table {
             return;
         };
         self.by_card.retain(|_, known| *known != digest);
+        self.by_recipient.retain(|_, known| *known != digest);
         for line in forgotten.lines {
             self.unlink(digest, &line.line.id);
         }
@@ -149,7 +215,7 @@ impl Table {
     }
 
     /// Adds or replaces the line of a request, unless the known one is a later state.
-    pub(super) fn put(&mut self, digest: DigestId, line: DigestLine, now: Instant) {
+    pub(super) fn put(&mut self, digest: DigestId, mut line: DigestLine, now: Instant) {
         let Some(known) = self.digests.get_mut(&digest) else {
             return;
         };
@@ -157,8 +223,13 @@ impl Table {
             self.add(digest, line, None, now);
             return;
         };
-        if before.line != line && !before.shown().is_ahead_of(shown(&line)) {
+        line.complete_with(&before.line);
+        let is_completed = before.line.complete_with(&line);
+        let is_newer = before.line != line && !before.shown().is_ahead_of(shown(&line));
+        if is_newer {
             before.line = line;
+        }
+        if is_newer || is_completed {
             known.change(now);
         }
     }
@@ -182,8 +253,12 @@ impl Table {
             return self.digests.get(&digest).is_some_and(Digest::is_behind);
         };
         let earlier = before.recorded.replace(recorded);
-        if newest.is_ahead_of(before.shown()) {
+        let is_completed = before.line.complete_with(&line);
+        let is_newer = newest.is_ahead_of(before.shown());
+        if is_newer {
             before.apply(newest);
+        }
+        if is_newer || is_completed {
             known.change(now);
             return known.is_behind();
         }
@@ -207,16 +282,22 @@ impl Table {
         }
     }
 
-    /// Applies a newer state of a request to the cards that it is on, unless the known one is a later state.
-    pub(super) fn advance(&mut self, request: &RequestId, shown: Shown, now: Instant) {
-        for digest in self.by_request.get(request).into_iter().flatten() {
+    /// Applies a newer state of a request to the cards that it is on, unless the known one is a later state. A line that was made
+    /// of its record gets what the record does not have.
+    pub(super) fn advance(&mut self, observed: &DigestLine, now: Instant) {
+        let shown = shown(observed);
+        for digest in self.by_request.get(&observed.id).into_iter().flatten() {
             if let Some(known) = self.digests.get_mut(digest)
-                && let Some(line) = known.line(request)
-                && line.shown() != shown
-                && !line.shown().is_ahead_of(shown)
+                && let Some(line) = known.line(&observed.id)
             {
-                line.apply(shown);
-                known.change(now);
+                let is_completed = line.line.complete_with(observed);
+                let is_newer = line.shown() != shown && !line.shown().is_ahead_of(shown);
+                if is_newer {
+                    line.apply(shown);
+                }
+                if is_newer || is_completed {
+                    known.change(now);
+                }
             }
         }
     }
@@ -232,12 +313,13 @@ impl Table {
             return;
         }
         known.change(now);
-        let (begun, is_unused) = (known.begun, known.lines.is_empty() && !known.is_posted());
+        let (begun, may_exist) = (known.begun, known.may_exist);
+        let is_over = known.lines.is_empty() && !known.is_posted();
         let conversation = known.conversation.clone();
         self.unlink(digest, request);
-        if is_unused {
+        if is_over {
             self.forget(digest);
-            if let Some(flood) = self.floods.get_mut(&conversation) {
+            if let Some(flood) = self.floods.get_mut(&conversation).filter(|_| !may_exist) {
                 flood.release(begun);
             }
         }
@@ -256,30 +338,34 @@ impl Table {
 
 impl Digest {
     /// Begins a card that requests can join.
-    pub(super) fn begin(conversation: String, now: Instant) -> Self {
+    pub(super) fn begin(conversation: String, recipient: String, now: Instant) -> Self {
         Self {
             is_complete: true,
             accepts: true,
-            ..Self::new(conversation, None, now)
+            ..Self::new(conversation, None, recipient, now)
         }
     }
 
-    fn new(conversation: String, activity: Option<String>, now: Instant) -> Self {
+    fn new(conversation: String, activity: Option<String>, recipient: String, now: Instant) -> Self {
         Self {
             conversation,
             activity,
+            recipient,
             lines: Vec::new(),
             revision: 0,
             drawn: None,
             is_complete: false,
             accepts: false,
+            may_exist: false,
             begun: now,
             changed: now,
             turn: Arc::default(),
             waiting: BTreeMap::new(),
             call: None,
             superseded: 0,
-            has_failed: false,
+            failure: None,
+            is_missing: false,
+            is_given_up: false,
         }
     }
 
@@ -322,14 +408,23 @@ impl Digest {
     /// Returns whether the last drawing by this process is older than what it knows, and no delivery waits that will draw the
     /// card.
     pub(super) fn is_behind(&self) -> bool {
-        let is_older = self.drawn.is_some_and(|drawn| drawn < self.revision);
-        is_older && self.waiting.values().all(|change| Some(*change) <= self.drawn)
+        self.is_older() && self.waiting.values().all(|change| Some(*change) <= self.drawn)
+    }
+
+    /// Returns whether the last drawing by this process is older than what it knows.
+    pub(super) fn is_older(&self) -> bool {
+        self.drawn.is_some_and(|drawn| drawn < self.revision)
+    }
+
+    /// Returns whether no delivery uses the card.
+    fn is_unused(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Returns whether the card does not change any more.
     fn is_over(&self, now: Instant) -> bool {
         let is_open = self.lines.iter().any(|line| line.line.stage.is_open());
-        !is_open && self.waiting.is_empty() && now - self.changed >= QUIET_LIFE
+        !is_open && self.is_unused() && now - self.changed >= QUIET_LIFE
     }
 }
 
@@ -341,6 +436,10 @@ impl Line {
     fn apply(&mut self, shown: Shown) {
         (self.line.stage, self.line.reviews) = (shown.stage, shown.reviews);
     }
+}
+
+fn recipient_key((_, activity): &Place, recipient: &str) -> RecipientKey {
+    (recipient.to_ascii_lowercase(), activity.clone())
 }
 
 fn shown(line: &DigestLine) -> Shown {

@@ -12,9 +12,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::daemon::courier::{Placed, Undelivered};
-use crate::daemon::requests::digest_table::{Digest, DigestId, Place, PlaceInLine, Table};
+use crate::daemon::outages::Services;
+use crate::daemon::requests::delivery::outage_of;
+use crate::daemon::requests::digest_table::{Digest, DigestId, Failure, Place, PlaceInLine, Table};
 use crate::daemon::requests::lane::SharedTable;
 use crate::domain::card::{CardCluster, Content, DigestLine, Message, Reader, View, digest};
+use crate::domain::recipients::Address;
 use crate::domain::request::{RequestId, ResourceNames};
 use crate::msteams::Urgency;
 
@@ -27,8 +30,8 @@ pub(in crate::daemon) struct Digests {
     table: Mutex<Table>,
     /// The newest states of all requests. Never locked while `table` is locked.
     pub(super) lanes: SharedTable,
-    /// Held while all records are read.
-    pub(super) reading: tokio::sync::Mutex<()>,
+    /// Held while all records are read; contains when that failed, if it has not succeeded since.
+    pub(super) reading: tokio::sync::Mutex<Option<Instant>>,
     /// Notified when a card is behind, and no delivery will draw it.
     pub(super) behind: Notify,
 }
@@ -59,7 +62,7 @@ pub(super) struct Ticket<'a> {
     place: PlaceInLine,
     /// The revision that contains the change.
     change: u64,
-    /// If the card is behind at the end, the next listing finds that.
+    /// If the card is behind at the end, it is drawn again after the next listing or recovery.
     gives_up: bool,
 }
 
@@ -77,13 +80,21 @@ pub(super) enum Task {
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) conversation: String,
-    /// `None` for a card that is still to be posted.
-    pub(super) activity: Option<String>,
+    pub(super) call: Call,
     pub(super) message: Message,
     pub(super) urgency: Urgency,
     /// Cancelled to stop the call while it is queued.
     pub(super) halt: CancellationToken,
     revision: u64,
+}
+
+/// How a drawing is delivered.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    /// Posts the card to a recipient.
+    Post(Address),
+    /// Updates the message with this ID. If the conversation has moved, that of the recipient is used.
+    Update(String, Option<Address>),
 }
 
 impl Digests {
@@ -100,7 +111,14 @@ impl Digests {
     }
 
     /// Decides how a request reaches a conversation that gets up to `above` cards, and counts the card.
-    pub(super) fn admit(&self, conversation: &str, above: u32, line: DigestLine, urgency: Urgency) -> Admitted<'_> {
+    pub(super) fn admit(
+        &self,
+        conversation: &str,
+        recipient: &str,
+        above: u32,
+        line: DigestLine,
+        urgency: Urgency,
+    ) -> Admitted<'_> {
         let (now, most, mut table) = (Instant::now(), most(above), self.lock());
         let flood = table.floods.entry(conversation.to_owned()).or_default();
         if flood.recent(now, self.within) < most {
@@ -117,7 +135,7 @@ impl Digests {
             digest.is_some_and(|digest| digest.takes(&line.id, now, self.within))
         });
         let digest = open.unwrap_or_else(|| {
-            let id = table.insert(Digest::begin(conversation.to_owned(), now));
+            let id = table.insert(Digest::begin(conversation.to_owned(), recipient.to_owned(), now));
             let flood = table.floods.entry(conversation.to_owned()).or_default();
             flood.count(now, most);
             flood.open = Some(id);
@@ -135,16 +153,16 @@ impl Digests {
     }
 
     /// Returns whether every request on a card is known.
-    pub(super) fn is_complete(&self, place: &Place) -> bool {
+    pub(super) fn is_complete(&self, digest: DigestId) -> bool {
         let table = self.lock();
-        let digest = table.by_card.get(place).and_then(|digest| table.digests.get(digest));
-        digest.is_some_and(|digest| digest.is_complete)
+        let digest = table.digests.get(&digest);
+        digest.is_none_or(|digest| digest.is_complete)
     }
 
-    /// Changes the line of a request on a card, and returns a ticket for the update of the card.
-    pub(super) fn change(&self, place: Place, line: DigestLine, urgency: Urgency) -> Ticket<'_> {
+    /// Changes the line of a request on the card of a recipient, and returns a ticket for the update of the card.
+    pub(super) fn change(&self, place: Place, recipient: &str, line: DigestLine, urgency: Urgency) -> Ticket<'_> {
         let (now, mut table) = (Instant::now(), self.lock());
-        let digest = table.at(place, now);
+        let digest = table.at(place, recipient, now);
         table.put(digest, line, now);
         self.ticket(&mut table, digest, urgency)
     }
@@ -152,7 +170,8 @@ impl Digests {
     /// Returns the cards that are behind although no delivery will draw them.
     pub(super) fn all_behind(&self) -> Vec<DigestId> {
         let table = self.lock();
-        let behind = table.digests.iter().filter(|(_, digest)| digest.is_behind());
+        let behind = table.digests.iter();
+        let behind = behind.filter(|(_, digest)| digest.is_behind() && !digest.is_given_up);
         behind.map(|(id, _)| *id).collect()
     }
 
@@ -189,16 +208,24 @@ impl Digests {
         self.lock().tidy(Instant::now(), self.within);
     }
 
+    /// Makes the cards due that are behind, those included that were given up.
+    pub(super) fn retry_behind(&self) {
+        for digest in self.lock().digests.values_mut() {
+            digest.is_given_up = false;
+        }
+        self.behind.notify_one();
+    }
+
     /// Returns the line of a request, or of what is recorded of it.
     pub(super) fn line(&self, content: &Content) -> DigestLine {
-        self.drawn_with(&ResourceNames::default(), |view| DigestLine::of(view, content))
+        self.drawn(|view| DigestLine::of(view, content))
     }
 
     /// Draws for any reader of a conversation.
-    pub(super) fn drawn_with<T>(&self, names: &ResourceNames, draw: impl FnOnce(View<'_>) -> T) -> T {
+    fn drawn<T>(&self, draw: impl FnOnce(View<'_>) -> T) -> T {
         draw(View {
             cluster: &self.cluster,
-            names,
+            names: &ResourceNames::default(),
             reader: &Reader::default(),
             now: Timestamp::UNIX_EPOCH,
             reviews: None,
@@ -207,6 +234,20 @@ impl Digests {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns when a failed call can be repeated.
+fn failure(undelivered: &Undelivered, now: Instant) -> Failure {
+    let Undelivered::Later(error, asked) = undelivered else {
+        return Failure {
+            not_before: None,
+            outage: Services::NONE,
+        };
+    };
+    Failure {
+        not_before: asked.and_then(|asked| now.checked_add(asked)),
+        outage: outage_of(error, *asked).map_or(Services::NONE, |error| Services::of(error.endpoint())),
     }
 }
 
@@ -228,75 +269,96 @@ impl Ticket<'_> {
         let Some(known) = table.digests.get_mut(&self.digest) else {
             return Task::Closed;
         };
-        match known.shown(self.change) {
-            Some(placed) => return Task::Shown(placed),
-            None if !known.is_posted() && !known.accepts => return Task::Closed,
-            None => {}
+        if let Some(placed) = known.shown(self.change) {
+            return Task::Shown(placed);
         }
+        let address = Address::parse(&known.recipient).ok();
+        let call = match (&known.activity, address) {
+            (Some(activity), address) => Call::Update(activity.clone(), address),
+            (None, Some(address)) if known.accepts => Call::Post(address),
+            (None, _) => return Task::Closed,
+        };
         let most_urgent = known.waiting.keys().next();
         let (urgency, _) = most_urgent.copied().unwrap_or(self.place);
         let halt = halt.child_token();
         known.call = Some((urgency, halt.clone()));
         let mut lines: Vec<_> = known.lines.iter().map(|line| line.line.clone()).collect();
+        let (conversation, revision) = (known.conversation.clone(), known.revision);
+        // A drawing takes long, and the dispatcher uses the table.
+        drop(table);
         // The same order at each replica, and by age: Teleport's IDs begin with the time.
         lines.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
-        let message = self
-            .digests
-            .drawn_with(&ResourceNames::default(), |view| digest(view, &lines));
         Task::Draw(Draft {
-            conversation: known.conversation.clone(),
-            activity: known.activity.clone(),
-            message,
+            conversation,
+            call,
+            message: self.digests.drawn(|view| digest(view, &lines)),
             urgency,
             halt,
-            revision: known.revision,
+            revision,
         })
     }
 
     /// Records the result of a drawing. Returns whether the card is behind and no other delivery will draw it; then this ticket
     /// must.
     pub(super) fn end(&mut self, draft: &Draft, result: &Result<Placed, Undelivered>) -> bool {
+        let now = Instant::now();
         let mut table = self.digests.lock();
         let Some(known) = table.digests.get_mut(&self.digest) else {
             return false;
         };
         known.call = None;
-        known.has_failed = matches!(result, Err(undelivered) if !matches!(undelivered, Undelivered::NotBegun));
-        match result {
+        let undelivered = match result {
             Ok(placed) => {
                 known.drawn = Some(draft.revision);
                 known.superseded = 0;
                 known.activity = Some(placed.activity.clone());
                 known.conversation.clone_from(&placed.conversation);
-                let is_behind = known.is_behind();
-                if is_behind {
-                    self.change = known.revision;
-                    known.waiting.insert(self.place, self.change);
-                }
+                (known.failure, known.is_missing, known.is_given_up) = (None, false, false);
+                let recipient = known.recipient.clone();
                 let place = (placed.conversation.clone(), placed.activity.clone());
-                table.by_card.insert(place, self.digest);
-                return is_behind;
+                table.link(self.digest, place, &recipient, now);
+                let Some(known) = table.digests.get_mut(&self.digest).filter(|known| known.is_behind()) else {
+                    return false;
+                };
+                self.change = known.revision;
+                known.waiting.insert(self.place, self.change);
+                return true;
             }
-            Err(Undelivered::Gone(..)) => {
-                known.accepts = false;
+            // It proves nothing.
+            Err(Undelivered::NotBegun) => return false,
+            Err(undelivered) => undelivered,
+        };
+        known.failure = Some(failure(undelivered, now));
+        let is_post = matches!(draft.call, Call::Post(_));
+        if let Undelivered::Gone(..) = undelivered {
+            known.accepts = false;
+            if std::mem::replace(&mut known.is_missing, true) {
                 known.drawn = None;
             }
-            // It may exist, but it cannot be updated.
-            Err(Undelivered::Unconfirmed(_) | Undelivered::Nameless(..)) if draft.activity.is_none() => {
-                known.accepts = false;
-            }
-            Err(_) => {}
+        } else if is_post && undelivered.may_have_posted() {
+            // It cannot be updated.
+            (known.accepts, known.may_exist) = (false, true);
         }
         false
     }
 
-    /// Returns whether the last call for the card failed.
-    pub(super) fn follows_failure(&self) -> bool {
-        let table = self.digests.lock();
-        table.digests.get(&self.digest).is_some_and(|digest| digest.has_failed)
+    pub(super) fn digest(&self) -> DigestId {
+        self.digest
     }
 
-    /// Leaves a card that is behind to the next listing.
+    /// Returns why the last call for the card failed.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        let table = self.digests.lock();
+        table.digests.get(&self.digest).and_then(|digest| digest.failure)
+    }
+
+    /// Returns whether this process has drawn the card, and knows more by now.
+    pub(super) fn is_behind(&self) -> bool {
+        let table = self.digests.lock();
+        table.digests.get(&self.digest).is_some_and(Digest::is_older)
+    }
+
+    /// Leaves a card that is behind to the next listing or recovery.
     pub(super) fn give_up(mut self) {
         self.gives_up = true;
     }
@@ -330,8 +392,9 @@ impl Drop for Ticket<'_> {
         let mut table = self.digests.lock();
         if let Some(digest) = table.digests.get_mut(&self.digest) {
             digest.waiting.remove(&self.place);
+            digest.is_given_up |= self.gives_up;
             // For example, the card shows a request that has left it, or others were relied on.
-            if !self.gives_up && digest.is_behind() {
+            if digest.is_behind() && !digest.is_given_up {
                 self.digests.behind.notify_one();
             }
         }

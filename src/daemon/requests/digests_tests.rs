@@ -5,9 +5,13 @@ use tokio::time::{advance, timeout};
 use super::*;
 use crate::domain::card::Remembered;
 use crate::domain::lifecycle::{Claim, Outcome, Recipient, Record, Shown};
-use crate::domain::request::{AccessRequest, Stage};
+use crate::domain::request::{AccessRequest, Resource, Stage};
+use crate::msteams::{Endpoint, Error, Meaning, Operation, Retry};
+use crate::teleport::PluginData;
 
 const WITHIN: Duration = Duration::from_mins(10);
+
+const ALICE: &str = "alice@example.com";
 
 fn digests() -> Digests {
     let cluster = CardCluster {
@@ -35,7 +39,8 @@ fn line(digests: &Digests, number: usize, stage: Stage) -> DigestLine {
 }
 
 fn admit(digests: &Digests, number: usize) -> Admitted<'_> {
-    digests.admit("c", 2, line(digests, number, Stage::Pending), Urgency::Announcement)
+    let line = line(digests, number, Stage::Pending);
+    digests.admit("c", ALICE, 2, line, Urgency::Announcement)
 }
 
 /// Posts a card alone.
@@ -54,7 +59,7 @@ fn shared(digests: &Digests, number: usize) -> Ticket<'_> {
 }
 
 fn change(digests: &Digests, number: usize, stage: Stage, urgency: Urgency) -> Ticket<'_> {
-    digests.change(place(), line(digests, number, stage), urgency)
+    digests.change(place(), ALICE, line(digests, number, stage), urgency)
 }
 
 fn place() -> Place {
@@ -100,6 +105,11 @@ fn is_shown(ticket: &Ticket<'_>) -> bool {
 
 /// Returns a record whose request shares the card, written last by this replica.
 fn record(stage: Stage, owner: &str) -> Record {
+    record_at(&place(), ALICE, stage, owner)
+}
+
+/// Returns such a record of a card at another place, or of another recipient.
+fn record_at((conversation, activity): &Place, recipient: &str, stage: Stage, owner: &str) -> Record {
     let mut record = Record {
         user: "bob".to_owned(),
         roles: "dba".to_owned(),
@@ -112,9 +122,9 @@ fn record(stage: Stage, owner: &str) -> Record {
         ..Record::default()
     };
     let posted = Outcome::Posted {
-        recipient: Recipient::reviewer("alice@example.com"),
-        activity: "1".to_owned(),
-        conversation: "c".to_owned(),
+        recipient: Recipient::reviewer(recipient),
+        activity: activity.clone(),
+        conversation: conversation.clone(),
         replacement: false,
         digest: true,
         shown: Shown::new(stage, 0),
@@ -123,13 +133,36 @@ fn record(stage: Stage, owner: &str) -> Record {
     record
 }
 
-fn records(each: &[(usize, Stage)]) -> crate::teleport::PluginData {
-    let encoded = each.iter().map(|(number, stage)| {
-        let mut map = record(*stage, "me").encode();
+fn records(each: &[(usize, Stage)]) -> PluginData {
+    let records = each.iter().map(|(number, stage)| (*number, record(*stage, "me")));
+    encoded(records)
+}
+
+/// Returns records as Teleport lists them, by the numbers of their requests.
+fn encoded(records: impl IntoIterator<Item = (usize, Record)>) -> PluginData {
+    let encoded = records.into_iter().map(|(number, record)| {
+        let mut map = record.encode();
         map.retain(|_, value| !value.is_empty());
-        (id(*number).to_string(), Some(map))
+        (id(number).to_string(), Some(map))
     });
     encoded.collect()
+}
+
+/// Returns a failure of Microsoft.
+fn error(retry: Retry) -> Error {
+    Error::new(Operation::Update, Meaning::Unreachable, retry)
+}
+
+fn gone() -> Undelivered {
+    let error = Error::new(Operation::Update, Meaning::Gone, Retry::Never);
+    Undelivered::Gone(error, "c".to_owned())
+}
+
+/// Returns the only known card.
+fn only(digests: &Digests) -> DigestId {
+    let table = digests.lock();
+    assert_eq!(table.digests.len(), 1);
+    *table.digests.keys().next().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,14 +208,37 @@ async fn a_shared_card_takes_twenty_requests_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_card_that_is_never_posted_takes_its_place_with_it() {
+async fn a_card_that_is_never_posted_does_not_count() {
     let digests = digests();
     (0..2).for_each(|number| alone(&digests, number));
+    advance(WITHIN.saturating_sub(Duration::from_secs(1))).await;
     let ticket = shared(&digests, 2);
     ticket.leave(&id(2));
     assert!(matches!(ticket.begin(&CancellationToken::new()), Task::Closed));
     assert!(digests.lock().by_request.is_empty());
-    assert_ne!(shared(&digests, 3).digest, ticket.digest);
+    advance(Duration::from_secs(1)).await;
+    alone(&digests, 3);
+    alone(&digests, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_card_that_may_exist_counts() {
+    for undelivered in [
+        Undelivered::Unconfirmed(error(Retry::FateUnknown)),
+        Undelivered::Nameless(error(Retry::Never), "c".to_owned()),
+    ] {
+        let digests = digests();
+        (0..2).for_each(|number| alone(&digests, number));
+        advance(WITHIN.saturating_sub(Duration::from_secs(1))).await;
+        let mut ticket = shared(&digests, 2);
+        let sent = draft(&ticket);
+        assert!(!ticket.end(&sent, &Err(undelivered)));
+        ticket.leave(&id(2));
+        drop(ticket);
+        advance(Duration::from_secs(1)).await;
+        alone(&digests, 3);
+        drop(shared(&digests, 4));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,28 +293,28 @@ async fn a_late_state_does_not_set_a_line_back() {
     let digests = digests();
     drop(change(&digests, 1, Stage::Denied, Urgency::Resolution));
     let pending = AccessRequest::new(id(1), "bob");
+    let pending = Arc::new(pending);
     digests.observe(&pending);
     let mut late = change(&digests, 1, Stage::Pending, Urgency::Review);
     assert_eq!(draw(&mut late), "The Access Request is resolved");
     // Teleport can revoke an approval.
-    digests.observe(&AccessRequest {
+    digests.observe(&Arc::new(AccessRequest {
         stage: Stage::Approved,
-        ..pending
-    });
+        ..AccessRequest::clone(&pending)
+    }));
     assert_eq!(digests.all_behind().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_requests_on_a_card_of_another_process_are_learnt_from_all_records() {
+async fn the_requests_on_a_card_of_another_process_are_learned_from_all_records() {
     let digests = digests();
-    assert!(!digests.is_complete(&place()));
-    digests.learn_all(&records(&[(1, Stage::Denied)]), "me");
+    digests.learn_all(&records(&[(1, Stage::Denied)]), "me", None);
     assert!(
         digests.lock().digests.is_empty(),
         "without a pending request it does not change"
     );
-    digests.learn_all(&records(&[(1, Stage::Denied), (2, Stage::Pending)]), "me");
-    assert!(digests.is_complete(&place()));
+    digests.learn_all(&records(&[(1, Stage::Denied), (2, Stage::Pending)]), "me", None);
+    assert!(digests.is_complete(only(&digests)));
     assert_eq!(
         draw(&mut change(&digests, 2, Stage::Pending, Urgency::Review)),
         "1 Access Request waits for review"
@@ -269,6 +325,147 @@ async fn the_requests_on_a_card_of_another_process_are_learnt_from_all_records()
     digests.tidy();
     let table = digests.lock();
     assert!(table.digests.is_empty() && table.by_card.is_empty() && table.by_request.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolved_line_that_changes_keeps_the_other_lines() {
+    let digests = digests();
+    let mut ticket = change(&digests, 1, Stage::Denied, Urgency::Resolution);
+    assert!(!digests.is_complete(ticket.digest()));
+    let all = [1, 2, 3].map(|number| (number, Stage::Approved));
+    digests.learn_all(&records(&all), "me", Some(ticket.digest()));
+    assert!(digests.is_complete(ticket.digest()));
+    assert_eq!(draw(&mut ticket), "All 3 Access Requests are resolved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_says_what_the_request_says_if_it_is_known() {
+    let digests = digests();
+    let cluster = Resource {
+        cluster: "teleport.example.com".to_owned(),
+        kind: "db".to_owned(),
+        name: "orders".to_owned(),
+        sub_resource: String::new(),
+        constraints: None,
+    };
+    let of_db = |number| AccessRequest {
+        resources: vec![cluster.clone()],
+        ..AccessRequest::new(id(number), "bob")
+    };
+    // One request is observed after its record was read.
+    digests.learn_all(&records(&[(1, Stage::Pending), (2, Stage::Pending)]), "me", None);
+    digests.observe(&Arc::new(of_db(1)));
+    digests.observe(&Arc::new(AccessRequest {
+        roles: vec!["dba".to_owned()],
+        ..AccessRequest::new(id(2), "bob")
+    }));
+    let ticket = change(&digests, 2, Stage::Denied, Urgency::Resolution);
+    let card = serde_json::to_string(&draft(&ticket).message.card).unwrap();
+    assert!(
+        card.contains("bob requests access to database orders") && card.contains("bob requested dba"),
+        "{card}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_card_with_two_conversation_ids_is_one_card() {
+    let at = |conversation: &str| (conversation.to_owned(), "1".to_owned());
+    let moved = [
+        (1, record_at(&at("19:c"), ALICE, Stage::Denied, "me")),
+        (2, record_at(&at("a:c"), "Alice@example.com", Stage::Pending, "me")),
+        (3, record_at(&at("19:c"), ALICE, Stage::Denied, "me")),
+        // Another recipient, whose chat has a message with the same ID.
+        (4, record_at(&at("19:d"), "bob@example.com", Stage::Pending, "me")),
+    ];
+    let fresh = digests();
+    fresh.learn_all(&encoded(moved.clone()), "me", None);
+    assert_eq!(fresh.lock().digests.len(), 2);
+    let title = "1 Access Request waits for review";
+    let lines = |digests: &Digests, conversation: &str, stage| {
+        let line = line(digests, 1, stage);
+        let mut ticket = digests.change(at(conversation), ALICE, line, Urgency::Resolution);
+        let lines = digests.lock().digests[&ticket.digest()].lines.len();
+        assert_eq!(draw(&mut ticket), title);
+        lines
+    };
+    assert_eq!(lines(&fresh, "19:c", Stage::Approved), 3);
+    assert_eq!(lines(&fresh, "a:c", Stage::Denied), 3);
+    // The records arrive one after another, and two recipients have different addresses for one conversation.
+    let later = digests();
+    for (number, record) in &moved[..3] {
+        later.learn(&id(*number), &record_at(&at("19:c"), ALICE, Stage::Pending, "me"), "me");
+        later.learn(&id(*number), record, "me");
+    }
+    let other = record_at(&at("a:c"), "alice@corp.example.com", Stage::Pending, "me");
+    later.learn(&id(5), &other, "me");
+    later.learn(
+        &id(6),
+        &record_at(&at("b:c"), "alice@old.example.com", Stage::Pending, "me"),
+        "me",
+    );
+    assert_eq!(later.lock().digests.len(), 2);
+    later.learn(&id(6), &record_at(&at("b:c"), ALICE, Stage::Pending, "me"), "me");
+    let merged = only(&later);
+    assert_eq!(later.lock().digests[&merged].lines.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_cards_than_are_known_make_none_of_them_partial() {
+    let digests = digests();
+    let records = (0..2_200).map(|number| {
+        let card = ("c".to_owned(), (number / 2 % 1_100).to_string());
+        (number, record_at(&card, ALICE, Stage::Pending, "me"))
+    });
+    // Teleport lists them in any order: here, the first halves of all cards before the second halves.
+    let records: Vec<_> = records.collect();
+    let (even, odd): (Vec<_>, Vec<_>) = records.into_iter().partition(|(number, _)| number % 2 == 0);
+    let sorted = even.into_iter().chain(odd).map(|(_, record)| record);
+    digests.learn_all(&encoded(sorted.enumerate()), "me", None);
+    let table = digests.lock();
+    assert_eq!(table.digests.len(), 1_000);
+    assert!(
+        table
+            .digests
+            .values()
+            .all(|digest| digest.is_complete && digest.lines.len() == 2)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_card_that_is_missing_is_given_up_only_the_second_time() {
+    let digests = digests();
+    draw(&mut change(&digests, 1, Stage::Pending, Urgency::Review));
+    let mut ticket = change(&digests, 1, Stage::Denied, Urgency::Resolution);
+    for is_behind in [true, false] {
+        let sent = draft(&ticket);
+        assert!(!ticket.end(&sent, &Err(gone())));
+        assert_eq!(ticket.is_behind(), is_behind);
+    }
+    drop(ticket);
+    assert!(digests.all_behind().is_empty() && !is_wanted(&digests).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_call_says_is_known_until_the_next_one() {
+    let digests = digests();
+    let mut ticket = change(&digests, 1, Stage::Pending, Urgency::Review);
+    let mut end = |result| {
+        let sent = draft(&ticket);
+        ticket.end(&sent, &Err(result));
+        ticket.failure().unwrap()
+    };
+    let failed = end(Undelivered::Later(error(Retry::Later(None)), None));
+    assert_eq!((failed.not_before, failed.outage), (None, Services::of(Endpoint::Bot)));
+    let asked = Some(Duration::from_mins(1));
+    let failed = end(Undelivered::Later(error(Retry::Later(asked)), asked));
+    // A call that did not start proves nothing.
+    let unchanged = end(Undelivered::NotBegun);
+    for failure in [failed, unchanged] {
+        let expected = (Some(Instant::now() + Duration::from_mins(1)), Services::NONE);
+        assert_eq!((failure.not_before, failure.outage), expected);
+    }
+    draw(&mut ticket);
+    assert!(ticket.failure().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,10 +480,10 @@ async fn what_another_replica_draws_makes_the_own_drawing_stale() {
     assert!(is_wanted(&digests).await);
     assert_eq!(catch_up(&digests), "2 Access Requests wait for review");
     // It shows a result that this replica knows, and has not drawn.
-    digests.observe(&AccessRequest {
+    digests.observe(&Arc::new(AccessRequest {
         stage: Stage::Denied,
         ..AccessRequest::new(id(1), "bob")
-    });
+    }));
     assert!(!is_wanted(&digests).await, "a job of the request draws it");
     digests.learn(&id(1), &record(Stage::Denied, "other"), "me");
     assert!(is_wanted(&digests).await);
@@ -353,8 +550,11 @@ async fn a_card_that_is_behind_when_the_last_delivery_leaves_is_drawn_again() {
     assert!(is_wanted(&digests).await);
     let caught = digests.catch_up(digests.all_behind()[0]).unwrap();
     caught.give_up();
-    assert!(!is_wanted(&digests).await);
+    // What another card notifies is not for this one.
+    assert!(!is_wanted(&digests).await && digests.all_behind().is_empty());
     // No request is lost.
+    digests.retry_behind();
+    assert!(is_wanted(&digests).await);
     assert_eq!(catch_up(&digests), "1 Access Request waits for review");
     assert!(is_shown(&change(&digests, 1, Stage::Denied, Urgency::Resolution)));
 }

@@ -11,7 +11,7 @@ use crate::daemon::outages::Services;
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::turns::{Queue, QueuePlace};
 use crate::daemon::requests::waiting::Waiting;
-use crate::domain::lifecycle::{Observed, Shown};
+use crate::domain::lifecycle::Observed;
 use crate::domain::request::{AccessRequest, RequestId};
 
 /// The number of a listing, which orders events and listings.
@@ -79,10 +79,9 @@ impl Table {
         self.listing
     }
 
-    /// Returns what a card of a request must show, as last observed.
-    pub(super) fn last_shown(&self, id: &RequestId) -> Option<Shown> {
-        let last = self.lanes.get(id)?.last.as_ref()?;
-        (last.stage.is_open() || last.stage.is_resolved()).then(|| Shown::new(last.stage, last.reviews.len()))
+    /// Returns a request as last observed.
+    pub(super) fn last(&self, id: &RequestId) -> Option<Arc<AccessRequest>> {
+        self.lanes.get(id)?.last.clone()
     }
 
     /// Returns the lane of a request, and creates it if there is none.

@@ -79,7 +79,7 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
     let mut records = match context.client.all_plugin_data(PluginDataKind::AccessRequest).await {
         Ok(records) => {
             past.one_by_one = false;
-            context.digests.learn_all(&records, context.replica());
+            context.digests.learn_all(&records, context.replica(), None);
             Some(records)
         }
         Err(error) if error.meaning() == Meaning::Exhausted => {
@@ -103,7 +103,11 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
         };
         lanes.listed(request, record, listing);
     };
-    let listed = match context.client.list_requests(each).await {
+    let listed = context.client.list_requests(each).await;
+    // Also if requests cannot be listed.
+    context.digests.tidy();
+    context.digests.retry_behind();
+    let listed = match listed {
         Ok(listed) => listed,
         Err(error) => {
             round.requests = Err(error);
@@ -127,8 +131,6 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
     absent.sort(records.filter(|(id, _)| !ids.contains(id)));
     round.next_end = absent.next_end;
     round.some_missing = absent.judge(&listed, past, first, fresh);
-    context.digests.tidy();
-    context.digests.behind.notify_one();
     round
 }
 

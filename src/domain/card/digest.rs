@@ -15,6 +15,8 @@ pub struct DigestLine {
     pub stage: Stage,
     /// The number of reviews.
     pub reviews: usize,
+    /// It was made of a record, which has roles only, and not of the request.
+    pub is_partial: bool,
     user: String,
     /// What is requested.
     subject: String,
@@ -29,6 +31,7 @@ impl DigestLine {
                 id: request.id.clone(),
                 stage: request.stage,
                 reviews: request.reviews.len(),
+                is_partial: false,
                 user: wording.name(&request.user),
                 subject: wording.subject(request),
             },
@@ -36,10 +39,23 @@ impl DigestLine {
                 id: remembered.id.clone(),
                 stage: remembered.stage,
                 reviews: remembered.reviews,
+                is_partial: true,
                 user: wording.name(&remembered.user),
                 subject: wording.role_subject(&remembered.role_names()),
             },
         }
+    }
+
+    /// Takes from another line of the same request who requests what, if this line was made of a record and the other one of the
+    /// request. Returns whether it did.
+    pub fn complete_with(&mut self, other: &Self) -> bool {
+        let completes = self.is_partial && !other.is_partial;
+        if completes {
+            let before = (self.stage, self.reviews);
+            self.clone_from(other);
+            (self.stage, self.reviews) = before;
+        }
+        completes
     }
 }
 
@@ -74,7 +90,16 @@ fn draw(view: View<'_>, lines: &[DigestLine], detail: Detail) -> Card {
         body.push(small(format!("{hidden} more in Teleport"), true));
     }
     body.push(small(plain(&view.cluster.name, detail.name), true));
-    Card::new(body, Vec::new(), format!("{title}. Review them in Teleport."))
+    Card::new(body, Vec::new(), fallback(&title, lines))
+}
+
+/// Returns the text for clients that cannot show the card.
+fn fallback(title: &str, lines: &[DigestLine]) -> String {
+    match lines.iter().filter(|line| line.stage.is_open()).count() {
+        0 => format!("{title}."),
+        1 => format!("{title}. Review it in Teleport."),
+        _ => format!("{title}. Review them in Teleport."),
+    }
 }
 
 /// Returns one request: its state, who requests what, and the reviews so far.
@@ -125,6 +150,8 @@ fn row(view: View<'_>, line: &DigestLine, detail: Detail) -> Element {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use serde_json::Value;
 
     use super::*;
@@ -136,6 +163,7 @@ mod tests {
             id: RequestId::new(format!("01a20c25-22d8-712e-bc2e-{number:012}")),
             stage,
             reviews: number,
+            is_partial: false,
             user: format!("user-{number}"),
             subject: "dba".to_owned(),
         }
@@ -189,12 +217,23 @@ mod tests {
             ]
         );
         for (stage, count, expected) in [
-            (Stage::Pending, 1, "1 Access Request waits for review"),
-            (Stage::Denied, 1, "The Access Request is resolved"),
-            (Stage::Denied, 5, "All 5 Access Requests are resolved"),
+            (
+                Stage::Pending,
+                1,
+                "1 Access Request waits for review. Review it in Teleport.",
+            ),
+            (
+                Stage::Pending,
+                5,
+                "5 Access Requests wait for review. Review them in Teleport.",
+            ),
+            (Stage::Denied, 1, "The Access Request is resolved."),
+            (Stage::Denied, 5, "All 5 Access Requests are resolved."),
         ] {
             let lines: Vec<_> = (0..count).map(|number| line(number, stage)).collect();
-            assert_eq!(drawn(&lines, true).1, expected);
+            let (card, summary) = drawn(&lines, true);
+            assert_eq!(card["fallbackText"], expected);
+            assert!(expected.starts_with(&format!("{summary}.")));
         }
     }
 
@@ -224,9 +263,20 @@ mod tests {
             stage: Stage::Denied,
             resolve_reason: String::new(),
         };
-        let line = with_view(true, |view| DigestLine::of(view, &Content::Record(remembered)));
-        let (card, _) = drawn(&[line], true);
+        let mut line = with_view(true, |view| DigestLine::of(view, &Content::Record(remembered)));
+        let (card, _) = drawn(from_ref(&line), true);
         assert_eq!(heads(&card), ["❌ bob requested dba and dev"]);
         assert!(card.to_string().contains("Denied · 2 reviews"));
+        // The request says more than its record, which may say a later state.
+        let of_request = DigestLine {
+            subject: "access to db-1".to_owned(),
+            ..self::line(1, Stage::Pending)
+        };
+        assert!(line.complete_with(&of_request));
+        assert_eq!(
+            heads(&drawn(from_ref(&line), true).0),
+            ["❌ user-1 requested access to db-1"]
+        );
+        assert!(!line.complete_with(&of_request) && line.reviews == 2);
     }
 }

@@ -59,10 +59,14 @@ struct OtherCard {
 }
 
 impl Record {
-    /// Returns whether a stored record has a card that is shared with other requests, without decoding it.
+    /// Returns whether a stored record has a card that is shared with other requests, without decoding all of it.
     pub fn has_shared_card(map: &BTreeMap<String, String>) -> bool {
-        let others = map.get("x_other_cards");
-        others.is_some_and(|cards| cards.contains("\"digest\":true"))
+        let others = map.get("x_other_cards").map(|others| other_cards(others));
+        others.is_some_and(|others| {
+            others
+                .iter()
+                .any(|(_, card)| card.as_ref().is_some_and(|card| card.digest))
+        })
     }
 
     /// Decodes the cards from `messages`, `x_cards` and `x_other_cards`; entries that cannot be parsed are kept.
@@ -89,9 +93,8 @@ impl Record {
                 taken[place] = true;
             }
         }
-        let others: Vec<serde_json::Value> = serde_json::from_str(others).unwrap_or_default();
-        for other in others {
-            match OtherCard::deserialize(&other).ok().and_then(other_posted) {
+        for (other, card) in other_cards(others) {
+            match card.and_then(other_posted) {
                 Some(card) => self.cards.push(card),
                 None => self.unreadable_others.push(other.to_string()),
             }
@@ -163,6 +166,16 @@ impl Record {
             format!("[{}]", others.join(","))
         }
     }
+}
+
+/// Decodes the entries of `x_other_cards` that can be decoded.
+fn other_cards(others: &str) -> Vec<(serde_json::Value, Option<OtherCard>)> {
+    let others: Vec<serde_json::Value> = serde_json::from_str(others).unwrap_or_default();
+    let cards = others.into_iter().map(|other| {
+        let card = OtherCard::deserialize(&other).ok();
+        (other, card)
+    });
+    cards.collect()
 }
 
 fn posted(message: Message) -> Posted {

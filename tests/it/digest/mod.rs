@@ -6,8 +6,10 @@ mod updates;
 use std::slice::from_ref;
 use std::time::Duration;
 
+use teleport_msteams::domain::lifecycle::Record;
+
 use crate::support::{ALICE, Left, Row, Town, newest, rows};
-use crate::world::cluster::{ClusterState, Draft, PluginData, State, Verdict};
+use crate::world::cluster::{ClusterState, Draft, State, Verdict};
 use crate::world::gate::Gate;
 use crate::world::tenant::{Card, Fault, Rule};
 
@@ -63,14 +65,11 @@ async fn asked(town: &Town, mut numbers: std::ops::Range<usize>) -> Vec<String> 
     ids
 }
 
-fn is_shared(data: &PluginData) -> bool {
-    data.get("x_other_cards")
-        .is_some_and(|cards| cards.contains("\"digest\":true"))
-}
-
 /// Returns the requests that share a card, as their records say.
 fn sharing(town: &Town, ids: &[String]) -> Vec<String> {
-    let shared = ids.iter().filter(|id| is_shared(&town.cluster.plugin_data(id)));
+    let shared = ids
+        .iter()
+        .filter(|id| Record::has_shared_card(&town.cluster.plugin_data(id)));
     shared.cloned().collect()
 }
 
@@ -124,7 +123,7 @@ fn title(card: &Card) -> String {
 
 /// Holds the updates of a chat, one after another.
 fn hold_updates<const N: usize>(town: &Town) -> [Gate; N] {
-    let gates = std::array::from_fn(|_| Gate::default());
+    let gates: [Gate; N] = std::array::from_fn(|_| Gate::default());
     let each = gates
         .iter()
         .map(|gate| Rule::some(1, "PUT", "/activities/", Fault::Held(gate.clone())));
@@ -164,13 +163,7 @@ async fn requests_above_the_number_share_a_card_that_is_kept_up_to_date() {
         let data = town.cluster.plugin_data(id);
         assert!(data.get("messages").is_none_or(String::is_empty), "{data:?}");
     }
-    assert_eq!(
-        town.daemon()
-            .log()
-            .matches("Access Requests of a conversation share one card")
-            .count(),
-        1
-    );
+    assert_eq!(town.daemon().log().matches("Shared card posted").count(), 1);
 
     town.cluster.review(&members[2], "alice", Verdict::Approve, "");
     town.shares(channel, "one review", |rows| {
@@ -264,7 +257,7 @@ async fn pending_requests_of_a_deleted_shared_card_get_their_own() {
     town.sees(&channel, &["PENDING", "?", "PENDING", "PENDING"]).await;
     for id in &members {
         town.settled(id).await;
-        assert!(!is_shared(&town.cluster.plugin_data(id)));
+        assert!(!Record::has_shared_card(&town.cluster.plugin_data(id)));
         town.cluster.set_state(id, State::Denied, "no");
     }
     town.sees(&channel, &["PENDING", "?", "DENIED", "DENIED"]).await;

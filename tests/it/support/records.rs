@@ -24,6 +24,31 @@ pub(crate) enum Left {
     Stale(usize),
 }
 
+/// A shared card, and the requests whose records name it.
+struct Shared {
+    card: Card,
+    members: Vec<String>,
+}
+
+impl Shared {
+    fn new(card: Card) -> Self {
+        Self {
+            card,
+            members: Vec::new(),
+        }
+    }
+
+    /// Fails unless the card shows exactly these requests.
+    fn check(&self) {
+        let (rows, members) = (rows(&self.card), &self.members);
+        let is_shown = |id: &String| rows.iter().any(|row| row.is_of(id));
+        assert!(
+            rows.len() == members.len() && members.iter().all(is_shown),
+            "the card shows {rows:#?}, and the records of {members:?} name it"
+        );
+    }
+}
+
 impl Town {
     /// Expects this difference between records and cards at the end, for this reason.
     pub(crate) fn leaves(&self, left: Left, why: &'static str) {
@@ -34,7 +59,7 @@ impl Town {
     pub(super) fn check_records(&self) {
         let mut unrecorded: Vec<Card> = self.tenant.cards().into_iter().map(|(_, card)| card).collect();
         unrecorded.retain(|card| !card.deleted);
-        let (mut missing, mut stale, mut shared) = (Vec::new(), Vec::new(), Vec::<Card>::new());
+        let (mut missing, mut stale, mut shared) = (Vec::new(), Vec::new(), Vec::<Shared>::new());
         for (id, record) in self.records() {
             // A card whose id Microsoft did not return is in the record, and cannot be found by it.
             for posted in record.cards.iter().filter(|posted| !posted.activity.is_empty()) {
@@ -49,8 +74,10 @@ impl Town {
                 if posted.digest {
                     let row = rows(&card).into_iter().find(|row| row.is_of(&id));
                     shown = row.map(|row| row.word).unwrap_or_default();
-                    shared.extend(place.map(|place| unrecorded.swap_remove(place)));
-                    assert!(shared.iter().any(same), "no shared card: {what}");
+                    shared.extend(place.map(|place| Shared::new(unrecorded.swap_remove(place))));
+                    let shared = shared.iter_mut().find(|shared| same(&shared.card));
+                    let shared = shared.unwrap_or_else(|| panic!("no shared card: {what}"));
+                    shared.members.push(id.clone());
                 } else {
                     let place = place.unwrap_or_else(|| panic!("two entries of records name one card: {what}"));
                     unrecorded.swap_remove(place);
@@ -65,6 +92,7 @@ impl Town {
                 }
             }
         }
+        shared.iter().for_each(Shared::check);
         let names: Vec<_> = unrecorded
             .iter()
             .map(|card| format!("{} in {}", card.id, card.conversation))
