@@ -17,10 +17,10 @@ use crate::msteams::Urgency;
 /// The number of requests that join one card.
 const MOST_LINES: usize = 20;
 
-/// The number of requests on one card that are learnt from records, which other programs can write.
-const MOST_LEARNT_LINES: usize = 100;
+/// The number of requests on one card that are learned from records, which other programs can write.
+const MOST_LEARNED_LINES: usize = 100;
 
-/// The number of shared cards that are known. Further ones replace those that have not changed for longest, which are learnt
+/// The number of shared cards that are known. Further ones replace those that have not changed for longest, which are learned
 /// again when they change.
 const MOST_DIGESTS: usize = 1_000;
 
@@ -193,7 +193,7 @@ impl Table {
         }
     }
 
-    /// Forgets a card; its requests are learnt again when they change.
+    /// Forgets a card; its requests are learned again when they change.
     pub(super) fn forget(&mut self, digest: DigestId) {
         let Some(forgotten) = self.digests.remove(&digest) else {
             return;
@@ -274,7 +274,7 @@ impl Table {
 
     fn add(&mut self, digest: DigestId, line: DigestLine, recorded: Option<Shown>, now: Instant) {
         if let Some(known) = self.digests.get_mut(&digest)
-            && known.lines.len() < MOST_LEARNT_LINES
+            && known.lines.len() < MOST_LEARNED_LINES
         {
             self.by_request.entry(line.id.clone()).or_default().push(digest);
             known.lines.push(Line { line, recorded });

@@ -191,7 +191,7 @@ async fn a_shared_card_takes_twenty_requests_for_a_while() {
     let digests = digests();
     (0..2).for_each(|number| alone(&digests, number));
     let mut first = shared(&digests, 2);
-    assert_eq!(draw(&mut first), "1 Access Request waits for review");
+    assert_eq!(draw(&mut first), "1 Access Request needs review");
     for number in 3..22 {
         assert_eq!(shared(&digests, number).digest, first.digest);
     }
@@ -246,7 +246,7 @@ async fn one_drawing_serves_every_change_that_it_shows() {
     let digests = digests();
     (0..2).for_each(|number| alone(&digests, number));
     let mut tickets: Vec<_> = (2..5).map(|number| shared(&digests, number)).collect();
-    assert_eq!(draw(&mut tickets[0]), "3 Access Requests wait for review");
+    assert_eq!(draw(&mut tickets[0]), "3 Access Requests need review");
     assert!(tickets.iter().all(is_shown));
     drop(tickets);
     let mut first = change(&digests, 2, Stage::Denied, Urgency::Review);
@@ -284,7 +284,7 @@ async fn an_update_that_is_drawn_again_too_often_is_sent_and_then_drawn_once_mor
     };
     // No other delivery draws the last change.
     assert!(ticket.end(&sent, &Ok(placed)));
-    assert_eq!(draw(&mut ticket), "7 Access Requests wait for review");
+    assert_eq!(draw(&mut ticket), "7 Access Requests need review");
     assert!(digests.all_behind().is_empty());
 }
 
@@ -317,7 +317,7 @@ async fn the_requests_on_a_card_of_another_process_are_learned_from_all_records(
     assert!(digests.is_complete(only(&digests)));
     assert_eq!(
         draw(&mut change(&digests, 2, Stage::Pending, Urgency::Review)),
-        "1 Access Request waits for review"
+        "1 Access Request needs review"
     );
     assert_eq!(digests.lock().by_request.len(), 2);
     drop(change(&digests, 2, Stage::Denied, Urgency::Resolution));
@@ -380,7 +380,7 @@ async fn a_card_with_two_conversation_ids_is_one_card() {
     let fresh = digests();
     fresh.learn_all(&encoded(moved.clone()), "me", None);
     assert_eq!(fresh.lock().digests.len(), 2);
-    let title = "1 Access Request waits for review";
+    let title = "1 Access Request needs review";
     let lines = |digests: &Digests, conversation: &str, stage| {
         let line = line(digests, 1, stage);
         let mut ticket = digests.change(at(conversation), ALICE, line, Urgency::Resolution);
@@ -478,7 +478,7 @@ async fn what_another_replica_draws_makes_the_own_drawing_stale() {
     // It adds a request, which the own drawing lacks.
     digests.learn(&id(2), &record(Stage::Pending, "other"), "me");
     assert!(is_wanted(&digests).await);
-    assert_eq!(catch_up(&digests), "2 Access Requests wait for review");
+    assert_eq!(catch_up(&digests), "2 Access Requests need review");
     // It shows a result that this replica knows, and has not drawn.
     digests.observe(&Arc::new(AccessRequest {
         stage: Stage::Denied,
@@ -487,7 +487,7 @@ async fn what_another_replica_draws_makes_the_own_drawing_stale() {
     assert!(!is_wanted(&digests).await, "a job of the request draws it");
     digests.learn(&id(1), &record(Stage::Denied, "other"), "me");
     assert!(is_wanted(&digests).await);
-    assert_eq!(catch_up(&digests), "1 Access Request waits for review");
+    assert_eq!(catch_up(&digests), "1 Access Request needs review");
     // It shows a result that this replica has drawn, perhaps with an older state of another request.
     draw(&mut change(&digests, 2, Stage::Denied, Urgency::Resolution));
     digests.learn(&id(2), &record(Stage::Denied, "other"), "me");
@@ -508,7 +508,7 @@ async fn the_replica_that_began_a_card_corrects_the_drawings_of_others() {
     assert!(!is_wanted(&digests).await);
     digests.learn(&id(2), &record(Stage::Denied, "other"), "me");
     assert!(is_wanted(&digests).await);
-    assert_eq!(catch_up(&digests), "1 Access Request waits for review");
+    assert_eq!(catch_up(&digests), "1 Access Request needs review");
     digests.learn(&id(2), &record(Stage::Denied, "other"), "me");
     assert!(!is_wanted(&digests).await);
 }
@@ -531,7 +531,7 @@ async fn a_delivery_that_only_waits_for_what_is_shown_is_not_relied_on() {
         "the card shows the request that left"
     );
     assert!(is_shown(&tickets[1]));
-    assert_eq!(draw(&mut tickets[0]), "2 Access Requests wait for review");
+    assert_eq!(draw(&mut tickets[0]), "2 Access Requests need review");
     drop(tickets);
     assert!(digests.all_behind().is_empty() && !is_wanted(&digests).await);
 }
@@ -555,6 +555,6 @@ async fn a_card_that_is_behind_when_the_last_delivery_leaves_is_drawn_again() {
     // No request is lost.
     digests.retry_behind();
     assert!(is_wanted(&digests).await);
-    assert_eq!(catch_up(&digests), "1 Access Request waits for review");
+    assert_eq!(catch_up(&digests), "1 Access Request needs review");
     assert!(is_shown(&change(&digests, 1, Stage::Denied, Urgency::Resolution)));
 }

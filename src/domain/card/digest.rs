@@ -71,8 +71,8 @@ fn title(lines: &[DigestLine]) -> String {
     match (open, lines.len()) {
         (0, 1) => "The Access Request is resolved".to_owned(),
         (0, all) => format!("All {all} Access Requests are resolved"),
-        (1, _) => "1 Access Request waits for review".to_owned(),
-        (open, _) => format!("{open} Access Requests wait for review"),
+        (1, _) => "1 Access Request needs review".to_owned(),
+        (open, _) => format!("{open} Access Requests need review"),
     }
 }
 
@@ -206,7 +206,7 @@ mod tests {
             line(4, Stage::Pending),
         ];
         let (card, summary) = drawn(&lines, true);
-        assert_eq!(summary, "2 Access Requests wait for review");
+        assert_eq!(summary, "2 Access Requests need review");
         assert_eq!(
             heads(&card),
             [
@@ -220,12 +220,12 @@ mod tests {
             (
                 Stage::Pending,
                 1,
-                "1 Access Request waits for review. Review it in Teleport.",
+                "1 Access Request needs review. Review it in Teleport.",
             ),
             (
                 Stage::Pending,
                 5,
-                "5 Access Requests wait for review. Review them in Teleport.",
+                "5 Access Requests need review. Review them in Teleport.",
             ),
             (Stage::Denied, 1, "The Access Request is resolved."),
             (Stage::Denied, 5, "All 5 Access Requests are resolved."),

@@ -150,7 +150,7 @@ async fn requests_above_the_number_share_a_card_that_is_kept_up_to_date() {
     })
     .await;
     let shared = shared_cards(&town, channel);
-    assert_eq!(title(&shared[0]), "7 Access Requests wait for review");
+    assert_eq!(title(&shared[0]), "7 Access Requests need review");
     // The card alerts once, not with each request.
     let alerts = shared[0]
         .history
@@ -286,7 +286,7 @@ async fn a_request_that_would_join_a_deleted_card_begins_another() {
     assert_eq!(sharing(&town, &next), next);
     town.sees(&channel, &["PENDING", "?", "?"]).await;
     let newest = shared_cards(&town, &channel).pop().unwrap();
-    assert_eq!(title(&newest), "1 Access Request waits for review");
+    assert_eq!(title(&newest), "1 Access Request needs review");
     town.leaves(
         Left::Missing(1),
         "the card was deleted, and its request has not changed since",
