@@ -15,6 +15,7 @@ use crate::daemon::outages::OutageLog;
 use crate::daemon::outages::Services;
 use crate::daemon::reminders::Agenda;
 use crate::daemon::requests::Digests;
+use crate::daemon::requests::LaneTable;
 use crate::daemon::requests::Lookups;
 use crate::daemon::requests::Names;
 use crate::daemon::requests::RuleBook;
@@ -37,6 +38,8 @@ pub(super) struct Context {
     pub(super) rules: RuleBook,
     pub(super) lookups: Lookups,
     pub(super) names: Names,
+    /// The newest states of all requests.
+    pub(super) lanes: LaneTable,
     pub(super) digests: Digests,
     pub(super) groups: Groups,
     /// When requests are due without an event.
@@ -82,6 +85,7 @@ impl Context {
         let metrics = outages.metrics().clone();
         let lookups = Lookups::new(client.clone());
         let names = Names::new(client.clone());
+        let lanes = LaneTable::default();
         Self {
             client,
             teams,
@@ -89,7 +93,8 @@ impl Context {
             rules: RuleBook::new(metrics.clone(), limits.rules_wait),
             lookups,
             names,
-            digests: Digests::new(cluster.clone(), limits.digest_within),
+            digests: Digests::new(cluster.clone(), limits.digest_within, lanes.clone()),
+            lanes,
             groups: Groups::new(&limits),
             agenda: Agenda::default(),
             managers_warned: AtomicBool::new(false),

@@ -12,7 +12,7 @@ use crate::daemon::courier::{Courier, Placed, Undelivered};
 use crate::daemon::requests::drawing::Sheet;
 use crate::daemon::requests::job::Known;
 use crate::daemon::requests::people::mentioned;
-use crate::daemon::requests::taken::{Taken, places, recorded_places};
+use crate::daemon::requests::taken::{Taken, destinations, recorded_destinations};
 use crate::domain::lifecycle::{Change, Outcome, Posted, Recipient, Shown, Step, Target};
 use crate::domain::recipients::{Address, Person};
 use crate::domain::request::RequestId;
@@ -184,13 +184,13 @@ impl<'a> Round<'a> {
             () = self.taken.find(&conversation, self.context, priority) => {}
         }
         let person = self.context.teams.known_person(&target.address);
-        let places = places(target.audience, &conversation, person.as_ref());
-        if !self.taken.take(&places) {
+        let destinations = destinations(target.audience, &conversation, person.as_ref());
+        if !self.taken.take(&destinations) {
             return Done::Elsewhere(target.clone());
         }
         let done = self.post_in(target, conversation, priority).await;
         if !matches!(done, Done::Recorded(_)) {
-            self.taken.give_back(&places);
+            self.taken.give_back(&destinations);
         }
         done
     }
@@ -293,8 +293,8 @@ impl<'a> Round<'a> {
             Done::Recorded(outcomes) => Done::Recorded([vec![vanished], outcomes].concat()),
             Done::Refused(outcomes, refused) => {
                 self.taken
-                    .give_back(&places(card.recipient.audience, &conversation, None));
-                self.taken.give_back(&recorded_places(card));
+                    .give_back(&destinations(card.recipient.audience, &conversation, None));
+                self.taken.give_back(&recorded_destinations(card));
                 Done::Refused([vec![vanished], outcomes].concat(), refused)
             }
             // If the post is deferred, the record keeps the old card, and the retry comes here again.

@@ -15,15 +15,15 @@ use crate::domain::lifecycle::Observed;
 use crate::domain::request::{AccessRequest, RequestId};
 
 /// The number of a listing, which orders events and listings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Listing(u64);
 
-/// The lanes of all requests.
-#[derive(Clone, Debug)]
-pub(super) struct SharedTable(Arc<Mutex<Table>>);
+/// The lanes of all requests. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(in crate::daemon) struct LaneTable(Arc<Mutex<AllLanes>>);
 
-#[derive(Debug)]
-pub(super) struct Table {
+#[derive(Debug, Default)]
+pub(super) struct AllLanes {
     pub(super) lanes: HashMap<RequestId, Lane>,
     /// The newest listing that has begun.
     pub(super) listing: Listing,
@@ -58,21 +58,13 @@ pub(super) struct Lane {
     pub(super) number: u64,
 }
 
-impl SharedTable {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Table {
-            lanes: HashMap::new(),
-            listing: Listing(0),
-            count: 0,
-        })))
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Table> {
+impl LaneTable {
+    pub(super) fn lock(&self) -> MutexGuard<'_, AllLanes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
+impl AllLanes {
     /// Begins a listing. Events from now on are newer than its result.
     pub(super) fn begin_listing(&mut self) -> Listing {
         self.listing.0 += 1;

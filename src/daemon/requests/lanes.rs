@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::daemon::context::Context;
 use crate::daemon::outages::Services;
 use crate::daemon::reminders::schedule;
-use crate::daemon::requests::lane::{Lane, Listing, SharedTable};
+use crate::daemon::requests::lane::{Lane, LaneTable, Listing};
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::reconcile::{RunEnd, is_outdated, reconcile};
@@ -31,7 +31,7 @@ use crate::domain::request::{AccessRequest, RequestId};
 pub(in crate::daemon) struct Lanes {
     context: Arc<Context>,
     tasks: Tasks,
-    table: SharedTable,
+    table: LaneTable,
 }
 
 /// Why the wait of a request ended.
@@ -47,7 +47,7 @@ struct Rested {
 impl Lanes {
     pub(in crate::daemon) fn new(context: Arc<Context>, tasks: Tasks) -> Self {
         Self {
-            table: context.digests.lanes.clone(),
+            table: context.lanes.clone(),
             context,
             tasks,
         }

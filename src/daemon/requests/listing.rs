@@ -79,7 +79,7 @@ async fn requests(context: &Context, lanes: &Lanes, past: &mut Past, fresh: bool
     let mut records = match context.client.all_plugin_data(PluginDataKind::AccessRequest).await {
         Ok(records) => {
             past.one_by_one = false;
-            context.digests.learn_all(&records, context.replica(), None);
+            context.digests.learn_all(&records, context.replica());
             Some(records)
         }
         Err(error) if error.meaning() == Meaning::Exhausted => {

@@ -3,14 +3,14 @@
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::requests::lane::SharedTable;
+use crate::daemon::requests::lane::LaneTable;
 use crate::daemon::requests::waiting::Waiting;
 use crate::domain::lifecycle::Observed;
 use crate::domain::request::RequestId;
 
 /// The observations that arrive while a request is worked on.
 pub(super) struct News<'a> {
-    table: &'a SharedTable,
+    table: &'a LaneTable,
     stopping: &'a CancellationToken,
     id: &'a RequestId,
     changed: CancellationToken,
@@ -19,7 +19,7 @@ pub(super) struct News<'a> {
 impl<'a> News<'a> {
     /// `changed` is cancelled when a newer observation arrives, and is a child of `stopping`.
     pub(super) fn new(
-        table: &'a SharedTable,
+        table: &'a LaneTable,
         stopping: &'a CancellationToken,
         id: &'a RequestId,
         changed: CancellationToken,

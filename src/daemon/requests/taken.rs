@@ -13,11 +13,11 @@ use crate::domain::recipients::Person;
 use crate::msteams::{Priority, Teams, members_of};
 
 /// A conversation, or the object ID of a person, and the audience of its card.
-pub(super) type Place = (Audience, String);
+pub(super) type Destination = (Audience, String);
 
-/// Returns the places of a card. One conversation, and one person, is asked once to review a request. Graph and the
+/// Returns the destinations of a card. One conversation, and one person, is asked once to review a request. Graph and the
 /// connector name the chat with a person differently, so the object ID counts too.
-pub(super) fn places(audience: Audience, conversation: &str, person: Option<&Person>) -> Vec<Place> {
+pub(super) fn destinations(audience: Audience, conversation: &str, person: Option<&Person>) -> Vec<Destination> {
     let audience = match audience {
         Audience::Reviewers | Audience::Escalation => Audience::Reviewers,
         Audience::Requester | Audience::Decision => audience,
@@ -27,21 +27,21 @@ pub(super) fn places(audience: Audience, conversation: &str, person: Option<&Per
     names.map(|name| (audience, name.to_ascii_lowercase())).collect()
 }
 
-/// Returns the places of a recorded card. Graph's names of chats contain the person's object ID, and that of the app, which
+/// Returns the destinations of a recorded card. Graph's names of chats contain the person's object ID, and that of the app, which
 /// is no person's.
-pub(super) fn recorded_places(card: &Posted) -> Vec<Place> {
+pub(super) fn recorded_destinations(card: &Posted) -> Vec<Destination> {
     let Some(conversation) = card.conversation.as_deref() else {
         return Vec::new();
     };
     let names = [conversation].into_iter().chain(members_of(conversation));
     names
-        .flat_map(|name| places(card.recipient.audience, name, None))
+        .flat_map(|name| destinations(card.recipient.audience, name, None))
         .collect()
 }
 
 /// The conversations that have or will have a card of the request. It lives as long as the claim.
 pub(super) struct Taken {
-    conversations: Mutex<HashSet<Place>>,
+    conversations: Mutex<HashSet<Destination>>,
     /// Targets with a card of the Go plugin, which does not record conversations.
     unknown: Vec<Target>,
     found: OnceCell<()>,
@@ -52,7 +52,7 @@ pub(super) struct Taken {
 
 impl Taken {
     pub(super) fn new(cards: &[Posted]) -> Self {
-        let known = cards.iter().flat_map(recorded_places);
+        let known = cards.iter().flat_map(recorded_destinations);
         let unknown = cards.iter().filter(|card| card.conversation.is_none());
         let opaque = cards.iter().filter(|card| !shows_person(card.conversation.as_deref()));
         let opaque = opaque.filter_map(Posted::target);
@@ -83,30 +83,30 @@ impl Taken {
         }
     }
 
-    async fn extend(&self, mut look_ups: FuturesUnordered<impl Future<Output = Option<Vec<Place>>>>) {
+    async fn extend(&self, mut look_ups: FuturesUnordered<impl Future<Output = Option<Vec<Destination>>>>) {
         while let Some(found) = look_ups.next().await {
             self.lock().extend(found.into_iter().flatten());
         }
     }
 
-    /// Takes the places of a card, unless another card has one of them.
-    pub(super) fn take(&self, places: &[Place]) -> bool {
+    /// Takes the destinations of a card, unless another card has one of them.
+    pub(super) fn take(&self, destinations: &[Destination]) -> bool {
         let mut taken = self.lock();
-        let is_free = !places.iter().any(|place| taken.contains(place));
+        let is_free = !destinations.iter().any(|destination| taken.contains(destination));
         if is_free {
-            taken.extend(places.iter().cloned());
+            taken.extend(destinations.iter().cloned());
         }
         is_free
     }
 
-    pub(super) fn give_back(&self, places: &[Place]) {
+    pub(super) fn give_back(&self, destinations: &[Destination]) {
         let mut taken = self.lock();
-        for place in places {
-            taken.remove(place);
+        for destination in destinations {
+            taken.remove(destination);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<Place>> {
+    fn lock(&self) -> MutexGuard<'_, HashSet<Destination>> {
         self.conversations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -116,12 +116,16 @@ fn shows_person(conversation: Option<&str>) -> bool {
     conversation.is_some_and(|id| members_of(id).next().is_some())
 }
 
-async fn conversation_of(teams: Teams, target: Target, priority: Priority) -> Option<Vec<Place>> {
+async fn conversation_of(teams: Teams, target: Target, priority: Priority) -> Option<Vec<Destination>> {
     let conversation = teams.resolve(&target.address, &priority).await.ok()?;
-    Some(places(target.audience, &conversation.id, conversation.person.as_ref()))
+    Some(destinations(
+        target.audience,
+        &conversation.id,
+        conversation.person.as_ref(),
+    ))
 }
 
-async fn person_of(teams: Teams, target: Target, priority: Priority) -> Option<Vec<Place>> {
+async fn person_of(teams: Teams, target: Target, priority: Priority) -> Option<Vec<Destination>> {
     let person = teams.person(&target.address, &priority).await.ok()??;
-    Some(places(target.audience, &person.id, None))
+    Some(destinations(target.audience, &person.id, None))
 }

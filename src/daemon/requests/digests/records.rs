@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::daemon::requests::digest_table::{DigestId, Place, Table};
 use crate::daemon::requests::digests::Digests;
+use crate::daemon::requests::digests::table::{CardPlace, DigestId, DigestTable};
 use crate::domain::card::{Content, DigestLine, Remembered};
 use crate::domain::lifecycle::{Posted, Record, Shown};
 use crate::domain::request::{AccessRequest, RequestId};
@@ -14,7 +14,7 @@ use crate::teleport::PluginData;
 
 /// A shared card in the record of a request.
 struct Found {
-    place: Place,
+    place: CardPlace,
     /// The recipient of the card, as the record writes it.
     recipient: String,
     /// The line of the request.
@@ -27,7 +27,7 @@ struct Found {
 
 impl Digests {
     /// Applies a newer state of a request to the cards that it is on.
-    pub(super) fn observe(&self, request: &Arc<AccessRequest>) {
+    pub(in crate::daemon::requests) fn observe(&self, request: &Arc<AccessRequest>) {
         if state_of(request).is_some() && self.lock().by_request.contains_key(&request.id) {
             let line = self.line(&Content::Request(Arc::clone(request)));
             self.lock().advance(&line, Instant::now());
@@ -38,7 +38,7 @@ impl Digests {
     /// name. Such a card is drawn again if this replica drew it without knowing that, or another one may have done so.
     ///
     /// A record without the card proves nothing: it may be older than the card.
-    pub(super) fn learn(&self, request: &RequestId, record: &Record, me: &str) {
+    pub(in crate::daemon::requests) fn learn(&self, request: &RequestId, record: &Record, me: &str) {
         let found = self.found(request, record, me);
         let (now, mut table) = (Instant::now(), self.lock());
         let mut is_behind = false;
@@ -53,8 +53,13 @@ impl Digests {
         }
     }
 
-    /// Learns the requests on shared cards from all records, also those on the `wanted` card that are resolved.
-    pub(super) fn learn_all(&self, records: &PluginData, me: &str, wanted: Option<DigestId>) {
+    /// Learns the requests on shared cards from all records.
+    pub(in crate::daemon::requests) fn learn_all(&self, records: &PluginData, me: &str) {
+        self.learn_members(records, me, None);
+    }
+
+    /// Learns the requests on shared cards from all records, also those on the `wanted` card if they are resolved.
+    pub(super) fn learn_members(&self, records: &PluginData, me: &str, wanted: Option<DigestId>) {
         let maps = records.iter().filter_map(|(id, map)| Some((id, map.as_ref()?)));
         let shared = maps.filter(|(_, map)| Record::has_shared_card(map));
         let records = shared.filter_map(|(id, map)| Some((id, Record::decode(map)?)));
@@ -129,17 +134,17 @@ impl Digests {
 
 impl Found {
     /// Returns whether the card can still change, as far as this record shows, or is known.
-    fn is_of_interest(&self, table: &Table) -> bool {
+    fn is_of_interest(&self, table: &DigestTable) -> bool {
         self.line.stage.is_open() || table.find(&self.place, &self.recipient).is_some()
     }
 }
 
 /// Returns the places of the cards that can still change, or are known.
-fn of_interest(all: &[Found], table: &Table) -> HashSet<Place> {
+fn of_interest(all: &[Found], table: &DigestTable) -> HashSet<CardPlace> {
     let key = |found: &Found| (found.recipient.to_ascii_lowercase(), found.place.1.clone());
     let first = all.iter().filter(|found| found.is_of_interest(table));
     let mut keys: HashSet<_> = first.clone().map(key).collect();
-    let mut places: HashSet<Place> = first.map(|found| found.place.clone()).collect();
+    let mut places: HashSet<CardPlace> = first.map(|found| found.place.clone()).collect();
     // Other records may name another recipient of the conversation, and another conversation of the recipient.
     loop {
         let before = (places.len(), keys.len());

@@ -1,11 +1,20 @@
-//! Tests of `digests.rs`.
+//! Tests of shared cards without calls.
+
+#[path = "learning_tests.rs"]
+mod learning;
+
+use std::sync::Arc;
 
 use tokio::time::{advance, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::daemon::courier::{Placed, Undelivered};
+use crate::daemon::outages::Services;
+use crate::daemon::requests::digests::ticket::{Draft, NextStep};
 use crate::domain::card::Remembered;
 use crate::domain::lifecycle::{Claim, Outcome, Recipient, Record, Shown};
-use crate::domain::request::{AccessRequest, Resource, Stage};
+use crate::domain::request::{AccessRequest, RequestId, Resource, Stage};
 use crate::msteams::{Endpoint, Error, Meaning, Operation, Retry};
 use crate::teleport::PluginData;
 
@@ -19,7 +28,7 @@ fn digests() -> Digests {
         web: None,
         plugin: "teleport-msteams".to_owned(),
     };
-    Digests::new(cluster, WITHIN)
+    Digests::new(cluster, WITHIN, LaneTable::default())
 }
 
 fn id(number: usize) -> RequestId {
@@ -62,13 +71,13 @@ fn change(digests: &Digests, number: usize, stage: Stage, urgency: Urgency) -> T
     digests.change(place(), ALICE, line(digests, number, stage), urgency)
 }
 
-fn place() -> Place {
+fn place() -> CardPlace {
     ("c".to_owned(), "1".to_owned())
 }
 
 fn draft(ticket: &Ticket<'_>) -> Draft {
     match ticket.begin(&CancellationToken::new()) {
-        Task::Draw(draft) => draft,
+        NextStep::Draw(draft) => *draft,
         other => panic!("{other:?}"),
     }
 }
@@ -100,7 +109,7 @@ fn catch_up(digests: &Digests) -> String {
 }
 
 fn is_shown(ticket: &Ticket<'_>) -> bool {
-    matches!(ticket.begin(&CancellationToken::new()), Task::Shown(_))
+    matches!(ticket.begin(&CancellationToken::new()), NextStep::Shown(_))
 }
 
 /// Returns a record whose request shares the card, written last by this replica.
@@ -109,7 +118,7 @@ fn record(stage: Stage, owner: &str) -> Record {
 }
 
 /// Returns such a record of a card at another place, or of another recipient.
-fn record_at((conversation, activity): &Place, recipient: &str, stage: Stage, owner: &str) -> Record {
+fn record_at((conversation, activity): &CardPlace, recipient: &str, stage: Stage, owner: &str) -> Record {
     let mut record = Record {
         user: "bob".to_owned(),
         roles: "dba".to_owned(),
@@ -180,10 +189,10 @@ async fn cards_count_for_a_while() {
     advance(WITHIN).await;
     alone(&digests, 6);
     digests.tidy();
-    assert_eq!(digests.lock().floods.len(), 1);
+    assert_eq!(digests.lock().posts.len(), 1);
     advance(WITHIN).await;
     digests.tidy();
-    assert!(digests.lock().floods.is_empty());
+    assert!(digests.lock().posts.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,18 +202,18 @@ async fn a_shared_card_takes_twenty_requests_for_a_while() {
     let mut first = shared(&digests, 2);
     assert_eq!(draw(&mut first), "1 Access Request needs review");
     for number in 3..22 {
-        assert_eq!(shared(&digests, number).digest, first.digest);
+        assert_eq!(shared(&digests, number).digest(), first.digest());
     }
     let second = shared(&digests, 22);
-    assert_ne!(second.digest, first.digest);
+    assert_ne!(second.digest(), first.digest());
     // The same request joins the same card again.
-    assert_eq!(shared(&digests, 22).digest, second.digest);
+    assert_eq!(shared(&digests, 22).digest(), second.digest());
     advance(WITHIN.saturating_sub(Duration::from_secs(1))).await;
     digests.count("c", 2);
     digests.count("c", 2);
-    assert_eq!(shared(&digests, 23).digest, second.digest);
+    assert_eq!(shared(&digests, 23).digest(), second.digest());
     advance(Duration::from_secs(1)).await;
-    assert_ne!(shared(&digests, 24).digest, second.digest);
+    assert_ne!(shared(&digests, 24).digest(), second.digest());
 }
 
 #[tokio::test(start_paused = true)]
@@ -214,7 +223,7 @@ async fn a_card_that_is_never_posted_does_not_count() {
     advance(WITHIN.saturating_sub(Duration::from_secs(1))).await;
     let ticket = shared(&digests, 2);
     ticket.leave(&id(2));
-    assert!(matches!(ticket.begin(&CancellationToken::new()), Task::Closed));
+    assert!(matches!(ticket.begin(&CancellationToken::new()), NextStep::Closed));
     assert!(digests.lock().by_request.is_empty());
     advance(Duration::from_secs(1)).await;
     alone(&digests, 3);
@@ -306,132 +315,6 @@ async fn a_late_state_does_not_set_a_line_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_requests_on_a_card_of_another_process_are_learned_from_all_records() {
-    let digests = digests();
-    digests.learn_all(&records(&[(1, Stage::Denied)]), "me", None);
-    assert!(
-        digests.lock().digests.is_empty(),
-        "without a pending request it does not change"
-    );
-    digests.learn_all(&records(&[(1, Stage::Denied), (2, Stage::Pending)]), "me", None);
-    assert!(digests.is_complete(only(&digests)));
-    assert_eq!(
-        draw(&mut change(&digests, 2, Stage::Pending, Urgency::Review)),
-        "1 Access Request needs review"
-    );
-    assert_eq!(digests.lock().by_request.len(), 2);
-    drop(change(&digests, 2, Stage::Denied, Urgency::Resolution));
-    advance(Duration::from_hours(1)).await;
-    digests.tidy();
-    let table = digests.lock();
-    assert!(table.digests.is_empty() && table.by_card.is_empty() && table.by_request.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_resolved_line_that_changes_keeps_the_other_lines() {
-    let digests = digests();
-    let mut ticket = change(&digests, 1, Stage::Denied, Urgency::Resolution);
-    assert!(!digests.is_complete(ticket.digest()));
-    let all = [1, 2, 3].map(|number| (number, Stage::Approved));
-    digests.learn_all(&records(&all), "me", Some(ticket.digest()));
-    assert!(digests.is_complete(ticket.digest()));
-    assert_eq!(draw(&mut ticket), "All 3 Access Requests are resolved");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_line_says_what_the_request_says_if_it_is_known() {
-    let digests = digests();
-    let cluster = Resource {
-        cluster: "teleport.example.com".to_owned(),
-        kind: "db".to_owned(),
-        name: "orders".to_owned(),
-        sub_resource: String::new(),
-        constraints: None,
-    };
-    let of_db = |number| AccessRequest {
-        resources: vec![cluster.clone()],
-        ..AccessRequest::new(id(number), "bob")
-    };
-    // One request is observed after its record was read.
-    digests.learn_all(&records(&[(1, Stage::Pending), (2, Stage::Pending)]), "me", None);
-    digests.observe(&Arc::new(of_db(1)));
-    digests.observe(&Arc::new(AccessRequest {
-        roles: vec!["dba".to_owned()],
-        ..AccessRequest::new(id(2), "bob")
-    }));
-    let ticket = change(&digests, 2, Stage::Denied, Urgency::Resolution);
-    let card = serde_json::to_string(&draft(&ticket).message.card).unwrap();
-    assert!(
-        card.contains("bob requests access to database orders") && card.contains("bob requested dba"),
-        "{card}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_card_with_two_conversation_ids_is_one_card() {
-    let at = |conversation: &str| (conversation.to_owned(), "1".to_owned());
-    let moved = [
-        (1, record_at(&at("19:c"), ALICE, Stage::Denied, "me")),
-        (2, record_at(&at("a:c"), "Alice@example.com", Stage::Pending, "me")),
-        (3, record_at(&at("19:c"), ALICE, Stage::Denied, "me")),
-        // Another recipient, whose chat has a message with the same ID.
-        (4, record_at(&at("19:d"), "bob@example.com", Stage::Pending, "me")),
-    ];
-    let fresh = digests();
-    fresh.learn_all(&encoded(moved.clone()), "me", None);
-    assert_eq!(fresh.lock().digests.len(), 2);
-    let title = "1 Access Request needs review";
-    let lines = |digests: &Digests, conversation: &str, stage| {
-        let line = line(digests, 1, stage);
-        let mut ticket = digests.change(at(conversation), ALICE, line, Urgency::Resolution);
-        let lines = digests.lock().digests[&ticket.digest()].lines.len();
-        assert_eq!(draw(&mut ticket), title);
-        lines
-    };
-    assert_eq!(lines(&fresh, "19:c", Stage::Approved), 3);
-    assert_eq!(lines(&fresh, "a:c", Stage::Denied), 3);
-    // The records arrive one after another, and two recipients have different addresses for one conversation.
-    let later = digests();
-    for (number, record) in &moved[..3] {
-        later.learn(&id(*number), &record_at(&at("19:c"), ALICE, Stage::Pending, "me"), "me");
-        later.learn(&id(*number), record, "me");
-    }
-    let other = record_at(&at("a:c"), "alice@corp.example.com", Stage::Pending, "me");
-    later.learn(&id(5), &other, "me");
-    later.learn(
-        &id(6),
-        &record_at(&at("b:c"), "alice@old.example.com", Stage::Pending, "me"),
-        "me",
-    );
-    assert_eq!(later.lock().digests.len(), 2);
-    later.learn(&id(6), &record_at(&at("b:c"), ALICE, Stage::Pending, "me"), "me");
-    let merged = only(&later);
-    assert_eq!(later.lock().digests[&merged].lines.len(), 5);
-}
-
-#[tokio::test(start_paused = true)]
-async fn more_cards_than_are_known_make_none_of_them_partial() {
-    let digests = digests();
-    let records = (0..2_200).map(|number| {
-        let card = ("c".to_owned(), (number / 2 % 1_100).to_string());
-        (number, record_at(&card, ALICE, Stage::Pending, "me"))
-    });
-    // Teleport lists them in any order: here, the first halves of all cards before the second halves.
-    let records: Vec<_> = records.collect();
-    let (even, odd): (Vec<_>, Vec<_>) = records.into_iter().partition(|(number, _)| number % 2 == 0);
-    let sorted = even.into_iter().chain(odd).map(|(_, record)| record);
-    digests.learn_all(&encoded(sorted.enumerate()), "me", None);
-    let table = digests.lock();
-    assert_eq!(table.digests.len(), 1_000);
-    assert!(
-        table
-            .digests
-            .values()
-            .all(|digest| digest.is_complete && digest.lines.len() == 2)
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_card_that_is_missing_is_given_up_only_the_second_time() {
     let digests = digests();
     draw(&mut change(&digests, 1, Stage::Pending, Urgency::Review));
@@ -466,51 +349,6 @@ async fn what_a_failed_call_says_is_known_until_the_next_one() {
     }
     draw(&mut ticket);
     assert!(ticket.failure().is_none());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_another_replica_draws_makes_the_own_drawing_stale() {
-    let digests = digests();
-    digests.learn(&id(1), &record(Stage::Pending, "me"), "me");
-    draw(&mut change(&digests, 1, Stage::Pending, Urgency::Review));
-    digests.learn(&id(1), &record(Stage::Pending, "me"), "me");
-    assert!(digests.all_behind().is_empty() && !is_wanted(&digests).await);
-    // It adds a request, which the own drawing lacks.
-    digests.learn(&id(2), &record(Stage::Pending, "other"), "me");
-    assert!(is_wanted(&digests).await);
-    assert_eq!(catch_up(&digests), "2 Access Requests need review");
-    // It shows a result that this replica knows, and has not drawn.
-    digests.observe(&Arc::new(AccessRequest {
-        stage: Stage::Denied,
-        ..AccessRequest::new(id(1), "bob")
-    }));
-    assert!(!is_wanted(&digests).await, "a job of the request draws it");
-    digests.learn(&id(1), &record(Stage::Denied, "other"), "me");
-    assert!(is_wanted(&digests).await);
-    assert_eq!(catch_up(&digests), "1 Access Request needs review");
-    // It shows a result that this replica has drawn, perhaps with an older state of another request.
-    draw(&mut change(&digests, 2, Stage::Denied, Urgency::Resolution));
-    digests.learn(&id(2), &record(Stage::Denied, "other"), "me");
-    assert!(!is_wanted(&digests).await, "the next listing is soon enough");
-    assert_eq!(catch_up(&digests), "All 2 Access Requests are resolved");
-    // An older record does not remove a request.
-    digests.learn(&id(2), &Record::default(), "me");
-    assert!(digests.all_behind().is_empty() && !is_wanted(&digests).await);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_replica_that_began_a_card_corrects_the_drawings_of_others() {
-    let digests = digests();
-    (0..2).for_each(|number| alone(&digests, number));
-    draw(&mut shared(&digests, 2));
-    draw(&mut shared(&digests, 3));
-    digests.learn(&id(2), &record(Stage::Pending, "me"), "me");
-    assert!(!is_wanted(&digests).await);
-    digests.learn(&id(2), &record(Stage::Denied, "other"), "me");
-    assert!(is_wanted(&digests).await);
-    assert_eq!(catch_up(&digests), "1 Access Request needs review");
-    digests.learn(&id(2), &record(Stage::Denied, "other"), "me");
-    assert!(!is_wanted(&digests).await);
 }
 
 #[tokio::test(start_paused = true)]
