@@ -1,10 +1,12 @@
 //! The members of the groups that are recipients, read in the background and refreshed.
 //!
 //! Architecture Invariant: limited in number and time. A request waits only for a group that was never read, and not for long.
-//! The members that were read last stay current while Microsoft does not answer.
+//! The members that were read last stay current while Microsoft does not answer; a group that Microsoft refuses or does not know
+//! has none.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use crate::daemon::context::Context;
 use crate::daemon::upkeep::InForce;
 use crate::domain::recipients::{Address, GroupMembers};
 use crate::heartbeat::Heartbeat;
-use crate::msteams::{Error, Members, Priority, Urgency};
+use crate::msteams::{Error, Meaning, Members, Priority, Urgency};
 
 /// How long a group is refreshed after a request needed it last. Configured groups are refreshed until shutdown.
 const UNUSED_FOR: Duration = Duration::from_hours(1);
@@ -41,6 +43,8 @@ pub(super) struct Groups {
     known: Mutex<BTreeMap<String, Group>>,
     /// A group was named that is not known.
     wanted: Notify,
+    /// A group was omitted because there are too many, which was logged.
+    is_full: AtomicBool,
     /// The number of reads that have ended.
     ended: watch::Sender<u64>,
     /// How long members are used before they are read again.
@@ -52,14 +56,27 @@ pub(super) struct Groups {
 #[derive(Debug)]
 struct Group {
     members: Option<Arc<[Address]>>,
+    /// Microsoft refuses to list the members, or does not know the group.
+    is_refused: bool,
     /// A read has ended, with or without success.
     was_read: bool,
     is_being_read: bool,
     due: Instant,
     used: Instant,
     pauses: Backoff,
-    /// The last failure or peculiarity was logged.
-    is_warned: bool,
+    /// Why the last read did not list all members.
+    lack: Option<Lack>,
+    /// The last one that was logged.
+    reported: Option<Lack>,
+}
+
+/// Why the members of a group that was read are not all notified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lack {
+    /// There are too many.
+    Cut,
+    Empty,
+    Failed(Meaning),
 }
 
 impl Groups {
@@ -67,6 +84,7 @@ impl Groups {
         Self {
             known: Mutex::default(),
             wanted: Notify::new(),
+            is_full: AtomicBool::new(false),
             ended: watch::Sender::new(0),
             life: limits.groups_every,
             first_pause: limits.outage_pause,
@@ -88,10 +106,11 @@ impl Groups {
         let known = self.lock();
         let mut has_all = true;
         for id in groups {
-            match known.get(id).and_then(|group| group.members.clone()) {
-                Some(found) => members.put(id, found),
-                None => has_all = false,
+            let group = known.get(id);
+            if let Some(found) = group.and_then(|group| group.members.clone()) {
+                members.put(id, found);
             }
+            has_all &= group.is_some_and(Group::has_members);
         }
         has_all
     }
@@ -108,6 +127,14 @@ impl Groups {
                 known.insert(id.clone(), Group::new(now, self));
                 self.wanted.notify_one();
                 were_read = false;
+            } else if !self.is_full.swap(true, Ordering::Relaxed) {
+                let hint = hint!("Name fewer groups in the configuration and in the rules");
+                warn!(
+                    group.id = id,
+                    limit = MOST,
+                    hint,
+                    "Too many groups are recipients, omitting the others"
+                );
             }
         }
         were_read
@@ -133,28 +160,35 @@ impl Groups {
     /// Makes the groups due that could not be read, because an operator reported a change.
     fn retry_failed(&self) {
         let now = Instant::now();
-        for group in self.lock().values_mut().filter(|group| group.is_warned) {
+        for group in self.lock().values_mut().filter(|group| group.lack.is_some()) {
             group.due = now;
         }
     }
 
-    /// Records the result of a read.
-    fn take(&self, id: &str, found: Result<Members, Error>) -> Option<Taken> {
+    /// Records the result of a read. `is_example` returns whether a failure can be logged at level WARN.
+    fn take(&self, id: &str, found: Result<Members, Error>, is_example: impl FnOnce(&Error) -> bool) -> Option<Taken> {
         let mut known = self.lock();
         let group = known.get_mut(id)?;
         (group.is_being_read, group.was_read) = (false, true);
-        let was_warned = group.is_warned;
+        let before = group.members.clone();
         let taken = match found {
             Ok(members) => {
                 group.pauses.reset();
                 group.due = Instant::now() + self.life;
-                group.is_warned = members.is_cut || members.people.is_empty();
+                let lack = match members.people.len() {
+                    0 => Some(Lack::Empty),
+                    _ => members.is_cut.then_some(Lack::Cut),
+                };
+                group.lack = lack;
+                if lack.is_none() {
+                    group.reported = None;
+                }
                 let people: Arc<[Address]> = members.people.into();
-                let before = group.members.replace(Arc::clone(&people));
+                group.members = Some(Arc::clone(&people));
+                group.is_refused = false;
                 Taken::Read {
                     members: people.len(),
-                    is_cut: members.is_cut,
-                    is_news: group.is_warned && !was_warned,
+                    news: lack.filter(|lack| group.reports(*lack, || true)),
                     has_changed: before.is_none_or(|before| before != people),
                 }
             }
@@ -166,12 +200,18 @@ impl Groups {
                     pause
                 };
                 group.due = Instant::now() + pause;
-                group.is_warned = true;
+                if !keeps_members(&error) {
+                    group.is_refused = true;
+                    group.members = Some(Arc::default());
+                }
+                let lack = Lack::Failed(error.meaning());
+                group.lack = Some(lack);
                 Taken::Failed {
                     known: group.members.as_ref().map(|members| members.len()),
+                    is_news: group.reports(lack, || is_example(&error)),
+                    has_changed: before.is_some_and(|before| Some(before) != group.members),
                     error,
                     pause,
-                    is_news: !was_warned,
                 }
             }
         };
@@ -189,23 +229,43 @@ impl Group {
     fn new(now: Instant, groups: &Groups) -> Self {
         Self {
             members: None,
+            is_refused: false,
             was_read: false,
             is_being_read: false,
             due: now,
             used: now,
             pauses: Backoff::new(groups.first_pause, groups.life),
-            is_warned: false,
+            lack: None,
+            reported: None,
         }
+    }
+
+    /// Returns whether the members are known.
+    fn has_members(&self) -> bool {
+        self.members.is_some() && !self.is_refused
+    }
+
+    /// Returns whether something is to be logged: it differs from what was logged last, and `can_log`.
+    fn reports(&mut self, lack: Lack, can_log: impl FnOnce() -> bool) -> bool {
+        let is_news = self.reported != Some(lack) && can_log();
+        if is_news {
+            self.reported = Some(lack);
+        }
+        is_news
     }
 }
 
-/// What a read came to.
+/// Returns whether the members of a group stay current after a failure: it says nothing about the group.
+fn keeps_members(error: &Error) -> bool {
+    error.is_outage() || matches!(error.meaning(), Meaning::Throttled | Meaning::Conflict)
+}
+
+/// The result of a read.
 enum Taken {
     Read {
         members: usize,
-        is_cut: bool,
-        /// The first read in a row of a group with too many members or none.
-        is_news: bool,
+        /// What was not logged yet.
+        news: Option<Lack>,
         has_changed: bool,
     },
     Failed {
@@ -214,6 +274,7 @@ enum Taken {
         error: Error,
         pause: Duration,
         is_news: bool,
+        has_changed: bool,
     },
 }
 
@@ -247,7 +308,9 @@ pub(super) async fn keep(context: Arc<Context>, heartbeat: Heartbeat) -> Infalli
             }
         };
         if let Some((id, found)) = heartbeat.while_waiting(event).await
-            && let Some(taken) = context.groups.take(&id, found)
+            && let Some(taken) = context
+                .groups
+                .take(&id, found, |error| context.outages.microsoft_example(error))
         {
             report(&context, &id, taken);
         }
@@ -264,39 +327,49 @@ fn configured(live: &InForce) -> Vec<String> {
 
 /// Logs the result of a read. Pending requests are planned again if the members have changed.
 fn report(context: &Context, id: &str, taken: Taken) {
-    match taken {
+    let has_changed = match taken {
         Taken::Read {
             members,
-            is_cut,
-            is_news,
+            news,
             has_changed,
         } => {
             debug!(group.id = id, members, "Members of a group read");
-            if is_news && is_cut {
-                let hint = hint!("Name a smaller group, or a channel that its members read");
-                warn!(group.id = id, members, hint, "Group has more members than are notified");
-            } else if is_news {
-                let hint = hint!(
-                    "Add people to the group; if its members are hidden, grant the application permission Member.Read.Hidden"
-                );
-                warn!(group.id = id, hint, "Group has no members to notify");
+            match news {
+                Some(Lack::Cut) => {
+                    let hint = hint!("Name a smaller group, or a channel that its members read");
+                    warn!(group.id = id, members, hint, "Group has more members than are notified");
+                }
+                Some(Lack::Empty) => {
+                    let hint = hint!(
+                        "Add people to the group; if its members are hidden, grant the application permission Member.Read.Hidden"
+                    );
+                    warn!(group.id = id, hint, "Group has no members to notify");
+                }
+                Some(Lack::Failed(_)) | None => {}
             }
-            if has_changed {
-                context.resync_now.notify_one();
-            }
+            has_changed
         }
         Taken::Failed {
             known,
             error,
             pause,
             is_news,
+            has_changed,
         } => {
             let (hint, retry_in) = (error.hint(), readable(pause));
             warn_if!(
-                is_news && context.outages.microsoft_example(&error),
+                is_news,
                 group.id = id, known, %error, hint, retry_in,
                 "Could not list the members of a group"
             );
+            has_changed
         }
+    };
+    if has_changed {
+        context.resync_now.notify_one();
     }
 }
+
+#[cfg(test)]
+#[path = "groups_tests.rs"]
+mod tests;

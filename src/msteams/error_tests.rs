@@ -22,3 +22,10 @@ fn an_error_shows_the_operation_the_subject_and_the_answer() {
     let expected = "could not get a token for the Bot connector: Microsoft rejected the credentials";
     assert_eq!(error.to_string(), expected);
 }
+
+impl Error {
+    /// Returns a failure to list the members of a group.
+    pub(crate) fn of_members(meaning: Meaning) -> Self {
+        Self::new(Operation::ListMembers, meaning, Retry::Later(None))
+    }
+}

@@ -95,6 +95,28 @@ async fn an_outage_of_graph_keeps_the_known_members_and_delays_no_other_recipien
 }
 
 #[tokio::test]
+async fn a_deleted_group_notifies_no_former_members() {
+    let mut town = town().await;
+    let group = town.tenant.add_group(&[&town.people["Bob"]]);
+    let config = town.config_for(&format!("\"*\" = [\"group:{group}\", \"{ALICE}\"]"));
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.tenant.delete_group(&group);
+    town.daemon().says("Could not list the members of a group").await;
+    let next = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING", "PENDING"]).await;
+    town.settled(&next).await;
+    // The card of the first request stays current.
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.sees(BOB, &["APPROVED"]).await;
+    town.sees(ALICE, &["APPROVED", "PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_group_that_cannot_be_read_is_reported_with_the_fix_and_delays_no_other_recipient() {
     let mut town = Town::build().await;
     let group = town.tenant.add_group(&[&town.people["Bob"]]);

@@ -53,6 +53,11 @@ impl Tenant {
         id
     }
 
+    /// Deletes a group.
+    pub fn delete_group(&self, group: &str) {
+        self.change(|world| world.groups.retain(|known| known.id != group));
+    }
+
     /// Adds a user to a group.
     pub fn add_member(&self, group: &str, user: &User) {
         self.change(|world| {
