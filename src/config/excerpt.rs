@@ -19,6 +19,7 @@ pub(super) fn excerpt(text: &str, line: usize, column: usize, length: usize) -> 
     let before: Vec<&str> = text.lines().take(index).collect();
     let written = text.lines().nth(index).unwrap_or_default();
     let (shown, start) = match value_of(written) {
+        Some(_) if is_in_text(&before) => ("…".to_owned(), 0),
         Some(value) if !is_open(&before, written, value) => {
             (format!("{}…", &written[..value]), written[..value].chars().count())
         }
@@ -55,21 +56,50 @@ fn part(line: String, start: usize) -> (String, usize) {
     (format!("{}{kept}{}", mark(before), mark(after)), start)
 }
 
+/// Returns whether the line after these continues a text of several lines, in which nothing is a key.
+fn is_in_text(before: &[&str]) -> bool {
+    ["\"\"\"", "'''"].iter().any(|mark| {
+        let marks: usize = before.iter().map(|line| line.matches(mark).count()).sum();
+        marks % 2 == 1
+    })
+}
+
 /// Returns the offset of a line's value: 0 for a line without a key, and `None` for a table header.
 fn value_of(line: &str) -> Option<usize> {
     let trimmed = line.trim_start();
     if trimmed.starts_with('[') && !trimmed.contains(['"', '\'', '=']) {
         return None;
     }
-    let sign = line.find(['=', ':']).map_or(0, |sign| sign + 1);
+    let sign = key_end(line).map_or(0, |sign| sign + 1);
     let blanks = line[sign..].len() - line[sign..].trim_start().len();
     Some(sign + blanks)
+}
+
+/// Returns the offset of the `=` or `:` after the key at the beginning of a line; `None` if a value or something else is there,
+/// which may contain the same characters.
+fn key_end(line: &str) -> Option<usize> {
+    let mut rest = line.trim_start();
+    loop {
+        let length = match rest.chars().next()? {
+            quote @ ('"' | '\'') => rest[1..].find(quote)? + 2,
+            _ => rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)))?,
+        };
+        if length == 0 || may_be_secret(&rest[..length]) {
+            return None;
+        }
+        rest = rest[length..].trim_start();
+        match rest.chars().next()? {
+            '=' | ':' => return Some(line.len() - rest.len()),
+            '.' => rest = rest[1..].trim_start(),
+            _ => return None,
+        }
+    }
 }
 
 /// Returns whether the value of a line can be shown.
 fn is_open(before: &[&str], line: &str, value: usize) -> bool {
     let key = |line: &str| {
-        let (key, _) = line.split_once(['=', ':'])?;
+        let key = &line[..key_end(line)?];
         Some(key.trim().trim_matches(['"', '\'']).to_lowercase())
     };
     let header = |line: &&&str| line.trim_start().starts_with('[') && value_of(line).is_none();
@@ -106,6 +136,14 @@ mod tests {
             "[msapi]\napp_secret = [\n \"planted\"",
             "[msapi]\napp_secret = \"x=planted",
             "[msapi]\n[planted~\"",
+            "[teleport]\napp_secret = \"\"\"\nplanted=abc",
+            "[msapi]\napp_secret = [\n \"x~planted=b\"",
+            "[msapi]\napp_secret = [\n \"planted:def\", \"",
+            "[msapi]\napp_secret = [\n \"a~b=1\"\n \"planted:abc:def\"",
+            "[msapi]\napp_secret = [\n \"planted\" \"x=y\"",
+            "[msapi]\napp_secret = [\n planted~abc=def",
+            "[msapi]\napp_secret = [\n Xplanted8Q7abcdefghijkl:def",
+            "[teleport]\naddr = \"x\"\napp_secret = [\n \"planted:x\"",
         ] {
             let line = text.lines().count();
             let shown = excerpt(text, line, 99, 1);
