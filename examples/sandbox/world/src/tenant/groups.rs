@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::tenant::call::{Asked, Reply};
 use crate::tenant::state::{Group, World};
+use crate::tenant::users::shows_all;
 use crate::tenant::{Tenant, User};
 
 /// Lists the members of a group and of the groups in it, page by page. As in Graph, the members are users and other objects.
@@ -18,9 +19,14 @@ pub(super) fn members(world: &mut World, asked: &Asked, id: &str) -> Reply {
     let nested = json!({"@odata.type": "#microsoft.graph.group", "id": Uuid::new_v4().to_string()});
     let ids = group.members.clone();
     let mut all = vec![device, nested];
+    let shows_all = shows_all(world);
     for id in ids {
-        let enabled = world.account(&id).is_some_and(|account| !account.disabled);
-        all.push(json!({"@odata.type": "#microsoft.graph.user", "id": id, "accountEnabled": enabled}));
+        let mut user = json!({"@odata.type": "#microsoft.graph.user", "id": id});
+        if shows_all {
+            let is_enabled = world.account(&id).is_some_and(|account| !account.disabled);
+            user["accountEnabled"] = json!(is_enabled);
+        }
+        all.push(user);
     }
     let number = |name: &str| asked.query(name).and_then(|text| text.parse::<usize>().ok());
     let longest = Some(world.faults.longest_page).filter(|longest| *longest > 0);

@@ -81,7 +81,7 @@ fn conditions(text: &str) -> Option<Vec<Condition>> {
 }
 
 /// Returns whether the granted permissions show more than the basic properties.
-fn shows_all(world: &World) -> bool {
+pub(super) fn shows_all(world: &World) -> bool {
     world.options.roles.iter().any(|role| SHOW_TYPE.contains(role))
 }
 
