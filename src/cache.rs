@@ -15,7 +15,7 @@ use tokio::time::Instant;
 pub struct Cache<K, V> {
     entries: Mutex<HashMap<K, Arc<Entry<V>>>>,
     most: usize,
-    life: fn(&V) -> Duration,
+    life: Box<dyn Fn(&V) -> Duration + Send + Sync>,
 }
 
 /// Filled by the first look-up; others wait for it.
@@ -30,11 +30,11 @@ struct Answer<V> {
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     /// Creates a cache of at most `most` answers; those beyond it are looked up each time. `life` is how long an answer is
     /// remembered.
-    pub fn new(most: usize, life: fn(&V) -> Duration) -> Self {
+    pub fn new(most: usize, life: impl Fn(&V) -> Duration + Send + Sync + 'static) -> Self {
         Self {
             entries: Mutex::default(),
             most,
-            life,
+            life: Box::new(life),
         }
     }
 

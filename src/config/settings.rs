@@ -253,6 +253,8 @@ pub struct Limits {
     /// The pause before a refused delivery is retried; it doubles up to `refused_longest_pause`.
     pub refused_first_pause: Duration,
     pub refused_longest_pause: Duration,
+    /// How long a channel is remembered by its name, which can change.
+    pub channel_names_for: Duration,
     /// How often the file of the client secret is checked.
     pub secret_look_every: Duration,
     /// The minimum time between two reloads; earlier signals cause one reload.
@@ -342,6 +344,7 @@ impl Default for Limits {
             outage_pause: Duration::from_secs(15),
             refused_first_pause: Duration::from_mins(1),
             refused_longest_pause: Duration::from_hours(1),
+            channel_names_for: Duration::from_mins(10),
             secret_look_every: Duration::from_secs(10),
             reload_every: Duration::from_secs(1),
             resync_every: Duration::from_mins(10),

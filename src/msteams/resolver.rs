@@ -1,7 +1,7 @@
 //! Finds the conversation of an address.
 //!
-//! Architecture Invariant: a conversation is remembered until a send proves it wrong, and then forgotten. Failures are
-//! remembered for a moment only.
+//! Architecture Invariant: a conversation is remembered until a send proves it wrong, and then forgotten; names of channels and
+//! failures are remembered for a while only.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cache::Cache;
-use crate::config::{GraphInstallations, MicrosoftSettings};
+use crate::config::{GraphInstallations, Limits, MicrosoftSettings};
 use crate::domain::recipients::{Address, Person};
 use crate::msteams::bot::Bot;
 use crate::msteams::call_queue::Priority;
@@ -47,6 +47,9 @@ pub(crate) struct Resolver {
     known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
 }
 
+/// How long an unknown address is remembered, as a multiple of the longest pause: two minutes by default.
+const REFUSAL_HOLDS: u32 = 4;
+
 /// An address for which the app cannot be installed must not query the catalog with every attempt.
 const APP_CONFIRMED_FOR: Duration = Duration::from_secs(30);
 
@@ -67,8 +70,7 @@ enum Begins {
 }
 
 impl Resolver {
-    /// `refusal_holds` is how long an unknown address is remembered.
-    pub(crate) fn new(graph: Graph, bot: Arc<Bot>, settings: &MicrosoftSettings, refusal_holds: Duration) -> Self {
+    pub(crate) fn new(graph: Graph, bot: Arc<Bot>, settings: &MicrosoftSettings, limits: &Limits) -> Self {
         Self {
             graph,
             bot,
@@ -76,10 +78,10 @@ impl Resolver {
             teams_app_id: settings.teams_app_id.clone(),
             app: SingleFlight::new(),
             app_confirmed: Mutex::new(None),
-            refusals: Refusals::new(refusal_holds),
+            refusals: Refusals::new(limits.microsoft_longest_pause * REFUSAL_HOLDS),
             people: People::default(),
             managers: Managers::default(),
-            sites: Sites::new(settings),
+            sites: Sites::new(settings, limits.channel_names_for),
             presences: Presences::default(),
             published: Cache::new(1, |_| PUBLISHED_LIFE),
             upgrades: Upgrades::new(settings),
@@ -124,16 +126,37 @@ impl Resolver {
         self.find(address, Begins::AtTheInstallation, priority).await
     }
 
+    /// Finds the conversation of an address. That of a channel by name is remembered by its link, because names change.
     async fn find(&self, address: &Address, begins: Begins, priority: &Priority) -> Result<Conversation, Error> {
+        if address.named_channel().is_none() {
+            return self.find_known(address, begins, priority).await;
+        }
+        let found = async {
+            let link = match self.refusals.of(address) {
+                Some(error) => return Err(error),
+                None => self.linked(address, priority).await,
+            };
+            let link = link.inspect_err(|error| self.refusals.remember(address, error))?;
+            if begins == Begins::AtTheInstallation {
+                self.forget(&link);
+            }
+            self.find_known(&link, begins, priority).await
+        };
+        found.await.map_err(|error| error.about(address))
+    }
+
+    async fn find_known(&self, address: &Address, begins: Begins, priority: &Priority) -> Result<Conversation, Error> {
         let entry = self.entry(address);
-        if let Some(conversation) = entry.held() {
+        let is_again = begins == Begins::AtTheInstallation;
+        if let Some(conversation) = entry.held().filter(|_| !is_again) {
             return Ok(conversation);
         }
         let look_up = || Box::pin(self.look_up(address, begins, priority));
         let outcome = match self.refusals.of(address) {
             Some(error) => Err(error),
-            // An urgent lookup must not wait for a background one.
-            None if priority.is_background() => look_up()
+            // An urgent lookup must not wait for a background one, and one that begins with the installation must not get
+            // the outcome of one that does not.
+            None if priority.is_background() || is_again => look_up()
                 .await
                 .inspect(|conversation| entry.offer(conversation.clone())),
             // Boxed, so that the futures of waiting callers stay small.
@@ -363,6 +386,15 @@ impl Resolver {
             conversation: Conversation::with_user(chat.id),
             web_url: chat.web_url,
         })
+    }
+
+    /// Returns the link of a channel by name.
+    async fn linked(&self, address: &Address, priority: &Priority) -> Result<Address, Error> {
+        let link = match self.site(address, priority).await? {
+            Site::Channel(channel) => Address::parse(&self.sites.link(address, &channel)).ok(),
+            Site::Person | Site::GroupChat(_) => None,
+        };
+        link.ok_or_else(|| Error::new(Operation::FindChannel, Meaning::Protocol, Retry::Later(None)))
     }
 
     /// Finds out what an address leads to.

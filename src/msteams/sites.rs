@@ -13,9 +13,6 @@ use crate::msteams::conversation::channel_link;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::graph::{Entry, Graph, failure, filter, no_key};
 
-/// How long a channel is remembered by its name, which can change.
-const LIFE: Duration = Duration::from_mins(10);
-
 /// Largest number of names.
 const MOST: usize = 1_000;
 
@@ -35,11 +32,12 @@ pub(crate) struct Sites {
 }
 
 impl Sites {
-    pub(crate) fn new(settings: &MicrosoftSettings) -> Self {
+    /// `names_for` is how long a channel is remembered by its name.
+    pub(crate) fn new(settings: &MicrosoftSettings, names_for: Duration) -> Self {
         Self {
             tenant: settings.tenant_id.clone(),
             links: settings.endpoints.teams.clone(),
-            by_name: Cache::new(MOST, |_| LIFE),
+            by_name: Cache::new(MOST, move |_| names_for),
         }
     }
 

@@ -42,9 +42,6 @@ struct Parts {
     bot: Arc<Bot>,
 }
 
-/// How long an unknown address is remembered, as a multiple of the longest pause: two minutes by default.
-const REFUSAL_HOLDS: u32 = 4;
-
 impl Teams {
     /// Creates the handle without sending anything.
     ///
@@ -71,12 +68,7 @@ impl Teams {
             links: endpoints.teams.clone(),
             tenant: settings.tenant_id.clone(),
             credential,
-            resolver: Resolver::new(
-                Graph::new(graph, limits),
-                Arc::clone(&bot),
-                settings,
-                limits.microsoft_longest_pause * REFUSAL_HOLDS,
-            ),
+            resolver: Resolver::new(Graph::new(graph, limits), Arc::clone(&bot), settings, limits),
             bot,
         })))
     }

@@ -105,6 +105,23 @@ async fn a_channel_is_found_by_the_names_of_its_team_and_its_own() {
 }
 
 #[tokio::test]
+async fn a_name_that_another_channel_gets_leads_to_that_channel() {
+    let mut town = granting(&BY_NAME).await;
+    let first = town.tenant.add_channel("Operations", "Alerts");
+    let id = request(&mut town, &["Operations/Alerts"]).await;
+    town.sees(&first, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.tenant.rename_channel("Operations", "Alerts", "Archive");
+    let second = town.tenant.add_channel("Operations", "Alerts");
+    let next = town.cluster.create(Draft::default());
+    town.sees(&second, &["PENDING"]).await;
+    town.settled(&next).await;
+    town.cluster.review(&id, "alice", Verdict::Approve, "ok");
+    town.sees(&first, &["APPROVED"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_place_that_cannot_be_reached_is_rejected_with_the_reason_and_the_fix() {
     let mut town = granting(&BY_NAME).await;
     let private = town.tenant.add_channel("Security", "Private");

@@ -114,7 +114,15 @@ impl Town {
 
     /// Finds the card of an entry in the chat of its recipient.
     fn card_of(&self, posted: &Posted) -> Option<Card> {
-        let cards = self.chat(&posted.recipient.name).into_iter();
+        let name = &posted.recipient.name;
+        let is_named_channel = name.contains('/') && !name.contains("://") && !name.contains('@');
+        let cards = if is_named_channel {
+            // The name may lead elsewhere by now.
+            self.tenant.cards().into_iter().map(|(_, card)| card).collect()
+        } else {
+            self.chat(name)
+        };
+        let cards = cards.into_iter();
         let is_it = |card: &Card| {
             let conversation = posted.conversation.as_ref();
             card.id == posted.activity

@@ -57,6 +57,17 @@ fn encode(text: &str) -> String {
 }
 
 impl Tenant {
+    /// Gives the channels of a team with this name another name.
+    pub fn rename_channel(&self, team: &str, old: &str, new: &str) {
+        self.change(|world| {
+            let teams = world.teams.iter_mut().filter(|known| known.name == team);
+            let channels = teams.flat_map(|team| &mut team.channels);
+            for (_, name) in channels.filter(|(_, name)| name == old) {
+                new.clone_into(name);
+            }
+        });
+    }
+
     /// Adds a channel to a team, which is created if it does not exist, and returns its link.
     pub fn add_channel(&self, team: &str, name: &str) -> String {
         let thread = format!("19:{}@thread.tacv2", Uuid::new_v4().simple());
