@@ -1,7 +1,8 @@
 //! Look-ups that are made at the same time share one request to Graph's `$batch`.
 //!
 //! A batch saves exchanges and nothing else: each look-up has its own permit, attempts and error, as if it were sent
-//! alone. A look-up that is the only one goes alone immediately, and so does each of a batch that fails as a whole.
+//! alone. A look-up that is the only one goes alone immediately, and so does each of a batch that is not answered in time or
+//! not as documented.
 //!
 //! Architecture Invariant: only look-ups; a batch changes nothing. A slow batch delays no look-up for long.
 
@@ -33,6 +34,9 @@ const COLLECTED_FOR: Duration = Duration::from_millis(40);
 
 /// How long a batch may take before its look-ups go alone: one that does not end delays the answers to all.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The statuses that say that Graph is down or slow. Look-ups that go alone would fail like their batch, twenty at a time.
+const UNAVAILABLE: [u16; 4] = [408, 502, 503, 504];
 
 /// Collects look-ups.
 pub(crate) struct Batches {
@@ -116,7 +120,10 @@ impl Batches {
                 let counted = self.begin();
                 (self.send(http, request, token, others).await, Some(counted))
             }
-            Part::IsSent(answer) => (answer.await.ok(), None),
+            Part::IsSent(answer) => match answer.await {
+                Ok(answer) => (Some(answer), None),
+                Err(_) => (None, Some(self.begin())),
+            },
         };
         match answer {
             Some(answer) => answer,
@@ -193,9 +200,10 @@ impl Batches {
         let responses = match answer.and_then(|answer| answer.json::<Responses>()) {
             Ok(Responses { responses }) => responses,
             // What concerns the whole batch concerns each look-up.
-            Err(error) if error.meaning() == Meaning::Throttled || error.status() == Some(401) => {
+            Err(error) if concerns_each(&error) => {
                 for other in others {
-                    other.answer.send(Err(error.clone())).ok();
+                    let error = error.clone().with_operation(other.operation);
+                    other.answer.send(Err(error)).ok();
                 }
                 return Some(Err(error));
             }
@@ -218,6 +226,12 @@ impl Batches {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns whether the failure of a batch is that of each of its look-ups.
+fn concerns_each(error: &Error) -> bool {
+    let is_known = |status| status == 401 || UNAVAILABLE.contains(&status);
+    error.meaning() == Meaning::Throttled || error.status().is_some_and(is_known)
 }
 
 impl Collecting<'_> {

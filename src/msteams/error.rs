@@ -257,6 +257,12 @@ impl Error {
         self
     }
 
+    /// Replaces the operation.
+    pub(crate) fn with_operation(mut self, operation: Operation) -> Self {
+        self.0.operation = operation;
+        self
+    }
+
     pub(crate) fn with_answer(mut self, status: u16, code: Option<String>) -> Self {
         self.0.status = Some(status);
         self.0.code = code;

@@ -1,6 +1,6 @@
 //! Lookups of recipients: their order, their retries, and why the app cannot be installed for a user.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
@@ -240,13 +240,21 @@ async fn look_ups_go_alone_if_a_batch_fails_and_wait_if_it_is_throttled() {
         Fault::Error(400, "BadRequest"),
         Fault::Html,
         Fault::Status(429, Some(1)),
+        Fault::Status(503, Some(1)),
     ] {
         let (town, ids) = with_many(12).await;
         let rule = Rule::some(1, "POST", "$batch", fault.clone());
         town.tenant.faults(|faults| faults.rules = vec![rule]);
+        let begun = Instant::now();
         all_see(&town, &ids).await;
         assert_eq!(town.tenant.met(&fault), 1, "{fault:?}");
-        town.allows_warnings(&["Service throttles requests service=\"Microsoft Graph\""]);
+        if let Fault::Status(_, Some(seconds)) = fault {
+            assert!(begun.elapsed() >= Duration::from_secs(seconds), "{fault:?}");
+        }
+        town.allows_warnings(&[
+            "Service throttles requests service=\"Microsoft Graph\"",
+            "Service fails, retrying service=\"Microsoft Graph\"",
+        ]);
         town.finish().await;
     }
 }
