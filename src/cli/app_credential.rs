@@ -32,7 +32,7 @@ pub(super) struct CredentialOptions {
     /// File with a token that a federated credential of the app names, instead of a client secret; "true" for AKS
     #[arg(long = "federatedTokenFile", value_name = "FILE|true")]
     federated_token_file: Option<PathBuf>,
-    /// Client ID of a managed identity of this machine, instead of a client secret; "true" if it has only one
+    /// Client ID of a managed identity of this machine, instead of a client secret; "true" for --appID
     #[arg(long = "managedIdentity", value_name = "ID|true")]
     managed_identity: Option<String>,
 }

@@ -83,6 +83,7 @@ impl AppCredential {
 /// Reads the credential, or records why there is none. Only one kind can be set.
 pub(super) fn credential(
     section: &mut Section<'_>,
+    app_id: Option<&str>,
     environment: &dyn Fn(&str) -> Option<String>,
     workload: &WorkloadEnvironment,
     notes: &mut Notes,
@@ -109,7 +110,9 @@ pub(super) fn credential(
     match set.first() {
         Some(&"client_certificate") => client_certificate(section, notes).map(AppCredential::Certificate),
         Some(&"federated_token_file") => federated_token(section, workload, notes).map(AppCredential::FederatedToken),
-        Some(&"managed_identity") => managed_identity(section, environment, notes).map(AppCredential::ManagedIdentity),
+        Some(&"managed_identity") => {
+            managed_identity(section, app_id, environment, notes).map(AppCredential::ManagedIdentity)
+        }
         _ => app_secrets(section, environment, notes).map(AppCredential::Secrets),
     }
 }

@@ -1,4 +1,4 @@
-//! The managed identity of the machine, which needs no credential of its own.
+//! The managed identity of the machine, which needs no separate credential.
 //!
 //! Source: `@azure/msal-node`, `Imds.ts` and `AppService.ts`: the variables, and the address of the metadata service.
 
@@ -17,8 +17,9 @@ const HINT: &str = hint!("Set it to true, or to the client ID of a user-assigned
 /// A managed identity, and the endpoint that issues its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManagedIdentity {
-    /// The client ID of a user-assigned identity; `None` for the only identity of the machine.
-    pub client_id: Option<String>,
+    /// The client ID of a user-assigned identity. Every request names it: App Service uses the system-assigned identity otherwise,
+    /// which cannot be the app of a bot.
+    pub client_id: String,
     pub endpoint: IdentityEndpoint,
 }
 
@@ -31,15 +32,25 @@ pub enum IdentityEndpoint {
     Metadata(Url),
 }
 
-/// Reads the identity that the key names and the endpoint of the environment, or records why there is none.
+impl IdentityEndpoint {
+    /// Returns the host that issues the tokens.
+    pub fn host(&self) -> &str {
+        let (Self::AppService { url, .. } | Self::Metadata(url)) = self;
+        url.host_str().unwrap_or_default()
+    }
+}
+
+/// Reads the identity that the key names and the endpoint of the environment, or records why there is none. `true` stands for the
+/// identity that is the app.
 pub(super) fn managed_identity(
     section: &mut Section<'_>,
+    app_id: Option<&str>,
     environment: &dyn Fn(&str) -> Option<String>,
     notes: &mut Notes,
 ) -> Option<ManagedIdentity> {
     let key = section.key("managed_identity");
     let client_id = match section.value("managed_identity")? {
-        Value::Boolean(_) => None,
+        Value::Boolean(_) => app_id.map(str::to_owned),
         Value::String(text) => {
             let text = text.trim();
             if !text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
@@ -55,7 +66,10 @@ pub(super) fn managed_identity(
         }
     };
     match endpoint(environment) {
-        Ok(endpoint) => Some(ManagedIdentity { client_id, endpoint }),
+        Ok(endpoint) => Some(ManagedIdentity {
+            client_id: client_id?,
+            endpoint,
+        }),
         Err((message, hint)) => {
             notes.problem(key, message, hint);
             None
@@ -65,9 +79,8 @@ pub(super) fn managed_identity(
 
 /// Warns if the identity is not that of the bot: the Bot connector accepts only tokens of the bot's own app.
 pub(super) fn check_client(identity: &ManagedIdentity, app_id: &str, key: String, notes: &mut Notes) {
-    if let Some(client_id) = &identity.client_id
-        && !client_id.eq_ignore_ascii_case(app_id)
-    {
+    let client_id = &identity.client_id;
+    if !client_id.eq_ignore_ascii_case(app_id) {
         let message = format!("{} is not the app_id", quoted_id(client_id));
         let hint =
             hint!("Set `[msapi] app_id` to the client ID of the identity, and create the Azure Bot resource with it");

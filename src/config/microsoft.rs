@@ -23,7 +23,7 @@ pub(super) fn microsoft(
     let tenant_id = id(section, "tenant_id", workload.id("tenant_id"), hint, notes);
     let hint = hint!("Set it to the TeamsAppID that `configure` printed, which is the ID in the app's manifest");
     let teams_app_id = id(section, "teams_app_id", None, hint, notes);
-    let credential = credential(section, environment, &workload, notes);
+    let credential = credential(section, app_id.as_deref(), environment, &workload, notes);
     let endpoints = endpoints(section, notes);
     let upgrade_app = section.boolean("upgrade_app", notes).unwrap_or(false);
     let login = endpoints.as_ref().map(|endpoints| &endpoints.login);

@@ -45,7 +45,7 @@ impl ChosenCredential {
                 or_true(file)
             ),
             Self::ManagedIdentity(client_id) => format!(
-                "# The client ID of a managed identity of this machine, or true if it has only one.\nmanaged_identity = {}",
+                "# The client ID of a managed identity of this machine, or true for that of app_id.\nmanaged_identity = {}",
                 or_true(client_id)
             ),
         }

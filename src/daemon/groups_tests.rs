@@ -1,3 +1,5 @@
+//! Tests of `groups.rs`.
+
 use super::*;
 
 const GROUP: &str = "a36aec2e-f11c-4219-b79a-19ffff57de70";

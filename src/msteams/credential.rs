@@ -62,10 +62,12 @@ impl Credential {
         }
     }
 
-    /// Replaces the credential; each token immediately requests a new one. An equal credential changes nothing.
-    pub(crate) fn replace(&self, credential: AppCredential) {
+    /// Replaces the credential; each token immediately requests a new one. An equal credential changes nothing, and neither does
+    /// one that replaces `old` if that is no longer the current one.
+    pub(crate) fn replace(&self, old: Option<&ActiveCredential>, credential: AppCredential) {
         self.active.send_if_modified(|active| {
-            let is_new = active.credential != credential;
+            let is_current = old.is_none_or(|old| old.generation == active.generation);
+            let is_new = is_current && active.credential != credential;
             if is_new {
                 *active = Arc::new(ActiveCredential::new(credential, active.generation + 1));
             }
@@ -82,8 +84,12 @@ impl Credential {
         self.active.subscribe()
     }
 
-    pub(crate) fn login_host(&self) -> &str {
-        self.login.host_str().unwrap_or_default()
+    /// Returns the host that issues the tokens for a credential.
+    pub(crate) fn host<'a>(&'a self, credential: &'a AppCredential) -> &'a str {
+        match credential {
+            AppCredential::ManagedIdentity(identity) => identity.endpoint.host(),
+            _ => self.login.host_str().unwrap_or_default(),
+        }
     }
 
     /// Sends the request for a token of a scope once. `position` is that of the client secret, if there are several.
@@ -201,5 +207,36 @@ impl ActiveCredential {
 
     pub(crate) fn generation(&self) -> u64 {
         self.generation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AppSecret;
+
+    #[test]
+    fn a_file_that_was_read_before_a_reload_does_not_put_the_old_credential_back() {
+        let secret = |text: &str| {
+            let value = Secret::new(text);
+            let secret = AppSecret {
+                value,
+                file: None,
+                inline: true,
+            };
+            AppCredential::Secrets(vec![secret])
+        };
+        let credential = Credential {
+            login: "https://login.example".parse().unwrap(),
+            client_id: String::new(),
+            active: watch::Sender::new(Arc::new(ActiveCredential::new(secret("1"), 0))),
+            local: OnceLock::new(),
+        };
+        let read = credential.current();
+        credential.replace(None, secret("reloaded"));
+        credential.replace(Some(&read), secret("read"));
+        assert_eq!(credential.current().credential, secret("reloaded"));
+        credential.replace(Some(&credential.current()), secret("renewed"));
+        assert_eq!(credential.current().credential, secret("renewed"));
     }
 }

@@ -234,9 +234,9 @@ impl Teams {
         self.0.credential.replacements()
     }
 
-    /// Replaces the credential of the app, unless it is the current one. Current tokens stay in use.
-    pub fn replace_credential(&self, credential: AppCredential) {
-        self.0.credential.replace(credential);
+    /// Replaces the credential of the app, or only `old` if it is given. Current tokens stay in use.
+    pub fn replace_credential(&self, old: Option<&ActiveCredential>, credential: AppCredential) {
+        self.0.credential.replace(old, credential);
     }
 
     /// Verifies the credential by requesting tokens. Current tokens stay in use until then.

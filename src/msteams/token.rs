@@ -249,7 +249,7 @@ impl Token {
                 .credential
                 .exchange(&self.http, self.purpose(), active, position)
                 .await;
-            match outcome.and_then(|answer| self.grant(&answer)) {
+            match outcome.and_then(|answer| self.grant(&answer, active)) {
                 Ok(grant) => return Ok(Issued::new(&grant, active.generation(), asked)),
                 Err(error) => {
                     self.http.report_early(&error, &attempts);
@@ -272,8 +272,8 @@ impl Token {
     }
 
     /// Parses the token, which must be valid in a header.
-    fn grant(&self, answer: &Answer) -> Result<Grant, Error> {
-        let host = self.credential.login_host();
+    fn grant(&self, answer: &Answer, active: &ActiveCredential) -> Result<Grant, Error> {
+        let host = self.credential.host(&active.credential);
         let hint = hint_with!("Check what answers at {host}: a proxy or a gateway on the path may change answers");
         let grant = answer
             .json::<Grant>()
@@ -281,7 +281,7 @@ impl Token {
         let fits = |byte: u8| byte.is_ascii_graphic();
         if grant.access_token.is_empty() || !grant.access_token.bytes().all(fits) {
             let error = Error::new(self.operation, Meaning::Protocol, Retry::Later(None));
-            let detail = "the login service answered with something that is not a token";
+            let detail = "the answer contains something that is not a token";
             return Err(error.detail(detail).with_hint(Some(hint)));
         }
         Ok(grant)

@@ -69,15 +69,12 @@ fn federated(token: &FederatedToken, results: &mut CheckResults) {
 }
 
 fn managed(identity: &ManagedIdentity) -> String {
-    let (place, url) = match &identity.endpoint {
-        IdentityEndpoint::AppService { url, .. } => ("App Service", url),
-        IdentityEndpoint::Metadata(url) => ("the metadata service", url),
+    let place = match &identity.endpoint {
+        IdentityEndpoint::AppService { .. } => "App Service",
+        IdentityEndpoint::Metadata(_) => "the metadata service",
     };
-    let which = match &identity.client_id {
-        Some(client_id) => format!("managed identity {client_id}"),
-        None => "managed identity of this machine".to_owned(),
-    };
-    format!("{which}, from {place} at {}", url.host_str().unwrap_or_default())
+    let (client_id, host) = (&identity.client_id, identity.endpoint.host());
+    format!("managed identity {client_id}, from {place} at {host}")
 }
 
 /// Warns if the managed identity is not the app of the bot, after a token was issued: the Bot connector rejects its tokens.

@@ -40,6 +40,8 @@ pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbea
             move || current.credential.renewed()
         };
         let outcome = tokio::select! {
+            // A replacement wins over a file that was read before it.
+            biased;
             // The sender lives as long as the context.
             _ = heartbeat.while_waiting(replaced.changed()) => None,
             _ = acceptances.changed() => continue,
@@ -55,7 +57,7 @@ pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbea
                 heartbeat.while_waiting(verify(&context, &replaced, is_routine)).await;
             }
             // The next round verifies it.
-            Some(Ok(renewed)) => teams.replace_credential(renewed),
+            Some(Ok(renewed)) => teams.replace_credential(Some(&current), renewed),
             Some(Err(error)) => {
                 if current.credential.secrets().is_empty() {
                     let kind = current.credential.kind();

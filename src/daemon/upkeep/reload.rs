@@ -90,7 +90,9 @@ fn apply(loaded: Loaded, current: &mut Settings, context: &Arc<Context>, tasks: 
     let Changes { applied, after_restart } = current.apply(settings);
     context.teams.forget_refusals();
     context.live.replace(current);
-    context.teams.replace_credential(current.microsoft.credential.clone());
+    context
+        .teams
+        .replace_credential(None, current.microsoft.credential.clone());
     telemetry::log_warnings(None, &warnings);
     if applied.is_empty() && after_restart.is_empty() {
         info!("Configuration reloaded, no changes");

@@ -88,7 +88,7 @@ async fn validate_names_the_identity_and_its_endpoint() {
         (
             "true".to_owned(),
             vec![("AZURE_POD_IDENTITY_AUTHORITY_HOST", &metadata)],
-            "managed identity of this machine, from the metadata service at 127.0.0.1".to_owned(),
+            format!("managed identity {app_id}, from the metadata service at 127.0.0.1"),
         ),
         (
             format!("{app_id:?}"),
@@ -113,12 +113,12 @@ async fn validate_names_the_identity_and_its_endpoint() {
 }
 
 #[tokio::test]
-async fn validate_warns_if_the_only_identity_is_not_the_bot() {
+async fn validate_warns_if_the_identity_is_not_the_bot() {
     let town = Town::build().await;
     let other = "11111111-2222-3333-4444-555555555555";
     town.tenant.assign_identity(other);
     let file = town.folder.path().join("teleport-msteams.toml");
-    fs::write(&file, config_with(&town, "managed_identity = true")).unwrap();
+    fs::write(&file, config_with(&town, &format!("managed_identity = {other:?}"))).unwrap();
     let program = Program::new(&["validate", "--all", "-c", file.to_str().unwrap()]);
     let program = program.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", town.tenant.metadata());
     let (_, shown, _) = program.run().await;
@@ -151,6 +151,15 @@ async fn a_missing_identity_is_explained_soon() {
     let parts = ["there is no managed identity here: 127.0.0.1 does not answer"];
     let hint = "Run the program on a machine in Azure with a managed identity";
     fails(&town, settings(&town, "true", &variables), &parts, hint).await;
+
+    // Something else answers, at an address that is not that of the login service.
+    let rule = Rule::every("GET", "/metadata", Fault::Page(200, "application/json", "{}"));
+    town.tenant.faults(|faults| faults.rules = vec![rule]);
+    let elsewhere = metadata.replace("127.0.0.1", "localhost");
+    let variables = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", elsewhere.as_str())];
+    let parts = ["could not get a token for Graph"];
+    let found = "Check what answers at localhost";
+    fails(&town, settings(&town, "true", &variables), &parts, found).await;
 
     // The metadata service of another provider.
     let variables = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", metadata.as_str())];

@@ -68,7 +68,9 @@ pub(super) fn app_service(world: &mut World, asked: &Asked) -> Reply {
     if asked.query("api-version") != Some("2019-08-01") {
         return refused(400, "Invalid API version");
     }
-    let Some(mut token) = token(world, asked) else {
+    // Without an ID it uses the system-assigned identity, which the machine does not have.
+    let token = asked.query("client_id").and_then(|_| token(world, asked));
+    let Some(mut token) = token else {
         return refused(400, "No User Assigned or Delegated Managed Identity found");
     };
     // This service returns the end of a token, not its lifetime.
