@@ -158,12 +158,15 @@ impl Address {
 
     /// Returns the canonical form for comparisons, as an iterator: every event compares every recipient.
     fn identity(&self) -> impl Iterator<Item = char> {
-        let (text, any_case) = match &self.kind {
-            Kind::Email | Kind::UserId | Kind::Group(_) | Kind::NamedChannel(_) => (&self.raw, true),
-            Kind::Channel(link) => (&link.thread, false),
-            Kind::Chat(link) => (&link.thread, false),
+        let (parts, any_case): ([&str; 3], _) = match &self.kind {
+            Kind::Email | Kind::UserId => ([&self.raw, "", ""], true),
+            Kind::Group(id) => ([GROUP, id, ""], true),
+            Kind::NamedChannel(name) => ([&name.team, "/", &name.channel], true),
+            Kind::Channel(link) => ([&link.thread, "", ""], false),
+            Kind::Chat(link) => ([&link.thread, "", ""], false),
         };
-        text.chars().flat_map(move |c| {
+        let letters = parts.into_iter().flat_map(str::chars);
+        letters.flat_map(move |c| {
             let small = any_case.then(|| c.to_lowercase());
             let same = (!any_case).then_some(c);
             small.into_iter().flatten().chain(same)
@@ -251,6 +254,12 @@ fn check_mail(text: &str) -> Result<(), String> {
     if mailbox.is_empty() || domain.is_empty() {
         return Err("it is not an email address: a part before or after the @ is missing".to_owned());
     }
+    if domain.contains('/') {
+        return Err(
+            "it is neither an email address nor \"Team name/Channel name\", because of the @: write the link of the channel"
+                .to_owned(),
+        );
+    }
     if let Some(c) = text.chars().find(|c| odd(*c)) {
         return Err(format!("it is not a bare email address: it contains {c:?}"));
     }
@@ -332,6 +341,7 @@ mod tests {
         check("Foo <a@b.c>", Err("bare email address"));
         check("a@b@c.d", Err("more than one @"));
         check("@b.c", Err("missing"));
+        check("R&D @ Home/Zugänge", Err("write the link of the channel"));
         check("group:devs", Err("object ID"));
         check(
             "teams.microsoft.com/l/channel/19%3aa%40thread.tacv2/x",
@@ -359,6 +369,10 @@ mod tests {
         assert_ne!(one, Address::parse("bob@example.com").unwrap());
         let parsed = |text: &str| Address::parse(text).unwrap();
         assert_eq!(parsed("Security/Approvals"), parsed("security/approvals"));
+        assert_eq!(parsed("Security/Approvals"), parsed("Security / Approvals"));
+        let id = "a36aec2e-f11c-4219-b79a-19ffff57de70";
+        assert_eq!(parsed(&format!("group: {id}")), parsed(&format!("group:{id}")));
+        assert_ne!(parsed(id), parsed(&format!("group:{id}")));
         assert_ne!(
             parsed("https://teams.microsoft.com/l/chat/19:x@thread.v2/0"),
             parsed("https://teams.microsoft.com/l/chat/19:X@thread.v2/0")
