@@ -69,7 +69,8 @@ pub use graph::CatalogApp;
 pub use members::Members;
 pub use package::{Interaction, Package};
 pub use permissions::{
-    FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission, READ_PRESENCE, UPGRADE_IN_TEAMS,
+    FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_HIDDEN_MEMBERS, LIST_MEMBERS, PERMISSIONS, Permission,
+    READ_PRESENCE, UPGRADE_IN_TEAMS,
 };
 pub use place::{AppStatus, Conversation, ConversationKind, InstalledAt};
 pub use presence::MOST_PRESENCES;

@@ -89,6 +89,15 @@ pub const READ_PRESENCE: Permission = Permission {
     operations: &[Operation::FindPresence],
 };
 
+/// An optional permission: groups that hide their members are recipients, too.
+pub const LIST_HIDDEN_MEMBERS: Permission = Permission {
+    purpose: "list hidden members of groups",
+    least: "Member.Read.Hidden",
+    broader: &[],
+    for_channels: false,
+    operations: &[],
+};
+
 /// Sources: Graph's reference of each call, and `permissions.json` of its explorer (August 2026).
 pub const PERMISSIONS: [Permission; 4] = [
     Permission {

@@ -260,6 +260,26 @@ async fn presence_needs_a_permission_that_the_check_asks_for() {
 }
 
 #[tokio::test]
+async fn the_permission_for_hidden_members_is_only_useful_with_groups() {
+    let options = TenantOptions {
+        roles: [
+            &TenantOptions::default().roles[..],
+            &["GroupMember.Read.All", "Member.Read.Hidden"],
+        ]
+        .concat(),
+        ..TenantOptions::default()
+    };
+    let town = Town::build_with(ClusterOptions::default(), options).await;
+    let group = town.tenant.add_group(&[&town.people["Alice"]]);
+    for (recipient, is_useful) in [(format!("group:{group}"), true), (ALICE.to_owned(), false)] {
+        let config = town.config_for(&format!("\"*\" = {recipient:?}"));
+        let (_, stdout, _) = validate_with(&town, &config, &["--all"]).await;
+        let is_reported = stdout.contains("Member.Read.Hidden is not needed");
+        assert_eq!(is_reported, !is_useful, "{stdout}");
+    }
+}
+
+#[tokio::test]
 async fn further_notifications_are_summarized_and_their_recipients_are_checked() {
     let town = Town::build().await;
     let further = format!(

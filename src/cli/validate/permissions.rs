@@ -4,7 +4,8 @@ use crate::cli::validate::results::CheckResults;
 use crate::config::GraphInstallations;
 use crate::domain::recipients::Address;
 use crate::msteams::{
-    FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_MEMBERS, PERMISSIONS, Permission, READ_PRESENCE, UPGRADE_IN_TEAMS,
+    FIND_BY_ALIAS, FIND_BY_NAME, FIND_MANAGER, LIST_HIDDEN_MEMBERS, LIST_MEMBERS, PERMISSIONS, Permission,
+    READ_PRESENCE, UPGRADE_IN_TEAMS,
 };
 
 /// What a configuration uses.
@@ -47,8 +48,12 @@ pub(super) fn permissions(granted: Option<&[String]>, uses: Uses<'_>, results: &
             );
         }
     }
+    let has_groups = uses.addresses.iter().any(|address| address.group().is_some());
     for name in granted {
-        let mut useful = PERMISSIONS.iter().chain([&FIND_BY_ALIAS]);
+        let optional = [&FIND_BY_ALIAS]
+            .into_iter()
+            .chain(has_groups.then_some(&LIST_HIDDEN_MEMBERS));
+        let mut useful = PERMISSIONS.iter().chain(optional);
         if useful.any(|permission| permission.least == name) {
             continue;
         }
