@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use uuid::Uuid;
 
 use crate::cli::environment;
+use crate::cli::output::complain;
 use crate::config::ChosenCredential;
 
 const SECRET_VARIABLE: &str = "AZURE_APPSECRET";
@@ -33,18 +35,34 @@ pub(super) struct CredentialOptions {
     #[arg(long = "federatedTokenFile", value_name = "FILE|true")]
     federated_token_file: Option<PathBuf>,
     /// Client ID of a managed identity of this machine, instead of a client secret; "true" for --appID
-    #[arg(long = "managedIdentity", value_name = "ID|true")]
+    #[arg(long = "managedIdentity", value_name = "ID|true", value_parser = identity)]
     managed_identity: Option<String>,
 }
 
 impl CredentialOptions {
+    /// Returns whether an option chooses a credential.
+    pub(super) fn is_given(&self) -> bool {
+        let files = [
+            &self.app_secret_file,
+            &self.client_certificate,
+            &self.federated_token_file,
+        ];
+        let texts = [&self.app_secret, &self.managed_identity];
+        files.into_iter().any(Option::is_some) || texts.into_iter().any(Option::is_some)
+    }
+
     /// Returns the chosen credential, with absolute paths.
     pub(super) fn chosen(&self) -> anyhow::Result<ChosenCredential> {
         if let Some(file) = &self.client_certificate {
+            warn_if_missing(file);
             return Ok(ChosenCredential::Certificate(shown(file)?));
         }
         if let Some(file) = &self.federated_token_file {
-            let file = (file != Path::new("true")).then(|| shown(file)).transpose()?;
+            let file = Some(file).filter(|file| *file != Path::new("true"));
+            if let Some(file) = file {
+                warn_if_missing(file);
+            }
+            let file = file.map(|file| shown(file)).transpose()?;
             return Ok(ChosenCredential::FederatedToken(file));
         }
         if let Some(client_id) = &self.managed_identity {
@@ -93,4 +111,24 @@ impl CredentialOptions {
 fn shown(file: &Path) -> anyhow::Result<String> {
     let file = absolute(file).with_context(|| format!("could not find {}", file.display()))?;
     Ok(file.display().to_string())
+}
+
+/// Parses the client ID of a managed identity, or `true`.
+fn identity(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text == "true" || Uuid::try_parse(text).is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err("expected true, or a client ID such as 11111111-2222-4333-8444-555555555555".to_owned())
+    }
+}
+
+/// Warns of a file that does not exist yet: another program or a mount may create it.
+fn warn_if_missing(file: &Path) {
+    if !file.is_file() {
+        complain!(
+            "WARNING: there is no file {}; create it before the start",
+            file.display()
+        );
+    }
 }

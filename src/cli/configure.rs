@@ -105,6 +105,12 @@ impl Options {
         let package = Package::new(self.app_id, teams_app_id, interaction);
         let mut files: Vec<(&str, Vec<u8>)> = Vec::new();
         let mut has_secret = false;
+        if kept.is_some() && self.credential.is_given() {
+            complain!(
+                "WARNING: {} is kept, so the credential is not written; edit [msapi] in this file to change it",
+                dir.join(CONFIGURATION).display()
+            );
+        }
         if kept.is_none() {
             let credential = self.credential.chosen()?;
             has_secret = matches!(credential, ChosenCredential::Secret(_));

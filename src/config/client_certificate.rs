@@ -67,8 +67,9 @@ impl ClientCertificate {
             .iter()
             .any(|mark| text.contains(mark))
         {
-            let hint =
-                hint_with!("Decrypt the key with `openssl pkey -in {shown}`, and restrict who can read the file");
+            let hint = hint_with!(
+                "Write the decrypted key to a private file with `openssl pkey -in {shown} -out NEW`, append the certificate to it, and replace {shown}"
+            );
             return Err(Unusable::of(file, "contains an encrypted private key", hint));
         }
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {

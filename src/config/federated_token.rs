@@ -68,12 +68,15 @@ impl WorkloadEnvironment {
         Some((name, id.as_deref()?))
     }
 
-    /// Records a problem if the environment belongs to another cloud than the login service of the configuration.
-    pub(super) fn check_cloud(&self, login: Option<&Url>, key: String, notes: &mut Notes) {
+    /// Records a problem if the environment belongs to another cloud than the configuration. A gateway on the path may replace
+    /// the login service, so that of the cloud counts, too.
+    pub(super) fn check_cloud(&self, cloud: Option<&str>, login: Option<&Url>, key: String, notes: &mut Notes) {
         let (Some(text), Some(login)) = (&self.authority, login) else {
             return;
         };
-        let is_same = Url::parse(text).is_ok_and(|url| url.host() == login.host());
+        let own = cloud.and_then(|cloud| Url::parse(cloud).ok());
+        let is_same = Url::parse(text)
+            .is_ok_and(|url| url.host() == login.host() || own.is_some_and(|own| url.host() == own.host()));
         if !is_same {
             let login = login.host_str().unwrap_or_default();
             let message = format!("logs in at {login}, but {AUTHORITY} is {}", quoted(text));

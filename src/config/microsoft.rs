@@ -1,5 +1,6 @@
 //! The `[msapi]` table: the app in Microsoft's cloud.
 
+use toml::Value;
 use url::{Host, Url};
 
 use crate::config::cloud::CLOUDS;
@@ -27,7 +28,10 @@ pub(super) fn microsoft(
     let endpoints = endpoints(section, notes);
     let upgrade_app = section.boolean("upgrade_app", notes).unwrap_or(false);
     let login = endpoints.as_ref().map(|endpoints| &endpoints.login);
-    workload.check_cloud(login, section.key("cloud"), notes);
+    let cloud = section.value("cloud").map_or(Some("public"), Value::as_str);
+    let cloud = CLOUDS.iter().find(|known| Some(known.name) == cloud);
+    let key = section.key("cloud");
+    workload.check_cloud(cloud.map(|cloud| cloud.login), login, key, notes);
     if let (Some(AppCredential::ManagedIdentity(identity)), Some(app_id)) = (&credential, &app_id) {
         check_client(identity, app_id, section.key("managed_identity"), notes);
     }

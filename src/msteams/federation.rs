@@ -91,13 +91,11 @@ pub(crate) fn explained(error: Error, token: &FederatedToken, now: Timestamp) ->
     let (detail, hint) = match error.code().unwrap_or_default() {
         "AADSTS700211" => (
             format!("no federated credential of the app has the issuer {issuer}"),
-            hint_with!("Set the issuer of the federated credential of `[msapi] app_id` to {issuer}, letter by letter"),
+            hint_with!("Set the issuer of the federated credential of `[msapi] app_id` to exactly {issuer}"),
         ),
         "AADSTS700213" => (
             format!("no federated credential of the app has the subject {subject}"),
-            hint_with!(
-                "Set the subject of the federated credential of `[msapi] app_id` to {subject}, letter by letter"
-            ),
+            hint_with!("Set the subject of the federated credential of `[msapi] app_id` to exactly {subject}"),
         ),
         "AADSTS700212" | "AADSTS7002121" => (
             format!("no federated credential of the app has the audience {audience}"),

@@ -41,7 +41,7 @@ impl Sites {
         }
     }
 
-    /// Finds out what an address leads to. Links say it.
+    /// Finds out what an address leads to. A link contains the answer; a name is looked up.
     pub(crate) async fn find(&self, graph: &Graph, address: &Address, priority: &Priority) -> Result<Site, Error> {
         self.check_tenant(address)?;
         if let Some(chat) = address.chat() {

@@ -156,6 +156,11 @@ async fn an_existing_directory_is_used_only_on_request_and_its_secret_is_never_r
     assert_eq!(fs::read_to_string(&file).unwrap(), edited);
     assert_eq!(fs::read(dir.join("app.zip")).unwrap(), archive, "the same Teams app");
 
+    let (status, _, stderr) = configure(&dir, &["--force", "--managedIdentity", "true"]).await;
+    assert_eq!(status, Some(0));
+    assert!(stderr.contains("is kept, so the credential is not written"), "{stderr}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), edited);
+
     let (status, _, stderr) = configure(&dir, &["--force", "--teamsAppID", TEAMS_APP]).await;
     assert_eq!(status, Some(1));
     assert!(stderr.contains("omit --teamsAppID"), "{stderr}");

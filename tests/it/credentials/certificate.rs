@@ -243,7 +243,7 @@ fn each_unusable_file_is_explained() {
     check(
         &format!("{encrypted}{}", good.certificate),
         "FILE contains an encrypted private key",
-        "Decrypt the key with `openssl pkey -in",
+        "Write the decrypted key to a private file with `openssl pkey -in",
     );
     check(
         &format!("{}{}", other.key, good.certificate),

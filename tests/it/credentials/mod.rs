@@ -90,12 +90,19 @@ async fn configure_writes_the_chosen_credential() {
         let (status, stdout, stderr) = run(&arguments).await;
         assert_eq!(status, Some(0), "{stderr}");
         assert!(!stdout.contains(advice), "{stdout}");
+        let warning = format!("WARNING: there is no file {file}");
+        assert_eq!(stderr.contains(&warning), value == file, "{stderr}");
         let text = fs::read_to_string(format!("{folder}/teleport-msteams.toml")).unwrap();
         assert!(
             text.contains(&format!("\n{line}\n")) && !text.contains("app_secret"),
             "{text}"
         );
     }
+    let folder = folder.path().join("wrong");
+    let ids = ["configure", folder.to_str().unwrap(), "--appID", id, "--tenantID", id];
+    let (status, _, stderr) = run(&[&ids[..], &["--managedIdentity", "my-identity"]].concat()).await;
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("expected true, or a client ID such as"), "{stderr}");
     let both = [
         "configure",
         "x",
