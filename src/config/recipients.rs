@@ -97,13 +97,8 @@ pub(super) fn addresses(key: &str, value: &Value, notes: &mut Notes) -> Option<V
 /// Warns about each link of another tenant: the app cannot post there. `msteams` rejects it; the other recipients of the file
 /// are notified, as by the Go plugin.
 pub(super) fn foreign(key: &str, routing: &RoutingTable, tenant: &str, notes: &mut Notes) {
-    // A tenant can also be a domain name, which cannot be compared.
-    if uuid::Uuid::try_parse(tenant).is_err() {
-        return;
-    }
     for address in routing.addresses() {
-        let is_other = |other: &&str| !other.eq_ignore_ascii_case(tenant);
-        if let Some(other) = address.tenant().filter(is_other) {
+        if let Some(other) = address.foreign_tenant(tenant) {
             let message = format!("{} belongs to another tenant, {other:?}", address.as_str());
             notes.warning(key, message, OWN_TENANT);
         }

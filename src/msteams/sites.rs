@@ -77,12 +77,9 @@ impl Sites {
         }
     }
 
-    /// Rejects a link of another tenant, where the app cannot post. A tenant can also be a domain name, which cannot be
-    /// compared.
+    /// Rejects a link of another tenant, where the app cannot post.
     fn check_tenant(&self, address: &Address) -> Result<(), Error> {
-        let is_id = |tenant: &str| uuid::Uuid::try_parse(tenant).is_ok();
-        let is_other = |other: &&str| is_id(other) && !other.eq_ignore_ascii_case(&self.tenant);
-        let Some(other) = address.tenant().filter(is_other).filter(|_| is_id(&self.tenant)) else {
+        let Some(other) = address.foreign_tenant(&self.tenant) else {
             return Ok(());
         };
         let error = Error::new(Operation::UseLink, Meaning::Rejected, Retry::Never);

@@ -146,6 +146,13 @@ impl Address {
         }
     }
 
+    /// Returns the tenant that a link names if it is not this one, so that the app cannot post there. A tenant can also be a domain
+    /// name, which cannot be compared.
+    pub fn foreign_tenant(&self, own: &str) -> Option<&str> {
+        let other = self.tenant()?;
+        (is_guid(own) && is_guid(other) && !other.eq_ignore_ascii_case(own)).then_some(other)
+    }
+
     /// Returns whether this is a user name, such as that of a requester, in whatever letter case.
     pub fn is_user_name(&self, user: &str) -> bool {
         let user = user.trim().chars().flat_map(char::to_lowercase);
@@ -351,6 +358,26 @@ mod tests {
         check("/Channel", Err("the name of the team is missing"));
         check(&format!("Team/{}", "x".repeat(257)), Err("too long"));
         check("Te\u{7}am/Channel", Err("control character"));
+    }
+
+    #[test]
+    fn only_the_ids_of_tenants_are_compared() {
+        let (own, other) = (
+            "a36aec2e-f11c-4219-b79a-19ffff57de70",
+            "b36aec2e-f11c-4219-b79a-19ffff57de70",
+        );
+        for (named, configured, is_foreign) in [
+            (own.to_uppercase().as_str(), own, false),
+            (other, own, true),
+            ("example.com", own, false),
+            (other, "example.com", false),
+        ] {
+            let link = format!("https://teams.microsoft.com/l/chat/19:x@thread.v2/0?tenantId={named}");
+            let address = Address::parse(&link).unwrap();
+            let expected = is_foreign.then_some(named);
+            assert_eq!(address.foreign_tenant(configured), expected, "{named} {configured}");
+        }
+        assert_eq!(Address::parse("a@b.c").unwrap().foreign_tenant(own), None);
     }
 
     #[test]
