@@ -1,19 +1,23 @@
 //! The client secret: a value, a file or an environment variable.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use toml::Value;
 
-use crate::config::Problem;
 use crate::config::file::{Notes, Section};
 use crate::config::microsoft::is_placeholder;
+use crate::config::secret_file::{Unusable, read, to_write};
 use crate::config::shown;
 use crate::secret::Secret;
 
 /// Maximum size of a secret in bytes; the Go plugin's limit.
 const LONGEST_SECRET: usize = 2_000;
+
+/// Maximum size of its file in bytes.
+const LONGEST_FILE: u64 = 64 * 1024;
+
+/// What the file contains.
+const CONTENT: &str = "the value of a client secret";
 
 /// The client secret, and the file that it was read from, which may be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,13 +89,13 @@ fn app_secret(
     }
     let file = text.starts_with('/').then(|| PathBuf::from(text));
     let found = if text.is_empty() {
-        Err(Unusable::written("missing"))
+        Err(written("missing"))
     } else if is_placeholder(text) {
-        Err(Unusable::written("still has the placeholder value"))
+        Err(written("still has the placeholder value"))
     } else if let Some(name) = text.strip_prefix("env:") {
         match environment(name) {
-            Some(text) => usable(&text).map_err(Unusable::written),
-            None => Err(Unusable::written(format!(
+            Some(text) => usable(&text).map_err(written),
+            None => Err(written(format!(
                 "the environment variable {} is not set",
                 shown::key(name)
             ))),
@@ -99,7 +103,7 @@ fn app_secret(
     } else if let Some(file) = &file {
         secret_in(file)
     } else {
-        usable(text).map_err(Unusable::written)
+        usable(text).map_err(written)
     };
     match found {
         Ok(value) => Some(AppSecret {
@@ -107,16 +111,9 @@ fn app_secret(
             inline: file.is_none() && !text.starts_with("env:"),
             file,
         }),
-        Err(Unusable { message, may_pass }) => {
-            let hint = if may_pass {
-                hint!("Write the value of a client secret to this file, and allow the user of the daemon to read it")
-            } else {
-                HINT
-            };
-            notes.problems.push(Problem {
-                may_pass,
-                ..Problem::new(key, format!("{place}{message}"), hint)
-            });
+        Err(unusable) => {
+            let message = format!("{place}{}", unusable.message);
+            Unusable { message, ..unusable }.report(key.to_owned(), notes);
             None
         }
     }
@@ -128,19 +125,12 @@ fn looks_like_a_path(text: &str) -> bool {
     begins || !text.starts_with('/') && text.contains('/') && Path::new(text).is_file()
 }
 
-/// The reason why there is no usable secret.
-struct Unusable {
-    message: String,
-    /// The file may appear, or get its content, later.
-    may_pass: bool,
-}
-
-impl Unusable {
-    fn written(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            may_pass: false,
-        }
+/// Says why the written text is no usable secret.
+fn written(message: impl Into<String>) -> Unusable {
+    Unusable {
+        message: message.into(),
+        hint: HINT.to_owned(),
+        may_pass: false,
     }
 }
 
@@ -164,14 +154,12 @@ impl AppSecret {
 }
 
 fn secret_in(file: &Path) -> Result<Secret, Unusable> {
-    let shown = file.display();
-    let bytes = fs::read(file).map_err(|error| Unusable {
-        message: format!("could not read {shown}: {error}"),
-        may_pass: error.kind() != ErrorKind::IsADirectory,
-    })?;
-    let text = String::from_utf8(bytes).map_err(|_| Unusable::written(format!("{shown} is not text")))?;
+    let bytes = read(file, LONGEST_FILE, CONTENT)?;
+    let text = String::from_utf8(bytes).map_err(|_| Unusable::of(file, "is not text", HINT))?;
+    let is_empty = text.trim().is_empty();
     usable(&text).map_err(|message| Unusable {
-        may_pass: text.trim().is_empty(),
+        hint: if is_empty { to_write(CONTENT) } else { HINT.to_owned() },
+        may_pass: is_empty,
         message,
     })
 }

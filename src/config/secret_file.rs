@@ -20,7 +20,7 @@ pub(super) struct Unusable {
 pub(super) fn read(file: &Path, limit: u64, what: &str) -> Result<Vec<u8>, Unusable> {
     let unreadable = |error: std::io::Error| Unusable {
         message: format!("could not read {}: {error}", file.display()),
-        hint: hint_with!("Write {what} to this file, and allow the user of the daemon to read it"),
+        hint: to_write(what),
         may_pass: error.kind() != ErrorKind::IsADirectory,
     };
     if fs::metadata(file).map_err(unreadable)?.len() > limit {
@@ -28,6 +28,11 @@ pub(super) fn read(file: &Path, limit: u64, what: &str) -> Result<Vec<u8>, Unusa
         return Err(Unusable::of(file, "is too large", hint));
     }
     fs::read(file).map_err(unreadable)
+}
+
+/// Returns the hint for a file that is missing or empty.
+pub(super) fn to_write(what: &str) -> String {
+    hint_with!("Write {what} to this file, and allow the user of the daemon to read it")
 }
 
 impl Unusable {
