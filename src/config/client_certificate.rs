@@ -55,6 +55,13 @@ pub(super) fn client_certificate(section: &mut Section<'_>, notes: &mut Notes) -
 }
 
 impl ClientCertificate {
+    /// The hint for a certificate that expires or cannot be used.
+    pub const RENEW: &str =
+        hint!("Create a new certificate, register it in the app registration, and replace the file");
+
+    /// A certificate with less time left is reported.
+    pub const EXPIRES_SOON: Duration = Duration::from_hours(14 * 24);
+
     fn read(file: &Path) -> Result<Self, Unusable> {
         let shown = file.display();
         let pem = read(file, LONGEST_FILE, "the certificate and its key")?;
@@ -114,10 +121,9 @@ impl ClientCertificate {
 
     fn check_time(self, now: Timestamp) -> Result<Self, Unusable> {
         let (message, hint) = if now >= self.not_after {
-            let hint = hint!("Create a new certificate, register it in the app registration, and replace the file");
             (
                 format!("contains a certificate that expired at {}", self.not_after),
-                hint,
+                Self::RENEW,
             )
         } else if now < self.not_before {
             let message = format!("contains a certificate that is not valid before {}", self.not_before);

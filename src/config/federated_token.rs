@@ -139,6 +139,12 @@ pub(super) fn federated_token(
 }
 
 impl FederatedToken {
+    /// Returns the hint for an expired token.
+    pub fn to_renew(&self) -> String {
+        let file = self.file.display();
+        hint_with!("Check that the issuer of the token, such as the kubelet or tbot, renews {file}")
+    }
+
     /// Reads the file again. Returns `None` if the token is unchanged.
     ///
     /// # Errors

@@ -32,6 +32,12 @@ pub enum IdentityEndpoint {
     Metadata(Url),
 }
 
+impl ManagedIdentity {
+    /// The hint for an identity that is not the app of the bot.
+    pub const IS_THE_BOT: &str =
+        hint!("Set `[msapi] app_id` to the client ID of the identity, and create the Azure Bot resource with it");
+}
+
 impl IdentityEndpoint {
     /// Returns the host that issues the tokens.
     pub fn host(&self) -> &str {
@@ -82,8 +88,7 @@ pub(super) fn check_client(identity: &ManagedIdentity, app_id: &str, key: String
     let client_id = &identity.client_id;
     if !client_id.eq_ignore_ascii_case(app_id) {
         let message = format!("{} is not the app_id", quoted_id(client_id));
-        let hint =
-            hint!("Set `[msapi] app_id` to the client ID of the identity, and create the Azure Bot resource with it");
+        let hint = ManagedIdentity::IS_THE_BOT;
         notes.warning(key, message, hint);
     }
 }

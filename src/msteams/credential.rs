@@ -161,9 +161,7 @@ impl Credential {
         let now = clock::now();
         let unusable = |detail: String| {
             let error = Error::new(operation, Meaning::Credentials, Retry::Later(None)).detail(detail);
-            error.with_hint(Some(hint!(
-                "Create a new certificate, register it in the app registration, and replace the file"
-            )))
+            error.with_hint(Some(ClientCertificate::RENEW))
         };
         let end = certificate.not_after();
         if now >= end {

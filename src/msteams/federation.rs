@@ -112,10 +112,7 @@ pub(crate) fn explained(error: Error, token: &FederatedToken, now: Timestamp) ->
             ),
         ),
         "AADSTS700024" => match has_ended {
-            Some(end) => (
-                format!("the token in {file} expired at {end}"),
-                hint_with!("Check that the issuer of the token, such as the kubelet or tbot, renews {file}"),
-            ),
+            Some(end) => (format!("the token in {file} expired at {end}"), token.to_renew()),
             None => (
                 format!("the token in {file} is not valid at this time"),
                 hint_with!("Set the clock of the machine that issues the token in {file}"),

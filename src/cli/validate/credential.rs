@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use crate::cli::validate::results::{CheckResults, counted};
 use crate::clock::{self, readable};
-use crate::config::{AppCredential, AppSecret, FederatedToken, IdentityEndpoint, ManagedIdentity};
+use crate::config::{AppCredential, AppSecret, ClientCertificate, FederatedToken, IdentityEndpoint, ManagedIdentity};
 use crate::msteams::{Teams, TokenFacts, thumbprint};
 use crate::visible;
 
 const CHECK: &str = "credential of the app";
-
-/// A certificate with less time left is a warning.
-const EXPIRES_SOON: Duration = Duration::from_hours(14 * 24);
 
 /// Reports which credential the configuration names.
 pub(super) fn configured(credential: &AppCredential, results: &mut CheckResults) {
@@ -29,11 +26,10 @@ pub(super) fn configured(credential: &AppCredential, results: &mut CheckResults)
                 certificate.not_after(),
                 counted((left.as_secs() / 86_400).try_into().unwrap_or(usize::MAX), "day"),
             );
-            if left > EXPIRES_SOON {
+            if left > ClientCertificate::EXPIRES_SOON {
                 results.ok(CHECK, detail);
             } else {
-                let hint = hint!("Create a new certificate, register it in the app registration, and replace the file");
-                results.warning(CHECK, detail, Some(hint));
+                results.warning(CHECK, detail, Some(ClientCertificate::RENEW));
             }
         }
         AppCredential::FederatedToken(token) => federated(token, results),
@@ -61,8 +57,7 @@ fn federated(token: &FederatedToken, results: &mut CheckResults) {
     let detail =
         format!("federated token from {file}, issuer {issuer}, subject {subject}, audience {audience} ({state})");
     if left.is_some_and(|left| left.is_zero()) {
-        let hint = hint_with!("Check that the issuer of the token, such as the kubelet or tbot, renews {file}");
-        results.warning(CHECK, detail, Some(&hint));
+        results.warning(CHECK, detail, Some(&token.to_renew()));
     } else {
         results.ok(CHECK, detail);
     }
@@ -87,9 +82,7 @@ pub(super) async fn compare_app(teams: &Teams, app_id: &str, results: &mut Check
         && !app.eq_ignore_ascii_case(app_id)
     {
         let detail = format!("the managed identity is the app {}, not {app_id}", visible::line(&app));
-        let hint =
-            hint!("Set `[msapi] app_id` to the client ID of the identity, and create the Azure Bot resource with it");
-        results.warning(CHECK, detail, Some(hint));
+        results.warning(CHECK, detail, Some(ManagedIdentity::IS_THE_BOT));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::telemetry::Metrics;
 const DAY: Duration = Duration::from_hours(24);
 
 /// When to warn before the end. People renew certificates that live for months or years.
-const STEPS: [Duration; 3] = [Duration::from_hours(14 * 24), DAY, Duration::ZERO];
+const STEPS: [Duration; 3] = [ClientCertificate::EXPIRES_SOON, DAY, Duration::ZERO];
 
 /// The warnings that were logged about one certificate.
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl ExpiryWarnings {
         }
         self.steps = steps;
         let (file, expires) = (certificate.file().display(), certificate.not_after());
-        let hint = hint!("Create a new certificate, register it in the app registration, and replace the file");
+        let hint = ClientCertificate::RENEW;
         if left.is_zero() {
             error!(%file, expired = %expires, hint, "Client certificate of the app expired, Microsoft issues no more tokens");
         } else {
