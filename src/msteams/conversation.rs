@@ -1,18 +1,12 @@
 //! The IDs of conversations: threads of channels, and links to messages.
 //!
-//! Architecture Invariant: pure. The form of Microsoft's IDs is here and nowhere else.
+//! Architecture Invariant: pure. The form of Microsoft's IDs is here and nowhere else, except for the endings of those in links.
 
-use crate::domain::recipients::ChannelLink;
+use crate::domain::recipients::{CHANNEL_IDS, CHAT_IDS, ChannelLink};
 use crate::msteams::paths::encode;
 
 /// What separates the ID of a channel from that of the message that began a thread.
 const THREAD: &str = ";messageid=";
-
-/// How the IDs of channels end; the second form is older.
-const CHANNELS: [&str; 2] = ["@thread.tacv2", "@thread.skype"];
-
-/// How the IDs of group chats and of the chats of meetings end.
-const GROUP_CHAT: &str = "@thread.v2";
 
 /// Begins the links of the public cloud.
 const PUBLIC: &str = "https://teams.microsoft.com";
@@ -66,10 +60,11 @@ impl ChannelOrChat {
     /// Returns the kind of a conversation; `None` for a chat with one person.
     pub(crate) fn of(conversation: &str) -> Option<Self> {
         let place = channel_of(conversation);
-        if CHANNELS.iter().any(|end| place.ends_with(end)) {
+        let ends_with = |endings: &[&str]| endings.iter().any(|ending| place.ends_with(ending));
+        if ends_with(&CHANNEL_IDS) {
             Some(Self::Channel)
         } else {
-            place.ends_with(GROUP_CHAT).then_some(Self::Chat)
+            ends_with(&CHAT_IDS).then_some(Self::Chat)
         }
     }
 }

@@ -48,10 +48,10 @@ const LINK_HOSTS: [&str; 6] = [
 ];
 
 /// How the IDs of channels end; the second form is older.
-const CHANNELS: [&str; 3] = ["thread.tacv2", "thread.skype", "thread.v2"];
+pub const CHANNEL_IDS: [&str; 2] = ["@thread.tacv2", "@thread.skype"];
 
-/// How the IDs of group chats and of the chats of meetings end.
-const CHATS: [&str; 1] = ["thread.v2"];
+/// How the IDs of group chats and of the chats of meetings end. Links of channels with such an ID are accepted.
+pub const CHAT_IDS: [&str; 1] = ["@thread.v2"];
 
 impl Link {
     /// Reads `https://teams.microsoft.com/l/channel/<thread>/<name>?groupId=<team>` or `…/l/chat/<thread>/…`; a `tenantId` may be
@@ -80,7 +80,7 @@ impl Link {
 
 fn channel(url: &Url, thread: &str, name: &str) -> Result<ChannelLink, String> {
     let thread = id(thread, "channel")?;
-    if !is_thread(&thread, &CHANNELS) {
+    if !is_thread(&thread, &CHANNEL_IDS) && !is_thread(&thread, &CHAT_IDS) {
         return Err(format!("its channel ID is invalid: {thread:?}"));
     }
     let team = value(url, "groupId").unwrap_or_default();
@@ -100,7 +100,7 @@ fn chat(url: &Url, thread: &str) -> Result<ChatLink, String> {
     if thread.ends_with(".spaces") {
         return Err("it is a link to a chat between two people: write the email address of the person".to_owned());
     }
-    if !is_thread(&thread, &CHATS) {
+    if !is_thread(&thread, &CHAT_IDS) {
         return Err(format!("its chat ID is invalid: {thread:?}"));
     }
     Ok(ChatLink {
@@ -134,7 +134,7 @@ fn decoded(name: &str) -> String {
 /// Returns whether the text is the ID of a conversation, such as `19:…@thread.tacv2`, with one of these endings.
 fn is_thread(text: &str, endings: &[&str]) -> bool {
     let body = text.strip_prefix("19:").unwrap_or_default();
-    let (name, ending) = body.split_once('@').unwrap_or_default();
+    let (name, ending) = body.split_at(body.find('@').unwrap_or_default());
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     !name.is_empty() && name.bytes().all(fits) && endings.contains(&ending)
 }

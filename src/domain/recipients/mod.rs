@@ -14,7 +14,7 @@ mod suggested;
 pub use address::{Address, ChannelName};
 pub use delegate::{Delegate, addresses_in, choose_delegate};
 pub use groups::GroupMembers;
-pub use link::{ChannelLink, ChatLink};
+pub use link::{CHANNEL_IDS, CHAT_IDS, ChannelLink, ChatLink};
 pub use person::Person;
 pub use reason::Reason;
 pub use routing::{Recipients, RoutingTable};
