@@ -255,8 +255,8 @@ pub struct Limits {
     pub refused_longest_pause: Duration,
     /// How long a channel is remembered by its name, which can change.
     pub channel_names_for: Duration,
-    /// How often the file of the client secret is checked.
-    pub secret_look_every: Duration,
+    /// How often the file of the credential is checked.
+    pub credential_every: Duration,
     /// The minimum time between two reloads; earlier signals cause one reload.
     pub reload_every: Duration,
     /// How often the daemon resyncs, in addition to after every connect.
@@ -345,7 +345,7 @@ impl Default for Limits {
             refused_first_pause: Duration::from_mins(1),
             refused_longest_pause: Duration::from_hours(1),
             channel_names_for: Duration::from_mins(10),
-            secret_look_every: Duration::from_secs(10),
+            credential_every: Duration::from_secs(10),
             reload_every: Duration::from_secs(1),
             resync_every: Duration::from_mins(10),
             resync_first_pause: Duration::from_secs(1),

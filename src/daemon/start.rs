@@ -98,8 +98,8 @@ pub async fn run(settings: Settings, reloads: Reloads, stop: CancellationToken) 
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
     let (graph, bot) = (health.register("graph-token"), health.register("bot-token"));
     tasks.service("tokens", async move { teams.renew_tokens(&graph, &bot).await });
-    let heartbeat = health.register("secret");
-    tasks.service("secret", app_credential::follow(Arc::clone(&context), heartbeat));
+    let follows = app_credential::follow(Arc::clone(&context), health.register("app-credential"));
+    tasks.service("app-credential", follows);
     let heartbeat = health.register("recovery");
     tasks.service(
         "recovery",

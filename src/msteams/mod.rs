@@ -11,6 +11,7 @@
 mod aadsts;
 mod activity;
 mod answer;
+mod app_claims;
 mod assertion;
 mod attempts;
 mod batch;
@@ -23,6 +24,7 @@ mod credential;
 mod envelope;
 mod error;
 mod federation;
+mod grant;
 mod graph;
 mod hint;
 mod http;

@@ -9,11 +9,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::Timestamp;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
@@ -23,9 +18,11 @@ use crate::config::Endpoints;
 use crate::heartbeat::Heartbeat;
 use crate::msteams::aadsts;
 use crate::msteams::answer::Answer;
+use crate::msteams::app_claims::{claims, roles};
 use crate::msteams::call_event::{CallEvent, Endpoint};
 use crate::msteams::credential::{ActiveCredential, Credential, Purpose};
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
+use crate::msteams::grant::Grant;
 use crate::msteams::http::Http;
 use crate::msteams::permissions::Permission;
 use crate::msteams::single_flight::SingleFlight;
@@ -52,47 +49,6 @@ pub(crate) struct Issued {
     renew_at: Instant,
     ends_at: Instant,
 }
-
-/// An issued token. The login service sends its lifetime, a metadata service writes it as a text, and App Service sends only
-/// the end, as a text (Unix time).
-#[derive(Deserialize)]
-struct Grant {
-    access_token: String,
-    expires_in: Option<Number>,
-    expires_on: Option<Number>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Number {
-    Plain(u64),
-    Text(String),
-    /// A time in another form, which App Service has used.
-    Other(IgnoredAny),
-}
-
-impl Number {
-    fn value(&self) -> Option<u64> {
-        match self {
-            Self::Plain(number) => Some(*number),
-            Self::Text(text) => text.parse().ok(),
-            Self::Other(_) => None,
-        }
-    }
-}
-
-impl Grant {
-    /// Returns the lifetime in seconds.
-    fn life(&self, now: Timestamp) -> u64 {
-        let left = |end: u64| end.saturating_sub(now.as_second().try_into().unwrap_or_default());
-        let lifetime = self.expires_in.as_ref().and_then(Number::value);
-        let end = self.expires_on.as_ref().and_then(Number::value);
-        lifetime.or(end.map(left)).unwrap_or(UNKNOWN_LIFE)
-    }
-}
-
-/// The assumed lifetime of a token without one, in seconds: the shortest that Microsoft issues.
-const UNKNOWN_LIFE: u64 = 5 * 60;
 
 /// A token is not used in its last minute: it could expire on the way, and clocks differ.
 const SAFETY: Duration = Duration::from_mins(1);
@@ -301,27 +257,6 @@ impl Issued {
     }
 }
 
-/// What a token says about the app.
-#[derive(Deserialize)]
-struct Claims {
-    /// Missing if the app has no permissions.
-    #[serde(default)]
-    roles: Vec<String>,
-    /// The client ID of the app, in tokens of version 1 and of version 2.
-    appid: Option<String>,
-    azp: Option<String>,
-}
-
-/// Reads a JSON web token without verifying it, because it comes directly from the login service.
-fn claims(token: &str) -> Option<Claims> {
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    serde_json::from_slice(&payload).ok()
-}
-
-fn roles(token: &str) -> Option<Vec<String>> {
-    Some(claims(token)?.roles)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,11 +265,8 @@ mod tests {
     async fn a_token_is_renewed_early_and_not_used_at_its_end() {
         let asked = Instant::now();
         let issued = |expires_in| {
-            let grant = Grant {
-                access_token: "x".to_owned(),
-                expires_in: Some(Number::Plain(expires_in)),
-                expires_on: None,
-            };
+            let json = format!(r#"{{"access_token":"x","expires_in":{expires_in}}}"#);
+            let grant = serde_json::from_str(&json).unwrap();
             let issued = Issued::new(&grant, 0, asked);
             ((issued.renew_at - asked).as_secs(), (issued.ends_at - asked).as_secs())
         };
@@ -342,26 +274,5 @@ mod tests {
         assert_eq!(issued(120), (60, 90));
         assert_eq!(issued(0), (0, 10));
         assert_eq!(issued(u64::MAX), (24 * 3600 - 300, 24 * 3600 - 60));
-    }
-
-    #[test]
-    fn the_lifetime_is_read_in_every_form_that_services_use() {
-        let now = Timestamp::from_second(1_000).unwrap();
-        for (json, life) in [
-            (r#"{"access_token":"x","expires_in":3599}"#, 3_599),
-            (r#"{"access_token":"x","expires_in":"86399","expires_on":"1"}"#, 86_399),
-            (r#"{"access_token":"x","expires_on":"1500"}"#, 500),
-            (r#"{"access_token":"x","expires_on":1500}"#, 500),
-            (r#"{"access_token":"x","expires_on":"500"}"#, 0),
-            (
-                r#"{"access_token":"x","expires_on":"1/1/2030 0:00:00 AM +00:00"}"#,
-                UNKNOWN_LIFE,
-            ),
-            (r#"{"access_token":"x","expires_in":-5}"#, UNKNOWN_LIFE),
-            (r#"{"access_token":"x"}"#, UNKNOWN_LIFE),
-        ] {
-            let grant: Grant = serde_json::from_str(json).unwrap();
-            assert_eq!(grant.life(now), life, "{json}");
-        }
     }
 }

@@ -18,7 +18,7 @@ const LOOPS: [&str; 10] = [
     "graph-token",
     "bot-token",
     "credentials",
-    "secret",
+    "app-credential",
     "recovery",
     "reload",
     "digests",

@@ -126,7 +126,7 @@ impl Opened {
         }
         if let Some((files, certificate)) = certificate {
             let heartbeat = health.register("review-certificate");
-            let every = context.limits.secret_look_every;
+            let every = context.limits.credential_every;
             tasks.service(
                 "review-certificate",
                 certificate::follow(files, certificate, every, heartbeat),

@@ -27,7 +27,7 @@ const EXPIRY_CHECK_INTERVAL: Duration = Duration::from_mins(1);
 pub(in crate::daemon) async fn follow(context: Arc<Context>, heartbeat: Heartbeat) -> Infallible {
     let teams = &context.teams;
     let mut replaced = teams.credential_replacements();
-    let mut follower = FileFollower::new(context.limits.secret_look_every);
+    let mut follower = FileFollower::new(context.limits.credential_every);
     let mut logged = None;
     let mut expiry = ExpiryWarnings::default();
     loop {

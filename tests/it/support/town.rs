@@ -201,7 +201,7 @@ impl Town {
                 outage_pause: milliseconds(200),
                 refused_first_pause: milliseconds(50),
                 channel_names_for: Duration::ZERO,
-                secret_look_every: milliseconds(20),
+                credential_every: milliseconds(20),
                 reload_every: milliseconds(10),
                 groups_every: milliseconds(100),
                 resync_first_pause: milliseconds(10),
