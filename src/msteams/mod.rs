@@ -30,6 +30,7 @@ mod hint;
 mod http;
 pub mod inbound;
 mod installed;
+mod known;
 mod managed_identity;
 mod managers;
 mod members;

@@ -14,6 +14,9 @@ use tokio::time::Instant;
 use crate::domain::recipients::Address;
 use crate::msteams::error::{Error, Operation, Retry};
 
+/// How long an unknown address is remembered, as a multiple of the longest pause: two minutes by default.
+pub(crate) const HOLDS: u32 = 4;
+
 pub(crate) struct Refusals {
     known: Mutex<HashMap<Address, (Instant, Error)>>,
     hold: Duration,

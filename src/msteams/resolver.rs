@@ -3,8 +3,7 @@
 //! Architecture Invariant: a conversation is remembered until a send proves it wrong, and then forgotten; names of channels and
 //! failures are remembered for a while only.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,11 +16,12 @@ use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::graph::{CatalogApp, Graph};
 use crate::msteams::installed::{may_lack_the_app, may_mean_an_old_app};
+use crate::msteams::known::Known;
 use crate::msteams::managers::Managers;
 use crate::msteams::people::People;
 use crate::msteams::place::{Conversation, ConversationKind, InstalledAt};
 use crate::msteams::presence::Presences;
-use crate::msteams::refusals::Refusals;
+use crate::msteams::refusals::{self, Refusals};
 use crate::msteams::single_flight::SingleFlight;
 use crate::msteams::sites::{Site, Sites};
 use crate::msteams::upgrades::{Holder, Upgrades};
@@ -44,11 +44,8 @@ pub(crate) struct Resolver {
     /// The version of the app in the catalog.
     published: Cache<(), Option<String>>,
     pub(super) upgrades: Upgrades,
-    known: Mutex<HashMap<Address, Arc<SingleFlight<Conversation>>>>,
+    known: Known,
 }
-
-/// How long an unknown address is remembered, as a multiple of the longest pause: two minutes by default.
-const REFUSAL_HOLDS: u32 = 4;
 
 /// An address for which the app cannot be installed must not query the catalog with every attempt.
 const APP_CONFIRMED_FOR: Duration = Duration::from_secs(30);
@@ -78,7 +75,7 @@ impl Resolver {
             teams_app_id: settings.teams_app_id.clone(),
             app: SingleFlight::new(),
             app_confirmed: Mutex::new(None),
-            refusals: Refusals::new(limits.microsoft_longest_pause * REFUSAL_HOLDS),
+            refusals: Refusals::new(limits.microsoft_longest_pause * refusals::HOLDS),
             people: People::default(),
             managers: Managers::default(),
             sites: Sites::new(settings, limits.channel_names_for),
@@ -86,7 +83,7 @@ impl Resolver {
             published: Cache::new(1, |_| PUBLISHED_LIFE),
             upgrades: Upgrades::new(settings),
             shared_chats: Cache::new(MOST_SHARED_CHATS, |_| SHARED_CHAT_LIFE),
-            known: Mutex::new(HashMap::new()),
+            known: Known::default(),
         }
     }
 
@@ -134,7 +131,7 @@ impl Resolver {
         let found = async {
             let link = match self.refusals.of(address) {
                 Some(error) => return Err(error),
-                None => self.linked(address, priority).await,
+                None => self.sites.linked(&self.graph, address, priority).await,
             };
             let link = link.inspect_err(|error| self.refusals.remember(address, error))?;
             if begins == Begins::AtTheInstallation {
@@ -146,7 +143,7 @@ impl Resolver {
     }
 
     async fn find_known(&self, address: &Address, begins: Begins, priority: &Priority) -> Result<Conversation, Error> {
-        let entry = self.entry(address);
+        let entry = self.known.entry(address);
         let is_again = begins == Begins::AtTheInstallation;
         if let Some(conversation) = entry.held().filter(|_| !is_again) {
             return Ok(conversation);
@@ -164,15 +161,14 @@ impl Resolver {
         };
         if let Err(error) = &outcome {
             self.refusals.remember(address, error);
-            self.drop_unused(address, entry);
+            self.known.drop_unused(address, entry);
         }
         outcome.map_err(|error| error.about(address))
     }
 
     /// Returns the person of an address whose conversation is known.
     pub(crate) fn known_person(&self, address: &Address) -> Option<Person> {
-        let entry = self.lock().get(address).map(Arc::clone)?;
-        entry.held()?.person
+        self.known.person(address)
     }
 
     /// Finds the person at an address under any of their names, without a conversation.
@@ -208,13 +204,12 @@ impl Resolver {
         self.app.forget_if(|_| true);
         self.refusals.forget(address);
         self.sites.forget(address);
-        self.lock().remove(address);
+        self.known.forget(address);
     }
 
     /// Forgets the chat with a user who has uninstalled the app.
     pub(crate) fn forget_chat(&self, user: &str) {
-        let is_other = |conversation: Conversation| conversation.person.is_none_or(|person| person.id != user);
-        self.lock().retain(|_, entry| entry.held().is_none_or(is_other));
+        self.known.forget_chat(user);
     }
 
     /// Finds Graph's id of the app's chat with the person at an address; `None` if it is no person, if the app is not
@@ -388,15 +383,6 @@ impl Resolver {
         })
     }
 
-    /// Returns the link of a channel by name.
-    async fn linked(&self, address: &Address, priority: &Priority) -> Result<Address, Error> {
-        let link = match self.site(address, priority).await? {
-            Site::Channel(channel) => Address::parse(&self.sites.link(address, &channel)).ok(),
-            Site::Person | Site::GroupChat(_) => None,
-        };
-        link.ok_or_else(|| Error::new(Operation::FindChannel, Meaning::Protocol, Retry::Later(None)))
-    }
-
     /// Finds out what an address leads to.
     pub(crate) async fn site(&self, address: &Address, priority: &Priority) -> Result<Site, Error> {
         self.sites.find(&self.graph, address, priority).await
@@ -404,26 +390,5 @@ impl Resolver {
 
     pub(crate) fn sites(&self) -> &Sites {
         &self.sites
-    }
-
-    fn entry(&self, address: &Address) -> Arc<SingleFlight<Conversation>> {
-        let mut known = self.lock();
-        let entry = known.entry(address.clone());
-        entry.or_insert_with(|| Arc::new(SingleFlight::new())).clone()
-    }
-
-    /// Keeps addresses without a conversation from filling the table: the last caller that waits for an entry removes
-    /// it if it is empty.
-    fn drop_unused(&self, address: &Address, entry: Arc<SingleFlight<Conversation>>) {
-        let mut known = self.lock();
-        drop(entry);
-        let only_in_table = known.get_mut(address).and_then(Arc::get_mut);
-        if only_in_table.is_some_and(|entry| entry.held().is_none()) {
-            known.remove(address);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Address, Arc<SingleFlight<Conversation>>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -62,6 +62,15 @@ impl Sites {
         Ok(Site::Person)
     }
 
+    /// Returns the link of a channel by name.
+    pub(crate) async fn linked(&self, graph: &Graph, address: &Address, priority: &Priority) -> Result<Address, Error> {
+        let link = match self.find(graph, address, priority).await? {
+            Site::Channel(channel) => Address::parse(&self.link(address, &channel)).ok(),
+            Site::Person | Site::GroupChat(_) => None,
+        };
+        link.ok_or_else(|| Error::new(Operation::FindChannel, Meaning::Protocol, Retry::Later(None)))
+    }
+
     /// Forgets what a name leads to.
     pub(crate) fn forget(&self, address: &Address) {
         if let Some(name) = address.named_channel() {
