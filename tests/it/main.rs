@@ -39,6 +39,7 @@ mod model;
 mod notifications;
 mod outages;
 mod output;
+mod permissions;
 mod process;
 mod recipients;
 mod reconnect;
