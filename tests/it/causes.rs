@@ -223,7 +223,7 @@ async fn an_invalid_token_is_reported_as_such() {
     let odd = r#"{"token_type":"Bearer","expires_in":3599,"access_token":"two\r\nlines"}"#;
     let rule = Rule::every("POST", "/token", Fault::Page(200, "application/json", odd));
     town.tenant.faults(|faults| faults.rules = vec![rule]);
-    let parts = ["the login service answered with something that is not a token"];
+    let parts = ["the answer contains something that is not a token"];
     fails(
         &town,
         town.settings(&town.config()),
