@@ -114,7 +114,7 @@ async fn validate_shows_the_version_of_each_installation_and_names_the_go_plugin
     for part in [
         &format!("{ALICE}: has the app, version 1.0.0"),
         &silent,
-        "Run `configure --force` and upload app.zip as an update of the app, then set",
+        "Run `configure --force` and upload app.zip as an update of the app, then restart the daemon",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
@@ -123,9 +123,14 @@ async fn validate_shows_the_version_of_each_installation_and_names_the_go_plugin
     for part in [
         &silent,
         &format!("{} has 1.0.0, the catalog has 1.1.3", town.channel),
-        "Set `[msapi] upgrade_app` to true, or update the app in Teams",
+        "Restart the daemon, which upgrades the app after the next card",
         "TeamsAppInstallation.ReadWriteSelfForTeam.All, to upgrade the app in teams",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+    assert!(!shown.contains("Set `[msapi] upgrade_app`"), "{shown}");
+    let shown = validate(&town, &config.replace("upgrade_app = true", "upgrade_app = false")).await;
+    let hint = "Set `[msapi] upgrade_app` to true and restart the daemon, or update the app in Teams";
+    assert!(shown.contains(hint), "{shown}");
+    assert!(!shown.contains("Restart the daemon, which"), "{shown}");
 }

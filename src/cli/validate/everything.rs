@@ -292,10 +292,10 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
         Ok(()) => results.ok("token for the Bot connector", "granted"),
         Err(error) => results.failed("token for the Bot connector", error.to_string(), error.hint()),
     }
-    let published = match teams.find_app().await {
+    let catalog = match teams.find_app().await {
         Ok(app) => {
             results.ok("app in the catalog", format!("{} ({})", app.name, app.id));
-            versions::published(&teams, settings.review.enabled, results).await
+            versions::published(&teams, settings, results).await
         }
         Err(error) => {
             let detail = format!("{error}; teams_app_id is {}", settings.microsoft.teams_app_id);
@@ -304,7 +304,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
             return;
         }
     };
-    let people = recipients(&teams, &addresses, published.as_deref(), wanted.send, results).await;
+    let people = recipients(&teams, &addresses, &catalog, wanted.send, results).await;
     if let Some(users) = &found.users {
         reviews::reviewers(&people, users, &settings.review, results);
     }
@@ -320,7 +320,7 @@ async fn microsoft(settings: &Settings, wanted: &Wanted, found: &Found, results:
 async fn recipients<'a>(
     teams: &Teams,
     addresses: &'a [Address],
-    published: Option<&str>,
+    catalog: &versions::Catalog,
     send: bool,
     results: &mut CheckResults,
 ) -> Vec<(&'a Address, String)> {
@@ -337,7 +337,7 @@ async fn recipients<'a>(
             }) => {
                 results.recipient(address.as_str(), Ok(&detail));
                 if let Some(version) = version {
-                    versions::installed(address, &version, published, results);
+                    versions::installed(address, &version, catalog, results);
                 }
                 people.extend(person.map(|person| (address, person)));
             }
