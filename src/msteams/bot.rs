@@ -11,10 +11,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::config::MicrosoftSettings;
 use crate::msteams::activity::Activity;
-use crate::msteams::answer::Expects;
+use crate::msteams::answer::{Answer, Expects};
 use crate::msteams::call_queue::{Key, Priority};
 use crate::msteams::conversation::{ChannelOrChat, channel_of};
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
@@ -89,11 +90,42 @@ impl Bot {
         self.urls.learn(conversation, stated);
     }
 
-    /// Forgets a learnt address after a failure that it may have caused. The next call uses the configured one.
-    fn doubt_url(&self, conversation: &str, error: &Error) {
-        use Meaning::{Credentials, Denied, NotFound, Protocol, Rejected, Unreachable};
-        if let Credentials | Denied | NotFound | Protocol | Rejected | Unreachable = error.meaning() {
-            self.urls.forget(conversation);
+    /// Forgets a learnt address after a failure that it may have caused, and returns whether it was one. The next call uses
+    /// the configured one.
+    fn doubt_url(&self, conversation: &str, used: &Url, error: &Error) -> bool {
+        use Meaning::{BotNotInstalled, Credentials, Denied, Gone, NotFound, Protocol, Rejected, Unreachable};
+        match error.meaning() {
+            BotNotInstalled | Credentials | Denied | Gone | NotFound | Protocol | Rejected | Unreachable => {
+                self.urls.forget(conversation, used)
+            }
+            _ => false,
+        }
+    }
+
+    /// Calls the address of a conversation. Its answer that the message or the app is missing leads to a new card or a new
+    /// look-up, so that of a learnt address counts only if the configured one gives it too.
+    async fn call(
+        &self,
+        mut request: Request,
+        conversation: &str,
+        path: &[&str],
+        priority: &Priority,
+        stop: &CancellationToken,
+    ) -> Result<Answer, Error> {
+        let key = pace_key(conversation);
+        let mut url = self.urls.of(conversation);
+        loop {
+            request.url = join(&url, path, None);
+            let error = match self.service.call(&request, priority.caller(&key), stop).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let was_learnt = self.doubt_url(conversation, &url, &error);
+            let is_missing = matches!(error.meaning(), Meaning::Gone | Meaning::BotNotInstalled);
+            if !was_learnt || !is_missing {
+                return Err(located(error, conversation));
+            }
+            url = self.urls.configured().clone();
         }
     }
 
@@ -147,19 +179,13 @@ impl Bot {
         let request = Request {
             operation: Operation::Post,
             method: Method::POST,
-            url: join(
-                &self.urls.of(conversation),
-                &["v3", "conversations", conversation, "activities"],
-                None,
-            ),
+            url: self.urls.configured().clone(),
             body: Some((JSON, activity.body())),
             effect: Effect::CreatesMessage,
             expects: Expects::Message,
         };
-        let key = pace_key(conversation);
-        let answer = self.service.call(&request, priority.caller(&key), stop).await;
-        let answer = answer.inspect_err(|error| self.doubt_url(conversation, error));
-        let answer = answer.map_err(|error| located(error, conversation))?;
+        let path = ["v3", "conversations", conversation, "activities"];
+        let answer = self.call(request, conversation, &path, priority, stop).await?;
         let id = answer.json::<Posted>().ok().and_then(|posted| posted.id);
         id.filter(|id| !id.is_empty())
             .ok_or_else(|| Error::new(Operation::Post, Meaning::Delivered, Retry::Never).about(conversation))
@@ -177,19 +203,14 @@ impl Bot {
         let request = Request {
             operation: Operation::Update,
             method: Method::PUT,
-            url: join(
-                &self.urls.of(conversation),
-                &["v3", "conversations", conversation, "activities", id],
-                None,
-            ),
+            url: self.urls.configured().clone(),
             body: Some((JSON, activity.body())),
             effect: Effect::Idempotent,
             expects: Expects::Edit,
         };
-        let key = pace_key(conversation);
-        let answer = self.service.call(&request, priority.caller(&key), stop).await;
-        let answer = answer.inspect_err(|error| self.doubt_url(conversation, error));
-        answer.map(|_| ()).map_err(|error| located(error, conversation))
+        let path = ["v3", "conversations", conversation, "activities", id];
+        let answer = self.call(request, conversation, &path, priority, stop).await;
+        answer.map(|_| ())
     }
 }
 

@@ -66,9 +66,19 @@ impl ServiceUrls {
         learnt.insert(key.to_owned(), url);
     }
 
-    /// Returns to the configured address, because a call to the learnt one failed.
-    pub(crate) fn forget(&self, conversation: &str) {
-        self.lock().remove(channel_of(conversation));
+    /// Returns the address that serves every conversation.
+    pub(crate) fn configured(&self) -> &Url {
+        &self.configured
+    }
+
+    /// Forgets an address because a call to it failed, and returns whether it was a learnt one. A newer one stays.
+    pub(crate) fn forget(&self, conversation: &str, failed: &Url) -> bool {
+        let key = channel_of(conversation);
+        let mut learnt = self.lock();
+        if learnt.get(key) == Some(failed) {
+            learnt.remove(key);
+        }
+        *failed != self.configured
     }
 
     /// Returns the configured address with the path of another one, if both have the same host and port, and the other one
@@ -111,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_any_depth_on_the_configured_host_is_learnt() {
+    fn an_address_with_any_path_on_the_configured_host_is_learnt() {
         for path in [
             "emea",
             "amer/",
@@ -173,8 +183,14 @@ mod tests {
         urls.learn("19:x@thread.tacv2", &at("teams/"));
         assert_eq!(urls.of("19:x@thread.tacv2").as_str(), GLOBAL);
         urls.learn("a:1", &at("emea"));
-        urls.forget("a:1");
+        let emea = urls.of("a:1");
+        urls.learn("a:1", &at("amer"));
+        let amer = urls.of("a:1");
+        assert!(urls.forget("a:1", &emea));
+        assert_eq!(urls.of("a:1"), amer);
+        assert!(urls.forget("a:1", &amer));
         assert_eq!(urls.of("a:1").as_str(), GLOBAL);
+        assert!(!urls.forget("a:1", urls.configured()));
     }
 
     #[test]

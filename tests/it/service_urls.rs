@@ -1,7 +1,8 @@
-//! The addresses of the Bot connector: of any depth, regional and bound to a tenant, configured and learnt.
+//! The addresses of the Bot connector: with any path, regional and bound to a tenant, configured and learnt.
 
 use crate::support::{ALICE, Town, for_alice};
 use crate::world::cluster::Verdict;
+use crate::world::tenant::{Fault, Rule};
 
 /// Returns the number of calls to the Bot connector below a path, and that of those elsewhere.
 fn calls(town: &Town, path: &str) -> (usize, usize) {
@@ -23,7 +24,7 @@ async fn announces_and_updates(town: &Town) {
 }
 
 #[tokio::test]
-async fn a_configured_address_has_any_depth() {
+async fn a_configured_address_can_have_any_path() {
     let tenant_bound = format!("apac/{}/", Town::build().await.tenant.options().tenant_id);
     for path in [
         "emea",
@@ -83,4 +84,34 @@ async fn a_learnt_address_that_fails_is_given_up_for_the_configured_one() {
     let (there, _) = calls(&town, "gone");
     assert!(there > 0);
     town.finish().await;
+}
+
+#[tokio::test]
+async fn a_learnt_address_that_does_not_know_the_message_or_the_app_is_not_believed() {
+    for (method, fault) in [
+        ("PUT", Fault::Error(403, "ServiceError")),
+        ("PUT", Fault::Error(404, "ActivityNotFoundInConversation")),
+        ("PUT", Fault::Error(403, "BotNotInConversationRoster")),
+        ("POST", Fault::Error(403, "BotNotInConversationRoster")),
+    ] {
+        let mut town = Town::build().await;
+        let url = town.tenant.serve_bot_at("emea");
+        town.tenant.set_service_url(Some(&url));
+        let rule = Rule::every(method, "/bot/emea/", fault);
+        town.tenant.faults(|faults| faults.rules.push(rule));
+        town.start_daemon().await;
+        announces_and_updates(&town).await;
+        let sends = town.tenant.calls().into_iter();
+        let sends = sends.filter(|call| call.path.contains("/activities"));
+        let (refused, accepted): (Vec<_>, Vec<_>) = sends.partition(|call| call.status >= 400);
+        assert!(
+            refused
+                .iter()
+                .all(|call| call.method == method && call.path.starts_with("/bot/emea/"))
+        );
+        assert!(!refused.is_empty());
+        let accepted: Vec<_> = accepted.into_iter().map(|call| call.method).collect();
+        assert_eq!(accepted, ["POST", "PUT"]);
+        town.finish().await;
+    }
 }
