@@ -6,7 +6,7 @@ use crate::clouds::{in_cloud, town_in};
 use crate::process::run;
 use crate::support::{ALICE, BOB, Town};
 use crate::world::cluster::{ClusterOptions, Draft};
-use crate::world::tenant::{Cloud, Fault, Rule, TenantOptions};
+use crate::world::tenant::{Cloud, Fault, Rule, Tenant, TenantOptions};
 
 const UPGRADED: &str = "Installed app upgraded";
 
@@ -17,10 +17,27 @@ fn config_for(town: &Town, recipients: &[&str]) -> String {
 }
 
 /// Returns the paths of the calls that upgraded the app.
-fn upgrades(town: &Town) -> Vec<String> {
-    let calls = town.tenant.calls().into_iter();
+fn upgrades(tenant: &Tenant) -> Vec<String> {
+    let calls = tenant.calls().into_iter();
     let calls = calls.filter(|call| call.method == "POST" && call.path.ends_with("/upgrade"));
     calls.map(|call| call.path).collect()
+}
+
+/// Returns how often Graph was asked for the installation for a person.
+fn look_ups(town: &Town, name: &str) -> usize {
+    let path = format!("/users/{}/teamwork/installedApps", town.people[name].id);
+    let calls = town.tenant.calls().into_iter();
+    calls
+        .filter(|call| call.method == "GET" && call.path.ends_with(&path))
+        .count()
+}
+
+/// Returns a request with Bob as another recipient.
+fn for_bob() -> Draft {
+    Draft {
+        suggested_reviewers: vec![BOB.to_owned()],
+        ..Draft::default()
+    }
 }
 
 /// Runs `validate --all`, and returns the output.
@@ -36,19 +53,43 @@ async fn older_installations_are_upgraded_once() {
     town.tenant.publish("1.2.0");
     let channel = town.channel.clone();
     town.start_daemon_with(&config_for(&town, &[ALICE, &channel])).await;
-    for words in [&["PENDING"][..], &["PENDING", "PENDING"]] {
-        let id = town.cluster.create(Draft::default());
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(&channel, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.daemon().says_times(2, UPGRADED).await;
+    let before = look_ups(&town, "Alice");
+
+    // Alice is looked up again, first of all whether she has the app. Bob is compared with the catalog after her.
+    let chat = town
+        .tenant
+        .calls()
+        .into_iter()
+        .find(|call| call.path.contains("/conversations/a%3A"));
+    let chat = chat.expect("a card in the chat with Alice").path;
+    let rule = Rule::some(1, "POST", &chat, Fault::Error(403, "BotNotInConversationRoster"));
+    town.tenant.faults(|faults| faults.rules.push(rule));
+    for (draft, words) in [
+        (Draft::default(), &["PENDING", "PENDING"][..]),
+        (for_bob(), &["PENDING", "PENDING", "PENDING"]),
+    ] {
+        let id = town.cluster.create(draft);
         town.sees(ALICE, words).await;
         town.sees(&channel, words).await;
         town.settled(&id).await;
-        town.daemon().says_times(2, UPGRADED).await;
     }
-    assert_eq!(town.tenant.version_of(&town.people["Alice"]), "1.2.0");
+    town.sees(BOB, &["PENDING"]).await;
+    town.daemon().says_times(3, UPGRADED).await;
+    assert_eq!(look_ups(&town, "Alice"), before + 1);
+    for person in ["Alice", "Bob"] {
+        assert_eq!(town.tenant.version_of(&town.people[person]), "1.2.0");
+    }
     assert_eq!(town.tenant.version_in("Security"), "1.2.0");
-    assert_eq!(upgrades(&town).len(), 2);
     let log = town.daemon().log();
     assert!(log.contains("from=\"1.1.3\" to=\"1.2.0\""), "{log}");
+    let tenant = town.tenant.clone();
     town.finish().await;
+    assert_eq!(upgrades(&tenant).len(), 3);
 }
 
 #[tokio::test]
@@ -62,8 +103,9 @@ async fn nothing_is_upgraded_without_the_opt_in() {
     town.sees(ALICE, &["PENDING"]).await;
     town.sees(&channel, &["PENDING"]).await;
     town.settled(&id).await;
-    assert_eq!(upgrades(&town), Vec::<String>::new());
+    let tenant = town.tenant.clone();
     town.finish().await;
+    assert_eq!(upgrades(&tenant), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -97,8 +139,13 @@ async fn only_installations_in_teams_are_upgraded_where_graph_cannot_read_others
     town.sees(&channel, &["PENDING"]).await;
     town.settled(&id).await;
     town.daemon().says(UPGRADED).await;
-    assert!(upgrades(&town).iter().all(|path| path.contains("/teams/")));
+    let tenant = town.tenant.clone();
     town.finish().await;
+    let upgrades = upgrades(&tenant);
+    assert!(
+        matches!(&upgrades[..], [path] if path.contains("/teams/")),
+        "{upgrades:?}"
+    );
 }
 
 #[tokio::test]
