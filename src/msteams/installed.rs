@@ -1,4 +1,4 @@
-//! Whether the app is installed at an address, and what is done in a cloud whose Graph cannot say it.
+//! Finds and upgrades installations of the app, and opens chats in clouds whose Graph cannot read installations for people.
 //!
 //! Architecture Invariant: installs nothing. Where Graph cannot read installations, the Bot connector alone opens chats,
 //! and its refusal is the reason.
@@ -20,7 +20,7 @@ impl Resolver {
         self.bot().open_chat(user, priority).await.map_err(not_installable)
     }
 
-    /// Does the same as a place, of which nothing more is known.
+    /// Opens the chat and returns it as a place without an installation ID.
     pub(super) async fn place_without_graph(&self, user: &str, priority: &Priority) -> Result<InstalledAt, Error> {
         let id = self.open_without_graph(user, priority).await?;
         Ok(InstalledAt {
@@ -99,6 +99,11 @@ impl Teams {
     /// Microsoft did not answer or refused.
     pub async fn upgrade(&self, holder: &Holder) -> Result<Option<(String, String)>, Error> {
         self.resolver().upgrade(holder, &Priority::background()).await
+    }
+
+    /// Returns an installation whose upgrade failed to those that [`Self::next_installation`] returns, a few times.
+    pub fn upgrade_again(&self, holder: Holder) {
+        self.resolver().upgrades.put_back(holder);
     }
 
     /// Uninstalls the app for a user, and returns whether it was installed.

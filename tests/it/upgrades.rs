@@ -128,6 +128,27 @@ async fn a_failed_upgrade_is_one_warning_and_delays_no_card() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_failed_in_an_outage_is_tried_again() {
+    let mut town = Town::build().await;
+    town.tenant.publish("1.2.0");
+    let rule = Rule::every("POST", "/upgrade", Fault::Error(503, "ServiceUnavailable"));
+    town.tenant.faults(|faults| faults.rules.push(rule));
+    let channel = town.channel.clone();
+    town.start_daemon_with(&config_for(&town, &[ALICE, &channel])).await;
+    let id = town.cluster.create(Draft::default());
+    town.sees(ALICE, &["PENDING"]).await;
+    town.sees(&channel, &["PENDING"]).await;
+    town.settled(&id).await;
+    town.expects_warnings(&["Service fails, retrying service=\"Microsoft Graph\""]);
+    town.daemon().says("Could not upgrade the installed app").await;
+    town.tenant.faults(|faults| faults.rules.clear());
+    town.daemon().says_times(2, UPGRADED).await;
+    assert_eq!(town.tenant.version_of(&town.people["Alice"]), "1.2.0");
+    assert_eq!(town.tenant.version_in("Security"), "1.2.0");
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn only_installations_in_teams_are_upgraded_where_graph_cannot_read_others() {
     let mut town = town_in(Cloud::GccHigh).await;
     town.tenant.publish("1.2.0");
