@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
+use crate::config::cloud::has_presence;
 use crate::config::exposure;
 use crate::config::file::{Notes, Root, Section};
 use crate::config::listen::listening;
@@ -100,8 +101,16 @@ fn check(table: &Table, environment: &dyn Fn(&str) -> Option<String>, notes: &mu
     }
 
     let mut section = Section::take(&mut root, "notify", notes);
-    let notify = notify(&mut section, notes);
+    let mut notify = notify(&mut section, notes);
     section.finish(notes);
+    if let Some(microsoft) = &microsoft
+        && notify.out_of_office
+        && !has_presence(microsoft.endpoints.cloud)
+    {
+        let hint = hint!("Set it to false; delegates are not notified in this cloud");
+        notes.warning("notify.out_of_office", "Graph of this cloud has no presence", hint);
+        notify.out_of_office = false;
+    }
 
     let mut section = Section::take(&mut root, "escalation", notes);
     let escalation = escalation(&mut section, notes);

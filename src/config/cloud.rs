@@ -9,6 +9,8 @@ pub(super) struct Cloud {
     pub(super) login: &'static str,
     pub(super) graph: &'static str,
     pub(super) installations: GraphInstallations,
+    /// Whether Graph has presence (`cloudcommunications-getpresencesbyuserid.md` in microsoft-graph-docs-contrib).
+    pub(super) presence: bool,
     pub(super) bot: Option<&'static str>,
     pub(super) bot_scope: &'static str,
     /// The base URL of the `OpenID` metadata of the Bot connector.
@@ -25,6 +27,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         login: "https://login.microsoftonline.com",
         graph: "https://graph.microsoft.com",
         installations: GraphInstallations::All,
+        presence: true,
         bot: Some("https://smba.trafficmanager.net/teams"),
         bot_scope: "https://api.botframework.com/.default",
         openid: "https://login.botframework.com",
@@ -36,6 +39,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         login: "https://login.microsoftonline.com",
         graph: "https://graph.microsoft.com",
         installations: GraphInstallations::All,
+        presence: true,
         bot: Some("https://smba.infra.gcc.teams.microsoft.com/teams"),
         bot_scope: "https://api.botframework.com/.default",
         openid: "https://login.botframework.com",
@@ -47,6 +51,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         login: "https://login.microsoftonline.us",
         graph: "https://graph.microsoft.us",
         installations: GraphInstallations::OfTeams,
+        presence: true,
         bot: Some("https://smba.infra.gov.teams.microsoft.us/teams"),
         bot_scope: "https://api.botframework.us/.default",
         openid: "https://login.botframework.azure.us",
@@ -58,6 +63,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         login: "https://login.microsoftonline.us",
         graph: "https://dod-graph.microsoft.us",
         installations: GraphInstallations::OfTeams,
+        presence: true,
         bot: Some("https://smba.infra.dod.teams.microsoft.us/teams"),
         bot_scope: "https://api.botframework.us/.default",
         openid: "https://login.botframework.azure.us",
@@ -69,6 +75,7 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         login: "https://login.partner.microsoftonline.cn",
         graph: "https://microsoftgraph.chinacloudapi.cn",
         installations: GraphInstallations::None,
+        presence: false,
         bot: None,
         bot_scope: "https://api.botframework.azure.cn/.default",
         openid: "https://login.botframework.azure.cn",
@@ -76,3 +83,8 @@ pub(super) const CLOUDS: [Cloud; 5] = [
         teams: "https://teams.microsoftonline.cn",
     },
 ];
+
+/// Returns whether Graph of the cloud with this name has presence.
+pub(super) fn has_presence(name: &str) -> bool {
+    CLOUDS.iter().any(|cloud| cloud.name == name && cloud.presence)
+}

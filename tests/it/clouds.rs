@@ -139,6 +139,17 @@ async fn each_cloud_has_its_own_addresses() {
     assert_eq!(endpoints.login.as_str(), "https://login.partner.microsoftonline.cn/");
     assert_eq!(endpoints.graph.as_str(), "https://microsoftgraph.chinacloudapi.cn/");
     assert_eq!(endpoints.installations, GraphInstallations::None);
+    // Graph has no presence there.
+    for (cloud, has_presence) in [(Cloud::China, false), (Cloud::Dod, true)] {
+        let on = format!("{bot}\n[notify]\nout_of_office = true");
+        let loaded = town.load(&in_cloud(&plain(&on), cloud)).unwrap();
+        assert_eq!(loaded.settings.notify.out_of_office, has_presence);
+        let warned = loaded
+            .warnings
+            .iter()
+            .any(|warning| warning.key == "notify.out_of_office");
+        assert_eq!(warned, !has_presence);
+    }
 
     let regional = plain("").replace("[msapi]", "[msapi]\nregion = \"emea\"");
     let endpoints = town.settings(&regional).microsoft.endpoints;
