@@ -66,6 +66,8 @@ pub(super) struct Entry {
     pub(super) user_principal_name: Option<String>,
     #[serde(default)]
     pub(super) account_enabled: Option<bool>,
+    #[serde(default)]
+    pub(super) user_type: Option<String>,
 }
 
 /// One version of an app.

@@ -11,6 +11,7 @@ use crate::domain::recipients::{Address, Person};
 use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning, Operation};
 use crate::msteams::graph::{Graph, no_key};
+use crate::msteams::users::is_guest;
 
 /// How long a person, or that there is none, is remembered.
 const LIFE: Duration = Duration::from_mins(10);
@@ -70,8 +71,9 @@ struct Member {
 pub(crate) async fn member_name(graph: &Graph, id: &str, priority: &Priority) -> Result<Option<String>, Error> {
     let url = graph.service().url(&["v1.0", "users", id], Some(MEMBER));
     let member: Member = graph.get(Operation::FindUser, url, &no_key(), priority).await?;
-    let is_member = member.user_type.as_deref() == Some("Member");
-    // The name of a guest, also of one who was converted to a member.
-    let is_plain = |name: &String| !name.to_ascii_uppercase().contains("#EXT#");
-    Ok(member.user_principal_name.filter(is_plain).filter(|_| is_member))
+    let Some(kind) = member.user_type.as_deref() else {
+        return Ok(None);
+    };
+    let is_member = |name: &String| !is_guest(name, Some(kind));
+    Ok(member.user_principal_name.filter(is_member))
 }

@@ -16,21 +16,21 @@ pub(crate) struct User {
     pub(crate) person: Person,
     /// Whether the user cannot sign in; false if Graph does not show it.
     pub(crate) is_disabled: bool,
-    /// Whether the user principal name is that of a guest, also of one who was converted to a member.
+    /// Whether it is a guest, or was one; without the permission `User.Read.All` only the user principal name shows it.
     pub(crate) is_guest: bool,
 }
 
 /// The fields of a user that we read; the permission `User.ReadBasic.All` includes them.
 const FIELDS: &str = "$select=id,displayName,mail,userPrincipalName";
 
-/// The field that needs the permission `User.Read.All`.
-const STATE: &str = ",accountEnabled";
+/// The fields that need the permission `User.Read.All`.
+const STATE: &str = ",accountEnabled,userType";
 
 impl From<Entry> for User {
     fn from(entry: Entry) -> Self {
         let name = entry.user_principal_name.as_deref().unwrap_or_default();
         Self {
-            is_guest: name.to_ascii_uppercase().contains("#EXT#"),
+            is_guest: is_guest(name, entry.user_type.as_deref()),
             person: Person {
                 id: entry.id,
                 name: entry.display_name.unwrap_or_default(),
@@ -38,6 +38,12 @@ impl From<Entry> for User {
             is_disabled: entry.account_enabled == Some(false),
         }
     }
+}
+
+/// Returns whether a user is a guest, or was one and still has the name of a guest. An unknown type says nothing.
+pub(super) fn is_guest(principal_name: &str, user_type: Option<&str>) -> bool {
+    let is_foreign = principal_name.to_ascii_uppercase().contains("#EXT#");
+    is_foreign || user_type.is_some_and(|kind| kind != "Member")
 }
 
 impl Graph {

@@ -85,13 +85,15 @@ async fn only_one_enabled_member_who_has_no_part_in_the_request_is_a_delegate() 
     let gone = tenant.add_user("Gus", Some("gus@example.com"), "gus@example.com");
     tenant.disable(&gone);
     let guest = tenant.add_guest("Gil", "gil@partner.example");
+    let internal = tenant.add_internal_guest("Ines", "ines@example.com");
     tenant.add_alias(&town.people["Alice"], "al@example.com");
     let (alice, bob) = (&town.people["Alice"], &town.people["Bob"]);
     // In order: an unknown address, one of two people, a disabled account, a guest, and the person under an alias.
     let message = format!("unknown@example.com, {two}, gus@example.com; gil@partner.example, al@example.com");
     tenant.set_out_of_office(alice, &message);
-    // In order: the requester and a recipient, and then a delegate.
-    tenant.set_out_of_office(bob, &format!("{ROBIN} or {ALICE} or {EVE} or {CAROL}"));
+    // In order: the requester, a recipient and a guest whose name does not show it, and then a delegate.
+    let message = format!("{ROBIN} or {ALICE} or {} or {EVE} or {CAROL}", internal.upn);
+    tenant.set_out_of_office(bob, &message);
     town.start_daemon_with(&config(&town, ON)).await;
     let id = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;
@@ -105,7 +107,7 @@ async fn only_one_enabled_member_who_has_no_part_in_the_request_is_a_delegate() 
     }
     let others = [ROBIN, CAROL, "tom@example.com", "ty@example.com", "gus@example.com"];
     assert!(others.iter().all(|who| town.chat(who).is_empty()));
-    assert!(town.chat(&guest.upn).is_empty());
+    assert!(town.chat(&guest.upn).is_empty() && town.chat(&internal.upn).is_empty());
     town.finish().await;
 }
 
@@ -113,6 +115,8 @@ async fn only_one_enabled_member_who_has_no_part_in_the_request_is_a_delegate() 
 async fn who_names_no_one_and_who_is_only_away_has_no_delegate() {
     let (mut town, _) = town().await;
     away(&town, "Alice", "I am on vacation until Monday.");
+    town.tenant
+        .plan_out_of_office(&town.people["Bob"], "From Monday on, ask eve@example.com.");
     town.start_daemon_with(&config(&town, ON)).await;
     let first = town.cluster.create(Draft::default());
     town.both_see(&["PENDING"]).await;

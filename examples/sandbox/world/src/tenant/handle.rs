@@ -116,11 +116,21 @@ impl Tenant {
 
     /// Adds a guest from another tenant, who has the app.
     pub fn add_guest(&self, name: &str, mail: &str) -> User {
+        let upn = format!("{}#EXT#@sandbox.onmicrosoft.com", mail.replace('@', "_"));
+        self.add_guest_as(name, mail, upn)
+    }
+
+    /// Adds a guest with an account of this tenant, whose user principal name does not show it.
+    pub fn add_internal_guest(&self, name: &str, mail: &str) -> User {
+        self.add_guest_as(name, mail, mail.to_owned())
+    }
+
+    fn add_guest_as(&self, name: &str, mail: &str, upn: String) -> User {
         self.add(User {
             id: Uuid::new_v4().to_string(),
             name: name.to_owned(),
             mail: Some(mail.to_owned()),
-            upn: format!("{}#EXT#@sandbox.onmicrosoft.com", mail.replace('@', "_")),
+            upn,
             is_guest: true,
         })
     }
@@ -136,6 +146,7 @@ impl Tenant {
                 manager: None,
                 disabled: false,
                 out_of_office: None,
+                is_away: false,
                 chat_hides: 0,
                 moves: 0,
             });

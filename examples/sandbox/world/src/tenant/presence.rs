@@ -20,12 +20,13 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Reply {
     let found = ids.iter().filter_map(Value::as_str).filter_map(|id| {
         let account = accounts.iter().find(|account| account.user.id == id)?;
         let message = account.out_of_office.as_deref();
+        let is_out = message.is_some() && account.is_away;
         Some(json!({
             "@odata.type": "#microsoft.graph.presence",
             "id": id,
             "availability": "Offline",
-            "activity": if message.is_some() { "OutOfOffice" } else { "Offline" },
-            "outOfOfficeSettings": {"isOutOfOffice": message.is_some(), "message": message},
+            "activity": if is_out { "OutOfOffice" } else { "Away" },
+            "outOfOfficeSettings": {"isOutOfOffice": is_out, "message": message},
         }))
     });
     list(found.collect())
@@ -37,6 +38,17 @@ impl Tenant {
         self.change(|world| {
             if let Some(account) = world.account(&user.id) {
                 account.out_of_office = Some(message.to_owned());
+                account.is_away = true;
+            }
+        });
+    }
+
+    /// Sets the out-of-office message of a user who is not out of office yet.
+    pub fn plan_out_of_office(&self, user: &User, message: &str) {
+        self.change(|world| {
+            if let Some(account) = world.account(&user.id) {
+                account.out_of_office = Some(message.to_owned());
+                account.is_away = false;
             }
         });
     }

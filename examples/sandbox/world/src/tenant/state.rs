@@ -59,6 +59,8 @@ pub(super) struct Account {
     pub(super) disabled: bool,
     /// The message of a user who is out of office.
     pub(super) out_of_office: Option<String>,
+    /// Whether the time of the out-of-office message has come.
+    pub(super) is_away: bool,
     /// Number of further requests for the chat that fail.
     pub(super) chat_hides: u32,
     /// How often the chat has moved; each move gives it another id.
