@@ -95,14 +95,14 @@ pub(super) async fn find(context: &Context, live: &InForce, request: &AccessRequ
 }
 
 /// Returns the managers of the recipients who have not reviewed, and whether a retry may find more: one level, so not those of
-/// recipients of the escalation.
+/// recipients of the escalation, and not those of delegates.
 async fn managers(context: &Context, live: &InForce, request: &AccessRequest, record: &Record) -> (Vec<Address>, bool) {
     let priority = &Priority::new(Urgency::Announcement, request.id.as_str());
     let exempt = &Exempt::find(context, live, request).await;
     let reviewers = record
         .cards
         .iter()
-        .filter(|card| card.recipient.audience == Audience::Reviewers);
+        .filter(|card| card.recipient.audience == Audience::Reviewers && record.delegate(&card.recipient).is_none());
     let people = reviewers.filter_map(Posted::target).map(|target| target.address);
     let people = people.filter(Address::is_person).take(MOST_MANAGED);
     let people: Vec<Address> = people.collect();

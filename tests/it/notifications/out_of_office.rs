@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::notifications::{ROBIN, config, town_with};
+use crate::notifications::{ROBIN, announce_earlier, config, town_with};
 use crate::support::{ALICE, BOB, Town, for_alice, newest};
 use crate::world::cluster::{Draft, Verdict};
 use crate::world::tenant::{Fault, Rule, TenantOptions, User};
@@ -329,5 +329,29 @@ async fn a_recipient_who_cannot_be_reached_does_not_delay_the_delegate_of_anothe
     town.sees(ALICE, &["PENDING"]).await;
     town.daemon().says("Cannot notify recipient").await;
     town.sees(EVE, &["PENDING"]).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn the_manager_of_a_delegate_is_not_notified_of_an_escalation_after_a_restart() {
+    let (mut town, _) = granted(&["Presence.Read.All", "User.Read.All"]).await;
+    let [alice, bob, carol, eve] = ["Alice", "Bob", "Carol", "Eve"].map(|name| town.people[name].clone());
+    town.tenant.set_manager(&alice, &bob);
+    town.tenant.set_manager(&eve, &carol);
+    away(&town, "Alice", EVE);
+    let tables = format!("{ON}\n[escalation]\nafter = \"1h\"\nmanager = true");
+    let config = config(&town, &tables);
+    town.start_daemon_with(&config).await;
+    let id = town.cluster.create(for_alice());
+    for who in [ALICE, EVE] {
+        town.sees(who, &["PENDING"]).await;
+    }
+    town.settled(&id).await;
+    town.kill_daemon();
+    announce_earlier(&town, &id);
+    town.start_daemon_with(&config).await;
+    town.sees(BOB, &["PENDING"]).await;
+    town.settled(&id).await;
+    assert!(town.chat(CAROL).is_empty());
     town.finish().await;
 }
