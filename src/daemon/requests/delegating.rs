@@ -46,22 +46,22 @@ pub(super) enum Sought {
     /// The request has further recipients.
     Found,
     /// A look-up failed; a retry may help.
-    Missed,
+    Failed,
     /// The request changed, or the daemon stops.
     Interrupted,
 }
 
 /// Recipients that are to be looked up.
-struct Inquired<'a> {
+struct ToLookUp<'a> {
     request: &'a AccessRequest,
     /// Those with a card or a rejected one.
     recipients: Vec<Address>,
     /// The names of those that were not looked up yet. Of more than [`MOST_PRESENCES`], the rest is not looked up.
-    asks: Vec<String>,
+    names: Vec<String>,
 }
 
-/// Returns the recipients that are to be looked up, if there are any. A delegate is none: one level only.
-fn to_ask<'a>(live: &InForce, observed: &'a Observed, memory: &LaneState) -> Option<Inquired<'a>> {
+/// Returns the recipients that are to be looked up, if there are any. Delegates are not looked up: only one level is followed.
+fn to_ask<'a>(live: &InForce, observed: &'a Observed, memory: &LaneState) -> Option<ToLookUp<'a>> {
     let (true, Some(record), Observed::Request(request)) = (live.notify.out_of_office, memory.record(), observed)
     else {
         return None;
@@ -77,10 +77,10 @@ fn to_ask<'a>(live: &InForce, observed: &'a Observed, memory: &LaneState) -> Opt
     let has_delegate = |name: &str| record.delegates.iter().any(|delegate| delegate.absent == name);
     let delivered = record.cards.iter().map(|card| &card.recipient);
     let delivered = delivered.chain(record.refusals.keys());
-    let mut inquired = Inquired {
+    let mut to_look_up = ToLookUp {
         request,
         recipients: Vec::new(),
-        asks: Vec::new(),
+        names: Vec::new(),
     };
     for recipient in delivered.filter(|recipient| recipient.audience.reviews()) {
         let Some(address) = Address::parse(&recipient.name).ok().filter(Address::is_person) else {
@@ -88,17 +88,17 @@ fn to_ask<'a>(live: &InForce, observed: &'a Observed, memory: &LaneState) -> Opt
         };
         let name = &recipient.name;
         let is_new = !is_asked(name) && !has_delegate(name) && record.delegate(recipient).is_none();
-        if is_new && !inquired.asks.contains(name) {
-            inquired.asks.push(name.clone());
+        if is_new && !to_look_up.names.contains(name) {
+            to_look_up.names.push(name.clone());
         }
-        inquired.recipients.push(address);
+        to_look_up.recipients.push(address);
     }
-    (!inquired.asks.is_empty()).then_some(inquired)
+    (!to_look_up.names.is_empty()).then_some(to_look_up)
 }
 
 /// Looks up the recipients that were not looked up yet, unless there is a newer observation. No card waits for it, and no other
 /// request for the turn.
-pub(super) async fn seek(
+pub(super) async fn look_up(
     context: &Context,
     observed: &Observed,
     memory: &mut LaneState,
@@ -106,38 +106,38 @@ pub(super) async fn seek(
     news: &News<'_>,
 ) -> Sought {
     let live = context.live.current();
-    let Some(inquired) = to_ask(&live, observed, memory) else {
+    let Some(to_look_up) = to_ask(&live, observed, memory) else {
         return Sought::Nothing;
     };
     turn.step_aside();
     let found = tokio::select! {
         () = news.heard() => return Sought::Interrupted,
-        found = find(context, &live, &inquired) => found,
+        found = find(context, &live, &to_look_up) => found,
     };
     let (is_new, is_partial) = (!found.found.is_empty(), found.is_partial);
     memory.delegation = Some(Box::new(found.after(memory.delegation.as_deref())));
     match (is_new, is_partial) {
         (true, _) => Sought::Found,
-        (false, true) => Sought::Missed,
+        (false, true) => Sought::Failed,
         (false, false) => Sought::Nothing,
     }
 }
 
 /// Looks recipients up within a limited time. Returns what is known then, for the state of the lane.
-async fn find(context: &Context, live: &InForce, inquired: &Inquired<'_>) -> Delegation {
+async fn find(context: &Context, live: &InForce, to_look_up: &ToLookUp<'_>) -> Delegation {
     let mut delegation = Delegation {
         asked: HashSet::new(),
         found: Vec::new(),
         settings: live.since,
         is_partial: false,
     };
-    match timeout(context.limits.look_up_patience, delegates(context, live, inquired)).await {
+    match timeout(context.limits.look_up_patience, delegates(context, live, to_look_up)).await {
         Ok(Ok(found)) => {
-            debug!(request.id = %inquired.request.id, delegates = found.len(), "Looked up who is out of office");
+            debug!(request.id = %to_look_up.request.id, delegates = found.len(), "Looked up who is out of office");
             for delegate in &found {
                 let absent = Address::parse(&delegate.absent).map(|address| address.to_string());
                 let absent = absent.unwrap_or_default();
-                info!(request.id = %inquired.request.id, recipient = absent, "Recipient is out of office, notifying the delegate");
+                info!(request.id = %to_look_up.request.id, recipient = absent, "Recipient is out of office, notifying the delegate");
             }
             delegation.found = found;
             context.presence_warned.store(false, Ordering::Relaxed);
@@ -145,15 +145,15 @@ async fn find(context: &Context, live: &InForce, inquired: &Inquired<'_>) -> Del
         Ok(Err(error)) => {
             let is_final = matches!(error.meaning(), Meaning::Denied | Meaning::NotFound | Meaning::Rejected);
             delegation.is_partial = !is_final && error.retry() != Retry::Never;
-            report(context, inquired.request, &error, delegation.is_partial);
+            report(context, to_look_up.request, &error, delegation.is_partial);
         }
         Err(_) => {
-            debug!(request.id = %inquired.request.id, "Microsoft does not answer who is out of office in time");
+            debug!(request.id = %to_look_up.request.id, "Microsoft does not answer who is out of office in time");
             delegation.is_partial = true;
         }
     }
     if !delegation.is_partial {
-        delegation.asked.extend(inquired.asks.iter().cloned());
+        delegation.asked.extend(to_look_up.names.iter().cloned());
     }
     delegation
 }
@@ -185,20 +185,20 @@ impl Delegation {
     }
 }
 
-async fn delegates(context: &Context, live: &InForce, inquired: &Inquired<'_>) -> Result<Vec<Delegate>, Error> {
-    let priority = &Priority::new(Urgency::Announcement, inquired.request.id.as_str());
+async fn delegates(context: &Context, live: &InForce, to_look_up: &ToLookUp<'_>) -> Result<Vec<Delegate>, Error> {
+    let priority = &Priority::new(Urgency::Announcement, to_look_up.request.id.as_str());
     let person = |address: Address| async move {
         let person = context.teams.person(&address, priority).await;
         person.map(|person| (address, person))
     };
     // A recipient with a card is known; others are not looked up.
-    let known = inquired
+    let known = to_look_up
         .recipients
         .iter()
         .filter_map(|address| context.teams.known_person(address));
     let mut others: Vec<String> = known.map(|person| person.id).collect();
-    let asked = inquired
-        .asks
+    let asked = to_look_up
+        .names
         .iter()
         .take(MOST_PRESENCES)
         .filter_map(|name| Address::parse(name).ok());
@@ -223,7 +223,7 @@ async fn delegates(context: &Context, live: &InForce, inquired: &Inquired<'_>) -
     if absent.is_empty() {
         return Ok(Vec::new());
     }
-    let exempt = &Exempt::find(context, live, inquired.request).await;
+    let exempt = &Exempt::find(context, live, to_look_up.request).await;
     let exempt_people = exempt.people(context, priority).await;
     let is_exempt = |person: &Person| {
         exempt_people
@@ -237,7 +237,7 @@ async fn delegates(context: &Context, live: &InForce, inquired: &Inquired<'_>) -
         if exempt.names(&address) || is_exempt(&absent) {
             continue;
         }
-        let is_other = |named: &&Address| !inquired.recipients.contains(named) && !exempt.names(named);
+        let is_other = |named: &&Address| !to_look_up.recipients.contains(named) && !exempt.names(named);
         let members = named.iter().filter(is_other).map(|named| async move {
             let member = context.teams.member_at(named, priority).await?;
             Ok::<_, Error>(member.map(|member| (named.clone(), member)))

@@ -28,6 +28,7 @@ mod requester;
 mod resync;
 mod routing;
 mod rulebook;
+mod run_end;
 mod settling;
 mod taken;
 mod turns;

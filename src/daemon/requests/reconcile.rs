@@ -20,6 +20,7 @@ use crate::daemon::requests::people::requester;
 use crate::daemon::requests::planning::{Planned, audiences, known_recipients, nothing, planned};
 use crate::daemon::requests::requester::{self, Requester};
 use crate::daemon::requests::routing::route;
+use crate::daemon::requests::run_end::{CardsEnd, RunEnd};
 use crate::daemon::requests::turns::Turn;
 use crate::daemon::upkeep::InForce;
 use crate::domain::card::Content;
@@ -31,27 +32,6 @@ use crate::teleport::{Error, PluginDataKey};
 
 /// Attempts to claim a request in one run when other writers come first. After that a pause resolves the race faster.
 const LOST_CLAIMS: usize = 4;
-
-/// How a run ended.
-#[derive(Debug)]
-pub(super) enum RunEnd {
-    /// Every card is up to date, as far as Microsoft accepts it.
-    Settled,
-    /// Reconcile again after this pause.
-    RetryAfter(Duration),
-    /// The request changed, or the daemon stops.
-    Interrupted,
-}
-
-impl RunEnd {
-    /// Returns when the request is due again.
-    fn retry_at(&self) -> Option<Instant> {
-        match self {
-            Self::RetryAfter(pause) => Some(Instant::now() + *pause),
-            Self::Settled | Self::Interrupted => None,
-        }
-    }
-}
 
 /// Brings the cards of one request up to date with the newest observation, including those that arrive meanwhile. Delegates of
 /// recipients who are out of office are sought when no card is due any more.
@@ -65,15 +45,20 @@ pub(super) async fn reconcile(
 ) -> RunEnd {
     loop {
         let end = reconcile_cards(context, id, observed, memory, turn, news).await;
-        if matches!(end, RunEnd::Interrupted) {
-            return end;
+        if matches!(end, CardsEnd::Ended(RunEnd::Interrupted)) {
+            return RunEnd::Interrupted;
         }
-        match Box::pin(delegating::seek(context, observed, memory, turn, news)).await {
+        match Box::pin(delegating::look_up(context, observed, memory, turn, news)).await {
             // Each recipient is sought for once, so this ends.
             Sought::Found => {}
-            Sought::Nothing => return end,
+            Sought::Nothing => {
+                return match end {
+                    CardsEnd::Ended(end) => end,
+                    CardsEnd::Done(retry_at) => again_at(context, memory, retry_at),
+                };
+            }
             Sought::Interrupted => return RunEnd::Interrupted,
-            Sought::Missed => return again_at(context, memory, end.retry_at()),
+            Sought::Failed => return again_at(context, memory, end.retry_at()),
         }
     }
 }
@@ -86,27 +71,27 @@ async fn reconcile_cards(
     memory: &mut LaneState,
     turn: &mut Turn,
     news: &mut News<'_>,
-) -> RunEnd {
+) -> CardsEnd {
     let mut decided = None;
     for _ in 0..LOST_CLAIMS {
         if news.is_changed() {
-            return RunEnd::Interrupted;
+            return RunEnd::Interrupted.into();
         }
         if let Err(error) = gather(context, id, observed, memory).await {
-            return deferred_run(context, id, memory, &error);
+            return deferred_run(context, id, memory, &error).into();
         }
         let live = context.live.current();
         if let Some(left) = held_for(&live, observed, memory, news) {
-            return RunEnd::RetryAfter(left);
+            return RunEnd::RetryAfter(left).into();
         }
         memory.refresh_suggested();
         let found = tokio::select! {
-            () = news.heard() => return RunEnd::Interrupted,
+            () = news.heard() => return RunEnd::Interrupted.into(),
             found = find_recipients(context, &live, observed, memory, &mut decided) => found,
         };
         let recipients = match found {
             Ok(recipients) => recipients,
-            Err(error) => return deferred_run(context, id, memory, &error),
+            Err(error) => return deferred_run(context, id, memory, &error).into(),
         };
         let record = memory.record().cloned();
         let targets = targets(audiences(&live, &recipients, memory), observed, record.as_ref());
@@ -118,14 +103,14 @@ async fn reconcile_cards(
         let mut work = match plan {
             Plan::Nothing { why, .. } => {
                 nothing(id, why, memory);
-                return again_at(context, memory, retry_at);
+                return CardsEnd::Done(retry_at);
             }
             Plan::Work(work) => work,
         };
         if let Some(wait) = others_turn(context, memory) {
             debug!(request.id = %id, "Access Request is claimed by another replica");
             memory.stored.doubt();
-            return RunEnd::RetryAfter(wait);
+            return RunEnd::RetryAfter(wait).into();
         }
         let begun = Instant::now();
         let posts = work.aim.steps.iter().any(|step| !step.is_update());
@@ -150,7 +135,7 @@ async fn reconcile_cards(
                 work.aim.steps.retain(|step| matches!(step, Step::Update(_)));
                 true
             }
-            Err(error) => return deferred_run(context, id, memory, &error),
+            Err(error) => return deferred_run(context, id, memory, &error).into(),
         };
         if matches!(claimed, Ok(Claimed::Ours)) {
             memory.failures = 0;
@@ -163,7 +148,7 @@ async fn reconcile_cards(
             RecordState::Known(known) if !work.aim.steps.is_empty() => known,
             stored => {
                 memory.stored = stored;
-                return unclaimed(id, memory, matches!(claimed, Ok(Claimed::Full)));
+                return unclaimed(id, memory, matches!(claimed, Ok(Claimed::Full))).into();
             }
         };
         let (lease, term) = (
@@ -181,12 +166,12 @@ async fn reconcile_cards(
         let delivered = Box::pin(deliver(job, run, work, memory, observed, news, turn)).await;
         memory.stored = RecordState::Known(Box::new(delivered.known));
         if delivered.interrupted {
-            return RunEnd::Interrupted;
+            return RunEnd::Interrupted.into();
         }
-        return again_at(context, memory, delivered.retry_at);
+        return CardsEnd::Done(delivered.retry_at);
     }
     debug!(request.id = %id, attempts = LOST_CLAIMS, "Lost the claim to other writers, retrying");
-    RunEnd::RetryAfter(memory.backoff.pause())
+    RunEnd::RetryAfter(memory.backoff.pause()).into()
 }
 
 /// Returns whether a request needs another run for people that the last run did not look up: the time or the settings have

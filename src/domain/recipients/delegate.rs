@@ -66,7 +66,7 @@ fn address(before: &str, after: &str) -> Option<Address> {
     let domain: String = domain.take(LONGEST_DOMAIN + 1).collect();
     let is_long = mailbox.len() > LONGEST_MAILBOX || domain.chars().count() > LONGEST_DOMAIN;
     let mailbox: String = mailbox.into_iter().rev().collect();
-    // What has more than one `@` is none.
+    // Text with more than one `@` is not an address.
     let (before, after) = (&before[..before.len() - mailbox.len()], &after[domain.len()..]);
     if is_long || before.ends_with('@') || after.starts_with('@') {
         return None;
