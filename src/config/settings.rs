@@ -271,6 +271,8 @@ pub struct Limits {
     pub rules_wait: Duration,
     /// How long a card waits for names and people that it would show. A card without them is better than a late card.
     pub look_up_patience: Duration,
+    /// How long the search for delegates of one request may take, more than `microsoft_timeout`. No card waits for it.
+    pub presence_patience: Duration,
     /// The shortest time between a fetch of Microsoft's keys and another one for a token that names an unknown key. Anyone can
     /// send such tokens.
     pub unknown_key_every: Duration,
@@ -353,11 +355,23 @@ impl Default for Limits {
             groups_every: Duration::from_mins(10),
             rules_wait: Duration::from_secs(30),
             look_up_patience: Duration::from_secs(1),
+            presence_patience: Duration::from_secs(30),
             unknown_key_every: Duration::from_mins(5),
             access_lists_first: Duration::from_secs(30),
             access_lists_every: Duration::from_hours(3),
             digest_within: Duration::from_mins(10),
             drain: Duration::from_secs(15),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_for_delegates_may_take_longer_than_one_call() {
+        let limits = Limits::default();
+        assert!(limits.presence_patience > limits.microsoft_timeout);
     }
 }

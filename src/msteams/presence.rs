@@ -77,24 +77,24 @@ impl Default for Presences {
 }
 
 impl Presences {
-    /// Returns the addresses in the messages of those people who are out of office.
+    /// Returns the addresses in the messages of those people who are out of office, and whether Microsoft answered it just now.
     pub(crate) async fn absent(
         &self,
         graph: &Graph,
         people: &[String],
         priority: &Priority,
-    ) -> Result<HashMap<String, Vec<Address>>, Error> {
+    ) -> Result<(HashMap<String, Vec<Address>>, bool), Error> {
         let people = &people[..people.len().min(MOST_PRESENCES)];
         if let Some(absent) = self.known(people) {
-            return Ok(absent);
+            return Ok((absent, false));
         }
         let _calling = self.calling.lock().await;
         if let Some(absent) = self.known(people) {
-            return Ok(absent);
+            return Ok((absent, false));
         }
         let found = ask(graph, people, priority).await?;
         self.remember(people, &found);
-        Ok(found)
+        Ok((found, true))
     }
 
     /// Returns the member of the tenant at an address.
@@ -120,7 +120,7 @@ impl Presences {
         self.members.get(address, || Box::pin(look_up())).await
     }
 
-    /// Returns what is known of people; `None` unless it is known of each.
+    /// Returns what is known of people; `None` if any of them is unknown or expired.
     fn known(&self, people: &[String]) -> Option<HashMap<String, Vec<Address>>> {
         let (now, known) = (Instant::now(), self.lock());
         let mut absent = HashMap::new();

@@ -126,15 +126,20 @@ impl Teams {
         members.map_err(|error| error.about(group))
     }
 
-    /// Returns the addresses in the out-of-office messages of people, by object ID, and remembers the answer for a while. People
-    /// who are not out of office are omitted, and so are people after the first [`MOST_PRESENCES`].
+    /// Returns the addresses in the out-of-office messages of people, by object ID, and whether Microsoft answered it just now;
+    /// the answer is remembered for a while. People who are not out of office are omitted, and so are people after the first
+    /// [`MOST_PRESENCES`].
     ///
     /// # Errors
     /// Microsoft did not answer, or refused, for example because the permission [`READ_PRESENCE`] is missing.
     ///
     /// [`READ_PRESENCE`]: crate::msteams::READ_PRESENCE
     /// [`MOST_PRESENCES`]: crate::msteams::MOST_PRESENCES
-    pub async fn absent(&self, people: &[String], priority: &Priority) -> Result<HashMap<String, Vec<Address>>, Error> {
+    pub async fn absent(
+        &self,
+        people: &[String],
+        priority: &Priority,
+    ) -> Result<(HashMap<String, Vec<Address>>, bool), Error> {
         let (graph, presences) = (self.0.resolver.graph(), self.0.resolver.presences());
         presences.absent(graph, people, priority).await
     }

@@ -294,13 +294,13 @@ async fn presences_are_read_in_one_call_and_odd_answers_are_not_trusted() {
         Fault::Page(200, "application/json", other),
     );
     town.tenant.faults(|faults| faults.rules = vec![rule]);
-    assert!(teams(&town).absent(&ids, priority).await.unwrap().is_empty());
+    assert!(teams(&town).absent(&ids, priority).await.unwrap().0.is_empty());
     town.tenant.faults(|faults| faults.rules.clear());
     let ids = [alice.id.clone(), bob.id.clone()];
     let (teams, before) = (teams(&town), town.tenant.calls().len());
     let both = join_all([teams.absent(&ids, priority), teams.absent(&ids[..1], priority)]).await;
     for absent in both {
-        let absent = absent.unwrap();
+        let (absent, _) = absent.unwrap();
         assert_eq!(absent.len(), 1);
         assert_eq!(absent[&alice.id], [address(BOB)]);
     }

@@ -93,7 +93,7 @@ impl<'a> Reminding<'a> {
 
     /// Lists the recipients with a card who have not reviewed.
     async fn to_reviewers(&self, record: &Record) -> Vec<Reminded> {
-        let exempt = Exempt::find(self.context, self.live, self.request).await;
+        let exempt = Exempt::find_known(self.context, self.live, self.request).await;
         // Of several cards of a recipient, the last one replaces the others.
         let mut last: BTreeMap<&str, &Posted> = BTreeMap::new();
         for card in record.cards.iter().filter(|card| card.recipient.audience.reviews()) {

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::daemon::context::Context;
-use crate::daemon::exempt::Exempt;
+use crate::daemon::exempt::{Exempt, Unknown};
 use crate::daemon::requests::lane_state::LaneState;
 use crate::daemon::requests::news::News;
 use crate::daemon::requests::turns::Turn;
@@ -107,6 +107,10 @@ pub(super) async fn look_up(
 ) -> Sought {
     let live = context.live.current();
     let Some(to_look_up) = to_ask(&live, observed, memory) else {
+        // What failed is not looked up any more.
+        if let Some(delegation) = &mut memory.delegation {
+            delegation.is_partial = false;
+        }
         return Sought::Nothing;
     };
     turn.step_aside();
@@ -131,25 +135,23 @@ async fn find(context: &Context, live: &InForce, to_look_up: &ToLookUp<'_>) -> D
         settings: live.since,
         is_partial: false,
     };
-    match timeout(context.limits.look_up_patience, delegates(context, live, to_look_up)).await {
-        Ok(Ok(found)) => {
+    // No card waits for it, so it may be as slow as Microsoft.
+    let found = timeout(context.limits.presence_patience, delegates(context, live, to_look_up)).await;
+    match found.unwrap_or(Err(Unknown::TimedOut)) {
+        Ok(found) => {
             debug!(request.id = %to_look_up.request.id, delegates = found.len(), "Looked up who is out of office");
             for delegate in &found {
                 let absent = Address::parse(&delegate.absent).map(|address| address.to_string());
                 let absent = absent.unwrap_or_default();
-                info!(request.id = %to_look_up.request.id, recipient = absent, "Recipient is out of office, notifying the delegate");
+                let named = Address::parse(&delegate.recipient).map(|address| address.to_string());
+                let named = named.unwrap_or_default();
+                info!(request.id = %to_look_up.request.id, recipient = absent, delegate = named, "Recipient is out of office, notifying the delegate");
             }
             delegation.found = found;
-            context.presence_warned.store(false, Ordering::Relaxed);
         }
-        Ok(Err(error)) => {
-            let is_final = matches!(error.meaning(), Meaning::Denied | Meaning::NotFound | Meaning::Rejected);
-            delegation.is_partial = !is_final && error.retry() != Retry::Never;
-            report(context, to_look_up.request, &error, delegation.is_partial);
-        }
-        Err(_) => {
-            debug!(request.id = %to_look_up.request.id, "Microsoft does not answer who is out of office in time");
-            delegation.is_partial = true;
+        Err(unknown) => {
+            delegation.is_partial = is_retried(&unknown);
+            report(context, to_look_up.request, &unknown, delegation.is_partial);
         }
     }
     if !delegation.is_partial {
@@ -158,9 +160,33 @@ async fn find(context: &Context, live: &InForce, to_look_up: &ToLookUp<'_>) -> D
     delegation
 }
 
-/// Logs a failed look-up, once until one succeeds.
-fn report(context: &Context, request: &AccessRequest, error: &Error, is_retried: bool) {
-    if context.presence_warned.swap(true, Ordering::Relaxed) {
+/// Returns whether a retry may find more.
+fn is_retried(unknown: &Unknown) -> bool {
+    match unknown {
+        Unknown::Microsoft(error) => {
+            let is_final = matches!(error.meaning(), Meaning::Denied | Meaning::NotFound | Meaning::Rejected);
+            !is_final && error.retry() != Retry::Never
+        }
+        Unknown::Teleport(_) | Unknown::TimedOut => true,
+    }
+}
+
+/// Logs a failed look-up, once until Microsoft answers who is out of office.
+fn report(context: &Context, request: &AccessRequest, unknown: &Unknown, is_retried: bool) {
+    let is_new = !context.presence_warned.swap(true, Ordering::Relaxed);
+    let error = match unknown {
+        Unknown::Microsoft(error) => error,
+        Unknown::Teleport(error) => {
+            let hint = error.hint();
+            warn_if!(is_new, request.id = %request.id, %error, hint, "Could not read who made or reviewed the request; delegates are notified later");
+            return;
+        }
+        Unknown::TimedOut => {
+            warn_if!(is_new, request.id = %request.id, "Presence look-up timed out");
+            return;
+        }
+    };
+    if !is_new {
         debug!(request.id = %request.id, %error, "Could not look up who is out of office");
     } else if is_retried {
         let hint = error.hint();
@@ -185,11 +211,14 @@ impl Delegation {
     }
 }
 
-async fn delegates(context: &Context, live: &InForce, to_look_up: &ToLookUp<'_>) -> Result<Vec<Delegate>, Error> {
+async fn delegates(context: &Context, live: &InForce, to_look_up: &ToLookUp<'_>) -> Result<Vec<Delegate>, Unknown> {
     let priority = &Priority::new(Urgency::Announcement, to_look_up.request.id.as_str());
     let person = |address: Address| async move {
-        let person = context.teams.person(&address, priority).await;
-        person.map(|person| (address, person))
+        match context.teams.person(&address, priority).await {
+            // One recipient who cannot be found does not concern the others.
+            Err(error) if is_no_one(&error) => Ok((address, None)),
+            person => person.map(|person| (address, person)),
+        }
     };
     // A recipient with a card is known; others are not looked up.
     let known = to_look_up
@@ -212,7 +241,10 @@ async fn delegates(context: &Context, live: &InForce, to_look_up: &ToLookUp<'_>)
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let absent = context.teams.absent(&ids, priority).await?;
+    let (absent, is_answer) = context.teams.absent(&ids, priority).await?;
+    if is_answer {
+        context.presence_warned.store(false, Ordering::Relaxed);
+    }
     let absent: Vec<_> = people
         .into_iter()
         .filter_map(|(address, person)| {
@@ -223,8 +255,8 @@ async fn delegates(context: &Context, live: &InForce, to_look_up: &ToLookUp<'_>)
     if absent.is_empty() {
         return Ok(Vec::new());
     }
-    let exempt = &Exempt::find(context, live, to_look_up.request).await;
-    let exempt_people = exempt.people(context, priority).await;
+    let exempt = &Exempt::find(context, live, to_look_up.request).await?;
+    let exempt_people = exempt.people(context, priority).await?;
     let is_exempt = |person: &Person| {
         exempt_people
             .iter()
@@ -256,4 +288,12 @@ async fn delegates(context: &Context, live: &InForce, to_look_up: &ToLookUp<'_>)
         }
     }
     Ok(found)
+}
+
+/// Returns whether Microsoft answered that an address belongs to no one, or to several people.
+fn is_no_one(error: &Error) -> bool {
+    matches!(
+        error.meaning(),
+        Meaning::NotFound | Meaning::Ambiguous | Meaning::Rejected
+    )
 }
