@@ -1,5 +1,7 @@
 //! `teleport-msteams` posts Teleport Access Requests to Microsoft Teams and keeps every card up to date.
 #![doc = include_str!("../ARCHITECTURE.md")]
+// Futures of a lane contain those of every call, and the compiler checks `Send` through all of them.
+#![recursion_limit = "256"]
 
 #[macro_use]
 mod hint;
