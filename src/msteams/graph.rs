@@ -5,22 +5,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use reqwest::Method;
 use serde::Deserialize;
-use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::backoff::Backoff;
 use crate::config::Limits;
-use crate::msteams::answer::Expects;
 use crate::msteams::call_queue::{Key, Priority};
 use crate::msteams::envelope::Envelope;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::hint;
-use crate::msteams::http::{Effect, JSON, Request};
+use crate::msteams::http::Request;
+use crate::msteams::installations::Holder;
 use crate::msteams::pace::PaceLimits;
 use crate::msteams::paths::encode;
 use crate::msteams::send_log::Window;
@@ -55,7 +52,7 @@ pub(super) struct Entry {
     #[serde(default)]
     pub(super) display_name: Option<String>,
     #[serde(default)]
-    web_url: Option<String>,
+    pub(super) web_url: Option<String>,
     #[serde(default)]
     pub(super) app_definitions: Vec<AppDefinition>,
     #[serde(default)]
@@ -143,7 +140,8 @@ impl Graph {
 
     /// Finds the app's chat with a user, and installs the app if it is missing.
     pub(crate) async fn chat(&self, user: &str, app: &CatalogApp, priority: &Priority) -> Result<Chat, Error> {
-        let mut installation = self.installation(user, app, priority).await?;
+        let holder = &Holder::Person(user.to_owned());
+        let mut installation = self.installation(holder, app, priority).await?;
         if installation.is_none() {
             self.install(user, app, priority).await?;
         }
@@ -151,7 +149,7 @@ impl Graph {
         let mut pauses = Backoff::new(self.first_pause, self.chat_appears_within / 4);
         loop {
             if installation.is_none() {
-                installation = self.installation(user, app, priority).await?;
+                installation = self.installation(holder, app, priority).await?;
             }
             if let Some(installation) = &installation
                 && let Some(chat) = self.chat_of_installation(user, installation, priority).await?
@@ -164,105 +162,6 @@ impl Graph {
                 return Err(error.detail("the app is installed, but its chat has not appeared yet"));
             }
             sleep(pause).await;
-        }
-    }
-
-    /// Returns the installation of the app in a team.
-    pub(crate) async fn installation_in_team(
-        &self,
-        team: &str,
-        app: &CatalogApp,
-        priority: &Priority,
-    ) -> Result<String, Error> {
-        let url = self
-            .service
-            .url(&["v1.0", "teams", team, "installedApps"], Some(&installed(app)));
-        let found = self
-            .only(Operation::FindInTeam, url, &Arc::from(team), priority)
-            .await?;
-        let missing = || failure(Operation::FindInTeam, Meaning::AppNotInTeam, Retry::Never);
-        found.map(|installation| installation.id).ok_or_else(missing)
-    }
-
-    /// Returns the installation of the app for a user, if there is one.
-    pub(crate) async fn installation(
-        &self,
-        user: &str,
-        app: &CatalogApp,
-        priority: &Priority,
-    ) -> Result<Option<String>, Error> {
-        let path = ["v1.0", "users", user, "teamwork", "installedApps"];
-        let url = self.service.url(&path, Some(&installed(app)));
-        let found = self.only(Operation::FindInstallation, url, &no_key(), priority).await?;
-        Ok(found.map(|installation| installation.id))
-    }
-
-    /// Uninstalls the app for a user, and returns whether it was installed.
-    pub(crate) async fn uninstall(&self, user: &str, app: &CatalogApp) -> Result<bool, Error> {
-        let priority = &Priority::command();
-        let Some(installation) = self.installation(user, app, priority).await? else {
-            return Ok(false);
-        };
-        let path = ["v1.0", "users", user, "teamwork", "installedApps", &installation];
-        let request = Request {
-            operation: Operation::Uninstall,
-            method: Method::DELETE,
-            url: self.service.url(&path, None),
-            body: None,
-            effect: Effect::Idempotent,
-            expects: Expects::Status(204),
-        };
-        let outcome = self
-            .service
-            .call(&request, priority.caller(&no_key()), &CancellationToken::new())
-            .await;
-        match outcome {
-            // Another client uninstalled it first.
-            Err(error) if error.meaning() == Meaning::NotFound => Ok(false),
-            outcome => outcome.map(|_| true),
-        }
-    }
-
-    /// Installs the app. A simultaneous installation by another client counts as success.
-    pub(crate) async fn install(&self, user: &str, app: &CatalogApp, priority: &Priority) -> Result<(), Error> {
-        let reference = self.service.url(&["v1.0", "appCatalogs", "teamsApps", &app.id], None);
-        let body = json!({ "teamsApp@odata.bind": reference.as_str() });
-        let request = Request {
-            operation: Operation::Install,
-            method: Method::POST,
-            url: self
-                .service
-                .url(&["v1.0", "users", user, "teamwork", "installedApps"], None),
-            body: Some((JSON, Bytes::from(body.to_string()))),
-            effect: Effect::Idempotent,
-            expects: Expects::Status(201),
-        };
-        match self
-            .service
-            .call(&request, priority.caller(&no_key()), &CancellationToken::new())
-            .await
-        {
-            Err(error) if error.meaning() == Meaning::Conflict => Ok(()),
-            outcome => outcome.map(|_| ()),
-        }
-    }
-
-    pub(crate) async fn chat_of_installation(
-        &self,
-        user: &str,
-        installation: &str,
-        priority: &Priority,
-    ) -> Result<Option<Chat>, Error> {
-        let path = ["v1.0", "users", user, "teamwork", "installedApps", installation, "chat"];
-        let url = self.service.url(&path, None);
-        match self.get::<Entry>(Operation::FindChat, url, &no_key(), priority).await {
-            Ok(chat) => Ok(Some(Chat {
-                id: chat.id,
-                installation: installation.to_owned(),
-                web_url: chat.web_url,
-            })),
-            Err(error) if error.meaning() == Meaning::NotFound => Ok(None),
-            Err(error) => Err(error),
         }
     }
 
@@ -336,10 +235,6 @@ pub(super) fn literal(text: &str) -> String {
 /// Writes a query for the objects with a value of a property.
 pub(super) fn filter(property: &str, value: &str) -> String {
     format!("$filter={}", encode(&format!("{property} eq {}", literal(value))))
-}
-
-fn installed(app: &CatalogApp) -> String {
-    format!("$expand=teamsApp&{}", filter("teamsApp/id", &app.id))
 }
 
 #[cfg(test)]

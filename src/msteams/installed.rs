@@ -1,18 +1,17 @@
-//! Finds and upgrades installations of the app, and opens chats in clouds whose Graph cannot read installations for people.
+//! Who has the app, and in which version; and the chats in clouds whose Graph cannot read installations for people.
 //!
 //! Architecture Invariant: installs nothing. Where Graph cannot read installations, the Bot connector alone opens chats,
 //! and its refusal is the reason.
 
 use crate::domain::recipients::Address;
 use crate::msteams::call_queue::Priority;
-use crate::msteams::error::{Error, Meaning, Operation, Retry};
-use crate::msteams::graph::failure;
+use crate::msteams::error::{Error, Meaning, Operation};
+use crate::msteams::installations::{Holder, Installation, app_not_in_team};
 use crate::msteams::place::{AppStatus, Conversation, InstalledAt};
 use crate::msteams::resolver::Resolver;
 use crate::msteams::sites::Site;
 use crate::msteams::teams::Teams;
-use crate::msteams::upgrades::Holder;
-use crate::msteams::versions::{Installation, is_older};
+use crate::msteams::versions::is_older;
 
 impl Resolver {
     /// Opens the chat with a user, by the object id, and returns its id, in a cloud whose Graph cannot install the app for people.
@@ -52,10 +51,13 @@ impl Resolver {
             Site::Person => Holder::Person(user.to_owned()),
         };
         let app = self.app(priority).await?;
-        match (self.graph().installed(&holder, &app, priority).await?, holder) {
+        match (
+            self.graph().installation_with_version(&holder, &app, priority).await?,
+            holder,
+        ) {
             (Some(Installation { version, .. }), _) => Ok(AppStatus::Installed { version }),
             (None, Holder::Person(_)) => Ok(AppStatus::Absent),
-            (None, Holder::Team(_)) => Err(failure(Operation::FindInTeam, Meaning::AppNotInTeam, Retry::Never)),
+            (None, Holder::Team(_)) => Err(app_not_in_team()),
         }
     }
 
@@ -66,7 +68,8 @@ impl Resolver {
         priority: &Priority,
     ) -> Result<Option<(String, String)>, Error> {
         let app = self.app(priority).await?;
-        let Some(Installation { id, version }) = self.graph().installed(holder, &app, priority).await? else {
+        let Some(Installation { id, version }) = self.graph().installation_with_version(holder, &app, priority).await?
+        else {
             return Ok(None);
         };
         let versions = version.zip(self.published_version(priority).await?);

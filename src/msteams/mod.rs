@@ -29,6 +29,7 @@ mod graph;
 mod hint;
 mod http;
 pub mod inbound;
+mod installations;
 mod installed;
 mod known;
 mod managed_identity;
@@ -69,6 +70,7 @@ pub(crate) use error::Operation;
 pub use error::{Error, Meaning, Retry};
 pub use federation::TokenFacts;
 pub use graph::CatalogApp;
+pub use installations::Holder;
 pub use members::Members;
 pub use package::{Interaction, Package};
 pub use permissions::{
@@ -78,5 +80,4 @@ pub use permissions::{
 pub use place::{AppStatus, Conversation, ConversationKind, InstalledAt};
 pub use presence::MOST_PRESENCES;
 pub use teams::Teams;
-pub use upgrades::Holder;
 pub use versions::is_older;

@@ -15,6 +15,7 @@ use crate::msteams::bot::Bot;
 use crate::msteams::call_queue::Priority;
 use crate::msteams::error::{Error, Meaning, Operation, Retry};
 use crate::msteams::graph::{CatalogApp, Graph};
+use crate::msteams::installations::{Holder, app_not_in_team};
 use crate::msteams::installed::{may_lack_the_app, may_mean_an_old_app};
 use crate::msteams::known::Known;
 use crate::msteams::managers::Managers;
@@ -24,7 +25,7 @@ use crate::msteams::presence::Presences;
 use crate::msteams::refusals::{self, Refusals};
 use crate::msteams::single_flight::SingleFlight;
 use crate::msteams::sites::{Site, Sites};
-use crate::msteams::upgrades::{Holder, Upgrades};
+use crate::msteams::upgrades::Upgrades;
 
 pub(crate) struct Resolver {
     graph: Graph,
@@ -227,7 +228,8 @@ impl Resolver {
 
     async fn chat_in_graph(&self, user: &str, priority: &Priority) -> Result<Option<String>, Error> {
         let app = self.app(priority).await?;
-        let Some(installation) = self.graph.installation(user, &app, priority).await? else {
+        let holder = Holder::Person(user.to_owned());
+        let Some(installation) = self.graph.installation(&holder, &app, priority).await? else {
             return Ok(None);
         };
         let chat = self.graph.chat_of_installation(user, &installation, priority).await?;
@@ -294,7 +296,8 @@ impl Resolver {
         let Some(user) = user else {
             return Ok(self.place(address, None, app, priority).await?.conversation);
         };
-        if self.graph.installation(user, app, priority).await?.is_none() {
+        let holder = Holder::Person(user.to_owned());
+        if self.graph.installation(&holder, app, priority).await?.is_none() {
             self.graph.install(user, app, priority).await?;
         }
         // The connector names a chat the same way each time, so that one person is recognized under several addresses.
@@ -357,7 +360,9 @@ impl Resolver {
             Site::Person => {}
             Site::Channel(channel) => {
                 let installation = if self.installations.of_teams() {
-                    Some(self.graph.installation_in_team(&channel.team, app, priority).await?)
+                    let team = Holder::Team(channel.team.clone());
+                    let found = self.graph.installation(&team, app, priority).await?;
+                    Some(found.ok_or_else(app_not_in_team)?)
                 } else {
                     None
                 };

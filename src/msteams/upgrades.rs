@@ -8,19 +8,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::config::MicrosoftSettings;
+use crate::msteams::installations::Holder;
 
 /// Largest number of installations; further ones are not upgraded.
 const MOST: usize = 10_000;
 
 /// How often an upgrade that failed is tried again.
 const MOST_RETRIES: u32 = 6;
-
-/// A person or a team that has the app, by ID.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Holder {
-    Person(String),
-    Team(String),
-}
 
 pub(crate) struct Upgrades {
     people: bool,
