@@ -178,31 +178,7 @@ impl Moment {
 mod tests {
     use super::*;
     use crate::domain::lifecycle::{Outcome, Recipient, Shown};
-    use crate::domain::request::RequestId;
-
-    const HOUR: Duration = Duration::from_hours(1);
-    const AFTER: [Duration; 2] = [HOUR, Duration::from_hours(4)];
-    const RULES: ReminderRules<'_> = ReminderRules {
-        after: &AFTER,
-        before_expiry: Some(HOUR),
-        access_ends: Some(HOUR),
-        escalate_after: Some(Duration::from_hours(2)),
-    };
-
-    fn hour(hour: i64) -> Timestamp {
-        Timestamp::from_second(hour * 3_600).unwrap()
-    }
-
-    /// A request that was created at hour zero, and expires after ten hours.
-    fn request(stage: Stage) -> AccessRequest {
-        AccessRequest {
-            stage,
-            created: Some(hour(0)),
-            expires: Some(hour(10)),
-            access_until: Some(hour(10)),
-            ..AccessRequest::new(RequestId::new("1"), "bob")
-        }
-    }
+    use crate::domain::reminders::example::{HOUR, RULES, hour, request};
 
     /// The record of a request that was announced at hour zero.
     fn announced() -> Record {

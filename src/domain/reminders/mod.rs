@@ -3,6 +3,8 @@
 //! Architecture Invariant: pure; times are parameters. A step that was recorded as sent is never due again.
 
 mod access_lists;
+#[cfg(test)]
+pub(crate) mod example;
 mod schedule;
 mod sent;
 

@@ -165,33 +165,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::request::{RequestId, Review, Verdict};
+    use crate::domain::reminders::example::{HOUR, RULES, hour, request};
+    use crate::domain::request::{Review, Verdict};
 
-    const HOUR: Duration = Duration::from_hours(1);
-    const AFTER: [Duration; 2] = [HOUR, Duration::from_hours(4)];
-    const RULES: ReminderRules<'_> = ReminderRules {
-        after: &AFTER,
-        before_expiry: Some(HOUR),
-        access_ends: Some(HOUR),
-        escalate_after: Some(Duration::from_hours(2)),
-    };
     const FIRST: ReminderStep = ReminderStep::After(HOUR);
     const SECOND: ReminderStep = ReminderStep::After(Duration::from_hours(4));
-
-    fn hour(hour: i64) -> Timestamp {
-        Timestamp::from_second(hour * 3_600).unwrap()
-    }
-
-    /// A request that was created and announced at hour zero, and expires after ten hours.
-    fn request(stage: Stage) -> AccessRequest {
-        AccessRequest {
-            stage,
-            created: Some(hour(0)),
-            expires: Some(hour(10)),
-            access_until: Some(hour(10)),
-            ..AccessRequest::new(RequestId::new("1"), "bob")
-        }
-    }
 
     fn at(request: &AccessRequest, hours: u64, sent: &[ReminderStep]) -> DueReminders {
         due_reminders(ReminderFacts {
