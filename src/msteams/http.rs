@@ -305,9 +305,9 @@ mod tests {
         let broken = broken.await;
         assert_eq!(retries(&broken), (Retry::FateUnknown, InPlaceRetry::No), "{broken:?}");
         let silent = post_to(async |listener| {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(400)).await;
-            drop(stream);
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // Silent until the client gives up.
+            stream.read_to_end(&mut Vec::new()).await.ok();
         });
         let silent = silent.await;
         assert_eq!(retries(&silent), (Retry::FateUnknown, InPlaceRetry::No), "{silent:?}");
