@@ -1,9 +1,7 @@
 //! Reminders of Access Lists that are due for review.
 
-use std::fs;
 use std::time::{Duration, SystemTime};
 
-use crate::process::run;
 use crate::support::{ALICE, BOB, Daemon, Left, Town, for_alice, newest};
 use crate::world;
 use crate::world::cluster::{ListDraft, Moment};
@@ -377,18 +375,16 @@ async fn a_recorded_reminder_is_sent_although_the_daemon_stops() {
 async fn validate_checks_the_permission() {
     let town = with_lists().await;
     town.cluster.add_access_list("scim", "From a directory");
-    let file = town.folder.path().join("teleport-msteams.toml");
-    fs::write(&file, config(&town)).unwrap();
-    let arguments = ["validate", "-c", file.to_str().unwrap(), "--all"];
-    let (status, stdout, _) = run(&arguments).await;
+    let validate = async || town.run(&config(&town), &["validate", "--all"]).await;
+    let (status, stdout, _) = validate().await;
     let line = "ok  permission to list Access Lists: granted (3 lists, 2 with reviews)";
     assert!(status == Some(0) && stdout.contains(line), "{stdout}");
     town.cluster.faults(|faults| faults.deny_access_lists = true);
-    let (status, stdout, _) = run(&arguments).await;
+    let (status, stdout, _) = validate().await;
     let hint = "hint: Grant the role access-plugin list and read on access_list";
     assert!(status == Some(1) && stdout.contains(hint), "{stdout}");
     town.cluster.faults(|faults| faults.no_access_lists = true);
-    let (status, stdout, _) = run(&arguments).await;
+    let (status, stdout, _) = validate().await;
     let hint = "hint: Upgrade the cluster, or set `[notify] access_lists` to false";
     assert!(status == Some(1) && stdout.contains(hint), "{stdout}");
 }

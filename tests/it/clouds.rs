@@ -1,10 +1,7 @@
 //! Every cloud of Microsoft, from the configuration to the card, and what Graph cannot do there.
 
-use std::fs;
-
 use teleport_msteams::config::GraphInstallations;
 
-use crate::process::run;
 use crate::support::{ALICE, Town};
 use crate::world::cluster::{ClusterOptions, Draft, Verdict};
 use crate::world::tenant::{Cloud, TenantOptions};
@@ -45,9 +42,7 @@ fn installation_calls(town: &Town, whose: &str) -> usize {
 
 /// Runs a command with a configuration, and returns the status and the output.
 async fn command(town: &Town, config: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let file = town.folder.path().join("teleport-msteams.toml");
-    fs::write(&file, config).unwrap();
-    let (status, stdout, stderr) = run(&[arguments, &["-c", file.to_str().unwrap()]].concat()).await;
+    let (status, stdout, stderr) = town.run(config, arguments).await;
     (status, stdout + &stderr)
 }
 

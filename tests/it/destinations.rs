@@ -1,8 +1,5 @@
 //! Every kind of recipient, from the configuration to the card.
 
-use std::fs;
-
-use crate::process::run;
 use crate::support::{ALICE, Town};
 use crate::world::cluster::{ClusterOptions, Draft, Verdict};
 use crate::world::tenant::TenantOptions;
@@ -233,10 +230,8 @@ async fn validate_prints_the_link_to_write_and_checks_every_kind_of_recipient() 
         .replace(&town.tenant.options().tenant_id, "11111111-2222-4333-8444-555555555555");
     let recipients = ["Security/approvals", &chat, &group, &other];
     let link = town.channel.replace("%2E", ".");
-    let file = town.folder.path().join("teleport-msteams.toml");
-    fs::write(&file, town.config_for(&format!("\"*\" = {recipients:?}"))).unwrap();
-    let file = file.to_str().unwrap();
-    let (status, stdout, _) = run(&[&["validate", "-c", file], &recipients[..]].concat()).await;
+    let config = town.config_for(&format!("\"*\" = {recipients:?}"));
+    let (status, stdout, _) = town.run(&config, &[&["validate"], &recipients[..]].concat()).await;
     for expected in [
         format!(" - Channel Security/approvals found; the link to write: {link}\n"),
         " - Hailing the channel...\n".to_owned(),
@@ -252,7 +247,7 @@ async fn validate_prints_the_link_to_write_and_checks_every_kind_of_recipient() 
     for place in [&town.channel, &chat] {
         assert_eq!(town.chat(place).len(), 2);
     }
-    let (status, stdout, _) = run(&["validate", "-c", file, "--all"]).await;
+    let (status, stdout, _) = town.run(&config, &["validate", "--all"]).await;
     for expected in [
         "Team.ReadBasic.All, to find teams by name".to_owned(),
         "Channel.ReadBasic.All, to find channels by name".to_owned(),

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use crate::process::run;
 use crate::support::{ALICE, Town, for_alice};
 use crate::world::cluster::{ClusterOptions, Draft};
 use crate::world::tenant::{Call, Fault, Rule, TenantOptions};
@@ -315,11 +314,9 @@ async fn unresponsive_recipients_leave_the_connector_to_others() {
 #[tokio::test]
 async fn validate_names_the_recipient_whose_card_is_refused() {
     let town = Town::build().await;
-    let file = town.folder.path().join("teleport-msteams.toml");
-    std::fs::write(&file, town.config()).unwrap();
     let rule = Rule::every("POST", "/activities", Fault::Error(403, "BotDisabledByAdmin"));
     town.tenant.faults(|faults| faults.rules = vec![rule]);
-    let (_, stdout, _) = run(&["validate", "-c", file.to_str().unwrap(), ALICE]).await;
+    let (_, stdout, _) = town.run(&town.config(), &["validate", ALICE]).await;
     let expected = "could not post the card for a…@example.com: access is denied (403, BotDisabledByAdmin)";
     assert!(stdout.contains(expected), "{stdout}");
 }

@@ -1,7 +1,6 @@
 //! The permissions of Microsoft Graph that `validate --all` asks for, each with what it is needed for.
 
 use crate::support::{ALICE, Town};
-use crate::validate::validate_with;
 use crate::world::cluster::ClusterOptions;
 use crate::world::tenant::TenantOptions;
 
@@ -35,10 +34,12 @@ async fn managers_need_a_permission_that_the_check_asks_for() {
     ] {
         let town = granted(roles).await;
         let config = town.config_for(&format!("\"*\" = \"{ALICE}\""));
-        let (_, without, _) = validate_with(&town, &config, &["--all"]).await;
+        let (_, without, _) = town.run(&config, &["validate", "--all"]).await;
         assert!(!without.contains("managers"), "{without}");
         let escalation = "[escalation]\nafter = \"1h\"\nmanager = true";
-        let (status, stdout, _) = validate_with(&town, &format!("{config}\n{escalation}"), &["--all"]).await;
+        let (status, stdout, _) = town
+            .run(&format!("{config}\n{escalation}"), &["validate", "--all"])
+            .await;
         assert!(stdout.contains(expected), "{stdout}");
         assert_eq!(status, Some(code), "{stdout}");
         let instead = "Replace it with User.Read.All";
@@ -63,10 +64,10 @@ async fn presence_needs_a_permission_that_the_check_asks_for() {
     ] {
         let town = granted(roles).await;
         let config = town.config_for(&format!("\"*\" = \"{ALICE}\""));
-        let (_, without, _) = validate_with(&town, &config, &["--all"]).await;
+        let (_, without, _) = town.run(&config, &["validate", "--all"]).await;
         assert!(!without.contains("out of office"), "{without}");
         let on = "[notify]\nout_of_office = true";
-        let (status, stdout, _) = validate_with(&town, &format!("{config}\n{on}"), &["--all"]).await;
+        let (status, stdout, _) = town.run(&format!("{config}\n{on}"), &["validate", "--all"]).await;
         assert!(stdout.contains(expected), "{stdout}");
         let summary = "notifications: delegates of recipients who are out of office\n";
         assert!(stdout.contains(summary), "{stdout}");
@@ -80,7 +81,7 @@ async fn the_permission_for_hidden_members_is_only_useful_with_groups() {
     let group = town.tenant.add_group(&[&town.people["Alice"]]);
     for (recipient, is_useful) in [(format!("group:{group}"), true), (ALICE.to_owned(), false)] {
         let config = town.config_for(&format!("\"*\" = {recipient:?}"));
-        let (_, stdout, _) = validate_with(&town, &config, &["--all"]).await;
+        let (_, stdout, _) = town.run(&config, &["validate", "--all"]).await;
         let is_reported = stdout.contains("Member.Read.Hidden is not needed");
         assert_eq!(is_reported, !is_useful, "{stdout}");
     }

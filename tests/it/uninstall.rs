@@ -1,19 +1,15 @@
 //! `uninstall`: removes the app from every user in the configuration.
 
-use std::fs;
-
-use crate::process::run;
 use crate::support::{ALICE, BOB, Town};
 use crate::world::tenant::{Fault, Rule};
 
 async fn uninstall(town: &Town, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let file = town.folder.path().join("teleport-msteams.toml");
     let recipients = format!(
         "\"*\" = [\"{ALICE}\", \"carol@example.com\", \"{}\"]\ndba = [\"{BOB}\", \"{ALICE}\", \"nobody@example.com\"]",
         town.channel
     );
-    fs::write(&file, town.config_for(&recipients)).unwrap();
-    let (status, stdout, stderr) = run(&[&["uninstall", "-c", file.to_str().unwrap()], arguments].concat()).await;
+    let arguments = [&["uninstall"], arguments].concat();
+    let (status, stdout, stderr) = town.run(&town.config_for(&recipients), &arguments).await;
     let options = town.tenant.options();
     let stdout = stdout
         .replace(&options.teams_app_id, "<app>")

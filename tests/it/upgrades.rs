@@ -1,9 +1,6 @@
 //! Versions of installed apps: upgraded if the configuration asks for it, and shown by `validate`.
 
-use std::fs;
-
 use crate::clouds::{in_cloud, town_in};
-use crate::process::run;
 use crate::support::{ALICE, BOB, Town};
 use crate::world::cluster::{ClusterOptions, Draft};
 use crate::world::tenant::{Cloud, Fault, Rule, Tenant, TenantOptions};
@@ -40,11 +37,18 @@ fn for_bob() -> Draft {
     }
 }
 
+/// Creates a request, and waits for its first cards.
+async fn announced(town: &Town, recipients: &[&str]) {
+    let id = town.cluster.create(Draft::default());
+    for recipient in recipients {
+        town.sees(recipient, &["PENDING"]).await;
+    }
+    town.settled(&id).await;
+}
+
 /// Runs `validate --all`, and returns the output.
 async fn validate(town: &Town, config: &str) -> String {
-    let file = town.folder.path().join("teleport-msteams.toml");
-    fs::write(&file, config).unwrap();
-    run(&["validate", "--all", "-c", file.to_str().unwrap()]).await.1
+    town.run(config, &["validate", "--all"]).await.1
 }
 
 #[tokio::test]
@@ -53,10 +57,7 @@ async fn older_installations_are_upgraded_once() {
     town.tenant.publish("1.2.0");
     let channel = town.channel.clone();
     town.start_daemon_with(&config_for(&town, &[ALICE, &channel])).await;
-    let id = town.cluster.create(Draft::default());
-    town.sees(ALICE, &["PENDING"]).await;
-    town.sees(&channel, &["PENDING"]).await;
-    town.settled(&id).await;
+    announced(&town, &[ALICE, &channel]).await;
     town.daemon().says_times(2, UPGRADED).await;
     let before = look_ups(&town, "Alice");
 
@@ -99,10 +100,7 @@ async fn nothing_is_upgraded_without_the_opt_in() {
     let channel = town.channel.clone();
     let config = config_for(&town, &[ALICE, &channel]).replace("upgrade_app = true", "upgrade_app = false");
     town.start_daemon_with(&config).await;
-    let id = town.cluster.create(Draft::default());
-    town.sees(ALICE, &["PENDING"]).await;
-    town.sees(&channel, &["PENDING"]).await;
-    town.settled(&id).await;
+    announced(&town, &[ALICE, &channel]).await;
     let tenant = town.tenant.clone();
     town.finish().await;
     assert_eq!(upgrades(&tenant), Vec::<String>::new());
@@ -117,11 +115,7 @@ async fn a_failed_upgrade_is_one_warning_and_delays_no_card() {
     let channel = town.channel.clone();
     town.start_daemon_with(&config_for(&town, &[ALICE, BOB, &channel]))
         .await;
-    let id = town.cluster.create(Draft::default());
-    for place in [ALICE, BOB, &channel] {
-        town.sees(place, &["PENDING"]).await;
-    }
-    town.settled(&id).await;
+    announced(&town, &[ALICE, BOB, &channel]).await;
     town.daemon().says_times(3, "Could not upgrade the installed app").await;
     assert_eq!(town.daemon().warnings("Could not upgrade the installed app"), 1);
     town.finish().await;
@@ -135,10 +129,7 @@ async fn an_upgrade_that_failed_in_an_outage_is_tried_again() {
     town.tenant.faults(|faults| faults.rules.push(rule));
     let channel = town.channel.clone();
     town.start_daemon_with(&config_for(&town, &[ALICE, &channel])).await;
-    let id = town.cluster.create(Draft::default());
-    town.sees(ALICE, &["PENDING"]).await;
-    town.sees(&channel, &["PENDING"]).await;
-    town.settled(&id).await;
+    announced(&town, &[ALICE, &channel]).await;
     town.expects_warnings(&["Service fails, retrying service=\"Microsoft Graph\""]);
     town.daemon().says("Could not upgrade the installed app").await;
     town.tenant.faults(|faults| faults.rules.clear());
@@ -155,10 +146,7 @@ async fn only_installations_in_teams_are_upgraded_where_graph_cannot_read_others
     let channel = town.channel.clone();
     let config = in_cloud(&config_for(&town, &[ALICE, &channel]), Cloud::GccHigh);
     town.start_daemon_with(&config).await;
-    let id = town.cluster.create(Draft::default());
-    town.sees(ALICE, &["PENDING"]).await;
-    town.sees(&channel, &["PENDING"]).await;
-    town.settled(&id).await;
+    announced(&town, &[ALICE, &channel]).await;
     town.daemon().says(UPGRADED).await;
     let tenant = town.tenant.clone();
     town.finish().await;

@@ -15,10 +15,8 @@ async fn validate(town: &Town, arguments: &[&str]) -> (Option<i32>, String, Stri
     validate_with(town, &town.config(), arguments).await
 }
 
-pub(crate) async fn validate_with(town: &Town, config: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let file = town.folder.path().join("teleport-msteams.toml");
-    fs::write(&file, config).unwrap();
-    run(&[&["validate", "-c", file.to_str().unwrap()], arguments].concat()).await
+async fn validate_with(town: &Town, config: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    town.run(config, &[&["validate"], arguments].concat()).await
 }
 
 /// Replaces everything that differs between runs with names.

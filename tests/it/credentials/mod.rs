@@ -31,10 +31,7 @@ pub(super) async fn announces(town: &Town, words: &mut Vec<&'static str>) {
 
 /// Runs `validate --all` with this configuration, and returns the status and the output.
 pub(super) async fn validate(town: &Town, config: &str, more: &[&str]) -> (Option<i32>, String) {
-    let file = town.folder.path().join("teleport-msteams.toml");
-    fs::write(&file, config).unwrap();
-    let arguments = [&["validate", "--all", "-c", file.to_str().unwrap()], more].concat();
-    let (status, stdout, _) = run(&arguments).await;
+    let (status, stdout, _) = town.run(config, &[&["validate", "--all"], more].concat()).await;
     (status, stdout)
 }
 

@@ -14,6 +14,7 @@ use teleport_msteams::teleport;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::process::run;
 use crate::support::daemon::Heard;
 use crate::support::records::Differences;
 use crate::support::sight::Seen;
@@ -162,6 +163,13 @@ impl Town {
 
     pub(crate) fn config(&self) -> String {
         self.config_for(&format!("\"*\" = \"{ALICE}\"\ndba = [\"{ALICE}\", \"{BOB}\"]"))
+    }
+
+    /// Runs a command with this configuration, and returns its status, its output and its errors.
+    pub(crate) async fn run(&self, config: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let file = self.folder.path().join("teleport-msteams.toml");
+        fs::write(&file, config).unwrap();
+        run(&[arguments, &["-c", file.to_str().unwrap()]].concat()).await
     }
 
     /// Reads a configuration as `start` does, with pauses that suit a test.
