@@ -42,7 +42,7 @@ impl From<msteams::Error> for Unknown {
 
 impl Exempt {
     /// Looks up the addresses of these people. A person without a known address is not recognized as a recipient, unless the user
-    /// name is the address; the same holds for everyone if the role may not read users.
+    /// name is the address; if the role may not read users, that holds for all users.
     ///
     /// # Errors
     /// A look-up failed; a retry may help.

@@ -90,7 +90,7 @@ impl Bot {
         self.urls.learn(conversation, stated);
     }
 
-    /// Forgets a learnt address after a failure that it may have caused, and returns whether it was one. The next call uses
+    /// Forgets a learned address after a failure that it may have caused, and returns whether it was one. The next call uses
     /// the configured one.
     fn doubt_url(&self, conversation: &str, used: &Url, error: &Error) -> bool {
         use Meaning::{BotNotInstalled, Credentials, Denied, Gone, NotFound, Protocol, Rejected, Unreachable};
@@ -103,7 +103,7 @@ impl Bot {
     }
 
     /// Calls the address of a conversation. Its answer that the message or the app is missing leads to a new card or a new
-    /// look-up, so that of a learnt address counts only if the configured one gives it too.
+    /// look-up, so that of a learned address counts only if the configured one gives it too.
     async fn call(
         &self,
         mut request: Request,
@@ -120,9 +120,9 @@ impl Bot {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let was_learnt = self.doubt_url(conversation, &url, &error);
+            let was_learned = self.doubt_url(conversation, &url, &error);
             let is_missing = matches!(error.meaning(), Meaning::Gone | Meaning::BotNotInstalled);
-            if !was_learnt || !is_missing {
+            if !was_learned || !is_missing {
                 return Err(located(error, conversation));
             }
             url = self.urls.configured().clone();

@@ -45,7 +45,7 @@ pub(crate) struct Purpose<'a> {
 #[derive(Debug)]
 pub struct ActiveCredential {
     pub credential: AppCredential,
-    /// Differs for every replacement, so that a token shows whether it was requested with this one.
+    /// Changes with each replacement, so that a token shows whether it was requested with this one.
     generation: u64,
     /// The position of the client secret that Microsoft accepted last.
     accepted: watch::Sender<Option<usize>>,

@@ -1,6 +1,6 @@
 //! The addresses of the Bot connector that Microsoft names for conversations: by region, and by tenant.
 //!
-//! Architecture Invariant: the token of the connector goes to the configured scheme, host and port only. What is learnt is
+//! Architecture Invariant: the token of the connector goes to the configured scheme, host and port only. What is learned is
 //! a path there. Limited in number.
 
 use std::collections::HashMap;
@@ -20,21 +20,24 @@ const LONGEST_PATH: usize = 256;
 pub(crate) struct ServiceUrls {
     configured: Url,
     /// By conversation; the threads of a channel have the channel's.
-    learnt: Mutex<HashMap<String, Url>>,
+    learned: Mutex<HashMap<String, Url>>,
 }
 
 impl ServiceUrls {
     pub(crate) fn new(configured: &Url) -> Self {
         Self {
             configured: configured.clone(),
-            learnt: Mutex::default(),
+            learned: Mutex::default(),
         }
     }
 
     /// Returns the address for a conversation.
     pub(crate) fn of(&self, conversation: &str) -> Url {
-        let learnt = self.lock();
-        learnt.get(channel_of(conversation)).unwrap_or(&self.configured).clone()
+        let learned = self.lock();
+        learned
+            .get(channel_of(conversation))
+            .unwrap_or(&self.configured)
+            .clone()
     }
 
     /// Uses the address that Microsoft named for a conversation, if it is on the configured host.
@@ -47,23 +50,23 @@ impl ServiceUrls {
             return;
         };
         let key = channel_of(conversation);
-        let mut learnt = self.lock();
+        let mut learned = self.lock();
         if url.path().trim_end_matches('/') == self.configured.path().trim_end_matches('/') {
-            learnt.remove(key);
+            learned.remove(key);
             return;
         }
-        if learnt.get(key) == Some(&url) {
+        if learned.get(key) == Some(&url) {
             return;
         }
-        if learnt.len() >= MOST {
-            learnt.clear();
+        if learned.len() >= MOST {
+            learned.clear();
         }
         debug!(
             conversation = key,
             path = url.path(),
-            "Address of the Bot connector learnt"
+            "Address of the Bot connector learned"
         );
-        learnt.insert(key.to_owned(), url);
+        learned.insert(key.to_owned(), url);
     }
 
     /// Returns the address that serves every conversation.
@@ -71,12 +74,12 @@ impl ServiceUrls {
         &self.configured
     }
 
-    /// Forgets an address because a call to it failed, and returns whether it was a learnt one. A newer one stays.
+    /// Forgets an address because a call to it failed, and returns whether it was a learned one. A newer one stays.
     pub(crate) fn forget(&self, conversation: &str, failed: &Url) -> bool {
         let key = channel_of(conversation);
-        let mut learnt = self.lock();
-        if learnt.get(key) == Some(failed) {
-            learnt.remove(key);
+        let mut learned = self.lock();
+        if learned.get(key) == Some(failed) {
+            learned.remove(key);
         }
         *failed != self.configured
     }
@@ -101,7 +104,7 @@ impl ServiceUrls {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Url>> {
-        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_with_any_path_on_the_configured_host_is_learnt() {
+    fn an_address_with_any_path_on_the_configured_host_is_learned() {
         for path in [
             "emea",
             "amer/",

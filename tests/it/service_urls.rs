@@ -1,4 +1,4 @@
-//! The addresses of the Bot connector: with any path, regional and bound to a tenant, configured and learnt.
+//! The addresses of the Bot connector: with any path, regional and bound to a tenant, configured and learned.
 
 use crate::support::{ALICE, Town, for_alice};
 use crate::world::cluster::Verdict;

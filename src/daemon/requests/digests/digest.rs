@@ -27,7 +27,7 @@ const QUIET_LIFE: Duration = Duration::from_hours(1);
 pub(super) type WaitingKey = (Urgency, u64);
 
 /// One shared card.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate fact")]
 #[derive(Debug)]
 pub(super) struct Digest {
     pub(super) conversation: String,

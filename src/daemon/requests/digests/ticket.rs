@@ -63,7 +63,7 @@ pub(super) enum Call {
 }
 
 impl Digests {
-    /// Returns a ticket for everything that a card does not show.
+    /// Returns a ticket for the changes that a card does not show yet.
     pub(super) fn ticket(&self, table: &mut DigestTable, digest: DigestId, urgency: Urgency) -> Ticket<'_> {
         let (mut change, key) = (0, (urgency, table.next_number()));
         if let Some(digest) = table.digests.get_mut(&digest) {
